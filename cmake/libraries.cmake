@@ -1,0 +1,19 @@
+# What the distribution offers: found here, linked by name elsewhere.
+find_package(Threads REQUIRED)
+find_package(PkgConfig)
+
+add_library(fathom_libraries INTERFACE)
+target_link_libraries(fathom_libraries INTERFACE m Threads::Threads)
+
+if(FATHOM_OPENMP)
+  find_package(OpenMP REQUIRED COMPONENTS C)
+  target_link_libraries(fathom_libraries INTERFACE OpenMP::OpenMP_C)
+endif()
+if(FATHOM_ONEDNN)
+  find_package(dnnl REQUIRED)
+  target_link_libraries(fathom_libraries INTERFACE DNNL::dnnl)
+endif()
+if(FATHOM_FILES)
+  pkg_check_modules(FATHOM_FILE_LIBRARIES REQUIRED IMPORTED_TARGET yaml-0.1 jansson zlib libcurl)
+  target_link_libraries(fathom_libraries INTERFACE PkgConfig::FATHOM_FILE_LIBRARIES)
+endif()

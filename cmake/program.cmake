@@ -1,0 +1,5 @@
+file(GLOB program_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/cli/*.c)
+if(program_sources)
+  add_executable(fathom ${program_sources})
+  target_link_libraries(fathom PRIVATE fathom_static)
+endif()

@@ -1,0 +1,140 @@
+#define _GNU_SOURCE
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static fm_status fail_system(fm_context *context, const char *path, const char *what)
+{
+    char words[128];
+    const char *reason = strerror_r(errno, words, sizeof words);
+    fm_status status = errno == ENOENT || errno == ENOTDIR ? FM_ERROR_NOT_FOUND : FM_ERROR_IO;
+    return fm_fail(context, status, "%s: cannot %s: %s", path, what, reason);
+}
+
+static fm_status read_stream(fm_context *context, const char *path, FILE *stream, size_t limit,
+                             char **bytes, size_t *size)
+{
+    size_t capacity = 0;
+    for (;;) {
+        if (*size > limit) {
+            return fm_fail(context, FM_ERROR_LIMIT, "%s: larger than the %zu bytes accepted here",
+                           path, limit);
+        }
+        fm_status status = fm_grow(context, bytes, &capacity, *size + 64 * 1024, 1);
+        if (status != FM_OK) return status;
+        size_t got = fread(*bytes + *size, 1, capacity - 1 - *size, stream);
+        *size += got;
+        if (got == 0) break;
+    }
+    if (ferror(stream)) return fail_system(context, path, "read");
+    (*bytes)[*size] = '\0';
+    return FM_OK;
+}
+
+fm_status fm_file_read(fm_context *context, const char *path, size_t limit, char **bytes,
+                       size_t *size)
+{
+    *bytes = NULL;
+    *size = 0;
+    FILE *stream = fopen(path, "rbe");
+    if (!stream) return fail_system(context, path, "open");
+    struct stat about;
+    fm_status status = FM_OK;
+    if (fstat(fileno(stream), &about) == 0 && S_ISDIR(about.st_mode)) {
+        status = fm_fail(context, FM_ERROR_IO, "%s: is a folder, a file was expected", path);
+    } else {
+        status = read_stream(context, path, stream, limit, bytes, size);
+    }
+    fclose(stream);
+    if (status != FM_OK) {
+        fm_release(context, *bytes);
+        *bytes = NULL;
+        *size = 0;
+    }
+    return status;
+}
+
+fm_status fm_file_writer_open(fm_context *context, const char *path, fm_file_writer *writer)
+{
+    *writer = (fm_file_writer){.context = context};
+    fm_text name = FM_TEXT(context);
+    fm_text_add(&name, "%s.XXXXXX", path);
+    fm_status status = fm_text_status(&name);
+    writer->temporary = name.bytes;
+    writer->path = status == FM_OK ? fm_copy_string(context, path) : NULL;
+    if (!writer->path) {
+        fm_file_writer_abandon(writer);
+        return FM_ERROR_MEMORY;
+    }
+    int descriptor = mkostemp(writer->temporary, O_CLOEXEC);
+    if (descriptor >= 0) {
+        mode_t mask = umask(0);
+        umask(mask);
+        (void)!fchmod(descriptor, 0666 & ~mask);
+        writer->stream = fdopen(descriptor, "wb");
+    }
+    if (!writer->stream) {
+        status = fail_system(context, path, "create");
+        if (descriptor >= 0) {
+            close(descriptor);
+            unlink(writer->temporary);
+        }
+        fm_file_writer_abandon(writer);
+        return status;
+    }
+    return FM_OK;
+}
+
+static void sync_folder_of(const char *path)
+{
+    char folder[4096];
+    const char *slash = strrchr(path, '/');
+    size_t length = slash ? (size_t)(slash - path) + 1 : 0;
+    if (length >= sizeof folder) return;
+    memcpy(folder, path, length);
+    memcpy(folder + length, ".", 2);
+    int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) return;
+    fsync(descriptor);
+    close(descriptor);
+}
+
+fm_status fm_file_writer_commit(fm_file_writer *writer)
+{
+    FILE *stream = writer->stream;
+    writer->stream = NULL;
+    bool written = !ferror(stream) && fflush(stream) == 0 && fsync(fileno(stream)) == 0;
+    written = fclose(stream) == 0 && written;
+    written = written && rename(writer->temporary, writer->path) == 0;
+    fm_status status = written ? FM_OK : fail_system(writer->context, writer->path, "write");
+    if (written) {
+        sync_folder_of(writer->path);
+    } else {
+        unlink(writer->temporary);
+    }
+    fm_file_writer_abandon(writer);
+    return status;
+}
+
+void fm_file_writer_abandon(fm_file_writer *writer)
+{
+    if (writer->stream) {
+        fclose(writer->stream);
+        unlink(writer->temporary);
+    }
+    fm_release(writer->context, writer->path);
+    fm_release(writer->context, writer->temporary);
+    *writer = (fm_file_writer){.context = writer->context};
+}
+
+bool fm_file_exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}

@@ -1,0 +1,29 @@
+/* Files: read whole under a limit; written to a temporary, synced, renamed, never half. */
+#ifndef FM_BASE_FILE_H
+#define FM_BASE_FILE_H
+
+#include "base/context.h"
+
+#include <stdio.h>
+
+/* The whole file, with a '\0' behind it (not counted). FM_ERROR_NOT_FOUND, FM_ERROR_IO, or
+ * FM_ERROR_LIMIT when it holds more than `limit` bytes. The caller releases *bytes. */
+fm_status fm_file_read(fm_context *context, const char *path, size_t limit, char **bytes,
+                       size_t *size);
+
+/* A file that appears under its name only when it is complete. */
+typedef struct fm_file_writer {
+    fm_context *context;
+    char *path, *temporary;
+    FILE *stream; /* write here with fwrite or fprintf; errors are found by commit */
+} fm_file_writer;
+
+fm_status fm_file_writer_open(fm_context *context, const char *path, fm_file_writer *writer);
+/* Flushes, syncs, renames over the old file, syncs the folder. Closes the writer either way. */
+fm_status fm_file_writer_commit(fm_file_writer *writer);
+/* Removes the temporary; for error paths. Harmless after a commit. */
+void fm_file_writer_abandon(fm_file_writer *writer);
+
+bool fm_file_exists(const char *path);
+
+#endif
