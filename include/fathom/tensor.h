@@ -1,0 +1,62 @@
+/* fathom/tensor.h: element types and shapes, the two facts that values, files and batches share.
+ *
+ * Invariants
+ *  - A shape is logical and row-major (C order, the last dimension is contiguous); images are
+ *    channels last.
+ *  - rank is 0 (a scalar, one element) to FM_MAX_RANK; dims beyond the rank are zero.
+ *  - No function here allocates or fails into a context.
+ */
+#ifndef FATHOM_TENSOR_H
+#define FATHOM_TENSOR_H
+
+#include "fathom/base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum fm_dtype { FM_F32, FM_F64, FM_I32, FM_I64, FM_U8, FM_BOOL } fm_dtype;
+
+enum {
+    FM_DTYPE_COUNT = FM_BOOL + 1,
+    FM_MAX_RANK = 8,
+    FM_SHAPE_TEXT = 192 /* room for the longest text of a shape */
+};
+
+typedef struct fm_shape {
+    int rank;
+    int64_t dims[FM_MAX_RANK];
+} fm_shape;
+
+/* FM_SHAPE(128, 784); FM_SHAPE() is a scalar's. */
+#define FM_SHAPE(...)                                                                              \
+    ((fm_shape){.rank = (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)),                 \
+                .dims = {__VA_ARGS__}})
+
+/* Bytes of an element; a bool is one byte, 0 or 1. 0 for a value outside of the enum. */
+FM_API size_t fm_dtype_size(fm_dtype dtype);
+/* "f32", "f64", "i32", "i64", "u8", "bool". Never NULL. */
+FM_API const char *fm_dtype_name(fm_dtype dtype);
+/* The reverse; false when no dtype is called so. */
+FM_API bool fm_dtype_from_name(const char *name, fm_dtype *dtype);
+FM_API bool fm_dtype_is_real(fm_dtype dtype); /* f32 and f64 */
+
+/* The product of the dimensions, 1 for a scalar. -1 when a dimension is negative, when the rank is
+ * none, or when the product does not fit. */
+FM_API int64_t fm_shape_elements(fm_shape shape);
+/* elements * fm_dtype_size; -1 as above. */
+FM_API int64_t fm_shape_bytes(fm_shape shape, fm_dtype dtype);
+FM_API bool fm_shape_equal(fm_shape a, fm_shape b);
+
+/* The shape with `count` as a new first dimension: a batch of it. The rank must be below
+ * FM_MAX_RANK. */
+FM_API fm_shape fm_shape_batch(int64_t count, fm_shape sample);
+
+/* Writes "(128, 784)" and returns the buffer, to be used within a call:
+ *     fm_shape_text(shape, (char[FM_SHAPE_TEXT]){0})                                            */
+FM_API const char *fm_shape_text(fm_shape shape, char buffer[FM_SHAPE_TEXT]);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
