@@ -1,6 +1,6 @@
 #include "base/map.h"
 #include "base/memory.h"
-#include "base/schema.h"
+#include "base/fields.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

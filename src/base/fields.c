@@ -1,4 +1,4 @@
-#include "base/schema.h"
+#include "base/fields.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* Reading and writing options structs through their fields. */
-#ifndef FM_BASE_SCHEMA_H
-#define FM_BASE_SCHEMA_H
+#ifndef FM_BASE_FIELDS_H
+#define FM_BASE_FIELDS_H
 
 #include "base/context.h"
 #include "base/text.h"
