@@ -37,6 +37,7 @@ typedef enum fm_field_type {
     FM_FIELD_INTS    /* fm_ints                                                          */
 } fm_field_type;
 
+/* A table of fields ends with one whose name is NULL. */
 typedef struct fm_field {
     const char *name;
     const char *doc; /* one line without a full stop */
@@ -46,7 +47,7 @@ typedef struct fm_field {
     double default_value;       /* what zero stands for                                      */
     double minimum, maximum;    /* inclusive; both 0: any value                              */
     const char *const *choices; /* FM_FIELD_ENUM: ends with NULL                             */
-} fm_field; /* a table ends with a field whose name is NULL */
+} fm_field;
 
 #ifdef __cplusplus
 }

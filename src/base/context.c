@@ -119,7 +119,9 @@ fm_status fm_fail_prefix(fm_context *context, const char *format, ...)
     va_start(arguments, format);
     int length = vsnprintf(words, sizeof words, format, arguments);
     va_end(arguments);
-    size_t used = length < 0 ? 0 : (size_t)length < sizeof words ? (size_t)length : sizeof words - 1;
+    size_t used = length < 0                      ? 0
+                  : (size_t)length < sizeof words ? (size_t)length
+                                                  : sizeof words - 1;
     size_t rest = strnlen(context->message, sizeof words - 1 - used);
     memcpy(words + used, context->message, rest);
     words[used + rest] = '\0';

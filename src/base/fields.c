@@ -1,20 +1,24 @@
 #include "base/fields.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 static const char *const type_names[] = {
-    [FM_FIELD_INT] = "a whole number", [FM_FIELD_REAL] = "a number",
-    [FM_FIELD_BOOL] = "true or false", [FM_FIELD_NOT] = "true or false",
-    [FM_FIELD_ENUM] = "a name",        [FM_FIELD_STRING] = "a text",
+    [FM_FIELD_INT] = "a whole number",
+    [FM_FIELD_REAL] = "a number",
+    [FM_FIELD_BOOL] = "true or false",
+    [FM_FIELD_NOT] = "true or false",
+    [FM_FIELD_ENUM] = "a name",
+    [FM_FIELD_STRING] = "a text",
     [FM_FIELD_INTS] = "a list of whole numbers",
 };
 
 static const size_t type_sizes[] = {
-    [FM_FIELD_INT] = sizeof(int64_t), [FM_FIELD_REAL] = sizeof(double),
-    [FM_FIELD_BOOL] = sizeof(bool),   [FM_FIELD_NOT] = sizeof(bool),
-    [FM_FIELD_ENUM] = sizeof(int),    [FM_FIELD_STRING] = sizeof(char *),
+    [FM_FIELD_INT] = sizeof(int64_t),  [FM_FIELD_REAL] = sizeof(double),
+    [FM_FIELD_BOOL] = sizeof(bool),    [FM_FIELD_NOT] = sizeof(bool),
+    [FM_FIELD_ENUM] = sizeof(int),     [FM_FIELD_STRING] = sizeof(char *),
     [FM_FIELD_INTS] = sizeof(fm_ints),
 };
 
@@ -190,7 +194,7 @@ static void print_value(fm_text *text, const fm_field *field, const void *option
         fm_text_add(text, "%lld", (long long)fm_field_int(field, options));
         break;
     case FM_FIELD_REAL:
-        fm_text_add(text, "%.9g", fm_field_real(field, options));
+        fm_text_add(text, "%.9g", fm_field_real(field, options) + 0.0); /* FM_ZERO without sign */
         break;
     case FM_FIELD_BOOL:
     case FM_FIELD_NOT:
@@ -253,7 +257,7 @@ enum { LONGEST_WORD = 48 };
 static int edit_distance(const char *a, const char *b)
 {
     size_t n = strlen(b);
-    if (strlen(a) > LONGEST_WORD || n > LONGEST_WORD) return LONGEST_WORD;
+    if (strlen(a) > LONGEST_WORD || n > LONGEST_WORD) return INT_MAX; /* not a word */
     int row[LONGEST_WORD + 1];
     for (size_t j = 0; j <= n; j++) row[j] = (int)j;
     for (size_t i = 1; a[i - 1]; i++) {

@@ -50,8 +50,8 @@ fm_status fm_map_set(fm_map *map, const char *key, uint32_t value)
         map->entries[map->slots[slot] - 1].value = value;
         return FM_OK;
     }
-    status = fm_grow(map->context, &map->entries, &map->capacity, map->count + 1,
-                     sizeof *map->entries);
+    status =
+        fm_grow(map->context, &map->entries, &map->capacity, map->count + 1, sizeof *map->entries);
     if (status != FM_OK) return status;
     char *copy = fm_copy_string(map->context, key);
     if (!copy) return fm_error_status(map->context);
