@@ -1,0 +1,75 @@
+/* fathom/backend.h: a backend is a list of kernels in order of preference.
+ *
+ * A kernel is prepared once and run many times. It may refuse a node, and says why; the portable
+ * backend refuses nothing. Physical layouts are private to a backend: files and users see plain
+ * row-major elements.
+ */
+#ifndef FATHOM_BACKEND_H
+#define FATHOM_BACKEND_H
+
+#include "fathom/op.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A physical layout other than plain row-major. Two layouts are equal when type and parameters are.
+ * Packing pads with zeros. */
+typedef struct fm_layout fm_layout;
+typedef struct fm_layout_type {
+    const char *name;
+    size_t (*bytes)(const fm_layout *layout);
+    void (*pack)(const fm_layout *layout, const void *plain, void *packed, int threads);
+    void (*unpack)(const fm_layout *layout, const void *packed, void *plain, int threads);
+} fm_layout_type;
+
+struct fm_layout {
+    const fm_layout_type *type; /* NULL: plain */
+    fm_dtype dtype;
+    fm_shape shape; /* logical */
+    int64_t parameters[4];
+};
+
+/* A node as the kernels see it before anything is allocated: tensors without data. */
+typedef struct fm_site {
+    fm_context *context;
+    const fm_op *op;
+    const void *attributes;
+    const fm_tensor *inputs, *outputs;
+    int input_count, output_count;
+    int threads;
+    const bool *input_is_variable; /* such an operand can live in the layout the kernel wants */
+} fm_site;
+
+/* What a kernel asks for besides its operands. */
+typedef struct fm_need {
+    size_t scratch_bytes;
+    void *state; /* released by the kernel's release */
+} fm_need;
+
+typedef struct fm_kernel {
+    const char *name; /* "cpu.matmul" */
+    const fm_op *op;
+    /* NULL when the kernel can run the site, else the reason it cannot. */
+    const char *(*match)(const fm_site *site);
+    /* The layouts it wants for the operands (all plain on entry); NULL: plain. An operand that is
+     * not given so is reordered. */
+    void (*layouts)(const fm_site *site, fm_layout *inputs, fm_layout *outputs);
+    fm_status (*prepare)(const fm_site *site, fm_need *need); /* NULL: nothing to prepare */
+    void (*run)(const fm_call *call);
+    void (*release)(fm_context *context, void *state);
+} fm_kernel;
+
+typedef struct fm_backend {
+    const char *name;
+    const fm_kernel *(*kernel_at)(int index); /* in order of preference; NULL at the end */
+} fm_backend;
+
+/* The backends built in, best first; NULL at the end. */
+FM_API const fm_backend *fm_backend_at(int index);
+FM_API const fm_backend *fm_backend_find(const char *name);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
