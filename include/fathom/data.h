@@ -1,0 +1,338 @@
+/* fathom/data.h: data sets, what prepares them, and the loader that turns them into batches.
+ *
+ *     fm_dataset *train, *test;                                  28x28 bytes, a class 0..9
+ *     fm_dataset_strokes(context, &(fm_strokes_options){.train_size = 8000}, &train, &test);
+ *     fm_transform_fit(context, train, &(fm_transform_options){.scale = 255}, &transform);
+ *     fm_dataset_transform(context, train, transform, &prepared);     28x28 f32 in [0, 1]
+ *     fm_loader_create(context, prepared, &(fm_loader_options){.shuffle = true}, &loader);
+ *     fm_loader_begin(loader, 0, 0);
+ *     while (fm_loader_next(loader, &batch) == FM_OK && batch.count > 0) step(batch.x, batch.y);
+ *
+ * Invariants
+ *  - A data set is a number of samples; a sample is a few named fields ("x", "y"), each with a dtype
+ *    and a shape that are the same for all samples. Position in memory: sample, then the shape.
+ *  - A data set never changes after it was made. Reading is thread-safe when each thread brings a
+ *    context of its own; everything else follows the rule of base.h (one thread at a time).
+ *  - Views, splits and transformed sets share their parent's memory by counting references: the
+ *    parent may be destroyed first. `destroy` drops one reference.
+ *  - Bytes stay bytes in memory; they become f32 while a batch is gathered.
+ *  - What a transform learns, it learns from the set it is fitted on: give it the training part.
+ *  - Everything that shuffles or generates is keyed by a seed (Philox): same seed, same bits, for
+ *    any number of workers, from any starting point.
+ *  - Files (CSV, IDX, NPY, MNIST) and the JSON form of a transform: fathom/data_files.h.
+ */
+#ifndef FATHOM_DATA_H
+#define FATHOM_DATA_H
+
+#include "fathom/schema.h"
+#include "fathom/tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct fm_dataset fm_dataset;
+typedef struct fm_transform fm_transform;
+typedef struct fm_loader fm_loader;
+
+enum { FM_MAX_DATA_FIELDS = 4 };
+
+/* ---- What a data set holds ------------------------------------------------------------------ */
+
+typedef enum fm_column_kind {
+    FM_COLUMN_AUTO,       /* in options only: text is categorical, numbers are numeric           */
+    FM_COLUMN_NUMERIC,    /* NaN where a value is missing                                        */
+    FM_COLUMN_CATEGORICAL /* the number of a category; NaN, or -1 in integers, where missing     */
+} fm_column_kind;
+
+/* One entry of a field's last dimension (a scalar field has one column). */
+typedef struct fm_column {
+    const char *name; /* "sepal_length"; NULL: nameless                                          */
+    fm_column_kind kind;
+    int64_t category_count;
+    const char *const *categories; /* NULL: they are called "0", "1", ...                        */
+} fm_column;
+
+typedef struct fm_data_field {
+    const char *name; /* "x" is what the model reads, "y" what it is to say                      */
+    fm_dtype dtype;
+    fm_shape shape;           /* of one sample: (28, 28), (13), ()                               */
+    const fm_column *columns; /* one for each entry of the last dimension, or NULL               */
+} fm_data_field;
+
+typedef struct fm_dataset_info {
+    const char *name;   /* "mnist train"                                                         */
+    const char *origin; /* where it came from: a path, "built in, seed 1"                        */
+    int64_t count;      /* samples, at most UINT32_MAX                                           */
+    int field_count;    /* "x" first, "y", if any, second                                        */
+    fm_data_field fields[FM_MAX_DATA_FIELDS];
+} fm_dataset_info;
+
+/* Valid as long as the data set. */
+FM_API const fm_dataset_info *fm_dataset_about(const fm_dataset *dataset);
+/* The number of classes of "y" and their names (NULL when they are plain numbers; `names` itself
+ * may be NULL); 0 when "y" is absent or not categorical. */
+FM_API int64_t fm_dataset_classes(const fm_dataset *dataset, const char *const **names);
+FM_API void fm_dataset_destroy(fm_dataset *dataset);
+
+/* Which samples to read, and where to. */
+typedef struct fm_data_request {
+    const uint32_t *indices; /* positions in the data set, any order; NULL: `first` and following */
+    int64_t first;
+    int64_t count;
+    void *fields[FM_MAX_DATA_FIELDS]; /* memory for count samples each; NULL: not wanted         */
+    uint64_t seed;                    /* for sources that augment:                               */
+    uint32_t epoch;                   /*   keys of their random numbers                          */
+} fm_data_request;
+
+/* FM_ERROR_ARGUMENT when a position lies outside of the set; else what its source says. */
+FM_API fm_status fm_dataset_read(fm_context *context, const fm_dataset *dataset,
+                                 const fm_data_request *request);
+
+/* ---- Making data sets ----------------------------------------------------------------------- */
+
+/* A kind of data set: where samples come from. A new kind (a folder of images, windows of a text)
+ * is a new table; views, transforms and the loader work with it as they are.
+ *  read     gathers; thread-safe. Positions were checked.
+ *  memory   samples of a field that lie one behind the other in memory, or NULL. Saves a copy.
+ *  release  the end of `state`. */
+typedef struct fm_data_source {
+    const char *kind;
+    fm_status (*read)(const void *state, fm_context *context, const fm_data_request *request);
+    const void *(*memory)(const void *state, int field); /* may be NULL */
+    void (*release)(void *state, fm_context *context);
+} fm_data_source;
+
+/* The data set owns `state` from here on, also when this fails. `info` is copied. */
+FM_API fm_status fm_dataset_create(fm_context *context, const fm_data_source *source, void *state,
+                                   const fm_dataset_info *info, fm_dataset **dataset);
+
+/* Arrays in memory. data[i] holds info->count samples of field i. `borrow`: the arrays must outlive
+ * the data set and all that came from it; otherwise they are copied. Integer labels in a "y" without
+ * columns become classes 0..max when they are scalars from 0 to 65535. */
+FM_API fm_status fm_dataset_from_arrays(fm_context *context, const fm_dataset_info *info,
+                                        const void *const *data, bool borrow, fm_dataset **dataset);
+
+/* Samples of another set, in this order; an index may occur many times. `indices` is copied. */
+FM_API fm_status fm_dataset_view(fm_context *context, const fm_dataset *dataset,
+                                 const uint32_t *indices, int64_t count, fm_dataset **view);
+FM_API fm_status fm_dataset_range(fm_context *context, const fm_dataset *dataset, int64_t first,
+                                  int64_t count, fm_dataset **view);
+
+/* ---- Splitting ------------------------------------------------------------------------------ */
+
+/*  fraction    of the samples in the second part, between 0 and 1: the first part has
+ *              floor(count * (1 - fraction)) samples
+ *  shuffle     draw the second part by seed; otherwise it is the end of the set, as in Keras'
+ *              validation_split. Both parts keep the order of the set.
+ *  stratify    with shuffle: every class of "y" keeps its share in both parts                   */
+typedef struct fm_split_options {
+    double fraction;
+    bool shuffle, stratify;
+    int64_t seed;
+} fm_split_options;
+
+FM_API extern const fm_field fm_split_fields[];
+
+/* Both parts have at least one sample, or it is an FM_ERROR_ARGUMENT. */
+FM_API fm_status fm_dataset_split(fm_context *context, const fm_dataset *dataset,
+                                  const fm_split_options *options, fm_dataset **first,
+                                  fm_dataset **second);
+
+/* Part `fold` of `folds` equal ones (drawn by seed) for validation, the rest for training. */
+FM_API fm_status fm_dataset_fold(fm_context *context, const fm_dataset *dataset, int64_t folds,
+                                 int64_t fold, int64_t seed, fm_dataset **training,
+                                 fm_dataset **validation);
+
+/* ---- Transforms ----------------------------------------------------------------------------- */
+
+typedef enum fm_normalize {
+    FM_NORMALIZE_NONE,
+    FM_NORMALIZE_STANDARDIZE, /* (v - mean) / deviation (of the population), 0 where it is 0     */
+    FM_NORMALIZE_MIN_MAX      /* (v - minimum) / (maximum - minimum): [0, 1] on the training part */
+} fm_normalize;
+
+typedef enum fm_statistics {
+    FM_STATISTICS_AUTO,    /* each for samples of rank 1 (tables), all for others (images)       */
+    FM_STATISTICS_EACH,    /* for each element of a sample                                       */
+    FM_STATISTICS_CHANNEL, /* for each entry of the last dimension                               */
+    FM_STATISTICS_ALL      /* one for everything                                                 */
+} fm_statistics;
+
+typedef enum fm_impute {
+    FM_IMPUTE_MEAN, /* in place of a missing number: the training part's mean                    */
+    FM_IMPUTE_MEDIAN,
+    FM_IMPUTE_CONSTANT, /* impute_value                                                          */
+    FM_IMPUTE_NONE      /* a missing number is an error, found when the transform is fitted      */
+} fm_impute;
+
+typedef enum fm_encode {
+    FM_ENCODE_ONE_HOT, /* a category is a column of its own; one unseen in training is all zeros */
+    FM_ENCODE_ORDINAL  /* its number; one unseen in training is -1                               */
+} fm_encode;
+
+typedef enum fm_target {
+    FM_TARGET_AUTO,    /* index for classes, value for numbers                                   */
+    FM_TARGET_INDEX,   /* i32 (): for sparse categorical cross-entropy                           */
+    FM_TARGET_ONE_HOT, /* f32 (classes): for categorical cross-entropy                           */
+    FM_TARGET_VALUE    /* f32 (columns), (1) for a scalar: regression, binary cross-entropy      */
+} fm_target;
+
+/* Order of work on "x": impute, divide by scale, normalise, encode. All results are f32.
+ * A categorical column with missing values in training gets a category of its own for them. */
+typedef struct fm_transform_options {
+    double scale;  /* numbers of "x" are divided by it: 255 for bytes. Default 1                  */
+    int normalize; /* fm_normalize                                                        */
+    int statistics;       /* fm_statistics                                                       */
+    int impute;           /* fm_impute                                                           */
+    double impute_value;  /* with FM_IMPUTE_CONSTANT                                             */
+    int encode;           /* fm_encode                                                           */
+    int target;           /* fm_target                                                           */
+    int target_normalize; /* fm_normalize, for values: undone by fm_transform_restore            */
+} fm_transform_options;
+
+FM_API extern const fm_field fm_transform_fields[];
+
+/* Learns from `training`, which needs "x"; "y" is optional. options may be NULL: to f32 as it is. */
+FM_API fm_status fm_transform_fit(fm_context *context, const fm_dataset *training,
+                                  const fm_transform_options *options, fm_transform **transform);
+FM_API void fm_transform_destroy(fm_transform *transform);
+
+/* A set that is transformed while it is read. "x" must have the shape and the columns (compared by
+ * name, categories matched by name) that the transform was fitted on; a missing "y" stays missing.
+ * FM_ERROR_SHAPE shows both; a class unknown to the transform is an FM_ERROR_ARGUMENT. */
+FM_API fm_status fm_dataset_transform(fm_context *context, const fm_dataset *dataset,
+                                      const fm_transform *transform, fm_dataset **prepared);
+
+/* What goes in and what comes out: count is 0, name and origin are "". field_count is 1 when it was
+ * fitted without "y". Valid as long as the transform. */
+FM_API const fm_dataset_info *fm_transform_input(const fm_transform *transform);
+FM_API const fm_dataset_info *fm_transform_output(const fm_transform *transform);
+
+/* From the model's unit of "y" back to the user's, in place: count rows of the columns of "y".
+ * Undoes target_normalize; leaves classes as they are. */
+FM_API void fm_transform_restore(const fm_transform *transform, float *values, int64_t count);
+
+/* ---- Loader --------------------------------------------------------------------------------- */
+
+/*  batch_size  samples in a batch. Default 32
+ *  shuffle     a new order for each (seed, epoch)
+ *  drop_last   leave out the last batch when it is smaller
+ *  seed        of the order and of sources that augment
+ *  workers     threads that gather ahead; 0: the caller's, within fm_loader_next
+ *  prefetch    batches that may be ready ahead. Default: 2 for each worker, no use without workers */
+typedef struct fm_loader_options {
+    int64_t batch_size;
+    bool shuffle, drop_last;
+    int64_t seed;
+    int64_t workers, prefetch;
+} fm_loader_options;
+
+FM_API extern const fm_field fm_loader_fields[];
+
+/* Valid until the next call of next, begin or destroy. */
+typedef struct fm_batch {
+    int64_t epoch, index; /* batch `index` of the epoch, from 0                                  */
+    int64_t count;        /* samples; 0: the epoch is over                                       */
+    const void *x, *y;    /* fields[0] and fields[1]; y is NULL without one                      */
+    const void *fields[FM_MAX_DATA_FIELDS]; /* aligned to 64 bytes, always batch_size samples
+                                               long: zeros follow the last sample                */
+    const uint32_t *indices;                /* the samples' positions in the data set            */
+} fm_batch;
+
+/* Allocates the order, the ring of batches and the threads: later calls allocate nothing.
+ * FM_ERROR_ARGUMENT when drop_last would leave no batch at all. */
+FM_API fm_status fm_loader_create(fm_context *context, const fm_dataset *dataset,
+                                  const fm_loader_options *options, fm_loader **loader);
+/* Joins the workers; at any moment. */
+FM_API void fm_loader_destroy(fm_loader *loader);
+
+/* Batches of an epoch, with the last partial one unless dropped. */
+FM_API int64_t fm_loader_batches(const fm_loader *loader);
+
+/* Starts an epoch at a batch (0; another one after a resume); at any moment, also mid-epoch. */
+FM_API fm_status fm_loader_begin(fm_loader *loader, int64_t epoch, int64_t first_batch);
+
+/* The next batch, the same for any number of workers. After the last one: FM_OK and count 0.
+ * A source's failure arrives here with its words, at the batch that it concerns, and again at each
+ * further call until begin. */
+FM_API fm_status fm_loader_next(fm_loader *loader, fm_batch *batch);
+
+/* ---- Built-in sets: no file needed ----------------------------------------------------------- */
+
+/* Digits "0" to "9" as 28x28 bytes, bright on dark, drawn by a small model of a pen: several ways
+ * to write each digit, random slant, size, place, bend, thickness, pressure and noise. Sample i of a
+ * part depends on (seed, part, i) alone. "x" u8 (28, 28), "y" u8 (). */
+typedef struct fm_strokes_options {
+    int64_t train_size; /* default 10000 */
+    int64_t test_size;  /* default 2000  */
+    int64_t seed;
+    double distortion; /* of shape; default 1, FM_ZERO: none                                     */
+    double noise;      /* deviation of a pixel as a share of 255; default 0.04                   */
+} fm_strokes_options;
+
+/* test may be NULL; so below. */
+FM_API fm_status fm_dataset_strokes(fm_context *context, const fm_strokes_options *options,
+                                    fm_dataset **train, fm_dataset **test);
+
+/* Sets of two or one numbers. spirals: `classes` interleaved arms that turn `turns` times; moons:
+ * two interleaved half circles; both "x" f32 (2), "y" i32 (). sine: "x" f32 (1) uniform in
+ * [-pi, pi], "y" f32 (1) = sin(frequency x). noise is the deviation added to coordinates (to y for
+ * sine). */
+typedef struct fm_points_options {
+    int64_t train_size; /* default 1000                                                          */
+    int64_t test_size;  /* default 500                                                           */
+    int64_t seed;
+    double noise;     /* default 0.02 for spirals, 0.1 for moons and sine; FM_ZERO: none        */
+    int64_t classes;  /* spirals; default 2, at most 10                                         */
+    double turns;     /* spirals; default 1.5                                                   */
+    double frequency; /* sine; default 1                                                        */
+} fm_points_options;
+
+FM_API fm_status fm_dataset_spirals(fm_context *context, const fm_points_options *options,
+                                    fm_dataset **train, fm_dataset **test);
+FM_API fm_status fm_dataset_moons(fm_context *context, const fm_points_options *options,
+                                  fm_dataset **train, fm_dataset **test);
+FM_API fm_status fm_dataset_sine(fm_context *context, const fm_points_options *options,
+                                 fm_dataset **train, fm_dataset **test);
+
+/* ---- Sets by name --------------------------------------------------------------------------- */
+
+/* Where files are looked for. The library does not read the environment: the program fills this from
+ * --data, $FATHOM_DATA and the XDG folders.
+ *  folders     in this order, ends with NULL; NULL: the current folder only. A relative file name is
+ *              looked for in each, then its last part in each, then from the current folder.
+ *  cache       where a download is put and found again; NULL: no download
+ *  url         instead of the set's own address; NULL: the built-in table
+ *  progress    total is -1 while unknown; false stops the download with FM_ERROR_CANCELLED       */
+typedef struct fm_data_places {
+    const char *const *folders;
+    const char *cache;
+    const char *url;
+    bool (*progress)(void *user, const char *file, int64_t received, int64_t total);
+    void *progress_user;
+} fm_data_places;
+
+/* One record describes a set: `fathom show datasets` prints the table, a recipe's `data` section is
+ * read through its fields. */
+typedef struct fm_dataset_record {
+    const char *name;       /* "strokes", "mnist", "csv"                                          */
+    const char *doc;        /* one line without a full stop                                       */
+    const char *licence;    /* of the data; NULL: the user's own files                            */
+    const fm_field *fields; /* of the options struct                                             */
+    size_t options_size;
+    /* *test becomes NULL when the set has no test part of its own. */
+    fm_status (*open)(fm_context *context, const void *options, const fm_data_places *places,
+                      fm_dataset **train, fm_dataset **test);
+} fm_dataset_record;
+
+/* All of them; those of fathom/data_files.h only when they are built in. Ends with name NULL. */
+FM_API const fm_dataset_record *fm_dataset_records(void);
+/* FM_ERROR_NOT_FOUND suggests the nearest name. */
+FM_API fm_status fm_dataset_record_find(fm_context *context, const char *name,
+                                        const fm_dataset_record **record);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

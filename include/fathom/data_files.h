@@ -1,0 +1,128 @@
+/* fathom/data_files.h: data sets from files (IDX, CSV, NPY, NPZ, MNIST), and a transform as text.
+ * Built with FATHOM_FILES (zlib, libcurl, jansson).
+ *
+ * Invariants
+ *  - A file is trusted in nothing: every size in it is checked before memory is taken for it, and
+ *    every error names the file, and for CSV the line and the column.
+ *  - Every reader also takes the bytes of a file in memory; `name` then stands for it in errors.
+ *  - A file that begins with gzip's mark is inflated while it is read (IDX and CSV).
+ *  - Limits may be raised by the options; beyond them FM_ERROR_LIMIT.
+ */
+#ifndef FATHOM_DATA_FILES_H
+#define FATHOM_DATA_FILES_H
+
+#include "fathom/data.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- IDX ------------------------------------------------------------------------------------ */
+
+/* IDX (Y. LeCun, "The MNIST database"): two zero bytes, type, rank, big-endian sizes, elements. The
+ * first dimension counts the samples. u8, i32, f32 and f64 keep their type; i8 and i16 become i32.
+ *  train, test            file of "x"; test may be NULL
+ *  train_labels, ...      file of "y", may be NULL
+ *  memory_limit           bytes of one file's elements. Default 8 GiB                           */
+typedef struct fm_idx_options {
+    const char *train, *train_labels;
+    const char *test, *test_labels;
+    int64_t memory_limit;
+} fm_idx_options;
+
+/* One part: `labels` may be NULL. */
+FM_API fm_status fm_dataset_open_idx(fm_context *context, const char *path, const char *labels,
+                                     int64_t memory_limit, fm_dataset **dataset);
+
+/* ---- CSV ------------------------------------------------------------------------------------ */
+
+typedef enum fm_csv_header {
+    FM_CSV_HEADER_AUTO, /* a first line of words above a column of numbers, or of distinct words  */
+    FM_CSV_HEADER_YES,
+    FM_CSV_HEADER_NO /* columns are called "0", "1", ...                                         */
+} fm_csv_header;
+
+typedef enum fm_csv_separator {
+    FM_CSV_SEPARATOR_AUTO, /* the one of these that the first line has most of                   */
+    FM_CSV_SEPARATOR_COMMA,
+    FM_CSV_SEPARATOR_SEMICOLON,
+    FM_CSV_SEPARATOR_TAB,
+    FM_CSV_SEPARATOR_SPACE /* runs of spaces count as one                                        */
+} fm_csv_separator;
+
+/* RFC 4180, with lines that end with LF, CR LF or CR, a byte order mark skipped, blank lines
+ * skipped, spaces around an unquoted cell trimmed. Every line has as many cells as the first.
+ * An empty cell and the words of `missing` are missing values.
+ * "x" f64 (columns): numbers as they are, categories (sorted by name) by number, NaN where missing.
+ * "y" f64 (targets), or i32 () for one categorical target. Lines without a target value are an
+ * error. Lists are names or numbers (from 0; -1 is the last column) separated by commas.
+ *  file, test_file   test_file may be NULL; it uses the categories of both
+ *  target            default: the last column; "none": no "y"
+ *  target_kind       fm_column_kind: class numbers are read as classes with "categorical"
+ *  drop              columns that are left out
+ *  categorical, numeric   kinds that are not to be guessed
+ *  missing           default "?, NA, NaN, nan, null, None"
+ *  like              columns, kinds and order as this transform was fitted: for prediction. The
+ *                    target may be absent; columns it does not know are left out.
+ *  max_columns, max_line, memory_limit   default 65,536 columns, 16 MiB a line, 4 GiB           */
+typedef struct fm_csv_options {
+    const char *file, *test_file;
+    const char *target;
+    int target_kind;
+    const char *drop, *categorical, *numeric, *missing;
+    int header, separator;
+    int64_t max_columns, max_line, memory_limit;
+    const fm_transform *like; /* not a field of recipes */
+} fm_csv_options;
+
+/* One part; options->file and test_file are not looked at. */
+FM_API fm_status fm_dataset_open_csv(fm_context *context, const char *path,
+                                     const fm_csv_options *options, fm_dataset **dataset);
+FM_API fm_status fm_dataset_parse_csv(fm_context *context, const char *name, const void *bytes,
+                                      size_t size, const fm_csv_options *options,
+                                      fm_dataset **dataset);
+
+/* ---- NPY and NPZ ---------------------------------------------------------------------------- */
+
+/* NumPy's files (format versions 1 to 3), little and big endian, C and Fortran order: f2, f4, f8,
+ * i1, i2, i4, i8, u1, u2, u4, b1. f2 becomes f32; i1, i2, u2 become i32; u4 becomes i64. NPZ: a zip
+ * of them, stored or deflated, checksums verified; zip64 is refused. The first dimension counts the
+ * samples. For a .npz file, names of the arrays in it: x_train, y_train, x_test, y_test as Keras
+ * calls them, or x and y. For .npy files, paths.
+ *  file                   the .npz; NULL: the four are paths of .npy files                     */
+typedef struct fm_npy_options {
+    const char *file;
+    const char *x, *y, *x_test, *y_test;
+    int64_t memory_limit; /* bytes of one array; default 8 GiB                                   */
+} fm_npy_options;
+
+/* One part: y may be NULL. */
+FM_API fm_status fm_dataset_open_npy(fm_context *context, const char *x, const char *y,
+                                     int64_t memory_limit, fm_dataset **dataset);
+FM_API fm_status fm_dataset_open_npz(fm_context *context, const char *path, const char *x,
+                                     const char *y, int64_t memory_limit, fm_dataset **dataset);
+
+/* ---- MNIST ---------------------------------------------------------------------------------- */
+
+/* 60,000 and 10,000 digits, "x" u8 (28, 28), "y" u8 (). Looked for in places->folders and their
+ * subfolder "mnist", plain or .gz, then in places->cache, then downloaded into it: interrupted
+ * downloads go on where they stopped, and what arrives is checked by its MD5. When all fail,
+ * FM_ERROR_NOT_FOUND tells where it looked and what to do. places may be NULL. test may be NULL. */
+FM_API fm_status fm_dataset_mnist(fm_context *context, const fm_data_places *places,
+                                  fm_dataset **train, fm_dataset **test);
+
+/* ---- Transforms as text --------------------------------------------------------------------- */
+
+/* JSON (UTF-8) that holds everything the transform learned; numbers read back to the same bits. The
+ * caller releases *json with fm_data_release. */
+FM_API fm_status fm_transform_to_json(fm_context *context, const fm_transform *transform,
+                                      char **json);
+FM_API void fm_data_release(fm_context *context, void *pointer);
+/* FM_ERROR_FORMAT for anything that fm_transform_to_json would not have written. */
+FM_API fm_status fm_transform_from_json(fm_context *context, const char *json, size_t size,
+                                        fm_transform **transform);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
