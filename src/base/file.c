@@ -1,11 +1,11 @@
 #define _GNU_SOURCE
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/random.h"
 #include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -61,35 +61,35 @@ fm_status fm_file_read(fm_context *context, const char *path, size_t limit, char
     return status;
 }
 
+/* Creates "PATH.NUMBER.tmp" under a number that nobody uses. Not mkstemp: its files are private to
+ * the user whatever the umask says. */
+static fm_status create_temporary(fm_context *context, fm_file_writer *writer)
+{
+    fm_random random = fm_random_at((uint64_t)getpid(), 0, fm_stream_of(writer->path));
+    for (int attempt = 0; attempt < 100; attempt++) {
+        fm_text name = FM_TEXT(context);
+        fm_text_add(&name, "%s.%08x.tmp", writer->path, fm_random_word(&random));
+        fm_release(context, writer->temporary);
+        writer->temporary = name.bytes;
+        if (fm_text_status(&name) != FM_OK) return FM_ERROR_MEMORY;
+        int descriptor = open(writer->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (descriptor < 0 && errno == EEXIST) continue;
+        if (descriptor < 0) break;
+        writer->stream = fdopen(descriptor, "wb");
+        if (writer->stream) return FM_OK;
+        close(descriptor);
+        unlink(writer->temporary);
+        return fm_fail(context, FM_ERROR_MEMORY, "%s: no stream could be made", writer->path);
+    }
+    return fail_system(context, writer->path, "create");
+}
+
 fm_status fm_file_writer_open(fm_context *context, const char *path, fm_file_writer *writer)
 {
-    *writer = (fm_file_writer){.context = context};
-    fm_text name = FM_TEXT(context);
-    fm_text_add(&name, "%s.XXXXXX", path);
-    fm_status status = fm_text_status(&name);
-    writer->temporary = name.bytes;
-    writer->path = status == FM_OK ? fm_copy_string(context, path) : NULL;
-    if (!writer->path) {
-        fm_file_writer_abandon(writer);
-        return FM_ERROR_MEMORY;
-    }
-    int descriptor = mkostemp(writer->temporary, O_CLOEXEC);
-    if (descriptor >= 0) {
-        mode_t mask = umask(0);
-        umask(mask);
-        (void)!fchmod(descriptor, 0666 & ~mask);
-        writer->stream = fdopen(descriptor, "wb");
-    }
-    if (!writer->stream) {
-        status = fail_system(context, path, "create");
-        if (descriptor >= 0) {
-            close(descriptor);
-            unlink(writer->temporary);
-        }
-        fm_file_writer_abandon(writer);
-        return status;
-    }
-    return FM_OK;
+    *writer = (fm_file_writer){.context = context, .path = fm_copy_string(context, path)};
+    fm_status status = writer->path ? create_temporary(context, writer) : FM_ERROR_MEMORY;
+    if (status != FM_OK) fm_file_writer_abandon(writer);
+    return status;
 }
 
 static void sync_folder_of(const char *path)

@@ -32,8 +32,7 @@ static void longest_text_fits(void **state)
 {
     (void)state;
     fm_shape shape = {.rank = FM_MAX_RANK};
-    for (int i = 0; i < FM_MAX_RANK; i++)
-        shape.dims[i] = INT64_MIN;
+    for (int i = 0; i < FM_MAX_RANK; i++) shape.dims[i] = INT64_MIN;
     char text[FM_SHAPE_TEXT];
     assert_int_equal(strlen(fm_shape_text(shape, text)), 8 * 20 + 7 * 2 + 2);
 }
