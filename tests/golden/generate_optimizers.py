@@ -6,8 +6,9 @@ Each case is run by its framework and, as a check of the words in the header, by
 import numpy as np
 
 import optimizer_problem as problem
+from framework_f64 import BOTH, keras, torch
 from golden_writer import Header
-from optimizer_problem import INITIAL, GRADIENTS, STEPS, keras, torch
+from optimizer_problem import GRADIENTS, INITIAL, STEPS
 
 ABOUT = """
 The problem: 12 parameters `golden_optimizer_initial`, and for each of 10 steps a given gradient
@@ -197,7 +198,7 @@ def run_keras(rule, rate, options):
 
 def main():
     header = Header("optimizers_golden.h", "Optimisers: ten steps of every update rule.",
-                    problem.VERSIONS, ABOUT)
+                    BOTH, ABOUT)
     header.text(STRUCT)
     header.array("golden_optimizer_initial", INITIAL)
     header.array("golden_optimizer_gradients", GRADIENTS)

@@ -71,8 +71,8 @@ class Header:
         write = number if ctype == "double" else (lambda v: str(int(v)))
         if ctype == "float":
             write = lambda v: number(np.float32(v)) + "f"
-        self.parts.append("static const {} {}[{}] = {{ /* {} */\n{}\n}};\n".format(
-            ctype, name, values.size, note, wrap([write(v) for v in values.reshape(-1)])))
+        self.parts.append("/* {} */\nstatic const {} {}[{}] = {{\n{}\n}};\n".format(
+            note, ctype, name, values.size, wrap([write(v) for v in values.reshape(-1)])))
         return Name(name)
 
     def table(self, struct, name, records):

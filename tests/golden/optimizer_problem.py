@@ -1,18 +1,10 @@
 """The common problem of the optimiser goldens: 12 parameters in two tensors and 10 given gradients."""
 
-import os
-
-os.environ["KERAS_BACKEND"] = "torch"
-
-import keras
 import numpy as np
-import torch
 
-keras.backend.set_floatx("float64")
-torch.set_default_dtype(torch.float64)  # NAdam keeps its product of momenta in the default dtype
+from framework_f64 import keras, torch
 
 STEPS, SIZE, SPLIT = 10, 12, 8
-VERSIONS = "PyTorch {} and Keras {}, f64".format(torch.__version__.split("+")[0], keras.__version__)
 INITIAL = np.array([0.5, -1.25, 2.0, -0.75, 0.1, 3.0, -2.5, 0.0, 1.5, -0.2, 0.05, -1.0])
 
 
