@@ -117,6 +117,11 @@ FM_API void fm_output(fm_graph *graph, const char *name, fm_val value);
 FM_API fm_val fm_graph_output(const fm_graph *graph, const char *name); /* {0} when absent */
 FM_API fm_val fm_graph_input(const fm_graph *graph, const char *name);  /* {0} when absent */
 
+/* Layers' penalties (weight decay, auxiliary losses), each of rank 0, that training adds to the
+ * loss; their sum, or {0} without one. */
+FM_API void fm_add_penalty(fm_graph *graph, fm_val penalty);
+FM_API fm_val fm_graph_penalty(const fm_graph *graph);
+
 /* ---- gradients -------------------------------------------------------------------------------- */
 
 /* grads[i] = d loss / d wrt[i], with the shape of wrt[i]; zeros where loss does not depend on it.

@@ -1,0 +1,93 @@
+/* fathom/loss.h: what training minimises.
+ *
+ *     loss = fm_loss(g, FM_SPARSE_CATEGORICAL_CROSSENTROPY, logits, labels);
+ *     loss = fm_loss(g, FM_HUBER, prediction, target, .delta = 0.5);
+ *
+ * Invariants
+ *  - The first dimension is the batch. A loss is one number: the mean over the samples of each
+ *    sample's loss, which itself is the mean over the sample's other dimensions.
+ *  - With weights it is the weighted sum over the samples divided by their number (Keras), not by
+ *    the sum of the weights.
+ *  - Labels have the shape of the prediction, or (class labels) that without the last dimension.
+ *    Another shape is a mistake that prints both; nothing is broadcast.
+ *  - Losses over probabilities take logits unless `.from_probabilities`: fused and exact far out,
+ *    where a probability has long rounded to 0 or 1.
+ */
+#ifndef FATHOM_LOSS_H
+#define FATHOM_LOSS_H
+
+#include "fathom/graph.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* y label, p prediction, x logits; sums over the last axis of c classes, means over the rest. */
+typedef enum fm_loss_kind {
+    FM_MEAN_SQUARED_ERROR,       /* mse: mean (y - p)^2                                       */
+    FM_MEAN_ABSOLUTE_ERROR,      /* mae: mean |y - p|                                         */
+    FM_HUBER,                    /* e^2/2 where |e| <= delta, else delta (|e| - delta/2);
+                                           Huber 1964 */
+    FM_LOG_COSH,                 /* mean log cosh (p - y)                                     */
+    FM_BINARY_CROSSENTROPY,      /* bce: mean -(y log p + (1 - y) log(1 - p))                 */
+    FM_CATEGORICAL_CROSSENTROPY, /* - sum y log p                                             */
+    FM_SPARSE_CATEGORICAL_CROSSENTROPY, /* - log p[y], y class indices, i32 */
+    FM_KL_DIVERGENCE,     /* kld: sum y (log y - log p); 0 log 0 = 0                   */
+    FM_HINGE,             /* mean max(0, 1 - y p), y -1 or 1; a 0 is read as -1        */
+    FM_COSINE_SIMILARITY, /* - y.p / (|y| |p|): -1 is the best                         */
+    FM_LOSS_COUNT
+} fm_loss_kind;
+
+typedef enum fm_label_kind {
+    FM_LABEL_SAME, /* the prediction's shape, the graph's dtype                                  */
+    FM_LABEL_CLASS /* class indices, i32, the prediction's shape without its last dimension      */
+} fm_label_kind;
+
+/* from_probabilities  the prediction went through sigmoid or softmax already (from_logits: false
+ *                     in a recipe); it is clipped to [1e-7, 1 - 1e-7] as Keras does.
+ * label_smoothing     s in [0, 1): classes (1 - s) y + s / c (Szegedy et al. 2016), binary
+ *                     (1 - s) y + s / 2.
+ * delta               huber's, default 1.
+ * class_weights       class_count numbers, copied: a sample counts as often as its class says
+ *                     (cross-entropies only; the largest label is the class, binary labels must
+ *                     be 0 or 1 and a single column).
+ * sample_weight       a value of shape (batch) and the graph's dtype, or {0}.                   */
+typedef struct fm_loss_options {
+    bool from_probabilities;
+    double label_smoothing;
+    double delta;
+    const double *class_weights;
+    int64_t class_count;
+    fm_val sample_weight;
+} fm_loss_options;
+
+/* The batch's loss, rank 0. */
+#define fm_loss(g, kind, prediction, label, ...)                                                   \
+    fm_loss_with((g), (kind), (prediction), (label), &(fm_loss_options){__VA_ARGS__})
+FM_API fm_val fm_loss_with(fm_graph *g, int kind, fm_val prediction, fm_val label,
+                           const fm_loss_options *options);
+
+/* fields describe the numbers of fm_loss_options that this loss reads. build gives the loss of each
+ * element, of any shape that begins with the batch; shapes are already checked. */
+typedef struct fm_loss_record {
+    const char *name;
+    const char *aliases[2]; /* other names, or NULL */
+    const char *doc;
+    fm_label_kind label_kind;
+    const fm_field *fields;
+    fm_val (*build)(fm_graph *g, fm_val prediction, fm_val label, const fm_loss_options *options);
+} fm_loss_record;
+
+FM_API const fm_loss_record *fm_loss_at(int kind);           /* NULL from FM_LOSS_COUNT on */
+FM_API const fm_loss_record *fm_loss_find(const char *name); /* name or alias; NULL when unknown */
+FM_API int fm_loss_kind_of(const fm_loss_record *record);
+
+/* The label that a loss wants for this prediction: how fit makes the label's input. FM_ERROR_SHAPE
+ * when the prediction has no batch or, for classes, no last dimension. */
+FM_API fm_status fm_loss_label(fm_context *context, int kind, fm_shape prediction,
+                               fm_dtype graph_dtype, fm_shape *shape, fm_dtype *dtype);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
