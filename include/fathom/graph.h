@@ -50,8 +50,7 @@ FM_API fm_status fm_graph_status(const fm_graph *graph);
 
 /* Records a mistake (kept if it is the first) with the current scope in front; returns {0}. For
  * layers and ops written outside the library. */
-FM_API __attribute__((format(printf, 3, 4))) fm_val fm_graph_fail(fm_graph *graph,
-                                                                  fm_status status,
+FM_API __attribute__((format(printf, 3, 4))) fm_val fm_graph_fail(fm_graph *graph, fm_status status,
                                                                   const char *format, ...);
 
 /* ---- values ---------------------------------------------------------------------------------- */

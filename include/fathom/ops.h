@@ -45,24 +45,25 @@ FM_API fm_val fm_silu(fm_graph *g, fm_val x);              /* x sigmoid(x), swis
 FM_API fm_val fm_mish(fm_graph *g, fm_val x);              /* Misra 2019 */
 FM_API fm_val fm_softplus(fm_graph *g, fm_val x);
 FM_API fm_val fm_softsign(fm_graph *g, fm_val x);
-FM_API fm_val fm_hard_sigmoid(fm_graph *g, fm_val x); /* relu6(x + 3) / 6 */
-FM_API fm_val fm_hard_swish(fm_graph *g, fm_val x);   /* x hard_sigmoid(x) */
+FM_API fm_val fm_hard_sigmoid(fm_graph *g, fm_val x);         /* relu6(x + 3) / 6 */
+FM_API fm_val fm_hard_swish(fm_graph *g, fm_val x);           /* x hard_sigmoid(x) */
 FM_API fm_val fm_relu_grad(fm_graph *g, fm_val dy, fm_val y); /* dy where y > 0, else 0 */
-FM_API fm_val fm_softmax(fm_graph *g, fm_val x);     /* over the last axis */
-FM_API fm_val fm_log_softmax(fm_graph *g, fm_val x); /* over the last axis */
+FM_API fm_val fm_softmax(fm_graph *g, fm_val x);              /* over the last axis */
+FM_API fm_val fm_log_softmax(fm_graph *g, fm_val x);          /* over the last axis */
 
 /* ---- elementwise, two operands, broadcast ------------------------------------------------------ */
 FM_API fm_val fm_add(fm_graph *g, fm_val a, fm_val b);
 FM_API fm_val fm_sub(fm_graph *g, fm_val a, fm_val b);
 FM_API fm_val fm_mul(fm_graph *g, fm_val a, fm_val b);
 FM_API fm_val fm_div(fm_graph *g, fm_val a, fm_val b);
-FM_API fm_val fm_pow(fm_graph *g, fm_val a, fm_val b); /* a > 0 */
+FM_API fm_val fm_pow(fm_graph *g, fm_val a, fm_val b);     /* a > 0 */
 FM_API fm_val fm_maximum(fm_graph *g, fm_val a, fm_val b); /* at a tie the gradient goes to a */
 FM_API fm_val fm_minimum(fm_graph *g, fm_val a, fm_val b);
 /* 1 where true, else 0, in the operands' dtype; derivative zero. */
 FM_API fm_val fm_greater(fm_graph *g, fm_val a, fm_val b);
 FM_API fm_val fm_less(fm_graph *g, fm_val a, fm_val b);
-FM_API fm_val fm_equal(fm_graph *g, fm_val a, fm_val b); /* also i32; the result is the graph's dtype */
+FM_API fm_val fm_equal(fm_graph *g, fm_val a,
+                       fm_val b); /* also i32; the result is the graph's dtype */
 /* a where condition is not 0, else b. condition has the dtype of a and b. */
 FM_API fm_val fm_where(fm_graph *g, fm_val condition, fm_val a, fm_val b);
 /* With a number: x + c, x c. */
@@ -75,7 +76,8 @@ FM_API fm_val fm_clip(fm_graph *g, fm_val x, double low, double high);
 FM_API fm_val fm_sum(fm_graph *g, fm_val x, fm_ints axes, bool keep_dims);
 FM_API fm_val fm_mean(fm_graph *g, fm_val x, fm_ints axes, bool keep_dims);
 FM_API fm_val fm_reduce_max(fm_graph *g, fm_val x, fm_ints axes, bool keep_dims); /* ties share */
-FM_API fm_val fm_argmax(fm_graph *g, fm_val x); /* last axis; i32; the first of equals; no gradient */
+FM_API fm_val fm_argmax(fm_graph *g,
+                        fm_val x); /* last axis; i32; the first of equals; no gradient */
 FM_API fm_val fm_logsumexp(fm_graph *g, fm_val x); /* last axis, removed */
 /* Sums x down to a shape that broadcasts to it: the adjoint of broadcasting. */
 FM_API fm_val fm_sum_to(fm_graph *g, fm_val x, fm_shape shape);
@@ -89,7 +91,8 @@ FM_API fm_val fm_concat(fm_graph *g, const fm_val *values, int count, int axis);
 FM_API fm_val fm_slice(fm_graph *g, fm_val x, int axis, int64_t begin, int64_t end);
 /* Zeros before and after along one axis: slice's adjoint. */
 FM_API fm_val fm_pad(fm_graph *g, fm_val x, int axis, int64_t before, int64_t after);
-FM_API fm_val fm_cast(fm_graph *g, fm_val x, fm_dtype dtype); /* gradient between f32 and f64 only */
+FM_API fm_val fm_cast(fm_graph *g, fm_val x,
+                      fm_dtype dtype); /* gradient between f32 and f64 only */
 FM_API fm_val fm_stop_gradient(fm_graph *g, fm_val x);
 
 /* ---- products and indices ---------------------------------------------------------------------- */

@@ -136,7 +136,7 @@ fm_status fm_fail_copy(fm_context *to, const fm_context *from)
     return to->status;
 }
 
-void fm_log(const fm_context *context, fm_log_level level, const char *format, ...)
+void fm_report(const fm_context *context, fm_log_level level, const char *format, ...)
 {
     if (!context->options.log) return;
     char line[FM_MESSAGE_SIZE];

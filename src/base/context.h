@@ -28,7 +28,7 @@ fm_status fm_fail_copy(fm_context *to, const fm_context *from);
 /* A second context with the same hooks and threads, for a worker thread to fail into. */
 fm_status fm_context_fork(const fm_context *context, fm_context **child);
 
-__attribute__((format(printf, 3, 4))) void fm_log(const fm_context *context, fm_log_level level,
+__attribute__((format(printf, 3, 4))) void fm_report(const fm_context *context, fm_log_level level,
                                                   const char *format, ...);
 
 #endif

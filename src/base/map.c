@@ -60,6 +60,16 @@ fm_status fm_map_set(fm_map *map, const char *key, uint32_t value)
     return FM_OK;
 }
 
+/* No later entry probed past its slot, so that emptying it breaks no chain. */
+void fm_map_forget_last(fm_map *map)
+{
+    if (!map->count) return;
+    fm_map_entry *entry = &map->entries[map->count - 1];
+    map->slots[find_slot(map, entry->key, entry->hash)] = 0;
+    fm_release(map->context, entry->key);
+    map->count--;
+}
+
 void fm_map_release(fm_map *map)
 {
     for (size_t i = 0; i < map->count; i++) fm_release(map->context, map->entries[i].key);

@@ -22,6 +22,8 @@ typedef struct fm_map {
 bool fm_map_get(const fm_map *map, const char *key, uint32_t *value);
 /* Adds or replaces. */
 fm_status fm_map_set(fm_map *map, const char *key, uint32_t value);
+/* Takes back the newest entry. */
+void fm_map_forget_last(fm_map *map);
 void fm_map_release(fm_map *map);
 
 #endif

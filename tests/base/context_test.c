@@ -25,7 +25,7 @@ static void context_works_without_options(void **state)
     assert_int_equal(fm_context_create(NULL, &context), FM_OK);
     assert_int_equal(fm_error_status(context), FM_OK);
     assert_string_equal(fm_error_message(context), "");
-    fm_log(context, FM_LOG_WARNING, "to nobody");
+    fm_report(context, FM_LOG_WARNING, "to nobody");
     fm_context_destroy(context);
     fm_context_destroy(NULL);
 }

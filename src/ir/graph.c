@@ -1,0 +1,386 @@
+/* Graphs: creation, failure, values, scopes, variables, updates and outputs. */
+#include "ir/ir.h"
+#include "base/random.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_VALUES = 1 << 24 };
+
+fm_status fm_graph_create(fm_context *context, const fm_graph_options *options, fm_graph **graph)
+{
+    *graph = NULL;
+    fm_graph *made = fm_allocate_zeroed(context, sizeof *made);
+    if (!made) return fm_error_status(context);
+    made->context = context;
+    if (options) made->options = *options;
+    made->arena.context = context;
+    made->variable_by_path.context = context;
+    made->fresh_names.context = context;
+
+    fm_status status = fm_grow(context, &made->values, &made->value_capacity, 1, sizeof(fm_value));
+    if (status == FM_OK) {
+        status = fm_grow(context, &made->scopes, &made->scope_capacity, 1, sizeof(char *));
+    }
+    if (status != FM_OK) {
+        fm_graph_destroy(made);
+        return status;
+    }
+    made->values[0] = (fm_value){.producer = FM_NO_NODE, .name = "poisoned"};
+    made->value_count = 1;
+    made->scopes[0] = "";
+    made->scope_count = 1;
+    *graph = made;
+    return FM_OK;
+}
+
+void fm_graph_destroy(fm_graph *graph)
+{
+    if (!graph) return;
+    fm_context *context = graph->context;
+    fm_map_release(&graph->variable_by_path);
+    fm_map_release(&graph->fresh_names);
+    fm_arena_release(&graph->arena);
+    fm_release(context, graph->values);
+    fm_release(context, graph->nodes);
+    fm_release(context, graph->variables);
+    fm_release(context, graph->inputs);
+    fm_release(context, graph->outputs);
+    fm_release(context, graph->scopes);
+    fm_release(context, graph);
+}
+
+fm_context *fm_graph_context(const fm_graph *graph)
+{
+    return graph->context;
+}
+
+fm_mode fm_graph_mode(const fm_graph *graph)
+{
+    return graph->options.mode;
+}
+
+fm_dtype fm_graph_dtype(const fm_graph *graph)
+{
+    return graph->options.dtype;
+}
+
+fm_status fm_graph_status(const fm_graph *graph)
+{
+    return graph->status;
+}
+
+fm_val fm_graph_fail(fm_graph *graph, fm_status status, const char *format, ...)
+{
+    if (graph->status != FM_OK) return (fm_val){0};
+    char words[FM_MESSAGE_SIZE / 2];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(words, sizeof words, format, arguments);
+    va_end(arguments);
+    const char *scope = fm_scope_path(graph);
+    fm_fail(graph->context, status, "%s%s%s", scope, *scope ? ": " : "", words);
+    graph->status = status;
+    return (fm_val){0};
+}
+
+/* An allocation failed: its words are in the context already. */
+static fm_val out_of_memory(fm_graph *graph)
+{
+    if (graph->status == FM_OK) graph->status = FM_ERROR_MEMORY;
+    return (fm_val){0};
+}
+
+bool fm_all_valid(const fm_val *values, int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (!values[i].id) return false;
+    }
+    return true;
+}
+
+uint32_t fm_graph_next_stream(fm_graph *graph)
+{
+    return graph->next_stream++;
+}
+
+/* ---- values ---------------------------------------------------------------------------------- */
+
+fm_val fm_value_add(fm_graph *graph, const fm_value *value)
+{
+    if (graph->status != FM_OK) return (fm_val){0};
+    if (graph->value_count >= MAX_VALUES) {
+        return fm_graph_fail(graph, FM_ERROR_LIMIT, "a graph holds at most %d values", MAX_VALUES);
+    }
+    if (fm_grow(graph->context, &graph->values, &graph->value_capacity, graph->value_count + 1,
+                sizeof *value) != FM_OK) {
+        return out_of_memory(graph);
+    }
+    graph->values[graph->value_count] = *value;
+    return (fm_val){(uint32_t)graph->value_count++};
+}
+
+static bool check_shape(fm_graph *graph, const char *name, fm_dtype dtype, fm_shape shape)
+{
+    if (graph->status != FM_OK) return false;
+    if (fm_shape_bytes(shape, dtype) >= 0) return true;
+    char text[FM_SHAPE_TEXT];
+    fm_graph_fail(graph, FM_ERROR_SHAPE, "'%s' cannot have the shape %s", name,
+                  fm_shape_text(shape, text));
+    return false;
+}
+
+static fm_status add_named(fm_graph *graph, fm_named_value **list, size_t *count, size_t *capacity,
+                           const char *name, fm_val value)
+{
+    char *copy = fm_arena_string(&graph->arena, name);
+    if (!copy || fm_grow(graph->context, list, capacity, *count + 1, sizeof **list) != FM_OK) {
+        out_of_memory(graph);
+        return FM_ERROR_MEMORY;
+    }
+    (*list)[(*count)++] = (fm_named_value){copy, value};
+    return FM_OK;
+}
+
+static fm_val find_named(const fm_named_value *list, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(list[i].name, name) == 0) return list[i].value;
+    }
+    return (fm_val){0};
+}
+
+fm_val fm_input(fm_graph *graph, const char *name, fm_dtype dtype, fm_shape shape)
+{
+    if (!check_shape(graph, name, dtype, shape)) return (fm_val){0};
+    if (fm_graph_input(graph, name).id) {
+        return fm_graph_fail(graph, FM_ERROR_ARGUMENT, "there is already an input '%s'", name);
+    }
+    fm_value value = {.shape = shape, .dtype = dtype, .kind = FM_INPUT, .producer = FM_NO_NODE};
+    fm_val made = fm_value_add(graph, &value);
+    if (!made.id || add_named(graph, &graph->inputs, &graph->input_count, &graph->input_capacity,
+                              name, made) != FM_OK) {
+        return (fm_val){0};
+    }
+    fm_value_of(graph, made)->name = graph->inputs[graph->input_count - 1].name;
+    return made;
+}
+
+fm_val fm_graph_input(const fm_graph *graph, const char *name)
+{
+    return find_named(graph->inputs, graph->input_count, name);
+}
+
+fm_val fm_constant(fm_graph *graph, fm_dtype dtype, fm_shape shape, const void *elements)
+{
+    if (!check_shape(graph, "constant", dtype, shape)) return (fm_val){0};
+    size_t bytes = (size_t)fm_shape_bytes(shape, dtype);
+    void *copy = fm_arena_allocate(&graph->arena, bytes);
+    if (!copy) return out_of_memory(graph);
+    if (bytes) memcpy(copy, elements, bytes);
+    return fm_value_add(graph, &(fm_value){.shape = shape,
+                                           .dtype = dtype,
+                                           .kind = FM_CONSTANT,
+                                           .producer = FM_NO_NODE,
+                                           .name = "",
+                                           .data = copy});
+}
+
+fm_val fm_full_as(fm_graph *graph, fm_dtype dtype, fm_shape shape, double number)
+{
+    if (!check_shape(graph, "constant", dtype, shape)) return (fm_val){0};
+    void *data = fm_arena_allocate(&graph->arena, (size_t)fm_shape_bytes(shape, dtype));
+    if (!data) return out_of_memory(graph);
+    int64_t count = fm_shape_elements(shape);
+    for (int64_t i = 0; i < count; i++) {
+        if (dtype == FM_F64) {
+            ((double *)data)[i] = number;
+        } else {
+            ((float *)data)[i] = (float)number;
+        }
+    }
+    return fm_value_add(graph, &(fm_value){.shape = shape,
+                                           .dtype = dtype,
+                                           .kind = FM_CONSTANT,
+                                           .producer = FM_NO_NODE,
+                                           .name = "",
+                                           .data = data});
+}
+
+fm_val fm_scalar_as(fm_graph *graph, fm_dtype dtype, double number)
+{
+    return fm_full_as(graph, dtype, (fm_shape){0}, number);
+}
+
+fm_val fm_full(fm_graph *graph, fm_shape shape, double value)
+{
+    return fm_full_as(graph, graph->options.dtype, shape, value);
+}
+
+fm_val fm_scalar(fm_graph *graph, double value)
+{
+    return fm_full(graph, (fm_shape){0}, value);
+}
+
+fm_shape fm_val_shape(const fm_graph *graph, fm_val value)
+{
+    return fm_value_of(graph, value)->shape;
+}
+
+fm_dtype fm_val_dtype(const fm_graph *graph, fm_val value)
+{
+    return fm_value_of(graph, value)->dtype;
+}
+
+const char *fm_val_name(const fm_graph *graph, fm_val value)
+{
+    return fm_value_of(graph, value)->name;
+}
+
+/* ---- scopes ---------------------------------------------------------------------------------- */
+
+const char *fm_scope_path(const fm_graph *graph)
+{
+    return graph->scopes[graph->scope_count - 1];
+}
+
+/* A scope that could not be pushed is pushed as its parent: leave stays balanced. */
+static void push_scope(fm_graph *graph, const char *path)
+{
+    if (!path) {
+        out_of_memory(graph);
+        path = fm_scope_path(graph);
+    }
+    if (fm_grow(graph->context, &graph->scopes, &graph->scope_capacity, graph->scope_count + 1,
+                sizeof *graph->scopes) != FM_OK) {
+        out_of_memory(graph);
+        return;
+    }
+    graph->scopes[graph->scope_count++] = path;
+}
+
+static char *join_path(fm_graph *graph, const char *name)
+{
+    const char *scope = fm_scope_path(graph);
+    return fm_arena_format(&graph->arena, "%s%s%s", scope, *scope ? "/" : "", name);
+}
+
+void fm_scope_enter_at(fm_graph *graph, const char *path)
+{
+    push_scope(graph, path);
+}
+
+void fm_scope_enter(fm_graph *graph, const char *name)
+{
+    push_scope(graph, join_path(graph, name));
+}
+
+void fm_scope_enter_fresh(fm_graph *graph, const char *base)
+{
+    char *path = join_path(graph, base);
+    uint32_t times = 0;
+    if (path) fm_map_get(&graph->fresh_names, path, &times);
+    if (path && fm_map_set(&graph->fresh_names, path, times + 1) != FM_OK) path = NULL;
+    if (path && times) path = fm_arena_format(&graph->arena, "%s_%u", path, times);
+    push_scope(graph, path);
+}
+
+void fm_scope_leave(fm_graph *graph)
+{
+    if (graph->scope_count > 1) graph->scope_count--;
+}
+
+/* ---- variables and results -------------------------------------------------------------------- */
+
+static fm_val shared_variable(fm_graph *graph, uint32_t index, const char *path, fm_dtype dtype,
+                              fm_shape shape)
+{
+    fm_val value = graph->variables[index].value;
+    const fm_value *had = fm_value_of(graph, value);
+    if (had->dtype == dtype && fm_shape_equal(had->shape, shape)) return value;
+    char first[FM_SHAPE_TEXT], second[FM_SHAPE_TEXT];
+    return fm_graph_fail(graph, FM_ERROR_SHAPE,
+                         "the variable '%s' is shared: it was %s %s, now %s %s is asked for", path,
+                         fm_dtype_name(had->dtype), fm_shape_text(had->shape, first),
+                         fm_dtype_name(dtype), fm_shape_text(shape, second));
+}
+
+fm_val fm_variable(fm_graph *graph, const char *name, fm_dtype dtype, fm_shape shape,
+                   const fm_variable_options *options)
+{
+    if (!check_shape(graph, name, dtype, shape)) return (fm_val){0};
+    char *path = join_path(graph, name);
+    uint32_t index;
+    if (!path) return out_of_memory(graph);
+    if (fm_map_get(&graph->variable_by_path, path, &index)) {
+        return shared_variable(graph, index, path, dtype, shape);
+    }
+    index = (uint32_t)graph->variable_count;
+    if (fm_grow(graph->context, &graph->variables, &graph->variable_capacity, index + 1,
+                sizeof *graph->variables) != FM_OK) {
+        return out_of_memory(graph);
+    }
+    fm_val value = fm_value_add(graph, &(fm_value){.shape = shape,
+                                                   .dtype = dtype,
+                                                   .kind = FM_VARIABLE,
+                                                   .producer = FM_NO_NODE,
+                                                   .variable = index,
+                                                   .name = path});
+    if (!value.id) return value;
+    if (fm_map_set(&graph->variable_by_path, path, index) != FM_OK) return out_of_memory(graph);
+    fm_graph_variable_record *record = &graph->variables[graph->variable_count++];
+    record->value = value;
+    if (options) record->options = *options;
+    return value;
+}
+
+fm_val fm_graph_variable(const fm_graph *graph, int i)
+{
+    bool inside = i >= 0 && (size_t)i < graph->variable_count;
+    return inside ? graph->variables[i].value : (fm_val){0};
+}
+
+bool fm_val_trainable(const fm_graph *graph, fm_val variable)
+{
+    const fm_value *value = fm_value_of(graph, variable);
+    return value->kind == FM_VARIABLE && !graph->variables[value->variable].options.not_trainable;
+}
+
+void fm_update(fm_graph *graph, fm_val variable, fm_val next)
+{
+    if (!variable.id || !next.id) return;
+    const fm_value *value = fm_value_of(graph, variable), *after = fm_value_of(graph, next);
+    if (value->kind != FM_VARIABLE) {
+        fm_graph_fail(graph, FM_ERROR_ARGUMENT, "only variables can be updated");
+        return;
+    }
+    fm_graph_variable_record *record = &graph->variables[value->variable];
+    if (record->next.id) {
+        fm_graph_fail(graph, FM_ERROR_ARGUMENT, "'%s' is updated twice in one step", value->name);
+        return;
+    }
+    if (value->dtype != after->dtype || !fm_shape_equal(value->shape, after->shape)) {
+        char first[FM_SHAPE_TEXT], second[FM_SHAPE_TEXT];
+        fm_graph_fail(graph, FM_ERROR_SHAPE, "the update of '%s' must be %s %s, received %s %s",
+                      value->name, fm_dtype_name(value->dtype), fm_shape_text(value->shape, first),
+                      fm_dtype_name(after->dtype), fm_shape_text(after->shape, second));
+        return;
+    }
+    record->next = next;
+}
+
+void fm_output(fm_graph *graph, const char *name, fm_val value)
+{
+    if (!value.id || graph->status != FM_OK) return;
+    if (fm_graph_output(graph, name).id) {
+        fm_graph_fail(graph, FM_ERROR_ARGUMENT, "there is already an output '%s'", name);
+        return;
+    }
+    add_named(graph, &graph->outputs, &graph->output_count, &graph->output_capacity, name, value);
+}
+
+fm_val fm_graph_output(const fm_graph *graph, const char *name)
+{
+    return find_named(graph->outputs, graph->output_count, name);
+}
