@@ -120,11 +120,11 @@ static void errors_are_copied_between_contexts(void **state)
 static void log_lines_reach_the_hook(void **state)
 {
     fixture *f = *state;
-    fm_log(f->context, FM_LOG_INFO, "epoch %d", 3);
+    fm_report(f->context, FM_LOG_INFO, "epoch %d", 3);
     assert_string_equal(f->last_log, "epoch 3");
     fm_context *worker;
     assert_ok(f->context, fm_context_fork(f->context, &worker));
-    fm_log(worker, FM_LOG_DEBUG, "from the worker");
+    fm_report(worker, FM_LOG_DEBUG, "from the worker");
     assert_string_equal(f->last_log, "from the worker");
     fm_context_destroy(worker);
 }

@@ -1,0 +1,47 @@
+/* Where every value lives: lifetimes, aliases, one arena with offsets. */
+#ifndef FM_RUN_PLAN_H
+#define FM_RUN_PLAN_H
+
+#include "run/schedule.h"
+
+typedef enum fm_place { FM_IN_ARENA, FM_IN_STORE, FM_IN_INPUT, FM_IN_CONSTANT } fm_place;
+
+typedef struct fm_buffer {
+    fm_place place;
+    uint32_t index;       /* variable, input, or the constant's value id */
+    uint32_t first, last; /* steps between which an arena buffer lives, inclusive */
+    size_t offset, bytes;
+} fm_buffer;
+
+/* After the last step the value is copied into the variable. */
+typedef struct fm_commit {
+    fm_val value;
+    uint32_t variable;
+} fm_commit;
+
+enum { FM_NO_BUFFER = UINT32_MAX };
+
+typedef struct fm_plan {
+    fm_schedule schedule;
+    fm_buffer *buffers;
+    size_t buffer_count, buffer_capacity;
+    uint32_t *buffer_of;      /* by value id                                                  */
+    uint32_t *scratch_buffer; /* by step, FM_NO_BUFFER without                                */
+    fm_commit *commits;
+    size_t commit_count;
+    size_t arena_bytes, arena_bound; /* the bound: the most bytes alive at one step           */
+} fm_plan;
+
+/* scratch_bytes: by node index. private_buffers: nothing is shared or overwritten. */
+fm_status fm_plan_make(const fm_graph *graph, const size_t *scratch_bytes, bool private_buffers,
+                       fm_plan *plan);
+void fm_plan_release(fm_context *context, fm_plan *plan);
+
+/* Bytes of the value as it is stored, layout included. */
+size_t fm_value_bytes(const fm_graph *graph, fm_val value);
+
+/* Proves from the plan alone that no step overwrites what a later step, output or commit reads.
+ * Shares no code with the planner. FM_ERROR_INTERNAL names the step and both values. */
+fm_status fm_plan_check(const fm_graph *graph, const fm_plan *plan);
+
+#endif
