@@ -1,0 +1,371 @@
+/* fathom/train.h: fit, evaluate, predict, and the files that models are kept in.
+ *
+ *     fm_model_create(context, &(fm_model_options){.build = digits,
+ *                                                  .input_shape = FM_SHAPE(28, 28),
+ *                                                  .loss = FM_SPARSE_CATEGORICAL_CROSSENTROPY,
+ *                                                  .optimizer = {FM_ADAM},
+ *                                                  .metrics = {{.metric = FM_ACCURACY}},
+ *                                                  .metric_count = 1}, &model);
+ *     fm_fit(model, train, &(fm_fit_options){.epochs = 10, .validation_split = 0.1});
+ *     fm_evaluate(model, test, NULL, &scores);            scores.loss, scores.metrics[0]
+ *     fm_model_save(model, "digits.safetensors", NULL);
+ *
+ * Invariants
+ *  - A model is a function that builds a graph, and the store of its variables. Programs are
+ *    compiled for each mode and batch size at first use and kept; the last, smaller batch of an
+ *    epoch has its own. A step allocates nothing.
+ *  - Data sets are prepared ones (fm_dataset_transform): "x" has the model's input_shape and
+ *    input_dtype, "y" what the loss wants (fm_model_label). A difference is FM_ERROR_SHAPE with both.
+ *  - Nothing is printed: progress arrives in callbacks.
+ *  - Same seed, same bits. A run that was killed and resumed from its last checkpoint ends with the
+ *    same bits, history included, as one that was not; seconds alone differ.
+ *  - With an optimizer's ema_momentum, evaluating and predicting use the averaged weights.
+ */
+#ifndef FATHOM_TRAIN_H
+#define FATHOM_TRAIN_H
+
+#include "fathom/data.h"
+#include "fathom/loss.h"
+#include "fathom/metric.h"
+#include "fathom/optimizer.h"
+#include "fathom/program.h"
+#include "fathom/schedule.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- model ------------------------------------------------------------------------------------ */
+
+enum {
+    FM_MAX_METRICS = 16,
+    FM_ACCURACY = -1 /* as fm_metric_options.metric: the accuracy that suits the loss */
+};
+
+/*  build          from the batch x, (batch, input_shape...), to the prediction, (batch, ...). Called
+ *                 with `argument` once for each program; must build the same layers each time
+ *  input_shape    of one sample
+ *  input_dtype    of the data's "x"; default f32
+ *  dtype          of weights and activations, as fm_graph_options
+ *  loss           fm_loss_kind, with its options; the class weights are copied
+ *  metrics        metric_count of them; names must differ. from_probabilities is taken from the
+ *                 loss, too
+ *  schedule       of the optimizer's learning rate; zero is constant
+ *  seed           of initial values, dropout, and the order of the data
+ *  program        how to compile; NULL: the defaults                                             */
+typedef struct fm_model_options {
+    fm_val (*build)(fm_graph *graph, fm_val x, void *argument);
+    void *argument;
+    fm_shape input_shape;
+    fm_dtype input_dtype;
+    fm_dtype dtype;
+    int loss;
+    fm_loss_options loss_options;
+    fm_metric_options metrics[FM_MAX_METRICS];
+    int metric_count;
+    fm_optimizer optimizer;
+    fm_schedule schedule;
+    int64_t seed;
+    const fm_program_options *program;
+} fm_model_options;
+
+typedef struct fm_model fm_model;
+
+/* Builds the graph once, so that its mistakes are found here. */
+FM_API fm_status fm_model_create(fm_context *context, const fm_model_options *options,
+                                 fm_model **model);
+FM_API void fm_model_destroy(fm_model *model);
+
+FM_API fm_context *fm_model_context(const fm_model *model);
+/* Variables, seed and step. All variables are there once a program was made or a file loaded. */
+FM_API fm_store *fm_model_store(const fm_model *model);
+
+/* Of one sample. */
+FM_API fm_shape fm_model_input(const fm_model *model, fm_dtype *dtype);
+FM_API fm_shape fm_model_output(const fm_model *model, fm_dtype *dtype);
+FM_API fm_shape fm_model_label(const fm_model *model, fm_dtype *dtype);
+
+FM_API int fm_model_metric_count(const fm_model *model);
+FM_API const char *fm_model_metric_name(const fm_model *model, int i);
+/* As the last fm_evaluate left it: for confusion matrices. NULL outside of the range. */
+FM_API const fm_metric *fm_model_metric(const fm_model *model, int i);
+
+/* The graph of a mode and batch size with everything fit puts into it: inputs "x", "y"
+ * and "learning_rate", outputs "prediction" and "loss", for FM_PREDICT also
+ * "probabilities" where the loss takes logits. The caller destroys it. */
+FM_API fm_status fm_model_graph(fm_model *model, fm_mode mode, int64_t batch_size,
+                                fm_graph **graph);
+/* Its program, compiled at first use; the model keeps it. */
+FM_API fm_status fm_model_program(fm_model *model, fm_mode mode, int64_t batch_size,
+                                  fm_program **program);
+
+/* The rate that the schedule gives to the next step. steps_per_epoch is read by schedules that
+ * count epochs; the plateau's reductions are not in it. */
+FM_API double fm_model_rate(const fm_model *model, double steps_per_epoch);
+
+/* ---- one step: for loops of your own ----------------------------------------------------------- */
+
+/* Forward, backward, update on batch->x, ->y, ->count, with this learning rate. *loss (may be NULL)
+ * is the batch's, of before the update. Memory aligned to 64 bytes is read in place (a loader's
+ * batch is), other memory is copied. Fails only while the program for a new size is compiled. */
+FM_API fm_status fm_train_step(fm_model *model, const fm_batch *batch, double learning_rate,
+                               double *loss);
+/* Loss without an update, as in fm_evaluate. */
+FM_API fm_status fm_evaluate_step(fm_model *model, const fm_batch *batch, double *loss);
+/* The prediction of the last step of this size and mode, (count, output...), valid until the next
+ * one; NULL before it. */
+FM_API const void *fm_step_prediction(const fm_model *model, fm_mode mode, int64_t count);
+
+/* ---- evaluate, predict ------------------------------------------------------------------------- */
+
+/* Loss and metrics over a set of samples: means over samples, not over batches. metrics[i] belongs
+ * to fm_model_metric_name(model, i). Without samples all are NaN. */
+typedef struct fm_scores {
+    double loss;
+    double metrics[FM_MAX_METRICS];
+    int64_t samples;
+} fm_scores;
+
+/*  batch_size  default 32; results do not depend on it beyond rounding
+ *  workers, prefetch  as fm_loader_options */
+typedef struct fm_evaluate_options {
+    int64_t batch_size;
+    int64_t workers, prefetch;
+} fm_evaluate_options;
+
+FM_API extern const fm_field fm_evaluate_fields[];
+
+/* options may be NULL. */
+FM_API fm_status fm_evaluate(fm_model *model, const fm_dataset *data,
+                             const fm_evaluate_options *options, fm_scores *scores);
+
+/*  probabilities  softmax or sigmoid of the prediction, where the loss takes logits */
+typedef struct fm_predict_options {
+    int64_t batch_size; /* default 32 */
+    int64_t workers, prefetch;
+    bool probabilities;
+} fm_predict_options;
+
+/* For each sample in order one prediction, fm_model_output's shape and dtype, into the caller's
+ * memory. "y" of the data is not looked at. options may be NULL. */
+FM_API fm_status fm_predict(fm_model *model, const fm_dataset *data,
+                            const fm_predict_options *options, void *predictions);
+/* The same for samples in memory. */
+FM_API fm_status fm_predict_samples(fm_model *model, const void *samples, int64_t count,
+                                    const fm_predict_options *options, void *predictions);
+
+/* ---- history ----------------------------------------------------------------------------------- */
+
+typedef struct fm_epoch {
+    int64_t epoch;               /* from 0 */
+    fm_scores train, validation; /* train: while it learned (Keras). validation.samples is 0 and
+                                    its scores NaN without validation data                     */
+    double learning_rate;        /* of the last step                                           */
+    double seconds;              /* of training and validation                                 */
+} fm_epoch;
+
+typedef enum fm_stop {
+    FM_STOP_NONE,   /* still at it, or a failure        */
+    FM_STOP_EPOCHS, /* all are done                     */
+    FM_STOP_EARLY,  /* early stopping                   */
+    FM_STOP_TIME,   /* the time limit                   */
+    FM_STOP_CALLBACK
+} fm_stop;
+
+typedef struct fm_history {
+    int64_t count;
+    const fm_epoch *epochs;
+    fm_stop stop;
+    int64_t best_epoch; /* of the last early stopping or checkpoint of the best, -1 without */
+} fm_history;
+
+/* Of the last fm_fit, of a resumed run from its beginning; valid until the next fit or load. */
+FM_API const fm_history *fm_model_history(const fm_model *model);
+
+/* A value of an epoch by name: "loss", "accuracy", "val_loss", "val_accuracy" (metrics by their
+ * names), "learning_rate", "seconds". False when there is none of that name. */
+FM_API bool fm_epoch_value(const fm_model *model, const fm_epoch *epoch, const char *name,
+                           double *value);
+
+/* The history as CSV with a header of those names; numbers read back to the same bits. */
+FM_API fm_status fm_history_write_csv(const fm_model *model, const char *path);
+
+/* ---- callbacks --------------------------------------------------------------------------------- */
+
+/* What a hook is told, and may change. Read running figures with fm_event_scores: they are worked
+ * out when asked for. */
+typedef struct fm_event {
+    fm_model *model;
+    int64_t epoch, epochs;          /* this one, from 0; and their number                      */
+    int64_t batch, batches;         /* done in this epoch; and their number                    */
+    int64_t samples, epoch_samples; /* done in this epoch; and their number                    */
+    double loss;                    /* of the last batch                                       */
+    double learning_rate;           /* of the last batch                                       */
+    const fm_epoch *finished;       /* epoch_end: the epoch's figures, else NULL               */
+    double seconds, epoch_seconds;  /* since fit and since the epoch began (without pauses)    */
+    double samples_per_second;      /* training alone, this epoch                              */
+    double epoch_eta, eta;          /* seconds left in the epoch and in all; NaN while unknown */
+    double rate_factor;             /* multiplies the schedule's rate; a hook may change it    */
+    bool stop; /* a hook sets it: fit saves nothing by itself, keeps its place and returns FM_OK */
+} fm_event;
+
+/* Training scores of this epoch so far. */
+FM_API void fm_event_scores(const fm_event *event, fm_scores *scores);
+
+/* Hooks may be NULL; a status other than FM_OK ends fit with it. Within a hook the model may be
+ * evaluated and saved.
+ *  state   numbers that a checkpoint keeps and a resumed fit puts back before train_begin, found
+ *          by the callback's name */
+typedef struct fm_callback {
+    const char *name;
+    void *user;
+    fm_status (*train_begin)(void *user, fm_event *event);
+    fm_status (*epoch_begin)(void *user, fm_event *event);
+    fm_status (*batch_end)(void *user, fm_event *event);
+    fm_status (*validation_begin)(void *user, fm_event *event);
+    fm_status (*epoch_end)(void *user, fm_event *event);
+    fm_status (*train_end)(void *user, fm_event *event); /* not after a failure */
+    double *state;
+    int64_t state_count;
+} fm_callback;
+
+/* monitor: a name for fm_epoch_value; NULL: "val_loss", "loss" without validation data. */
+typedef enum fm_monitor_mode {
+    FM_MONITOR_AUTO, /* small is good for losses and errors, large for other metrics */
+    FM_MONITOR_MINIMIZE,
+    FM_MONITOR_MAXIMIZE
+} fm_monitor_mode;
+
+/* Stops when `monitor` has not become better by more than min_delta for `patience` epochs.
+ *  patience       default 1
+ *  restore_best   when training is over (not after a callback's stop) the variables are those of
+ *                 the best epoch
+ *  start_epoch    earlier epochs are not looked at */
+typedef struct fm_early_stopping {
+    const char *monitor;
+    int mode; /* fm_monitor_mode */
+    int64_t patience;
+    double min_delta;
+    bool restore_best;
+    int64_t start_epoch;
+} fm_early_stopping;
+
+/* fm_plateau (schedule.h) on `monitor`; rule.maximize is taken from the mode. */
+typedef struct fm_reduce_on_plateau {
+    const char *monitor;
+    int mode;
+    fm_plateau rule;
+} fm_reduce_on_plateau;
+
+/*  path         the newest state: written after each epoch and every `every_steps` steps
+ *  every_steps  0: after epochs only
+ *  best         a second file, written after each epoch that is the best so far by `monitor`;
+ *               either path may be NULL */
+typedef struct fm_checkpoint {
+    const char *path;
+    int64_t every_steps;
+    const char *best;
+    const char *monitor;
+    int mode;
+} fm_checkpoint;
+
+FM_API extern const fm_field fm_early_stopping_fields[];
+FM_API extern const fm_field
+    fm_reduce_on_plateau_fields[]; /* monitor, mode and those of the rule */
+FM_API extern const fm_field fm_checkpoint_fields[];
+
+/* ---- fit --------------------------------------------------------------------------------------- */
+
+/*  epochs            the number of the last one plus 1, as Keras counts; default 1
+ *  batch_size        default 32
+ *  validation_split  this share from the end of the data, taken before shuffling (Keras)
+ *  validation        or this set; borrowed
+ *  no_shuffle        the data's own order in each epoch
+ *  drop_last         no smaller last batch
+ *  seed              of the order; default: the model's
+ *  workers, prefetch as fm_loader_options
+ *  initial_epoch     where counting begins
+ *  resume            go on where the loaded file (or the last fit, stopped by a callback) was:
+ *                    epoch, batch, sums, history, callbacks. In the middle of an epoch, data,
+ *                    batch_size, seed and shuffling must be the same: FM_ERROR_ARGUMENT
+ *  ignore_nonfinite  go on when the loss is NaN or infinite. Otherwise FM_ERROR_NONFINITE: the
+ *                    message names epoch, batch and the first layer and op that made one, and the
+ *                    variables are those of before that step. (They are copied every 1000 steps;
+ *                    the steps since then are run again with every value checked.)
+ *  time_limit        seconds; the step that passes it is the last
+ *  csv               this file holds fm_history_write_csv after each epoch
+ *  callbacks         called in order; then plateau, early stopping, csv, checkpoint             */
+typedef struct fm_fit_options {
+    int64_t epochs, batch_size;
+    double validation_split;
+    const fm_dataset *validation;
+    bool no_shuffle, drop_last;
+    int64_t seed;
+    int64_t workers, prefetch;
+    int64_t initial_epoch;
+    bool resume, ignore_nonfinite;
+    double time_limit;
+    const fm_early_stopping *early_stopping;
+    const fm_reduce_on_plateau *reduce_on_plateau;
+    const fm_checkpoint *checkpoint;
+    const char *csv;
+    const fm_callback *callbacks;
+    int callback_count;
+} fm_fit_options;
+
+/* Its numbers and switches, as a recipe's `train` section has them: epochs, batch_size,
+ * validation_split, shuffle, drop_last, seed, workers, prefetch, time_limit, ... */
+FM_API extern const fm_field fm_fit_fields[];
+
+/* options may be NULL. */
+FM_API fm_status fm_fit(fm_model *model, const fm_dataset *data, const fm_fit_options *options);
+
+/* ---- files ------------------------------------------------------------------------------------- */
+
+/* One safetensors file: variables by path (optimizer slots too), and in its metadata the format's
+ * version, step, epoch, batch, seed and the notes. Names that begin with '@' are fit's own state
+ * (history, sums of an unfinished epoch, callbacks, the best variables).
+ * Built with FATHOM_FILES; without it all of these are FM_ERROR_UNSUPPORTED. */
+
+/* Words that travel with the model's files, replaced when the key is there; NULL removes. The
+ * program keeps "recipe", "transform" (JSON) and "classes" here. Keys must not begin with
+ * "fathom.". */
+FM_API fm_status fm_model_set_note(fm_model *model, const char *key, const char *text);
+/* NULL when absent; valid until it is set again. */
+FM_API const char *fm_model_note(const fm_model *model, const char *key);
+
+/*  weights_only   the variables of the model function alone (averages in place of the weights, with
+ *                 ema_momentum), and the notes: for prediction, a third of the size with Adam */
+typedef struct fm_save_options {
+    bool weights_only;
+} fm_save_options;
+
+/* Appears under its name only when complete. options may be NULL. */
+FM_API fm_status fm_model_save(fm_model *model, const char *path, const fm_save_options *options);
+
+/*  weights_only   leave step, slots, history and notes as they are
+ *  partial        take what fits by path and shape, leave the rest as it is
+ * Without `partial`, variables that are missing in the file, that the model does not have, or that
+ * have another shape or dtype are one FM_ERROR_SHAPE that lists them; nothing is changed then. */
+typedef struct fm_load_options {
+    bool weights_only;
+    bool partial;
+} fm_load_options;
+
+FM_API fm_status fm_model_load(fm_model *model, const char *path, const fm_load_options *options);
+
+/* A file looked at without a model: to read the recipe that will make one. */
+typedef struct fm_model_file fm_model_file;
+FM_API fm_status fm_model_file_open(fm_context *context, const char *path, fm_model_file **file);
+FM_API void fm_model_file_close(fm_model_file *file);
+FM_API const char *fm_model_file_note(const fm_model_file *file, const char *key);
+/* Variables by index from 0 (path NULL at the end), without those that begin with '@'. */
+FM_API fm_variable_info fm_model_file_variable(const fm_model_file *file, int index);
+/* Where training stands: step, epoch, and batch within the epoch. */
+FM_API void fm_model_file_position(const fm_model_file *file, uint64_t *step, int64_t *epoch,
+                                   int64_t *batch);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
