@@ -1,5 +1,9 @@
-# Every tests/**/NAME_test.c is one program of cmocka tests.
+# Every tests/FOLDER/**/NAME_test.c is one program of cmocka tests, labelled with its folder.
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+
+# Everything runs in the release and the asan build. What follows runs in others as well.
+set(thread_folders backend data run train)   # label `threads`: also in the tsan build
+set(valgrind_folders base data io)           # also under valgrind, as NAME.valgrind
 
 # What the tests share: the includes in cmocka's order, a context that counts its allocations.
 file(GLOB support_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*.c)
@@ -7,11 +11,41 @@ add_library(test_support STATIC ${support_sources})
 target_link_libraries(test_support PUBLIC fathom_static PkgConfig::CMOCKA)
 target_include_directories(test_support PUBLIC ${PROJECT_SOURCE_DIR}/tests)
 
+string(REGEX MATCH "-fsanitize=[a-z,]*" sanitized "${CMAKE_C_FLAGS}")
+if(NOT sanitized)
+  find_program(VALGRIND valgrind)
+endif()
+
 file(GLOB_RECURSE test_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/*_test.c)
 foreach(source IN LISTS test_sources)
   get_filename_component(name ${source} NAME_WE)
+  file(RELATIVE_PATH path ${PROJECT_SOURCE_DIR}/tests ${source})
+  string(REGEX REPLACE "/.*" "" folder ${path})
   add_executable(${name} ${source})
   target_link_libraries(${name} PRIVATE test_support)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set(labels ${folder})
+  if(folder IN_LIST thread_folders)
+    list(APPEND labels threads)
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS "${labels}")
+  if(VALGRIND AND folder IN_LIST valgrind_folders)
+    add_test(NAME ${name}.valgrind WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
+             COMMAND ${VALGRIND} --quiet --error-exitcode=99 --leak-check=full
+                     --child-silent-after-fork=yes $<TARGET_FILE:${name}>)
+    set_tests_properties(${name}.valgrind PROPERTIES LABELS valgrind ENVIRONMENT FATHOM_TEST_LESS=1)
+  endif()
 endforeach()
+
+# The source tree and the finished library, checked once.
+if(NOT sanitized)
+  foreach(check layers sizes symbols)
+    add_test(NAME check_${check} COMMAND bash scripts/check_${check}.sh ${PROJECT_BINARY_DIR}
+             WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+    set_tests_properties(check_${check} PROPERTIES LABELS tree)
+  endforeach()
+  add_test(NAME check_counting COMMAND bash tests/scripts/counting_check.sh
+           WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(check_counting PROPERTIES LABELS tree)
+endif()

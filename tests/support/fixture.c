@@ -119,6 +119,16 @@ int fail_each_allocation(fixture *f, fm_status (*body)(fm_context *context, void
     }
 }
 
+int fixture_rounds(int full)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    bool less = true;
+#else
+    bool less = getenv("FATHOM_TEST_LESS") != NULL;
+#endif
+    return !less ? full : full < 8 ? 1 : full / 8;
+}
+
 void check_ok(const fm_context *context, fm_status received, const char *call, const char *file,
               int line)
 {

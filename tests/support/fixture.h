@@ -61,6 +61,10 @@ const char *fixture_file(fixture *f, const char *name, const void *bytes, size_t
 int fail_each_allocation(fixture *f, fm_status (*body)(fm_context *context, void *argument),
                          void *argument);
 
+/* How often to repeat a costly check: `full` in the plain build, an eighth of it (at least one) under
+ * a sanitizer or valgrind, where every step takes many times as long. */
+int fixture_rounds(int full);
+
 /* Evaluates to nothing; on failure the message shows the words that the context keeps. */
 #define assert_ok(context, call) check_ok(context, call, #call, __FILE__, __LINE__)
 
