@@ -25,9 +25,8 @@ find src include/fathom -name '*.[ch]' -print0 | sort -z | xargs -0 awk '
 
         # layer: its public headers
         headers["base"]    = "base schema tensor"
-        headers["ir"]      = "graph op"
+        headers["ir"]      = "graph op backend" # the records that everything above is made of
         headers["op"]      = "ops"
-        headers["backend"] = "backend"
         headers["run"]     = "program"
         headers["nn"]      = "nn loss metric optimizer schedule"
         headers["data"]    = "data data_files"

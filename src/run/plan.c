@@ -53,10 +53,10 @@ static fm_status place_fixed(planner *p)
 static void find_last_uses(planner *p)
 {
     const fm_graph *graph = p->graph;
-    const fm_schedule *schedule = &p->plan->schedule;
-    uint32_t end = (uint32_t)schedule->count; /* outputs and commits live past the last step */
+    const fm_order *order = &p->plan->order;
+    uint32_t end = (uint32_t)order->count; /* outputs and commits live past the last step */
     for (uint32_t step = 0; step < end; step++) {
-        const fm_node *node = &graph->nodes[schedule->order[step]];
+        const fm_node *node = &graph->nodes[order->nodes[step]];
         for (int k = 0; k < node->input_count; k++) {
             p->last_use[fm_view_root(graph, node->inputs[k]).id] = step;
         }
@@ -78,7 +78,7 @@ static fm_status list_commits(planner *p)
     if (!plan->commits) return FM_ERROR_MEMORY;
     for (size_t i = 0; i < graph->variable_count; i++) {
         fm_val next = graph->variables[i].next;
-        if (!next.id || plan->schedule.overwrites[i]) continue;
+        if (!next.id || plan->order.overwrites[i]) continue;
         plan->commits[plan->commit_count++] = (fm_commit){next, (uint32_t)i};
     }
     return FM_OK;
@@ -89,7 +89,7 @@ static int overwritten_by(const planner *p, fm_val value)
 {
     const fm_graph *graph = p->graph;
     for (size_t i = 0; i < graph->variable_count; i++) {
-        if (p->plan->schedule.overwrites[i] && graph->variables[i].next.id == value.id) {
+        if (p->plan->order.overwrites[i] && graph->variables[i].next.id == value.id) {
             return (int)i;
         }
     }
@@ -141,7 +141,7 @@ static fm_status place_output(planner *p, const fm_node *node, int k, uint32_t s
     }
     fm_buffer buffer = {.place = FM_IN_ARENA,
                         .first = p->private_buffers ? 0 : step,
-                        .last = p->private_buffers ? (uint32_t)plan->schedule.count : last,
+                        .last = p->private_buffers ? (uint32_t)plan->order.count : last,
                         .bytes = fm_value_bytes(p->graph, value)};
     return add_buffer(p, buffer, home);
 }
@@ -149,7 +149,7 @@ static fm_status place_output(planner *p, const fm_node *node, int k, uint32_t s
 static fm_status place_step(planner *p, uint32_t step, const size_t *scratch_bytes)
 {
     fm_plan *plan = p->plan;
-    uint32_t index = plan->schedule.order[step];
+    uint32_t index = plan->order.nodes[step];
     const fm_node *node = &p->graph->nodes[index];
     fm_status status = FM_OK;
     for (int k = 0; status == FM_OK && k < node->output_count; k++) {
@@ -225,7 +225,7 @@ static fm_status assign_offsets(planner *p)
 static fm_status find_bound(planner *p)
 {
     fm_plan *plan = p->plan;
-    size_t steps = plan->schedule.count + 2;
+    size_t steps = plan->order.count + 2;
     int64_t *change = fm_allocate_zeroed(p->graph->context, steps * sizeof *change);
     if (!change) return FM_ERROR_MEMORY;
     for (size_t i = 0; i < plan->buffer_count; i++) {
@@ -250,11 +250,11 @@ static fm_status fill_plan(planner *p, const size_t *scratch_bytes)
 {
     const fm_graph *graph = p->graph;
     fm_plan *plan = p->plan;
-    fm_status status = fm_schedule_make(graph, !p->private_buffers, &plan->schedule);
+    fm_status status = fm_order_make(graph, !p->private_buffers, &plan->order);
     if (status != FM_OK) return status;
     plan->buffer_of = fm_allocate_array(graph->context, graph->value_count, sizeof(uint32_t));
     plan->scratch_buffer =
-        fm_allocate_array(graph->context, plan->schedule.count + 1, sizeof(uint32_t));
+        fm_allocate_array(graph->context, plan->order.count + 1, sizeof(uint32_t));
     p->last_use = fm_allocate_zeroed(graph->context, graph->value_count * sizeof(uint32_t));
     if (!plan->buffer_of || !plan->scratch_buffer || !p->last_use) return FM_ERROR_MEMORY;
     memset(plan->buffer_of, 0xff, graph->value_count * sizeof(uint32_t));
@@ -262,7 +262,7 @@ static fm_status fill_plan(planner *p, const size_t *scratch_bytes)
     status = list_commits(p);
     if (status == FM_OK) status = place_fixed(p);
     if (status == FM_OK) find_last_uses(p);
-    for (uint32_t step = 0; status == FM_OK && step < plan->schedule.count; step++) {
+    for (uint32_t step = 0; status == FM_OK && step < plan->order.count; step++) {
         status = place_step(p, step, scratch_bytes);
     }
     if (status == FM_OK) status = assign_offsets(p);
@@ -282,7 +282,7 @@ fm_status fm_plan_make(const fm_graph *graph, const size_t *scratch_bytes, bool 
 
 void fm_plan_release(fm_context *context, fm_plan *plan)
 {
-    fm_schedule_release(context, &plan->schedule);
+    fm_order_release(context, &plan->order);
     fm_release(context, plan->buffers);
     fm_release(context, plan->buffer_of);
     fm_release(context, plan->scratch_buffer);

@@ -2,7 +2,7 @@
 #ifndef FM_RUN_PLAN_H
 #define FM_RUN_PLAN_H
 
-#include "run/schedule.h"
+#include "run/order.h"
 
 typedef enum fm_place { FM_IN_ARENA, FM_IN_STORE, FM_IN_INPUT, FM_IN_CONSTANT } fm_place;
 
@@ -22,7 +22,7 @@ typedef struct fm_commit {
 enum { FM_NO_BUFFER = UINT32_MAX };
 
 typedef struct fm_plan {
-    fm_schedule schedule;
+    fm_order order;
     fm_buffer *buffers;
     size_t buffer_count, buffer_capacity;
     uint32_t *buffer_of;      /* by value id                                                  */

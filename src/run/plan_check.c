@@ -80,7 +80,7 @@ static fm_status check_overlaps(const replay *r, const fm_node *node, int k)
 static fm_status replay_step(replay *r, uint32_t step)
 {
     const fm_plan *plan = r->plan;
-    const fm_node *node = &r->graph->nodes[plan->schedule.order[step]];
+    const fm_node *node = &r->graph->nodes[plan->order.nodes[step]];
     fm_status status = FM_OK;
     for (int k = 0; status == FM_OK && k < node->input_count; k++) {
         status = check_read(r, node->inputs[k], node->op->name);
@@ -128,7 +128,7 @@ static fm_status check_ends(replay *r)
         status = check_read(r, value, "an output");
     }
     for (size_t i = 0; status == FM_OK && i < graph->variable_count; i++) {
-        if (!graph->variables[i].next.id || !r->plan->schedule.overwrites[i]) continue;
+        if (!graph->variables[i].next.id || !r->plan->order.overwrites[i]) continue;
         status = check_read(r, graph->variables[i].next, "an update");
     }
     return status;
@@ -157,7 +157,7 @@ fm_status fm_plan_check(const fm_graph *graph, const fm_plan *plan)
         r.intact[id] = graph->values[id].kind != FM_TEMPORARY;
     }
     fm_status status = check_arena(&r);
-    for (uint32_t step = 0; status == FM_OK && step < plan->schedule.count; step++) {
+    for (uint32_t step = 0; status == FM_OK && step < plan->order.count; step++) {
         status = replay_step(&r, step);
     }
     if (status == FM_OK) status = check_ends(&r);

@@ -1,4 +1,4 @@
-#include "run/schedule.h"
+#include "run/order.h"
 
 #include <string.h>
 
@@ -17,9 +17,9 @@ typedef struct edge {
     uint32_t to, next; /* next edge of the same node, plus 1 */
 } edge;
 
-typedef struct scheduler {
+typedef struct sorter {
     const fm_graph *graph;
-    fm_schedule *schedule;
+    fm_order *order;
     uint32_t *first_edge; /* by node: index into edges plus 1 */
     uint32_t *waiting;    /* by node: unscheduled predecessors */
     bool *done;
@@ -27,9 +27,9 @@ typedef struct scheduler {
     size_t edge_count, edge_capacity;
     uint32_t *heap; /* ready nodes by priority */
     size_t heap_count;
-} scheduler;
+} sorter;
 
-static fm_status add_edge(scheduler *s, uint32_t from, uint32_t to)
+static fm_status add_edge(sorter *s, uint32_t from, uint32_t to)
 {
     fm_status status = fm_grow(s->graph->context, &s->edges, &s->edge_capacity, s->edge_count + 1,
                                sizeof *s->edges);
@@ -46,7 +46,7 @@ static bool comes_first(const fm_graph *graph, uint32_t a, uint32_t b)
     return update_a != update_b ? update_a : a < b;
 }
 
-static void push_ready(scheduler *s, uint32_t node)
+static void push_ready(sorter *s, uint32_t node)
 {
     size_t at = s->heap_count++;
     while (at && comes_first(s->graph, node, s->heap[(at - 1) / 2])) {
@@ -56,7 +56,7 @@ static void push_ready(scheduler *s, uint32_t node)
     s->heap[at] = node;
 }
 
-static uint32_t pop_ready(scheduler *s)
+static uint32_t pop_ready(sorter *s)
 {
     uint32_t top = s->heap[0], last = s->heap[--s->heap_count];
     size_t at = 0;
@@ -108,7 +108,7 @@ static void choose_overwrites(const fm_graph *graph, bool *overwrites)
     }
 }
 
-static fm_status add_data_edges(scheduler *s)
+static fm_status add_data_edges(sorter *s)
 {
     const fm_graph *graph = s->graph;
     for (uint32_t i = 0; i < graph->node_count; i++) {
@@ -124,14 +124,14 @@ static fm_status add_data_edges(scheduler *s)
 }
 
 /* For each operand that shows an overwritten variable: its reader goes before the writer. */
-static fm_status add_reader_edges(scheduler *s)
+static fm_status add_reader_edges(sorter *s)
 {
     const fm_graph *graph = s->graph;
     for (uint32_t i = 0; i < graph->node_count; i++) {
         const fm_node *node = &graph->nodes[i];
         for (int k = 0; !node->dead && k < node->input_count; k++) {
             const fm_value *root = fm_value_of(graph, fm_view_root(graph, node->inputs[k]));
-            if (root->kind != FM_VARIABLE || !s->schedule->overwrites[root->variable]) continue;
+            if (root->kind != FM_VARIABLE || !s->order->overwrites[root->variable]) continue;
             uint32_t writer = writer_of(graph, root->variable);
             fm_status status = writer == i ? FM_OK : add_edge(s, i, writer);
             if (status != FM_OK) return status;
@@ -140,9 +140,9 @@ static fm_status add_reader_edges(scheduler *s)
     return FM_OK;
 }
 
-static void finish(scheduler *s, uint32_t node)
+static void finish(sorter *s, uint32_t node)
 {
-    s->schedule->order[s->schedule->count++] = node;
+    s->order->nodes[s->order->count++] = node;
     s->done[node] = true;
     for (uint32_t at = s->first_edge[node]; at; at = s->edges[at - 1].next) {
         uint32_t to = s->edges[at - 1].to;
@@ -152,25 +152,25 @@ static void finish(scheduler *s, uint32_t node)
 
 /* Nothing is ready, so readers and writers wait for each other. The first overwritten variable whose
  * writer waits is copied at the end instead; its edges count no longer. */
-static fm_status break_cycle(scheduler *s)
+static fm_status break_cycle(sorter *s)
 {
     const fm_graph *graph = s->graph;
     for (size_t i = 0; i < graph->variable_count; i++) {
         uint32_t writer = writer_of(graph, i);
-        if (!s->schedule->overwrites[i] || s->done[writer]) continue;
-        s->schedule->overwrites[i] = false;
+        if (!s->order->overwrites[i] || s->done[writer]) continue;
+        s->order->overwrites[i] = false;
         return FM_OK;
     }
-    return fm_fail(graph->context, FM_ERROR_INTERNAL, "schedule: the graph has a cycle");
+    return fm_fail(graph->context, FM_ERROR_INTERNAL, "order: the graph has a cycle");
 }
 
-static fm_status run_kahn(scheduler *s, size_t living)
+static fm_status run_kahn(sorter *s, size_t living)
 {
     const fm_graph *graph = s->graph;
     memset(s->first_edge, 0, graph->node_count * sizeof *s->first_edge);
     memset(s->waiting, 0, graph->node_count * sizeof *s->waiting);
     memset(s->done, 0, graph->node_count * sizeof *s->done);
-    s->edge_count = s->heap_count = s->schedule->count = 0;
+    s->edge_count = s->heap_count = s->order->count = 0;
     fm_status status = add_data_edges(s);
     if (status == FM_OK) status = add_reader_edges(s);
     if (status != FM_OK) return status;
@@ -178,36 +178,36 @@ static fm_status run_kahn(scheduler *s, size_t living)
         if (!graph->nodes[i].dead && !s->waiting[i]) push_ready(s, i);
     }
     while (s->heap_count) finish(s, pop_ready(s));
-    return s->schedule->count == living ? FM_OK : break_cycle(s);
+    return s->order->count == living ? FM_OK : break_cycle(s);
 }
 
-static fm_status order_nodes(scheduler *s)
+static fm_status order_nodes(sorter *s)
 {
     size_t living = 0;
     for (size_t i = 0; i < s->graph->node_count; i++) living += !s->graph->nodes[i].dead;
     fm_status status = FM_OK;
     do {
         status = run_kahn(s, living);
-    } while (status == FM_OK && s->schedule->count < living);
+    } while (status == FM_OK && s->order->count < living);
     return status;
 }
 
-fm_status fm_schedule_make(const fm_graph *graph, bool overwrite, fm_schedule *schedule)
+fm_status fm_order_make(const fm_graph *graph, bool overwrite, fm_order *order)
 {
     fm_context *context = graph->context;
     size_t nodes = graph->node_count + 1;
-    scheduler s = {.graph = graph, .schedule = schedule};
-    *schedule = (fm_schedule){0};
-    schedule->order = fm_allocate_array(context, nodes, sizeof *schedule->order);
-    schedule->overwrites = fm_allocate_zeroed(context, graph->variable_count + 1);
+    sorter s = {.graph = graph, .order = order};
+    *order = (fm_order){0};
+    order->nodes = fm_allocate_array(context, nodes, sizeof *order->nodes);
+    order->overwrites = fm_allocate_zeroed(context, graph->variable_count + 1);
     s.first_edge = fm_allocate_array(context, nodes, sizeof *s.first_edge);
     s.waiting = fm_allocate_array(context, nodes, sizeof *s.waiting);
     s.done = fm_allocate_array(context, nodes, sizeof *s.done);
     s.heap = fm_allocate_array(context, nodes, sizeof *s.heap);
 
     fm_status status = FM_ERROR_MEMORY;
-    if (schedule->order && schedule->overwrites && s.first_edge && s.waiting && s.done && s.heap) {
-        if (overwrite) choose_overwrites(graph, schedule->overwrites);
+    if (order->nodes && order->overwrites && s.first_edge && s.waiting && s.done && s.heap) {
+        if (overwrite) choose_overwrites(graph, order->overwrites);
         status = order_nodes(&s);
     }
     fm_release(context, s.first_edge);
@@ -215,13 +215,13 @@ fm_status fm_schedule_make(const fm_graph *graph, bool overwrite, fm_schedule *s
     fm_release(context, s.done);
     fm_release(context, s.heap);
     fm_release(context, s.edges);
-    if (status != FM_OK) fm_schedule_release(context, schedule);
+    if (status != FM_OK) fm_order_release(context, order);
     return status;
 }
 
-void fm_schedule_release(fm_context *context, fm_schedule *schedule)
+void fm_order_release(fm_context *context, fm_order *order)
 {
-    fm_release(context, schedule->order);
-    fm_release(context, schedule->overwrites);
-    *schedule = (fm_schedule){0};
+    fm_release(context, order->nodes);
+    fm_release(context, order->overwrites);
+    *order = (fm_order){0};
 }
