@@ -1,0 +1,9 @@
+/* Neighbours become one node where one kernel does their work in one pass over memory. */
+#ifndef FM_PASS_FUSE_H
+#define FM_PASS_FUSE_H
+
+#include "ir/ir.h"
+
+fm_status fm_fuse(fm_graph *graph);
+
+#endif

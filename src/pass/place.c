@@ -1,0 +1,119 @@
+#include "pass/place.h"
+
+#include <string.h>
+
+typedef struct node_site {
+    fm_tensor inputs[FM_MAX_INPUTS], outputs[FM_MAX_OUTPUTS];
+    bool input_is_variable[FM_MAX_INPUTS];
+    fm_site site;
+} node_site;
+
+static fm_tensor tensor_of(const fm_graph *graph, fm_val value)
+{
+    const fm_value *record = fm_value_of(graph, value);
+    return (fm_tensor){
+        .dtype = record->dtype, .shape = record->shape, .count = fm_shape_elements(record->shape)};
+}
+
+static void describe(const fm_graph *graph, const fm_node *node, node_site *place)
+{
+    for (int k = 0; k < node->input_count; k++) {
+        place->inputs[k] = tensor_of(graph, node->inputs[k]);
+        place->input_is_variable[k] = fm_value_of(graph, node->inputs[k])->kind == FM_VARIABLE;
+    }
+    for (int k = 0; k < node->output_count; k++) {
+        place->outputs[k] = tensor_of(graph, node->outputs[k]);
+    }
+    place->site = (fm_site){.context = graph->context,
+                            .op = node->op,
+                            .attributes = node->attributes,
+                            .inputs = place->inputs,
+                            .outputs = place->outputs,
+                            .input_count = node->input_count,
+                            .output_count = node->output_count,
+                            .threads = fm_context_threads(graph->context),
+                            .input_is_variable = place->input_is_variable};
+}
+
+/* The i-th backend to ask, NULL at the end. */
+static const fm_backend *backend_number(const char *const *backends, int i)
+{
+    if (!backends) return fm_backend_at(i);
+    return backends[i] ? fm_backend_find(backends[i]) : NULL;
+}
+
+static fm_status check_backends(const fm_graph *graph, const char *const *backends)
+{
+    for (int i = 0; backends && backends[i]; i++) {
+        if (fm_backend_find(backends[i])) continue;
+        fm_text built = FM_TEXT(graph->context);
+        for (int k = 0; fm_backend_at(k); k++) {
+            fm_text_add(&built, "%s%s", k ? ", " : "", fm_backend_at(k)->name);
+        }
+        fm_status status =
+            fm_fail(graph->context, FM_ERROR_NOT_FOUND, "there is no backend '%s'; built in: %s",
+                    backends[i], fm_text_string(&built));
+        fm_text_release(&built);
+        return status;
+    }
+    return FM_OK;
+}
+
+static const fm_kernel *choose(const fm_site *site, const char *const *backends)
+{
+    const fm_backend *backend;
+    const fm_kernel *kernel;
+    for (int i = 0; (backend = backend_number(backends, i)); i++) {
+        for (int k = 0; (kernel = backend->kernel_at(k)); k++) {
+            if (kernel->op == site->op && !kernel->match(site)) return kernel;
+        }
+    }
+    return NULL;
+}
+
+fm_status fm_place(const fm_graph *graph, const char *const *backends, fm_placement *placements)
+{
+    fm_status status = check_backends(graph, backends);
+    for (size_t i = 0; status == FM_OK && i < graph->node_count; i++) {
+        const fm_node *node = &graph->nodes[i];
+        if (node->dead || (node->op->flags & FM_OP_VIEW)) continue;
+        node_site place;
+        describe(graph, node, &place);
+        const fm_kernel *kernel = choose(&place.site, backends);
+        placements[i].kernel = kernel;
+        if (kernel && kernel->prepare) status = kernel->prepare(&place.site, &placements[i].need);
+        if (status != FM_OK) placements[i].kernel = NULL;
+    }
+    return status;
+}
+
+void fm_place_release(const fm_graph *graph, fm_placement *placements)
+{
+    for (size_t i = 0; placements && i < graph->node_count; i++) {
+        const fm_kernel *kernel = placements[i].kernel;
+        if (kernel && kernel->release) kernel->release(graph->context, placements[i].need.state);
+    }
+    fm_release(graph->context, placements);
+}
+
+void fm_place_explain(const fm_graph *graph, const fm_node *node, const char *const *backends,
+                      fm_text *text)
+{
+    const fm_backend *backend;
+    const fm_kernel *kernel;
+    node_site place;
+    describe(graph, node, &place);
+    for (int i = 0; (backend = backend_number(backends, i)); i++) {
+        for (int k = 0; (kernel = backend->kernel_at(k)); k++) {
+            if (kernel->op != node->op) continue;
+            const char *reason = kernel->match(&place.site);
+            if (!reason) return;
+            fm_text_add(text, "        not %s: %s\n", kernel->name, reason);
+        }
+    }
+}
+
+const char *fm_placement_name(const fm_placement *placement)
+{
+    return placement->kernel ? placement->kernel->name : "portable";
+}

@@ -1,0 +1,363 @@
+/* From a graph to steps that only run. */
+#include "run/program.h"
+#include "base/checked.h"
+#include "fathom/program.h"
+#include "pass/fuse.h"
+#include "pass/simplify.h"
+#include "op/copy.h"
+
+#include <string.h>
+
+/* ---- the graph is prepared ---------------------------------------------------------------------- */
+
+/* A next value that is a variable (or a view of one) gets a copy of its own, so that swapping two
+ * variables is an ordinary plan. */
+static fm_status copy_variables_that_are_updates(fm_graph *graph)
+{
+    for (size_t i = 0; i < graph->variable_count; i++) {
+        fm_val next = graph->variables[i].next;
+        if (!next.id) continue;
+        if (fm_value_of(graph, fm_view_root(graph, next))->kind != FM_VARIABLE) continue;
+        graph->variables[i].next = fm_node_add(graph, &fm_op_copy, &next, 1, NULL, NULL);
+        if (!graph->variables[i].next.id) return fm_graph_status(graph);
+    }
+    return FM_OK;
+}
+
+static fm_status run_passes(fm_program *program)
+{
+    fm_graph *graph = program->graph;
+    fm_status status = fm_graph_prune(graph);
+    if (status == FM_OK) status = copy_variables_that_are_updates(graph);
+    if (status == FM_OK && !program->options.no_simplify) status = fm_simplify(graph);
+    if (status == FM_OK && !program->options.no_fusion) status = fm_fuse(graph);
+    if (status == FM_OK) status = fm_graph_prune(graph);
+    return status == FM_OK ? fm_graph_verify(graph) : status;
+}
+
+/* ---- variables ---------------------------------------------------------------------------------- */
+
+static void mark_used(const fm_graph *graph, fm_val value, bool *used)
+{
+    const fm_value *record = fm_value_of(graph, fm_view_root(graph, value));
+    if (record->kind == FM_VARIABLE) used[record->variable] = true;
+}
+
+static void find_used_variables(const fm_graph *graph, bool *used)
+{
+    for (size_t i = 0; i < graph->node_count; i++) {
+        const fm_node *node = &graph->nodes[i];
+        for (int k = 0; !node->dead && k < node->input_count; k++) {
+            mark_used(graph, node->inputs[k], used);
+        }
+    }
+    for (size_t i = 0; i < graph->output_count; i++) {
+        mark_used(graph, graph->outputs[i].value, used);
+    }
+    for (size_t i = 0; i < graph->variable_count; i++) {
+        used[i] = used[i] || graph->variables[i].next.id;
+    }
+}
+
+enum { NOT_STORED = UINT32_MAX };
+
+/* A variable that this program neither reads nor writes is not created by it. */
+static fm_status require_variables(fm_program *program)
+{
+    const fm_graph *graph = program->graph;
+    fm_context *context = graph->context;
+    program->variables = fm_allocate_array(context, graph->variable_count + 1, sizeof(uint32_t));
+    bool *used = fm_allocate_zeroed(context, graph->variable_count + 1);
+    fm_status status = program->variables && used ? FM_OK : FM_ERROR_MEMORY;
+    if (status == FM_OK) {
+        find_used_variables(graph, used);
+        memset(program->variables, 0xff, (graph->variable_count + 1) * sizeof(uint32_t));
+    }
+    for (size_t i = 0; status == FM_OK && i < graph->variable_count; i++) {
+        if (!used[i]) continue;
+        const fm_graph_variable_record *record = &graph->variables[i];
+        const fm_value *value = fm_value_of(graph, record->value);
+        uint32_t index;
+        status = fm_store_require(program->store, value->name, value->dtype, value->shape,
+                                  &record->options, &index);
+        if (status != FM_OK) break;
+        program->variables[i] = index;
+        program->store->variables[index].users++;
+        program->has_updates = program->has_updates || record->next.id;
+    }
+    fm_release(context, used);
+    return status;
+}
+
+static fm_status place_and_plan(fm_program *program)
+{
+    const fm_graph *graph = program->graph;
+    fm_context *context = graph->context;
+    size_t nodes = graph->node_count + 1;
+    program->placements = fm_allocate_zeroed(context, nodes * sizeof *program->placements);
+    if (!program->placements) return FM_ERROR_MEMORY;
+    fm_status status = fm_place(graph, program->options.backends, program->placements);
+    if (status != FM_OK) return status;
+
+    size_t *scratch = fm_allocate_zeroed(context, nodes * sizeof *scratch);
+    if (!scratch) return FM_ERROR_MEMORY;
+    for (size_t i = 0; i < graph->node_count; i++) {
+        scratch[i] = program->placements[i].need.scratch_bytes;
+    }
+    status = fm_plan_make(graph, scratch, program->options.private_buffers, &program->plan);
+    fm_release(context, scratch);
+    return status == FM_OK ? fm_plan_check(graph, &program->plan) : status;
+}
+
+/* ---- memory and steps --------------------------------------------------------------------------- */
+
+static fm_status allocate_memory(fm_program *program)
+{
+    const fm_graph *graph = program->graph;
+    fm_context *context = graph->context;
+    size_t inputs = graph->input_count + 1;
+    program->arena = fm_allocate_zeroed(context, program->plan.arena_bytes);
+    program->input_data = fm_allocate_zeroed(context, inputs * sizeof(void *));
+    program->input_own = fm_allocate_zeroed(context, inputs * sizeof(void *));
+    if (!program->arena || !program->input_data || !program->input_own) return FM_ERROR_MEMORY;
+    for (size_t i = 0; i < graph->input_count; i++) {
+        size_t bytes = fm_value_bytes(graph, graph->inputs[i].value);
+        program->input_own[i] = fm_allocate_zeroed(context, bytes);
+        if (!program->input_own[i]) return FM_ERROR_MEMORY;
+        program->input_data[i] = program->input_own[i];
+    }
+    return FM_OK;
+}
+
+static size_t input_number(const fm_graph *graph, uint32_t value)
+{
+    size_t i = 0;
+    while (graph->inputs[i].value.id != value) i++;
+    return i;
+}
+
+static void *buffer_memory(const fm_program *program, uint32_t index)
+{
+    const fm_buffer *buffer = &program->plan.buffers[index];
+    const fm_graph *graph = program->graph;
+    switch (buffer->place) {
+    case FM_IN_ARENA:
+        return program->arena + buffer->offset;
+    case FM_IN_STORE: {
+        uint32_t stored = program->variables[buffer->index];
+        return stored == NOT_STORED ? NULL : program->store->variables[stored].data;
+    }
+    case FM_IN_INPUT:
+        return program->input_data[input_number(graph, buffer->index)];
+    case FM_IN_CONSTANT:
+        return (void *)(uintptr_t)graph->values[buffer->index].data;
+    }
+    return NULL;
+}
+
+static fm_tensor *add_tensors(fm_program *program, const fm_val *values, int count)
+{
+    const fm_graph *graph = program->graph;
+    fm_tensor *first = program->tensors + program->tensor_count;
+    for (int i = 0; i < count; i++) {
+        const fm_value *value = fm_value_of(graph, values[i]);
+        uint32_t buffer = program->plan.buffer_of[values[i].id];
+        program->tensor_buffers[program->tensor_count++] = buffer;
+        first[i] = (fm_tensor){.data = buffer_memory(program, buffer),
+                               .dtype = value->dtype,
+                               .shape = value->shape,
+                               .count = fm_shape_elements(value->shape)};
+    }
+    return first;
+}
+
+static void add_step(fm_program *program, uint32_t position)
+{
+    const fm_plan *plan = &program->plan;
+    uint32_t index = plan->schedule.order[position];
+    const fm_node *node = &program->graph->nodes[index];
+    const fm_placement *placement = &program->placements[index];
+    if (node->op->flags & FM_OP_VIEW) return;
+
+    fm_step *step = &program->steps[program->step_count++];
+    step->node = node;
+    step->run = placement->kernel ? placement->kernel->run : node->op->run;
+    step->call = (fm_call){.op = node->op,
+                           .attributes = node->attributes,
+                           .inputs = add_tensors(program, node->inputs, node->input_count),
+                           .outputs = add_tensors(program, node->outputs, node->output_count),
+                           .input_count = node->input_count,
+                           .output_count = node->output_count,
+                           .threads = fm_context_threads(program->graph->context),
+                           .stream = node->stream,
+                           .seed = &program->store->seed,
+                           .step = &program->store->step,
+                           .state = placement->need.state};
+    uint32_t scratch = plan->scratch_buffer[position];
+    if (scratch != FM_NO_BUFFER) step->call.scratch = buffer_memory(program, scratch);
+    program->flops +=
+        node->op->flops ? node->op->flops(&step->call) : (double)step->call.outputs[0].count;
+}
+
+static fm_status make_steps(fm_program *program)
+{
+    const fm_graph *graph = program->graph;
+    fm_context *context = graph->context;
+    const fm_plan *plan = &program->plan;
+    size_t operands = 1;
+    for (size_t i = 0; i < graph->node_count; i++) {
+        operands += (size_t)(graph->nodes[i].input_count + graph->nodes[i].output_count);
+    }
+    program->tensors = fm_allocate_array(context, operands, sizeof *program->tensors);
+    program->tensor_buffers = fm_allocate_array(context, operands, sizeof(uint32_t));
+    program->steps = fm_allocate_array(context, plan->schedule.count + 1, sizeof(fm_step));
+    program->commits = fm_allocate_array(context, plan->commit_count + 1, sizeof *program->commits);
+    if (!program->tensors || !program->tensor_buffers || !program->steps || !program->commits) {
+        return FM_ERROR_MEMORY;
+    }
+    for (uint32_t i = 0; i < plan->schedule.count; i++) add_step(program, i);
+    for (size_t i = 0; i < plan->commit_count; i++) {
+        fm_val value = plan->commits[i].value, variable;
+        variable = graph->variables[plan->commits[i].variable].value;
+        program->commits[i] =
+            (fm_program_commit){.to = buffer_memory(program, plan->buffer_of[variable.id]),
+                                .from = buffer_memory(program, plan->buffer_of[value.id]),
+                                .bytes = fm_value_bytes(graph, value)};
+    }
+    return FM_OK;
+}
+
+fm_status fm_program_create(fm_store *store, const fm_graph *graph,
+                            const fm_program_options *options, fm_program **program)
+{
+    *program = NULL;
+    fm_context *context = store->context;
+    if (graph->status != FM_OK) return graph->status;
+    fm_program *made = fm_allocate_zeroed(context, sizeof *made);
+    if (!made) return FM_ERROR_MEMORY;
+    made->store = store;
+    if (options) made->options = *options;
+
+    fm_status status = fm_graph_clone(graph, &made->graph);
+    if (status == FM_OK) status = run_passes(made);
+    if (status == FM_OK) status = require_variables(made);
+    if (status == FM_OK) status = place_and_plan(made);
+    if (status == FM_OK) status = allocate_memory(made);
+    if (status == FM_OK) status = make_steps(made);
+    if (status != FM_OK) {
+        fm_program_destroy(made);
+        return status;
+    }
+    *program = made;
+    return FM_OK;
+}
+
+static void release_users(fm_program *program)
+{
+    for (size_t i = 0; program->variables && i < program->graph->variable_count; i++) {
+        uint32_t stored = program->variables[i];
+        if (stored != NOT_STORED) program->store->variables[stored].users--;
+    }
+}
+
+void fm_program_destroy(fm_program *program)
+{
+    if (!program) return;
+    fm_context *context = program->store->context;
+    if (program->graph) {
+        release_users(program);
+        fm_place_release(program->graph, program->placements);
+        for (size_t i = 0; program->input_own && i < program->graph->input_count; i++) {
+            fm_release(context, program->input_own[i]);
+        }
+    }
+    fm_release(context, program->variables);
+    fm_release(context, program->arena);
+    fm_release(context, program->input_data);
+    fm_release(context, program->input_own);
+    fm_release(context, program->tensors);
+    fm_release(context, program->tensor_buffers);
+    fm_release(context, program->steps);
+    fm_release(context, program->commits);
+    fm_plan_release(context, &program->plan);
+    fm_graph_destroy(program->graph);
+    fm_release(context, program);
+}
+
+/* ---- operands ----------------------------------------------------------------------------------- */
+
+void *fm_program_input(fm_program *program, const char *name)
+{
+    fm_val value = fm_graph_input(program->graph, name);
+    return value.id ? program->input_data[input_number(program->graph, value.id)] : NULL;
+}
+
+const void *fm_program_output(fm_program *program, const char *name)
+{
+    fm_val value = fm_graph_output(program->graph, name);
+    return value.id ? buffer_memory(program, program->plan.buffer_of[value.id]) : NULL;
+}
+
+fm_status fm_program_bind_input(fm_program *program, const char *name, const void *elements)
+{
+    const fm_graph *graph = program->graph;
+    fm_val value = fm_graph_input(graph, name);
+    if (!value.id) {
+        return fm_fail(graph->context, FM_ERROR_NOT_FOUND, "the program has no input '%s'", name);
+    }
+    if ((uintptr_t)elements % FM_ALIGNMENT) {
+        return fm_fail(graph->context, FM_ERROR_ARGUMENT,
+                       "input '%s' must be bound to memory aligned to %d bytes", name,
+                       FM_ALIGNMENT);
+    }
+    void *memory = (void *)(uintptr_t)elements;
+    program->input_data[input_number(graph, value.id)] = memory;
+    uint32_t buffer = program->plan.buffer_of[value.id];
+    for (size_t i = 0; i < program->tensor_count; i++) {
+        if (program->tensor_buffers[i] == buffer) program->tensors[i].data = memory;
+    }
+    return FM_OK;
+}
+
+/* ---- running ------------------------------------------------------------------------------------ */
+
+static bool all_finite(const fm_tensor *tensor)
+{
+    const float *f32 = tensor->data;
+    const double *f64 = tensor->data;
+    double worst = 0; /* NaN and infinity times zero are NaN, and NaN stays */
+    if (!fm_dtype_is_real(tensor->dtype)) return true;
+    for (int64_t i = 0; i < tensor->count; i++) {
+        worst += 0.0 * (tensor->dtype == FM_F64 ? f64[i] : (double)f32[i]);
+    }
+    return worst == 0;
+}
+
+static fm_status check_outputs(const fm_program *program, const fm_step *step)
+{
+    for (int k = 0; k < step->call.output_count; k++) {
+        if (all_finite(&step->call.outputs[k])) continue;
+        const char *scope = step->node->scope;
+        return fm_fail(program->graph->context, FM_ERROR_NONFINITE,
+                       "the first NaN or infinity came from %s%s%s (step %td of the program)",
+                       scope, *scope ? "/" : "", step->node->op->name, step - program->steps);
+    }
+    return FM_OK;
+}
+
+fm_status fm_program_run(fm_program *program)
+{
+    const fm_step *end = program->steps + program->step_count;
+    for (const fm_step *step = program->steps; step < end; step++) {
+        step->run(&step->call);
+        if (!program->options.check_finite) continue;
+        fm_status status = check_outputs(program, step);
+        if (status != FM_OK) return status;
+    }
+    for (size_t i = 0; i < program->plan.commit_count; i++) {
+        const fm_program_commit *commit = &program->commits[i];
+        memcpy(commit->to, commit->from, commit->bytes);
+    }
+    program->store->step += program->has_updates;
+    return FM_OK;
+}

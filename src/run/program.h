@@ -1,0 +1,42 @@
+/* A compiled program's inside. */
+#ifndef FM_RUN_PROGRAM_H
+#define FM_RUN_PROGRAM_H
+
+#include "pass/place.h"
+#include "run/plan.h"
+#include "run/store.h"
+
+typedef struct fm_step {
+    void (*run)(const fm_call *call);
+    fm_call call;
+    const fm_node *node;
+} fm_step;
+
+/* A copy of a next value into its variable, after the last step. */
+typedef struct fm_program_commit {
+    void *to;
+    const void *from;
+    size_t bytes;
+} fm_program_commit;
+
+struct fm_program {
+    fm_store *store;
+    fm_graph *graph; /* our copy, after the passes */
+    fm_plan plan;
+    fm_program_options options;
+    fm_placement *placements; /* by node */
+    uint32_t *variables;      /* by graph variable: the store's index */
+    char *arena;
+    void **input_data;  /* by graph input: what is read now           */
+    void **input_own;   /* by graph input: the program's own memory   */
+    fm_tensor *tensors; /* operands of all steps, in one piece        */
+    size_t tensor_count;
+    uint32_t *tensor_buffers; /* by tensor: its buffer in the plan */
+    fm_step *steps;
+    size_t step_count;
+    fm_program_commit *commits;
+    bool has_updates;
+    double flops;
+};
+
+#endif

@@ -1,0 +1,74 @@
+/* What compiling decided, in numbers and in words. */
+#include "run/program.h"
+
+fm_program_summary fm_program_summarize(const fm_program *program)
+{
+    const fm_graph *graph = program->graph;
+    fm_program_summary summary = {.steps = (int)program->step_count,
+                                  .arena_bytes = program->plan.arena_bytes,
+                                  .arena_bound = program->plan.arena_bound,
+                                  .flops = program->flops};
+    for (size_t i = 0; i < graph->variable_count; i++) {
+        if (program->variables[i] == UINT32_MAX) continue;
+        summary.variable_bytes += program->store->variables[program->variables[i]].bytes;
+    }
+    for (uint32_t id = 1; id < graph->value_count; id++) {
+        size_t bytes = fm_value_bytes(graph, (fm_val){id});
+        if (graph->values[id].kind == FM_CONSTANT) summary.constant_bytes += bytes;
+        if (graph->values[id].kind == FM_INPUT) summary.input_bytes += bytes;
+    }
+    return summary;
+}
+
+static void print_place(const fm_program *program, fm_val value, fm_text *text)
+{
+    static const char *const places[] = {"arena", "variable", "input", "constant"};
+    const fm_buffer *buffer = &program->plan.buffers[program->plan.buffer_of[value.id]];
+    fm_text_add(text, " %s", places[buffer->place]);
+    if (buffer->place == FM_IN_ARENA) {
+        fm_text_add(text, "[%zu, %zu)", buffer->offset, buffer->offset + buffer->bytes);
+    }
+}
+
+static void print_step(const fm_program *program, size_t number, bool why, fm_text *text)
+{
+    const fm_step *step = &program->steps[number];
+    const fm_placement *placement = &program->placements[step->node - program->graph->nodes];
+    fm_text_add(text, "%4zu  %-28s ", number, fm_placement_name(placement));
+    fm_node_print(program->graph, step->node, text);
+    fm_text_add(text, "\n      ->");
+    for (int k = 0; k < step->node->output_count; k++) {
+        print_place(program, step->node->outputs[k], text);
+    }
+    if (placement->need.scratch_bytes) {
+        fm_text_add(text, ", scratch %zu", placement->need.scratch_bytes);
+    }
+    fm_text_add(text, "\n");
+    if (why) fm_place_explain(program->graph, step->node, program->options.backends, text);
+}
+
+fm_status fm_program_print(const fm_program *program, bool why, char **result)
+{
+    fm_context *context = program->graph->context;
+    fm_program_summary summary = fm_program_summarize(program);
+    fm_text text = FM_TEXT(context);
+    *result = NULL;
+    fm_text_add(&text,
+                "%d steps, %.4g flops, arena %zu bytes (lifetimes allow %zu), variables %zu, "
+                "inputs %zu, constants %zu\n",
+                summary.steps, summary.flops, summary.arena_bytes, summary.arena_bound,
+                summary.variable_bytes, summary.input_bytes, summary.constant_bytes);
+    for (size_t i = 0; i < program->step_count; i++) print_step(program, i, why, &text);
+    for (size_t i = 0; i < program->plan.commit_count; i++) {
+        const fm_commit *commit = &program->plan.commits[i];
+        fm_val variable = program->graph->variables[commit->variable].value;
+        fm_text_add(&text, "      copy %%%u to %s\n", commit->value.id,
+                    fm_val_name(program->graph, variable));
+    }
+    if (fm_text_status(&text) != FM_OK) {
+        fm_text_release(&text);
+        return FM_ERROR_MEMORY;
+    }
+    *result = text.bytes;
+    return FM_OK;
+}
