@@ -4,10 +4,10 @@
 
 #include "run/order.h"
 
-typedef enum fm_place { FM_IN_ARENA, FM_IN_STORE, FM_IN_INPUT, FM_IN_CONSTANT } fm_place;
+typedef enum fm_home { FM_IN_ARENA, FM_IN_STORE, FM_IN_INPUT, FM_IN_CONSTANT } fm_home;
 
 typedef struct fm_buffer {
-    fm_place place;
+    fm_home place;
     uint32_t index;       /* variable, input, or the constant's value id */
     uint32_t first, last; /* steps between which an arena buffer lives, inclusive */
     size_t offset, bytes;

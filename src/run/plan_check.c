@@ -11,7 +11,7 @@ typedef struct replay {
 } replay;
 
 typedef struct extent {
-    fm_place place;
+    fm_home place;
     uint32_t index;
     size_t begin, end;
 } extent;

@@ -28,8 +28,8 @@ static fm_status run_passes(fm_program *program)
 {
     fm_graph *graph = program->graph;
     fm_status status = fm_graph_prune(graph);
-    if (status == FM_OK) status = copy_variables_that_are_updates(graph);
     if (status == FM_OK && !program->options.no_simplify) status = fm_simplify(graph);
+    if (status == FM_OK) status = copy_variables_that_are_updates(graph);
     if (status == FM_OK && !program->options.no_fusion) status = fm_fuse(graph);
     if (status == FM_OK) status = fm_graph_prune(graph);
     return status == FM_OK ? fm_graph_verify(graph) : status;
@@ -174,7 +174,7 @@ static fm_tensor *add_tensors(fm_program *program, const fm_val *values, int cou
 static void add_step(fm_program *program, uint32_t position)
 {
     const fm_plan *plan = &program->plan;
-    uint32_t index = plan->schedule.order[position];
+    uint32_t index = plan->order.nodes[position];
     const fm_node *node = &program->graph->nodes[index];
     const fm_placement *placement = &program->placements[index];
     if (node->op->flags & FM_OP_VIEW) return;
@@ -210,12 +210,12 @@ static fm_status make_steps(fm_program *program)
     }
     program->tensors = fm_allocate_array(context, operands, sizeof *program->tensors);
     program->tensor_buffers = fm_allocate_array(context, operands, sizeof(uint32_t));
-    program->steps = fm_allocate_array(context, plan->schedule.count + 1, sizeof(fm_step));
+    program->steps = fm_allocate_array(context, plan->order.count + 1, sizeof(fm_step));
     program->commits = fm_allocate_array(context, plan->commit_count + 1, sizeof *program->commits);
     if (!program->tensors || !program->tensor_buffers || !program->steps || !program->commits) {
         return FM_ERROR_MEMORY;
     }
-    for (uint32_t i = 0; i < plan->schedule.count; i++) add_step(program, i);
+    for (uint32_t i = 0; i < plan->order.count; i++) add_step(program, i);
     for (size_t i = 0; i < plan->commit_count; i++) {
         fm_val value = plan->commits[i].value, variable;
         variable = graph->variables[plan->commits[i].variable].value;
