@@ -1,5 +1,5 @@
 /* From a graph to steps that only run. */
-#include "run/program.h"
+#include "run/program_inside.h"
 #include "base/checked.h"
 #include "fathom/program.h"
 #include "pass/fuse.h"

@@ -1,5 +1,5 @@
 /* What compiling decided, in numbers and in words. */
-#include "run/program.h"
+#include "run/program_inside.h"
 
 fm_program_summary fm_program_summarize(const fm_program *program)
 {

@@ -1,6 +1,6 @@
 /* A compiled program's inside. */
-#ifndef FM_RUN_PROGRAM_H
-#define FM_RUN_PROGRAM_H
+#ifndef FM_RUN_PROGRAM_INSIDE_H
+#define FM_RUN_PROGRAM_INSIDE_H
 
 #include "pass/place.h"
 #include "run/plan.h"
