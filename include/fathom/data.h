@@ -318,7 +318,7 @@ typedef struct fm_data_places {
 typedef struct fm_dataset_record {
     const char *name;       /* "strokes", "mnist", "csv"                                          */
     const char *doc;        /* one line without a full stop                                       */
-    const char *licence;    /* of the data; NULL: the user's own files                            */
+    const char *license;    /* of the data; NULL: the user's own files                            */
     const fm_field *fields; /* of the options struct                                             */
     size_t options_size;
     /* *test becomes NULL when the set has no test part of its own. */

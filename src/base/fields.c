@@ -168,6 +168,51 @@ fm_status fm_field_set_ints(fm_context *context, const fm_field *field, void *op
     return FM_OK;
 }
 
+static fm_status check_choice(fm_context *context, const fm_field *field, const char *owner,
+                              int value)
+{
+    int count = 0;
+    while (field->choices[count]) count++;
+    if (value >= 0 && value < count) return FM_OK;
+    return fm_fail(context, FM_ERROR_ARGUMENT, "%s: %s has no choice number %d", owner, field->name,
+                   value);
+}
+
+static fm_status complete_field(fm_context *context, const fm_field *field, void *options,
+                                const char *owner)
+{
+    fm_ints list;
+    const char *string;
+    switch (field->type) {
+    case FM_FIELD_INT:
+        return fm_field_set_int(context, field, options, owner, fm_field_int(field, options));
+    case FM_FIELD_REAL:
+        return fm_field_set_real(context, field, options, owner, fm_field_real(field, options));
+    case FM_FIELD_ENUM:
+        return check_choice(context, field, owner, (int)fm_field_int(field, options));
+    case FM_FIELD_INTS:
+        memcpy(&list, place_of(field, options), sizeof list);
+        return fm_field_set_ints(context, field, options, owner, &list);
+    case FM_FIELD_STRING:
+        memcpy(&string, place_of(field, options), sizeof string);
+        if (string || !field->required) return FM_OK;
+        return fm_fail(context, FM_ERROR_ARGUMENT, "%s: %s is needed: %s", owner, field->name,
+                       field->doc);
+    default:
+        return FM_OK;
+    }
+}
+
+fm_status fm_fields_complete(fm_context *context, const fm_field *fields, void *options,
+                             const char *owner)
+{
+    for (const fm_field *field = fields; field && field->name; field++) {
+        fm_status status = complete_field(context, field, options, owner);
+        if (status != FM_OK) return status;
+    }
+    return FM_OK;
+}
+
 static bool is_default(const fm_field *field, const void *options)
 {
     static const fm_ints zero; /* the largest field type */

@@ -39,6 +39,11 @@ fm_status fm_field_set_string(fm_context *context, const fm_field *field, void *
 fm_status fm_field_set_ints(fm_context *context, const fm_field *field, void *options,
                             const char *owner, const fm_ints *value);
 
+/* For options that came from C and not through the functions above: every zero becomes its default,
+ * everything is checked as if it had been set. */
+fm_status fm_fields_complete(fm_context *context, const fm_field *fields, void *options,
+                             const char *owner);
+
 /* "units=128, activation=relu": the fields that differ from their default, or all of them. */
 void fm_fields_print(fm_text *text, const fm_field *fields, const void *options, bool all);
 

@@ -211,9 +211,33 @@ static void nearest_name_is_suggested(void **state)
     assert_null(fm_nearest_string(endless, names));
 }
 
+static void options_from_c_are_completed_and_checked(void **state)
+{
+    fixture *f = *state;
+    layer_options options = {.units = 3, .epsilon = FM_ZERO};
+    assert_ok(f->context, fm_fields_complete(f->context, fields, &options, "dense"));
+    assert_near(options.rate, 0.5, 0);
+    assert_near(options.epsilon, 0, 0);
+    options.rate = 2;
+    assert_fails(f->context, FM_ERROR_ARGUMENT, "dense: rate must lie between 0 and 1, received 2",
+                 fm_fields_complete(f->context, fields, &options, "dense"));
+    options = (layer_options){.units = 3, .activation = 9};
+    assert_fails(f->context, FM_ERROR_ARGUMENT, "activation has no choice number 9",
+                 fm_fields_complete(f->context, fields, &options, "dense"));
+    options = (layer_options){.units = -1};
+    assert_fails(f->context, FM_ERROR_ARGUMENT, "units must be at least 1",
+                 fm_fields_complete(f->context, fields, &options, "dense"));
+    static const fm_field file[] = {{"name", "path of the file", offsetof(layer_options, name),
+                                     .type = FM_FIELD_STRING, .required = true},
+                                    {0}};
+    assert_fails(f->context, FM_ERROR_ARGUMENT, "csv: name is needed: path of the file",
+                 fm_fields_complete(f->context, file, &options, "csv"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        fixture_test(options_from_c_are_completed_and_checked),
         fixture_test(fields_are_found_by_name),
         fixture_test(zero_is_the_default_and_FM_ZERO_is_zero),
         fixture_test(values_are_stored),

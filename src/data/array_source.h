@@ -1,0 +1,11 @@
+/* Data sets over arrays in memory. */
+#ifndef FM_DATA_ARRAY_SOURCE_H
+#define FM_DATA_ARRAY_SOURCE_H
+
+#include "data/dataset.h"
+
+/* Takes over arrays that were made with fm_allocate, also when it fails: data[i] is NULL after. */
+fm_status fm_dataset_adopt_arrays(fm_context *context, const fm_dataset_info *info, void **data,
+                                  fm_dataset **dataset);
+
+#endif

@@ -1,0 +1,63 @@
+/* The inside of a data set: a root owns a source's state; views are index lists into a root. */
+#ifndef FM_DATA_DATASET_H
+#define FM_DATA_DATASET_H
+
+#include "base/memory.h"
+#include "fathom/data.h"
+
+struct fm_dataset {
+    fm_context *context;
+    int references;
+    fm_dataset_info info;
+    /* of a root; NULL in a view */
+    const fm_data_source *source;
+    void *state;
+    fm_arena words; /* strings, columns and categories of info */
+    /* of a view; NULL in a root */
+    fm_dataset *root;  /* referenced                                    */
+    uint32_t *indices; /* positions in the root; NULL: a range of it    */
+    int64_t first;     /* where the range begins                        */
+};
+
+/* One more holder of the data set; fm_dataset_destroy gives it back. */
+fm_dataset *fm_dataset_retain(const fm_dataset *dataset);
+
+/* The position in the root of the i-th sample of a request to `dataset`. */
+static inline int64_t fm_dataset_position(const fm_dataset *dataset, const fm_data_request *request,
+                                          int64_t i)
+{
+    int64_t index = request->indices ? (int64_t)request->indices[i] : request->first + i;
+    return dataset->indices ? (int64_t)dataset->indices[index] : dataset->first + index;
+}
+
+/* All samples of a field of the root in one piece, or NULL when the source has none. */
+const void *fm_dataset_memory(const fm_dataset *dataset, int field);
+
+fm_status fm_dataset_check_request(fm_context *context, const fm_dataset *dataset,
+                                   const fm_data_request *request);
+
+/* The description with all its strings in `words`. */
+fm_status fm_dataset_copy_info(fm_arena *words, const fm_dataset_info *from, fm_dataset_info *to);
+
+/* Count, fields, shapes and sizes make sense. */
+fm_status fm_dataset_check_info(fm_context *context, const fm_dataset_info *info);
+
+/* Bytes of one sample. */
+static inline size_t fm_field_bytes(const fm_data_field *field)
+{
+    return (size_t)fm_shape_bytes(field->shape, field->dtype);
+}
+
+/* Entries of the last dimension; 1 for a scalar. */
+static inline int64_t fm_field_columns(const fm_data_field *field)
+{
+    return field->shape.rank ? field->shape.dims[field->shape.rank - 1] : 1;
+}
+
+/* Element i of an array as a number. */
+double fm_element(const void *data, fm_dtype dtype, size_t i);
+
+/* Category `number` by name; numbers that have no name are printed into `buffer` (of 24 bytes). */
+const char *fm_column_category(const fm_column *column, int64_t number, char buffer[24]);
+
+#endif

@@ -1,0 +1,65 @@
+#include "base/fields.h"
+#include "data/built_in.h"
+#include "data/dataset.h"
+
+#if FATHOM_HAVE_FILES
+#include "data/file/file_records.h"
+#endif
+
+#include <string.h>
+
+/* open functions of sets that need no files */
+#define BUILT_IN_OPEN(name, options_type)                                                          \
+    static fm_status open_##name(fm_context *context, const void *options,                         \
+                                 const fm_data_places *places, fm_dataset **train,                 \
+                                 fm_dataset **test)                                                \
+    {                                                                                              \
+        (void)places;                                                                              \
+        return fm_dataset_##name(context, (const options_type *)options, train, test);             \
+    }
+
+BUILT_IN_OPEN(strokes, fm_strokes_options)
+BUILT_IN_OPEN(spirals, fm_points_options)
+BUILT_IN_OPEN(moons, fm_points_options)
+BUILT_IN_OPEN(sine, fm_points_options)
+
+static const char own[] = "Apache-2.0 (generated)";
+
+static const fm_dataset_record records[] = {
+    {"strokes", "28x28 images of digits drawn by a model of a pen, built in", own,
+     fm_strokes_fields, sizeof(fm_strokes_options), open_strokes},
+    {"spirals", "points on interleaved spirals, built in", own, fm_spirals_fields,
+     sizeof(fm_points_options), open_spirals},
+    {"moons", "points on two interleaved half circles, built in", own, fm_moons_fields,
+     sizeof(fm_points_options), open_moons},
+    {"sine", "a noisy sine to fit, built in", own, fm_sine_fields, sizeof(fm_points_options),
+     open_sine},
+#if FATHOM_HAVE_FILES
+    FM_FILE_RECORDS
+#endif
+    {0},
+};
+
+const fm_dataset_record *fm_dataset_records(void)
+{
+    return records;
+}
+
+static const char *next_record(const void *list, int index)
+{
+    return ((const fm_dataset_record *)list)[index].name;
+}
+
+fm_status fm_dataset_record_find(fm_context *context, const char *name,
+                                 const fm_dataset_record **record)
+{
+    *record = NULL;
+    for (const fm_dataset_record *r = records; r->name; r++) {
+        if (strcmp(r->name, name) != 0) continue;
+        *record = r;
+        return FM_OK;
+    }
+    const char *near = fm_nearest(name, next_record, records);
+    return fm_fail(context, FM_ERROR_NOT_FOUND, "unknown data set '%s'%s%s%s", name,
+                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
