@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static fm_status fail_system(fm_context *context, const char *path, const char *what)
+fm_status fm_fail_system(fm_context *context, const char *path, const char *what)
 {
     char words[128];
     const char *reason = strerror_r(errno, words, sizeof words);
@@ -33,7 +33,7 @@ static fm_status read_stream(fm_context *context, const char *path, FILE *stream
         *size += got;
         if (got == 0) break;
     }
-    if (ferror(stream)) return fail_system(context, path, "read");
+    if (ferror(stream)) return fm_fail_system(context, path, "read");
     (*bytes)[*size] = '\0';
     return FM_OK;
 }
@@ -44,7 +44,7 @@ fm_status fm_file_read(fm_context *context, const char *path, size_t limit, char
     *bytes = NULL;
     *size = 0;
     FILE *stream = fopen(path, "rbe");
-    if (!stream) return fail_system(context, path, "open");
+    if (!stream) return fm_fail_system(context, path, "open");
     struct stat about;
     fm_status status = FM_OK;
     if (fstat(fileno(stream), &about) == 0 && S_ISDIR(about.st_mode)) {
@@ -81,7 +81,7 @@ static fm_status create_temporary(fm_context *context, fm_file_writer *writer)
         unlink(writer->temporary);
         return fm_fail(context, FM_ERROR_MEMORY, "%s: no stream could be made", writer->path);
     }
-    return fail_system(context, writer->path, "create");
+    return fm_fail_system(context, writer->path, "create");
 }
 
 fm_status fm_file_writer_open(fm_context *context, const char *path, fm_file_writer *writer)
@@ -113,7 +113,7 @@ fm_status fm_file_writer_commit(fm_file_writer *writer)
     bool written = !ferror(stream) && fflush(stream) == 0 && fsync(fileno(stream)) == 0;
     written = fclose(stream) == 0 && written;
     written = written && rename(writer->temporary, writer->path) == 0;
-    fm_status status = written ? FM_OK : fail_system(writer->context, writer->path, "write");
+    fm_status status = written ? FM_OK : fm_fail_system(writer->context, writer->path, "write");
     if (written) {
         sync_folder_of(writer->path);
     } else {

@@ -6,6 +6,9 @@
 
 #include <stdio.h>
 
+/* "PATH: cannot open: No such file or directory", from errno: FM_ERROR_NOT_FOUND or FM_ERROR_IO. */
+fm_status fm_fail_system(fm_context *context, const char *path, const char *what);
+
 /* The whole file, with a '\0' behind it (not counted). FM_ERROR_NOT_FOUND, FM_ERROR_IO, or
  * FM_ERROR_LIMIT when it holds more than `limit` bytes. The caller releases *bytes. */
 fm_status fm_file_read(fm_context *context, const char *path, size_t limit, char **bytes,
