@@ -2,12 +2,6 @@
 
 #include <string.h>
 
-typedef struct node_site {
-    fm_tensor inputs[FM_MAX_INPUTS], outputs[FM_MAX_OUTPUTS];
-    bool input_is_variable[FM_MAX_INPUTS];
-    fm_site site;
-} node_site;
-
 static fm_tensor tensor_of(const fm_graph *graph, fm_val value)
 {
     const fm_value *record = fm_value_of(graph, value);
@@ -15,14 +9,16 @@ static fm_tensor tensor_of(const fm_graph *graph, fm_val value)
         .dtype = record->dtype, .shape = record->shape, .count = fm_shape_elements(record->shape)};
 }
 
-static void describe(const fm_graph *graph, const fm_node *node, node_site *place)
+void fm_place_describe(const fm_graph *graph, const fm_node *node, fm_node_site *place)
 {
     for (int k = 0; k < node->input_count; k++) {
         place->inputs[k] = tensor_of(graph, node->inputs[k]);
+        place->input_layouts[k] = fm_value_of(graph, node->inputs[k])->layout;
         place->input_is_variable[k] = fm_value_of(graph, node->inputs[k])->kind == FM_VARIABLE;
     }
     for (int k = 0; k < node->output_count; k++) {
         place->outputs[k] = tensor_of(graph, node->outputs[k]);
+        place->output_layouts[k] = fm_value_of(graph, node->outputs[k])->layout;
     }
     place->site = (fm_site){.context = graph->context,
                             .op = node->op,
@@ -32,7 +28,9 @@ static void describe(const fm_graph *graph, const fm_node *node, node_site *plac
                             .input_count = node->input_count,
                             .output_count = node->output_count,
                             .threads = fm_context_threads(graph->context),
-                            .input_is_variable = place->input_is_variable};
+                            .input_is_variable = place->input_is_variable,
+                            .input_layouts = place->input_layouts,
+                            .output_layouts = place->output_layouts};
 }
 
 /* The i-th backend to ask, NULL at the end. */
@@ -77,23 +75,34 @@ fm_status fm_place(const fm_graph *graph, const char *const *backends, fm_placem
     for (size_t i = 0; status == FM_OK && i < graph->node_count; i++) {
         const fm_node *node = &graph->nodes[i];
         if (node->dead || (node->op->flags & FM_OP_VIEW)) continue;
-        node_site place;
-        describe(graph, node, &place);
-        const fm_kernel *kernel = choose(&place.site, backends);
-        placements[i].kernel = kernel;
-        if (kernel && kernel->prepare) status = kernel->prepare(&place.site, &placements[i].need);
-        if (status != FM_OK) placements[i].kernel = NULL;
+        fm_node_site place;
+        fm_place_describe(graph, node, &place);
+        placements[i].kernel = choose(&place.site, backends);
     }
     return status;
 }
 
-void fm_place_release(const fm_graph *graph, fm_placement *placements)
+fm_status fm_place_prepare(const fm_graph *graph, fm_placement *placements)
 {
-    for (size_t i = 0; placements && i < graph->node_count; i++) {
+    for (size_t i = 0; i < graph->node_count; i++) {
         const fm_kernel *kernel = placements[i].kernel;
-        if (kernel && kernel->release) kernel->release(graph->context, placements[i].need.state);
+        if (!kernel || !kernel->prepare) continue;
+        fm_node_site place;
+        fm_place_describe(graph, &graph->nodes[i], &place);
+        fm_status status = kernel->prepare(&place.site, &placements[i].need);
+        if (status != FM_OK) return status;
     }
-    fm_release(graph->context, placements);
+    return FM_OK;
+}
+
+void fm_place_release(fm_context *context, fm_placement *placements, size_t count)
+{
+    for (size_t i = 0; placements && i < count; i++) {
+        const fm_kernel *kernel = placements[i].kernel;
+        void *state = placements[i].need.state;
+        if (kernel && kernel->release && state) kernel->release(context, state);
+    }
+    fm_release(context, placements);
 }
 
 void fm_place_explain(const fm_graph *graph, const fm_node *node, const char *const *backends,
@@ -101,8 +110,8 @@ void fm_place_explain(const fm_graph *graph, const fm_node *node, const char *co
 {
     const fm_backend *backend;
     const fm_kernel *kernel;
-    node_site place;
-    describe(graph, node, &place);
+    fm_node_site place;
+    fm_place_describe(graph, node, &place);
     for (int i = 0; (backend = backend_number(backends, i)); i++) {
         for (int k = 0; (kernel = backend->kernel_at(k)); k++) {
             if (kernel->op != node->op) continue;

@@ -10,14 +10,26 @@ typedef struct fm_placement {
 } fm_placement;
 
 /* For every living node the first kernel that accepts it, in the order of `backends` (names, ending
- * with NULL; NULL itself: all built in), prepared. placements: one a node, zeroed by the caller and
+ * with NULL; NULL itself: all built in). placements: one a node, zeroed by the caller and
  * released by fm_place_release also after a failure. */
 fm_status fm_place(const fm_graph *graph, const char *const *backends, fm_placement *placements);
-void fm_place_release(const fm_graph *graph, fm_placement *placements);
+/* Prepares the chosen kernels; layouts are final by now. */
+fm_status fm_place_prepare(const fm_graph *graph, fm_placement *placements);
+void fm_place_release(fm_context *context, fm_placement *placements, size_t count);
 
 /* Adds a line for each kernel of the node's op that refuses it, with its reason. */
 void fm_place_explain(const fm_graph *graph, const fm_node *node, const char *const *backends,
                       fm_text *text);
+
+/* A node as kernels see it: tensors without data. */
+typedef struct fm_node_site {
+    fm_tensor inputs[FM_MAX_INPUTS], outputs[FM_MAX_OUTPUTS];
+    bool input_is_variable[FM_MAX_INPUTS];
+    fm_layout input_layouts[FM_MAX_INPUTS], output_layouts[FM_MAX_OUTPUTS];
+    fm_site site; /* points into this struct */
+} fm_node_site;
+
+void fm_place_describe(const fm_graph *graph, const fm_node *node, fm_node_site *place);
 
 const char *fm_placement_name(const fm_placement *placement);
 

@@ -3,6 +3,7 @@
 #include "base/checked.h"
 #include "fathom/program.h"
 #include "pass/fuse.h"
+#include "pass/layout.h"
 #include "pass/simplify.h"
 #include "op/copy.h"
 
@@ -80,6 +81,7 @@ static fm_status require_variables(fm_program *program)
         uint32_t index;
         status = fm_store_require(program->store, value->name, value->dtype, value->shape,
                                   &record->options, &index);
+        if (status == FM_OK) status = fm_store_relayout(program->store, index, &value->layout);
         if (status != FM_OK) break;
         program->variables[i] = index;
         program->store->variables[index].users++;
@@ -89,16 +91,34 @@ static fm_status require_variables(fm_program *program)
     return status;
 }
 
+/* A variable keeps the layout in which other programs use it. */
+static bool fixed_layout(const void *store, const char *path, fm_layout *layout)
+{
+    int index = fm_store_find(store, path);
+    if (index < 0 || !((const fm_store *)store)->variables[index].users) return false;
+    *layout = ((const fm_store *)store)->variables[index].layout;
+    return true;
+}
+
 static fm_status place_and_plan(fm_program *program)
 {
-    const fm_graph *graph = program->graph;
+    fm_graph *graph = program->graph;
     fm_context *context = graph->context;
     size_t nodes = graph->node_count + 1;
     program->placements = fm_allocate_zeroed(context, nodes * sizeof *program->placements);
     if (!program->placements) return FM_ERROR_MEMORY;
+    program->placement_count = graph->node_count;
     fm_status status = fm_place(graph, program->options.backends, program->placements);
+    if (status == FM_OK) {
+        status = fm_layout_assign(graph, &program->placements, fixed_layout, program->store);
+    }
+    if (status != FM_OK) return status;
+    program->placement_count = graph->node_count;
+    status = fm_place_prepare(graph, program->placements);
+    if (status == FM_OK) status = require_variables(program);
     if (status != FM_OK) return status;
 
+    nodes = graph->node_count + 1;
     size_t *scratch = fm_allocate_zeroed(context, nodes * sizeof *scratch);
     if (!scratch) return FM_ERROR_MEMORY;
     for (size_t i = 0; i < graph->node_count; i++) {
@@ -240,7 +260,6 @@ fm_status fm_program_create(fm_store *store, const fm_graph *graph,
 
     fm_status status = fm_graph_clone(graph, &made->graph);
     if (status == FM_OK) status = run_passes(made);
-    if (status == FM_OK) status = require_variables(made);
     if (status == FM_OK) status = place_and_plan(made);
     if (status == FM_OK) status = allocate_memory(made);
     if (status == FM_OK) status = make_steps(made);
@@ -266,7 +285,7 @@ void fm_program_destroy(fm_program *program)
     fm_context *context = program->store->context;
     if (program->graph) {
         release_users(program);
-        fm_place_release(program->graph, program->placements);
+        fm_place_release(context, program->placements, program->placement_count);
         for (size_t i = 0; program->input_own && i < program->graph->input_count; i++) {
             fm_release(context, program->input_own[i]);
         }

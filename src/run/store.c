@@ -1,6 +1,7 @@
 #include "run/store.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "pass/layout.h"
 
 #include <string.h>
 
@@ -184,16 +185,10 @@ fm_status fm_store_require(fm_store *store, const char *path, fm_dtype dtype, fm
     return status;
 }
 
-static bool layouts_equal(const fm_layout *a, const fm_layout *b)
-{
-    return a->type == b->type &&
-           (!a->type || memcmp(a->parameters, b->parameters, sizeof a->parameters) == 0);
-}
-
 fm_status fm_store_relayout(fm_store *store, uint32_t index, const fm_layout *layout)
 {
     fm_stored_variable *variable = &store->variables[index];
-    if (layouts_equal(&variable->layout, layout)) return FM_OK;
+    if (fm_layout_equal(&variable->layout, layout)) return FM_OK;
     size_t plain_bytes = (size_t)fm_shape_bytes(variable->shape, variable->dtype);
     size_t bytes = layout->type ? layout->type->bytes(layout) : plain_bytes;
     void *plain = fm_allocate(store->context, plain_bytes);

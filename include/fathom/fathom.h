@@ -1,0 +1,32 @@
+/* fathom/fathom.h: all of it.
+ *
+ *   base.h      contexts, status codes, errors in words       schema.h   options as data
+ *   tensor.h    element types and shapes                      graph.h    values, scopes, gradients
+ *   ops.h       the built-in ops                              op.h       writing an op
+ *   nn.h        layers, activations, initialisers             loss.h     losses
+ *   metric.h    metrics                                       optimizer.h, schedule.h
+ *   program.h   the store of variables, compiled programs     backend.h  writing a backend
+ *   data.h      data sets, transforms, the loader             data_files.h  CSV, IDX, NPY, MNIST
+ *   train.h     fit, evaluate, predict, checkpoints
+ */
+#ifndef FATHOM_FATHOM_H
+#define FATHOM_FATHOM_H
+
+#include "fathom/backend.h"
+#include "fathom/base.h"
+#include "fathom/data.h"
+#include "fathom/data_files.h"
+#include "fathom/graph.h"
+#include "fathom/loss.h"
+#include "fathom/metric.h"
+#include "fathom/nn.h"
+#include "fathom/op.h"
+#include "fathom/ops.h"
+#include "fathom/optimizer.h"
+#include "fathom/program.h"
+#include "fathom/schedule.h"
+#include "fathom/schema.h"
+#include "fathom/tensor.h"
+#include "fathom/train.h"
+
+#endif
