@@ -25,7 +25,8 @@ struct fm_program {
     fm_plan plan;
     fm_program_options options;
     fm_placement *placements; /* by node */
-    uint32_t *variables;      /* by graph variable: the store's index */
+    size_t placement_count;
+    uint32_t *variables; /* by graph variable: the store's index */
     char *arena;
     void **input_data;  /* by graph input: what is read now           */
     void **input_own;   /* by graph input: the program's own memory   */
