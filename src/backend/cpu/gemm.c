@@ -1,0 +1,72 @@
+/* What the instruction sets share: their choice, the layout in panels, the parallel region. */
+#include "backend/cpu/gemm.h"
+
+#include <string.h>
+
+extern const fm_gemm_isa fm_gemm_isa_baseline;
+#if FATHOM_HAVE_X86_ISAS
+extern const fm_gemm_isa fm_gemm_isa_avx2, fm_gemm_isa_avx512;
+#endif
+
+const fm_gemm_isa *fm_gemm_isa_at(int index)
+{
+    const fm_gemm_isa *list[4] = {0};
+    int count = 0;
+
+#if FATHOM_HAVE_X86_ISAS
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        list[count++] = &fm_gemm_isa_avx512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        list[count++] = &fm_gemm_isa_avx2;
+#endif
+    list[count++] = &fm_gemm_isa_baseline;
+    return index < count ? list[index] : NULL;
+}
+
+void fm_gemm_run(const fm_gemm_isa *isa, const fm_gemm *gemm, unsigned threads, float *scratch)
+{
+    const size_t floats = fm_gemm_scratch_floats(isa, gemm);
+
+#ifdef _OPENMP
+#pragma omp parallel for num_threads(threads) schedule(static, 1) if (threads > 1)
+#endif
+    for (unsigned part = 0; part < threads; part++)
+        fm_gemm_run_part(isa, gemm, part, threads, scratch + part * floats);
+}
+
+/* Width of the panel whose first column has `left` columns from it to the end. */
+static size_t stored_width(const fm_gemm_isa *isa, size_t left)
+{
+    return left <= isa->panel_width / 2 ? isa->panel_width / 2 : isa->panel_width;
+}
+
+size_t fm_gemm_panels_floats(const fm_gemm_isa *isa, size_t rows, size_t columns)
+{
+    const size_t whole = columns / isa->panel_width * isa->panel_width;
+    return rows * (whole + (whole < columns ? stored_width(isa, columns - whole) : 0));
+}
+
+void fm_gemm_pack_panels(const fm_gemm_isa *isa, size_t rows, size_t columns, const float *plain,
+                         float *panels)
+{
+    for (size_t first = 0; first < columns; first += isa->panel_width) {
+        const size_t width = stored_width(isa, columns - first);
+        const size_t used = columns - first < width ? columns - first : width;
+        for (size_t r = 0; r < rows; r++, panels += width) {
+            memcpy(panels, plain + r * columns + first, used * sizeof *panels);
+            memset(panels + used, 0, (width - used) * sizeof *panels);
+        }
+    }
+}
+
+void fm_gemm_unpack_panels(const fm_gemm_isa *isa, size_t rows, size_t columns, const float *panels,
+                           float *plain)
+{
+    for (size_t first = 0; first < columns; first += isa->panel_width) {
+        const size_t width = stored_width(isa, columns - first);
+        const size_t used = columns - first < width ? columns - first : width;
+        for (size_t r = 0; r < rows; r++, panels += width)
+            memcpy(plain + r * columns + first, panels, used * sizeof *panels);
+    }
+}

@@ -1,0 +1,98 @@
+/* Vectors for the files of this folder, which are compiled once for each instruction set: one
+ * source in GNU C vector extensions. FM_ISA names the set being compiled: avx512, avx2, baseline.
+ *
+ * The compiler is not allowed to join a product and a sum by itself (-ffp-contract=off), so that
+ * a number never depends on which of several inlined copies computed it; multiply_add says where
+ * they are joined. It rounds once with AVX2 and AVX-512, which therefore agree bit for bit, and
+ * twice in the baseline. */
+#ifndef FM_BACKEND_CPU_VECTOR_H
+#define FM_BACKEND_CPU_VECTOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifndef FM_ISA
+#define FM_ISA baseline
+#endif
+#define FM_ISA_JOIN(name, isa)   name##_##isa
+#define FM_ISA_EXPAND(name, isa) FM_ISA_JOIN(name, isa)
+#define FM_ISA_SYMBOL(name)      FM_ISA_EXPAND(name, FM_ISA)
+#define FM_ISA_QUOTE(isa)        #isa
+#define FM_ISA_STRING(isa)       FM_ISA_QUOTE(isa)
+#define FM_ISA_NAME              FM_ISA_STRING(FM_ISA)
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#define VECTOR_LENGTH 16
+#elif defined(__AVX2__) && defined(__FMA__)
+#include <immintrin.h>
+#define VECTOR_LENGTH 8
+#else
+#define VECTOR_LENGTH 4
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+
+typedef float vector __attribute__((vector_size(4 * VECTOR_LENGTH), may_alias));
+typedef float loose_vector __attribute__((vector_size(4 * VECTOR_LENGTH), may_alias, aligned(4)));
+typedef int32_t lanes __attribute__((vector_size(4 * VECTOR_LENGTH)));
+
+INLINE vector load(const float *from)
+{
+    return *(const loose_vector *)from;
+}
+
+INLINE void store(float *to, vector value)
+{
+    *(loose_vector *)to = value;
+}
+
+INLINE vector broadcast(float value)
+{
+    return value - (vector){0};
+}
+
+INLINE vector multiply_add(vector x, vector y, vector z)
+{
+#if defined(__AVX512F__)
+    return (vector)_mm512_fmadd_ps((__m512)x, (__m512)y, (__m512)z);
+#elif VECTOR_LENGTH == 8
+    return (vector)_mm256_fmadd_ps((__m256)x, (__m256)y, (__m256)z);
+#else
+    return x * y + z;
+#endif
+}
+
+/* The first `count` < VECTOR_LENGTH numbers; the other lanes are zero, their memory is not read. */
+INLINE vector load_first(const float *from, size_t count)
+{
+#if defined(__AVX512F__)
+    return (vector)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), from);
+#else
+    vector value = {0};
+    for (size_t i = 0; i < count; i++) value[i] = from[i];
+    return value;
+#endif
+}
+
+INLINE vector load_up_to(const float *from, size_t count)
+{
+    return count >= VECTOR_LENGTH ? load(from) : load_first(from, count);
+}
+
+INLINE void store_first(float *to, vector value, size_t count)
+{
+#if defined(__AVX512F__)
+    _mm512_mask_storeu_ps(to, (__mmask16)((1u << count) - 1), (__m512)value);
+#else
+    for (size_t i = 0; i < count; i++) to[i] = value[i];
+#endif
+}
+
+INLINE vector keep_where(vector value, lanes condition)
+{
+    return (vector)((lanes)value & condition);
+}
+
+#endif
