@@ -96,10 +96,10 @@ FM_API fm_initializer fm_lecun_uniform(void);
 FM_API fm_initializer fm_lecun_normal(void);
 /* Orthonormal rows or columns of the shape flattened to (product of the rest, last), times gain. */
 FM_API fm_initializer fm_orthogonal(double gain);
-FM_API fm_initializer fm_random_normal(double mean, double stddev);
+FM_API fm_initializer fm_random_normal_initializer(double mean, double stddev);
 /* Normal, drawn again beyond two deviations; stddev is that before the cut, as Keras has it. */
 FM_API fm_initializer fm_truncated_normal(double mean, double stddev);
-FM_API fm_initializer fm_random_uniform(double minimum, double maximum);
+FM_API fm_initializer fm_random_uniform_initializer(double minimum, double maximum);
 
 /* fields describe fm_initializer's own numbers (stddev is `b`, ...); prototype has the rest. */
 typedef struct fm_initializer_record {

@@ -1,0 +1,273 @@
+/* The optimisers' update ops: records, and the portable kernels run block by block. */
+#include "op/optimizer_ops.h"
+
+#include <string.h>
+
+#define REAL       float
+#define NAME(rule) rule##_f32
+#include "kernel/optimizer.h"
+#undef REAL
+#undef NAME
+#define REAL       double
+#define NAME(rule) rule##_f64
+#include "kernel/optimizer.h"
+#undef REAL
+#undef NAME
+
+enum { PARAMETER, GRADIENT, RATE, ITERATION, FIRST_SLOT };
+
+/* A block of p, g and three slots stays in the first-level cache between the passes over it. */
+enum { BLOCK = 512 };
+
+static double scalar_of(const fm_tensor *tensor)
+{
+    return tensor->dtype == FM_F64 ? *(const double *)tensor->data : *(const float *)tensor->data;
+}
+
+static fm_update_numbers numbers_of(const fm_call *call)
+{
+    const fm_update_attributes *a = call->attributes;
+    double t = scalar_of(&call->inputs[ITERATION]);
+    fm_update_numbers u = {.rate = scalar_of(&call->inputs[RATE]),
+                           .momentum = a->momentum,
+                           .rho = a->rho,
+                           .beta_1 = a->beta_1,
+                           .beta_2 = a->beta_2,
+                           .epsilon = a->epsilon,
+                           .l1 = a->l1,
+                           .l2 = a->l2,
+                           .weight_decay = a->weight_decay,
+                           .l1_decay = a->l1_decay,
+                           .correction_1 = 1 - pow(a->beta_1, t),
+                           .correction_2 = 1 - pow(a->beta_2, t),
+                           .nesterov = a->nesterov};
+    if (call->op == &fm_op_nadam) {
+        double product = scalar_of(&call->inputs[call->input_count - 1]);
+        u.mu = fm_nadam_mu(a->beta_1, a->momentum_decay, t);
+        u.next_mu = fm_nadam_mu(a->beta_1, a->momentum_decay, t + 1);
+        u.mu_correction = 1 - product;
+        u.next_mu_correction = 1 - product * u.next_mu;
+    }
+    return u;
+}
+
+/* The kernels work in place: an output that does not lie over its input begins as a copy of it. */
+static void copy_state(const fm_call *call)
+{
+    for (int i = 0; i < call->output_count; i++) {
+        const fm_tensor *from = &call->inputs[call->op->in_place[i] - 1], *to = &call->outputs[i];
+        if (from->data == to->data) continue;
+        memcpy(to->data, from->data, (size_t)to->count * fm_dtype_size(to->dtype));
+    }
+}
+
+typedef void rule_f32(int64_t, float *restrict, const float *restrict, float *const *,
+                      const fm_update_numbers *);
+typedef void rule_f64(int64_t, double *restrict, const double *restrict, double *const *,
+                      const fm_update_numbers *);
+
+/* In f32 and f64: regularise, decay, update, a block at a time. */
+#define DEFINE_UPDATE(REAL, suffix)                                                                \
+    static void update_##suffix(const fm_call *call, rule_##suffix *rule,                          \
+                                const fm_update_numbers *u)                                        \
+    {                                                                                              \
+        bool regular = u->l1 != 0 || u->l2 != 0;                                                   \
+        bool decays = u->weight_decay != 0 || u->l1_decay != 0;                                    \
+        for (int64_t at = 0; at < call->outputs[0].count; at += BLOCK) {                           \
+            int64_t left = call->outputs[0].count - at, n = left < BLOCK ? left : BLOCK;           \
+            REAL *p = (REAL *)call->outputs[0].data + at, *slots[FM_MAX_SLOTS], changed[BLOCK];    \
+            const REAL *g = (const REAL *)call->inputs[GRADIENT].data + at;                        \
+            for (int i = 1; i < call->output_count; i++) {                                         \
+                slots[i - 1] = (REAL *)call->outputs[i].data + at;                                 \
+            }                                                                                      \
+            if (regular) {                                                                         \
+                regularize_##suffix(n, changed, g, p, u);                                          \
+                g = changed;                                                                       \
+            }                                                                                      \
+            if (decays) decay_##suffix(n, p, u);                                                   \
+            rule(n, p, g, slots, u);                                                               \
+        }                                                                                          \
+    }
+DEFINE_UPDATE(float, f32)
+DEFINE_UPDATE(double, f64)
+
+static void run_update(const fm_call *call, rule_f32 *f32, rule_f64 *f64)
+{
+    copy_state(call);
+    if (scalar_of(&call->inputs[ITERATION]) <= 0) return;
+    fm_update_numbers u = numbers_of(call);
+    if (call->outputs[0].dtype == FM_F64) {
+        update_f64(call, f64, &u);
+    } else {
+        update_f32(call, f32, &u);
+    }
+}
+
+static void run_moving_average(const fm_call *call)
+{
+    const fm_update_attributes *a = call->attributes;
+    const fm_tensor *e = &call->outputs[0], *p = &call->inputs[1];
+    double t = scalar_of(&call->inputs[2]);
+    copy_state(call);
+    if (t <= 0) return;
+    double keep = t > 1 ? a->momentum : 0;
+    if (e->dtype == FM_F64) {
+        moving_average_f64(e->count, e->data, p->data, keep);
+    } else {
+        moving_average_f32(e->count, e->data, p->data, keep);
+    }
+}
+
+/* ---- shapes ---------------------------------------------------------------------------------- */
+
+static bool is_number(const fm_infer *infer, int i)
+{
+    return infer->shapes[i].rank == 0 && fm_dtype_is_real(infer->dtypes[i]);
+}
+
+static bool fits_parameter(const fm_infer *infer, int i)
+{
+    return infer->dtypes[i] == infer->dtypes[0] &&
+           fm_shape_equal(infer->shapes[i], infer->shapes[0]);
+}
+
+static fm_status infer_update(fm_infer *infer)
+{
+    int slots = infer->op->outputs - 1;
+    if (!fm_dtype_is_real(infer->dtypes[PARAMETER])) {
+        return fm_infer_fail(infer, "the parameter must be f32 or f64");
+    }
+    if (!fits_parameter(infer, GRADIENT)) {
+        return fm_infer_fail(infer, "the gradient must have the parameter's shape and dtype");
+    }
+    for (int i = RATE; i < infer->input_count; i++) {
+        bool slot = i >= FIRST_SLOT && i < FIRST_SLOT + slots;
+        if (slot && !fits_parameter(infer, i)) {
+            return fm_infer_fail(infer, "slot %d must have the parameter's shape and dtype",
+                                 i - FIRST_SLOT);
+        }
+        if (!slot && !is_number(infer, i)) {
+            return fm_infer_fail(infer, "input %d must be a number of rank 0", i);
+        }
+    }
+    for (int i = 0; i < infer->op->outputs; i++) {
+        infer->output_shapes[i] = infer->shapes[PARAMETER];
+        infer->output_dtypes[i] = infer->dtypes[PARAMETER];
+    }
+    return FM_OK;
+}
+
+static fm_status infer_moving_average(fm_infer *infer)
+{
+    if (!fm_dtype_is_real(infer->dtypes[0]) || !fits_parameter(infer, 1)) {
+        return fm_infer_fail(infer, "the average must have the value's shape and real dtype");
+    }
+    if (!is_number(infer, 2)) return fm_infer_fail(infer, "the iteration must be of rank 0");
+    infer->output_shapes[0] = infer->shapes[0];
+    infer->output_dtypes[0] = infer->dtypes[0];
+    return FM_OK;
+}
+
+/* ---- records --------------------------------------------------------------------------------- */
+
+#define NUMBER(name_, doc_)                                                                        \
+    {                                                                                              \
+        .name = #name_, .doc = doc_, .offset = offsetof(fm_update_attributes, name_),              \
+        .type = FM_FIELD_REAL                                                                      \
+    }
+static const fm_field fields[] = {
+    NUMBER(momentum, "share of the velocity that is kept"),
+    NUMBER(rho, "share of the running mean that is kept"),
+    NUMBER(beta_1, "share of the first moment that is kept"),
+    NUMBER(beta_2, "share of the second moment that is kept"),
+    NUMBER(epsilon, "added to the denominator"),
+    NUMBER(momentum_decay, "how fast nadam's momentum grows"),
+    NUMBER(l1, "coupled: the gradient of l1 sum|p| is added"),
+    NUMBER(l2, "coupled: the gradient of l2 sum p^2 is added"),
+    NUMBER(weight_decay, "decoupled: p -= rate weight_decay p"),
+    NUMBER(l1_decay, "decoupled: p moves by rate l1_decay towards 0"),
+    {"nesterov", "look ahead", .offset = offsetof(fm_update_attributes, nesterov),
+     .type = FM_FIELD_BOOL},
+    {0},
+};
+
+static const fm_update_attributes usual = {
+    .momentum = 0.9,
+    .rho = 0.9,
+    .beta_1 = 0.9,
+    .beta_2 = 0.99,
+    .epsilon = 1e-3,
+    .momentum_decay = 0.004,
+};
+static const fm_update_attributes decaying = {
+    .momentum = 0.9,
+    .rho = 0.9,
+    .beta_1 = 0.9,
+    .beta_2 = 0.99,
+    .epsilon = 1e-3,
+    .momentum_decay = 0.004,
+    .l1 = 0.01,
+    .l2 = 0.1,
+    .weight_decay = 0.1,
+    .l1_decay = 0.05,
+    .nesterov = true,
+};
+
+#define CASES(rule, more)                                                                          \
+    static const fm_case rule##_cases[] = {                                                        \
+        {"f(3,5) f(3,5) p() p()" more, &usual}, {"f(3,5) f(3,5) p() p()" more, &decaying}, {0}};
+
+/* One rule: its name, its formula, how many slots, further numbers after them, operands of a case. */
+#define UPDATE(rule, formula, slots, numbers, operands)                                            \
+    static void run_##rule(const fm_call *call)                                                    \
+    {                                                                                              \
+        run_update(call, rule##_f32, rule##_f64);                                                  \
+    }                                                                                              \
+    CASES(rule, operands)                                                                          \
+    const fm_op fm_op_##rule = {                                                                   \
+        .name = #rule "_update",                                                                   \
+        .doc = formula,                                                                            \
+        .min_inputs = FIRST_SLOT + (slots) + (numbers),                                            \
+        .max_inputs = FIRST_SLOT + (slots) + (numbers),                                            \
+        .outputs = 1 + (slots),                                                                    \
+        .flags = FM_OP_ELEMENTWISE | FM_OP_ANY_LAYOUT,                                             \
+        .attributes_size = sizeof(fm_update_attributes),                                           \
+        .attributes = fields,                                                                      \
+        .infer = infer_update,                                                                     \
+        .run = run_##rule,                                                                         \
+        .in_place = {PARAMETER + 1, (slots) > 0 ? FIRST_SLOT + 1 : 0,                              \
+                     (slots) > 1 ? FIRST_SLOT + 2 : 0, (slots) > 2 ? FIRST_SLOT + 3 : 0},          \
+        .cases = rule##_cases,                                                                     \
+    };
+
+UPDATE(sgd, "p - rate g", 0, 0, "")
+UPDATE(momentum, "v = momentum v + g; p - rate v", 1, 0, " f(3,5)")
+UPDATE(adagrad, "s += g^2; p - rate g / (sqrt(s) + epsilon)", 1, 0, " p(3,5)")
+UPDATE(adadelta, "p - rate g sqrt(u + epsilon) / sqrt(s + epsilon)", 2, 0, " p(3,5) p(3,5)")
+UPDATE(rmsprop, "p - rate g / (sqrt(s) + epsilon)", 1, 0, " p(3,5)")
+UPDATE(rmsprop_momentum, "b = momentum b + g / (sqrt(s) + epsilon); p - rate b", 2, 0,
+       " p(3,5) f(3,5)")
+UPDATE(rmsprop_centered, "b = momentum b + g / (sqrt(s - m^2) + epsilon); p - rate b", 3, 0,
+       " p(3,5) f(3,5) u(3,5)")
+UPDATE(adam, "p - rate m^ / (sqrt(v^) + epsilon)", 2, 0, " f(3,5) p(3,5)")
+UPDATE(amsgrad, "p - rate m^ / (sqrt(max v^) + epsilon)", 3, 0, " f(3,5) p(3,5) p(3,5)")
+UPDATE(adamax, "u = max(beta_2 u, |g| + epsilon); p - rate m^ / u", 2, 0, " f(3,5) p(3,5)")
+UPDATE(nadam, "p - rate (next_mu m^ + (1 - mu) g^) / (sqrt(v^) + epsilon)", 2, 1,
+       " f(3,5) p(3,5) u()")
+UPDATE(lion, "p - rate sign(beta_1 m + (1 - beta_1) g)", 1, 0, " f(3,5)")
+
+static const fm_case moving_average_cases[] = {{"f(3,5) f(3,5) p()", &usual}, {0}};
+const fm_op fm_op_moving_average = {
+    .name = "moving_average",
+    .doc = "momentum e + (1 - momentum) p",
+    .min_inputs = 3,
+    .max_inputs = 3,
+    .outputs = 1,
+    .flags = FM_OP_ELEMENTWISE | FM_OP_ANY_LAYOUT,
+    .attributes_size = sizeof(fm_update_attributes),
+    .attributes = fields,
+    .infer = infer_moving_average,
+    .run = run_moving_average,
+    .in_place = {1},
+    .cases = moving_average_cases,
+};
