@@ -73,7 +73,8 @@ struct fm_graph {
     fm_map fresh_names;      /* "scope/base" -> how often it was entered    */
     const char **scopes;     /* the path of each level; scopes[0] is ""     */
     size_t scope_count, scope_capacity;
-    fm_role role; /* of nodes added now */
+    fm_val penalty; /* the sum of fm_add_penalty, {0} without */
+    fm_role role;   /* of nodes added now */
     uint32_t next_stream;
 };
 

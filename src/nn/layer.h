@@ -1,0 +1,54 @@
+/* What layers share: records, and their building blocks. */
+#ifndef FM_NN_LAYER_H
+#define FM_NN_LAYER_H
+
+#include "fathom/nn.h"
+#include "fathom/op.h"
+#include "fathom/ops.h"
+#include "nn/option.h"
+
+extern const fm_layer_record fm_layer_dense;
+extern const fm_layer_record fm_layer_flatten;
+extern const fm_layer_record fm_layer_reshape;
+extern const fm_layer_record fm_layer_dropout;
+extern const fm_layer_record fm_layer_alpha_dropout;
+extern const fm_layer_record fm_layer_gaussian_dropout;
+extern const fm_layer_record fm_layer_gaussian_noise;
+extern const fm_layer_record fm_layer_activation;
+extern const fm_layer_record fm_layer_leaky_relu;
+extern const fm_layer_record fm_layer_elu;
+extern const fm_layer_record fm_layer_prelu;
+extern const fm_layer_record fm_layer_concatenate;
+extern const fm_layer_record fm_layer_add;
+extern const fm_layer_record fm_layer_multiply;
+extern const fm_layer_record fm_layer_subtract;
+extern const fm_layer_record fm_layer_average;
+extern const fm_layer_record fm_layer_maximum;
+extern const fm_layer_record fm_layer_minimum;
+
+/* A layer for each activation that takes no options. */
+#define FM_ACTIVATION_LAYERS(X)                                                                    \
+    X(linear)                                                                                      \
+    X(relu)                                                                                        \
+    X(selu) X(gelu) X(gelu_tanh) X(sigmoid) X(tanh) X(silu) X(mish) X(softplus) X(softsign)        \
+        X(hard_sigmoid) X(hard_swish) X(softmax) X(log_softmax) X(identity) X(swish) X(hard_silu)
+#define FM_DECLARE_LAYER(name) extern const fm_layer_record fm_layer_##name;
+FM_ACTIVATION_LAYERS(FM_DECLARE_LAYER)
+
+/* Options of layers that have none but a name. */
+typedef struct fm_name_options {
+    const char *name;
+} fm_name_options;
+extern const fm_field fm_name_fields[];
+
+/* The initialiser that options ask for, by value or by name, else `usual`. A name that does not
+ * exist fails the graph. */
+fm_initializer fm_initializer_choose(fm_graph *g, const fm_initializer *asked,
+                                     fm_initializer usual);
+
+/* A trainable variable of the graph's dtype in the current scope. *is_new (may be NULL) tells
+ * whether this call made it. */
+fm_val fm_parameter(fm_graph *g, const char *name, fm_shape shape, fm_initializer initializer,
+                    bool *is_new);
+
+#endif
