@@ -27,6 +27,10 @@ fm_status fm_file_writer_commit(fm_file_writer *writer);
 /* Removes the temporary; for error paths. Harmless after a commit. */
 void fm_file_writer_abandon(fm_file_writer *writer);
 
+/* Fails with errno's words: "PATH: cannot WHAT: ...". FM_ERROR_NOT_FOUND where a name does not
+ * exist, else FM_ERROR_IO. */
+fm_status fm_fail_system(fm_context *context, const char *path, const char *what);
+
 bool fm_file_exists(const char *path);
 
 #endif

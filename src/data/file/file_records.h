@@ -4,6 +4,21 @@
 
 #include "fathom/data_files.h"
 
-#define FM_FILE_RECORDS
+typedef fm_status fm_open_record(fm_context *context, const void *options,
+                                 const fm_data_places *places, fm_dataset **train,
+                                 fm_dataset **test);
+
+extern const fm_field fm_idx_fields[], fm_mnist_fields[];
+fm_open_record fm_open_idx_record, fm_open_mnist_record;
+
+#define FM_FILE_RECORDS                                                                            \
+    {"mnist",                                                                                      \
+     "28x28 images of 70,000 handwritten digits, downloaded when needed",                          \
+     "CC BY-SA 3.0 (Y. LeCun, C. Cortes)",                                                         \
+     fm_mnist_fields,                                                                              \
+     0,                                                                                            \
+     fm_open_mnist_record},                                                                        \
+        {"idx",         "IDX files, plain or gzip", NULL,                                          \
+         fm_idx_fields, sizeof(fm_idx_options),     fm_open_idx_record},
 
 #endif

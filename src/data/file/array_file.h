@@ -1,0 +1,42 @@
+/* What array files (IDX, NPY, NPZ) share: an array in memory and its elements' coding in the file. */
+#ifndef FM_DATA_ARRAY_FILE_H
+#define FM_DATA_ARRAY_FILE_H
+
+#include "data/file/byte_stream.h"
+#include "fathom/data_files.h"
+
+#define FM_ARRAY_MEMORY_LIMIT ((int64_t)8 << 30)
+
+typedef struct fm_array {
+    fm_dtype dtype;
+    fm_shape shape; /* the first dimension counts the samples */
+    void *data;     /* made with fm_allocate                  */
+} fm_array;
+
+/* How a file writes an element. kind: 'i' signed, 'u' unsigned, 'f' floating, 'b' a byte that is
+ * true or false. */
+typedef struct fm_coding {
+    char kind;
+    size_t size;
+    bool big_endian;
+} fm_coding;
+
+/* The dtype that holds it; false when none does. */
+bool fm_coding_dtype(fm_coding coding, fm_dtype *dtype);
+
+/* Reads the elements of a shape. What the shape asks for is checked against `limit` (0: the default)
+ * and against what the stream can hold before memory is taken. */
+fm_status fm_array_read(fm_byte_stream *stream, fm_coding coding, fm_shape shape, int64_t limit,
+                        fm_array *array);
+
+/* A data set of x and, unless y->data is NULL, y. Takes both over in any case. */
+fm_status fm_dataset_from_xy(fm_context *context, const char *name, const char *origin, fm_array *x,
+                             fm_array *y, fm_dataset **dataset);
+
+fm_status fm_idx_read(fm_byte_stream *stream, int64_t limit, fm_array *array);
+fm_status fm_npy_read(fm_byte_stream *stream, int64_t limit, fm_array *array);
+
+/* The last part of a path. */
+const char *fm_file_name(const char *path);
+
+#endif
