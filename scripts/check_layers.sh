@@ -65,7 +65,7 @@ find src include/fathom -name '*.[ch]' -print0 | sort -z | xargs -0 awk '
         if (!(mine in may)) complain("folder src/" mine " has no layer in scripts/check_layers.sh")
     }
     mine == "kernel" && /^[ \t]*#[ \t]*include/ {
-        fine = /"kernel\//
+        fine = /"kernel\// || /include KERNEL_FILE/
         for (i in only_for_kernel) if (index($0, only_for_kernel[i])) fine = 1
         if (!fine) complain("a kernel includes only <math.h>, <stdint.h>, <string.h> and base/philox.h")
         next

@@ -1,0 +1,273 @@
+/* Elementwise ops with two operands from the rows of binary_table.h, and equal and where. */
+#include "op/binary_table.h"
+#include "op/op_table.h"
+#include "op/op_tools.h"
+#include "kernel/walk.h"
+
+#define KERNEL_FILE "kernel/binary.h"
+#include "kernel/instantiate.h"
+
+#define E    FM_OP_ELEMENTWISE
+#define Z    (FM_OP_ELEMENTWISE | FM_OP_ANY_LAYOUT)
+#define C    FM_OP_COMMUTATIVE
+#define N    FM_OP_NOT_DIFFERENTIABLE
+#define NONE ((fm_val){0})
+
+#define CASES(letter_a, letter_b)                                                                  \
+    {letter_a "(3,4) " letter_b "(3,4)", NULL}, {letter_a "(2,3,4) " letter_b "(3,1)", NULL},      \
+        {letter_a "() " letter_b "(2,3)", NULL}, {letter_a "(5) " letter_b "(4,1)", NULL},         \
+    {                                                                                              \
+        NULL, NULL                                                                                 \
+    }
+
+static const fm_case ANY_CASES[] = {CASES("f", "f")};
+static const fm_case AWAY_FROM_ZERO_CASES[] = {CASES("n", "n")};
+static const fm_case POSITIVE_CASES[] = {CASES("p", "f")};
+static const fm_case LOSS_CASES[] = {{"w(3,4) u(3,4)", NULL}, {NULL, NULL}};
+
+/* A loss never broadcasts: labels of another shape are a mistake. */
+static fm_status infer_alike(fm_infer *infer)
+{
+    if (!fm_shape_equal(infer->shapes[0], infer->shapes[1])) {
+        return fm_infer_fail(infer, "logits and targets must have the same shape");
+    }
+    return fm_infer_like_first(infer);
+}
+
+/* b a^(b - 1) */
+static fm_val pow_grad_a(fm_graph *g, fm_val a, fm_val b, fm_val dy)
+{
+    return fm_mul(g, dy, fm_mul(g, b, fm_pow(g, a, fm_add_scalar(g, b, -1))));
+}
+
+/* operands and output (shape of the output): how to walk the operands along the output. */
+static kernel_walk broadcast_walk(const fm_call *call)
+{
+    int64_t strides[KERNEL_MAX_OPERANDS][FM_MAX_RANK];
+    const int64_t *pointers[KERNEL_MAX_OPERANDS];
+    const fm_shape *shape = &call->outputs[0].shape;
+    for (int k = 0; k < call->input_count; k++) {
+        const fm_shape *own = &call->inputs[k].shape;
+        kernel_broadcast_strides(own->rank, own->dims, shape->rank, strides[k]);
+        pointers[k] = strides[k];
+    }
+    return kernel_walk_make(shape->rank, shape->dims, call->input_count, pointers);
+}
+
+/* One row (n): the steps are 0 or 1; a loop for each pair so that each vectorises. */
+#define ROW_LOOP(name, type, suffix)                                                               \
+    static void name##_row_##suffix(int64_t n, const type *a, int64_t step_a, const type *b,       \
+                                    int64_t step_b, type *y)                                       \
+    {                                                                                              \
+        if (step_a && step_b) {                                                                    \
+            KERNEL_INDEPENDENT                                                                     \
+            for (int64_t i = 0; i < n; i++) y[i] = name##_##suffix(a[i], b[i]);                    \
+        } else if (step_a) {                                                                       \
+            type only = *b;                                                                        \
+            KERNEL_INDEPENDENT                                                                     \
+            for (int64_t i = 0; i < n; i++) y[i] = name##_##suffix(a[i], only);                    \
+        } else {                                                                                   \
+            type only = *a;                                                                        \
+            KERNEL_INDEPENDENT                                                                     \
+            for (int64_t i = 0; i < n; i++) y[i] = name##_##suffix(only, b[i * step_b]);           \
+        }                                                                                          \
+    }                                                                                              \
+    static void name##_rows_##suffix(const kernel_walk *walk, const type *a, const type *b,        \
+                                     type *y)                                                      \
+    {                                                                                              \
+        int64_t at[KERNEL_MAX_OPERANDS], n = walk->row_size;                                       \
+        for (int64_t row = 0; row < walk->rows; row++) {                                           \
+            kernel_walk_row(walk, row, at);                                                        \
+            name##_row_##suffix(n, a + at[0], kernel_walk_step(walk, 0), b + at[1],                \
+                                kernel_walk_step(walk, 1), y + row * n);                           \
+        }                                                                                          \
+    }
+
+#define RUN(name)                                                                                  \
+    ROW_LOOP(name, float, f32)                                                                     \
+    ROW_LOOP(name, double, f64)                                                                    \
+    static void name##_run(const fm_call *call)                                                    \
+    {                                                                                              \
+        if (call->outputs[0].count == 0) return;                                                   \
+        kernel_walk walk = broadcast_walk(call);                                                   \
+        FM_RUN_REAL(name##_rows, call->inputs[0].dtype, &walk, call->inputs[0].data,               \
+                    call->inputs[1].data, call->outputs[0].data);                                  \
+    }
+
+#define RECORD(name_, onnx_, flags_, doc_, rule, cases_, grad_a, grad_b)                           \
+    RUN(name_)                                                                                     \
+    static void name_##_vjp(fm_graph *g, fm_vjp *vjp)                                              \
+    {                                                                                              \
+        fm_val a = vjp->inputs[0], b = vjp->inputs[1], y = vjp->outputs[0];                        \
+        fm_val dy = vjp->output_grads[0];                                                          \
+        (void)a, (void)b, (void)y, (void)dy;                                                       \
+        if (vjp->wanted[0]) fm_vjp_give(g, vjp, 0, grad_a);                                        \
+        if (vjp->wanted[1]) fm_vjp_give(g, vjp, 1, grad_b);                                        \
+    }                                                                                              \
+    const fm_op fm_op_##name_ = {                                                                  \
+        .name = #name_,                                                                            \
+        .doc = doc_,                                                                               \
+        .onnx = onnx_,                                                                             \
+        .min_inputs = 2,                                                                           \
+        .max_inputs = 2,                                                                           \
+        .outputs = 1,                                                                              \
+        .flags = flags_,                                                                           \
+        .infer = rule,                                                                             \
+        .vjp = (flags_)&N ? NULL : name_##_vjp,                                                    \
+        .run = name_##_run,                                                                        \
+        .in_place = {1},                                                                           \
+        .cases = cases_,                                                                           \
+    };                                                                                             \
+    fm_val fm_##name_(fm_graph *g, fm_val a, fm_val b)                                             \
+    {                                                                                              \
+        return fm_node_add(g, &fm_op_##name_, (fm_val[]){a, b}, 2, NULL, NULL);                    \
+    }
+
+FM_BINARY_OPS(RECORD)
+
+/* ---- equal: also i32 ---------------------------------------------------------------------------- */
+
+static fm_status equal_infer(fm_infer *infer)
+{
+    bool integers = infer->dtypes[0] == FM_I32 && infer->dtypes[1] == FM_I32;
+    if (!integers) return fm_infer_broadcast(infer);
+    if (!fm_shapes_broadcast(infer->shapes[0], infer->shapes[1], &infer->output_shapes[0])) {
+        return fm_infer_fail(infer, "shapes do not broadcast");
+    }
+    infer->output_dtypes[0] = fm_graph_dtype(infer->graph);
+    return FM_OK;
+}
+
+ROW_LOOP(equal, float, f32)
+ROW_LOOP(equal, double, f64)
+
+/* a, b i32 -> y (count) f32 or f64 */
+static void equal_run_i32(const fm_call *call, const kernel_walk *walk)
+{
+    const int32_t *a = call->inputs[0].data, *b = call->inputs[1].data;
+    const fm_tensor *y = &call->outputs[0];
+    int64_t step_a = kernel_walk_step(walk, 0), step_b = kernel_walk_step(walk, 1);
+    for (int64_t row = 0; row < walk->rows; row++) {
+        int64_t at[KERNEL_MAX_OPERANDS], first = row * walk->row_size;
+        kernel_walk_row(walk, row, at);
+        for (int64_t i = 0; i < walk->row_size; i++) {
+            bool same = a[at[0] + i * step_a] == b[at[1] + i * step_b];
+            if (y->dtype == FM_F64)
+                ((double *)y->data)[first + i] = same;
+            else
+                ((float *)y->data)[first + i] = same;
+        }
+    }
+}
+
+static void equal_run(const fm_call *call)
+{
+    if (call->outputs[0].count == 0) return;
+    kernel_walk walk = broadcast_walk(call);
+    if (call->inputs[0].dtype == FM_I32) {
+        equal_run_i32(call, &walk);
+        return;
+    }
+    FM_RUN_REAL(equal_rows, call->inputs[0].dtype, &walk, call->inputs[0].data,
+                call->inputs[1].data, call->outputs[0].data);
+}
+
+const fm_op fm_op_equal = {
+    .name = "equal",
+    .doc = "a == b ? 1 : 0",
+    .min_inputs = 2,
+    .max_inputs = 2,
+    .outputs = 1,
+    .flags = E | C | N,
+    .infer = equal_infer,
+    .run = equal_run,
+    .cases = (const fm_case[]){{"n(3,4) n(3,4)", NULL},
+                               {"i3(3,4) i3(4)", NULL},
+                               {"i2(3,1) i2(1,4)", NULL},
+                               {NULL, NULL}},
+};
+
+fm_val fm_equal(fm_graph *g, fm_val a, fm_val b)
+{
+    return fm_node_add(g, &fm_op_equal, (fm_val[]){a, b}, 2, NULL, NULL);
+}
+
+/* ---- where -------------------------------------------------------------------------------------- */
+
+#define WHERE_ROWS(type, suffix)                                                                   \
+    static void where_rows_##suffix(const kernel_walk *walk, const type *condition, const type *a, \
+                                    const type *b, type *y)                                        \
+    {                                                                                              \
+        int64_t n = walk->row_size, step_c = kernel_walk_step(walk, 0);                            \
+        int64_t step_a = kernel_walk_step(walk, 1), step_b = kernel_walk_step(walk, 2);            \
+        for (int64_t row = 0; row < walk->rows; row++) {                                           \
+            int64_t at[KERNEL_MAX_OPERANDS];                                                       \
+            kernel_walk_row(walk, row, at);                                                        \
+            KERNEL_INDEPENDENT                                                                     \
+            for (int64_t i = 0; i < n; i++) {                                                      \
+                type from_a = a[at[1] + i * step_a], from_b = b[at[2] + i * step_b];               \
+                y[row * n + i] = condition[at[0] + i * step_c] != 0 ? from_a : from_b;             \
+            }                                                                                      \
+        }                                                                                          \
+    }
+
+WHERE_ROWS(float, f32)
+WHERE_ROWS(double, f64)
+
+static void where_run(const fm_call *call)
+{
+    if (call->outputs[0].count == 0) return;
+    kernel_walk walk = broadcast_walk(call);
+    const fm_tensor *in = call->inputs;
+    FM_RUN_REAL(where_rows, in->dtype, &walk, in[0].data, in[1].data, in[2].data,
+                call->outputs[0].data);
+}
+
+static void where_vjp(fm_graph *g, fm_vjp *vjp)
+{
+    fm_val condition = vjp->inputs[0], dy = vjp->output_grads[0];
+    fm_val zero = fm_scalar_like(g, dy, 0);
+    if (vjp->wanted[1]) fm_vjp_give(g, vjp, 1, fm_where(g, condition, dy, zero));
+    if (vjp->wanted[2]) fm_vjp_give(g, vjp, 2, fm_where(g, condition, zero, dy));
+}
+
+const fm_op fm_op_where = {
+    .name = "where",
+    .doc = "condition != 0 ? a : b",
+    .onnx = "Where",
+    .min_inputs = 3,
+    .max_inputs = 3,
+    .outputs = 1,
+    .flags = Z,
+    .infer = fm_infer_broadcast,
+    .vjp = where_vjp,
+    .run = where_run,
+    .in_place = {2},
+    .cases = (const fm_case[]){{"n(3,4) f(3,4) f(3,4)", NULL},
+                               {"n(3,1) f(4) f()", NULL},
+                               {"n(4) f(2,3,4) f(3,1)", NULL},
+                               {NULL, NULL}},
+};
+
+fm_val fm_where(fm_graph *g, fm_val condition, fm_val a, fm_val b)
+{
+    return fm_node_add(g, &fm_op_where, (fm_val[]){condition, a, b}, 3, NULL, NULL);
+}
+
+/* ---- with a number ------------------------------------------------------------------------------ */
+
+fm_val fm_add_scalar(fm_graph *g, fm_val x, double c)
+{
+    return fm_add(g, x, fm_scalar_like(g, x, c));
+}
+
+fm_val fm_mul_scalar(fm_graph *g, fm_val x, double c)
+{
+    return fm_mul(g, x, fm_scalar_like(g, x, c));
+}
+
+fm_val fm_clip(fm_graph *g, fm_val x, double low, double high)
+{
+    fm_val above = fm_maximum(g, x, fm_scalar_like(g, x, low));
+    return fm_minimum(g, above, fm_scalar_like(g, x, high));
+}

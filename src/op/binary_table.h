@@ -1,0 +1,34 @@
+/* The elementwise ops with two operands, broadcast: a row each. The formulas are in kernel/binary.h.
+ *
+ *     ROW(name, ONNX operator, flags, doc, shape rule, cases, gradient of a, gradient of b)
+ *
+ * Gradients are built from g, a, b, y and dy with the output's shape; the operand's shape is restored
+ * in one place. C: the operands may change places. Other letters as in unary_table.h; Z: f(0, 0) = 0. */
+#ifndef FM_OP_BINARY_TABLE_H
+#define FM_OP_BINARY_TABLE_H
+
+/* clang-format off */
+#define FM_BINARY_OPS(ROW)                                                                         \
+    ROW(add, "Add", Z | C, "a + b", fm_infer_broadcast, ANY_CASES, dy, dy)                         \
+    ROW(sub, "Sub", Z, "a - b", fm_infer_broadcast, ANY_CASES, dy, fm_neg(g, dy))                  \
+    ROW(mul, "Mul", Z | C, "a b", fm_infer_broadcast, ANY_CASES, fm_mul(g, dy, b),                 \
+        fm_mul(g, dy, a))                                                                          \
+    ROW(div, "Div", E, "a / b", fm_infer_broadcast, AWAY_FROM_ZERO_CASES, fm_div(g, dy, b),        \
+        fm_neg(g, fm_div(g, fm_mul(g, dy, y), b)))                                                 \
+    ROW(pow, "Pow", E, "a^b, a > 0", fm_infer_broadcast, POSITIVE_CASES, pow_grad_a(g, a, b, dy),  \
+        fm_mul(g, dy, fm_mul(g, y, fm_log(g, a))))                                                 \
+    ROW(maximum, "Max", Z, "a >= b ? a : b", fm_infer_broadcast, AWAY_FROM_ZERO_CASES,             \
+        fm_mul(g, dy, fm_scalar_minus(g, 1, fm_less(g, a, b))), fm_mul(g, dy, fm_less(g, a, b)))   \
+    ROW(minimum, "Min", Z, "a <= b ? a : b", fm_infer_broadcast, AWAY_FROM_ZERO_CASES,             \
+        fm_mul(g, dy, fm_scalar_minus(g, 1, fm_greater(g, a, b))),                                 \
+        fm_mul(g, dy, fm_greater(g, a, b)))                                                        \
+    ROW(greater, NULL, Z | N, "a > b ? 1 : 0", fm_infer_broadcast, AWAY_FROM_ZERO_CASES, NONE,     \
+        NONE)                                                                                      \
+    ROW(less, NULL, Z | N, "a < b ? 1 : 0", fm_infer_broadcast, AWAY_FROM_ZERO_CASES, NONE, NONE)  \
+    ROW(relu_grad, NULL, Z, "b > 0 ? a : 0", fm_infer_broadcast, AWAY_FROM_ZERO_CASES,             \
+        fm_relu_grad(g, dy, b), NONE)                                                              \
+    ROW(sigmoid_cross_entropy, NULL, E, "max(a, 0) - a b + log(1 + e^-|a|)", infer_alike,          \
+        LOSS_CASES, fm_mul(g, dy, fm_sub(g, fm_sigmoid(g, a), b)), fm_neg(g, fm_mul(g, dy, a)))
+/* clang-format on */
+
+#endif
