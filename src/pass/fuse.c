@@ -1,7 +1,262 @@
 #include "pass/fuse.h"
+#include "op/fused_ops.h"
+#include "op/op_table.h"
+#include "op/op_attributes.h"
+#include "op/optimizer_ops.h"
+
+#include <string.h>
+
+typedef struct fuser {
+    fm_graph *graph;
+    uint32_t *uses;      /* by value id: operands, updates and outputs that read it            */
+    uint32_t *first_use; /* by value id: the first node that reads it */
+} fuser;
+
+static void count_uses(fuser *f)
+{
+    const fm_graph *graph = f->graph;
+    memset(f->uses, 0, graph->value_count * sizeof *f->uses);
+    memset(f->first_use, 0xff, graph->value_count * sizeof *f->first_use);
+    for (uint32_t i = 0; i < graph->node_count; i++) {
+        const fm_node *node = &graph->nodes[i];
+        for (int k = 0; !node->dead && k < node->input_count; k++) {
+            uint32_t id = node->inputs[k].id;
+            f->uses[id]++;
+            if (f->first_use[id] > i) f->first_use[id] = i;
+        }
+    }
+    for (size_t i = 0; i < graph->output_count; i++) f->uses[graph->outputs[i].value.id]++;
+    for (size_t i = 0; i < graph->variable_count; i++) f->uses[graph->variables[i].next.id]++;
+}
+
+/* The living node of op `op` that makes `value`, or NULL. */
+static fm_node *made_by(const fuser *f, fm_val value, const fm_op *op)
+{
+    const fm_value *record = fm_value_of(f->graph, value);
+    if (record->kind != FM_TEMPORARY) return NULL;
+    fm_node *node = &f->graph->nodes[record->producer];
+    return node->op == op && !node->dead ? node : NULL;
+}
+
+/* As made_by, for a value that nobody else reads: its producer can be swallowed. */
+static fm_node *swallowable(const fuser *f, fm_val value, const fm_op *op)
+{
+    return f->uses[value.id] == 1 ? made_by(f, value, op) : NULL;
+}
+
+/* Turns `node` into one of `op`; its outputs stay. */
+static bool rewrite(fuser *f, fm_node *node, const fm_op *op, const void *attributes,
+                    const fm_val *inputs, int count)
+{
+    fm_arena *arena = &f->graph->arena;
+    fm_val *list = fm_arena_allocate(arena, (size_t)count * sizeof *list);
+    void *copy = fm_arena_allocate(arena, op->attributes_size + 1);
+    if (!list || !copy) return false;
+    memcpy(list, inputs, (size_t)count * sizeof *list);
+    if (op->attributes_size) memcpy(copy, attributes, op->attributes_size);
+    node->op = op;
+    node->inputs = list;
+    node->input_count = count;
+    node->attributes = copy;
+    return true;
+}
+
+/* ---- product + bias, + activation, x mask -------------------------------------------------------- */
+
+static bool is_real_matrix_product(const fuser *f, const fm_node *product)
+{
+    fm_shape b = fm_val_shape(f->graph, product->inputs[1]);
+    return b.rank == 2 && fm_val_shape(f->graph, product->inputs[0]).rank >= 2;
+}
+
+/* A product, fused or not, as a fused one. */
+static bool as_fused(const fm_node *node, fm_fused_matmul_attributes *attributes)
+{
+    if (node->op == &fm_op_fused_matmul) {
+        memcpy(attributes, node->attributes, sizeof *attributes);
+        return true;
+    }
+    const fm_matmul_attributes *product = node->attributes;
+    *attributes = (fm_fused_matmul_attributes){.transpose_a = product->transpose_a,
+                                               .transpose_b = product->transpose_b};
+    return true;
+}
+
+/* add(matmul(a, b), bias (n)) -> fused_matmul(a, b, bias) */
+static bool fuse_bias(fuser *f, fm_node *node)
+{
+    if (node->op != &fm_op_add) return false;
+    for (int side = 0; side < 2; side++) {
+        fm_node *product = swallowable(f, node->inputs[side], &fm_op_matmul);
+        if (!product || !is_real_matrix_product(f, product)) continue;
+        fm_val bias = node->inputs[1 - side];
+        fm_shape shape = fm_val_shape(f->graph, bias);
+        fm_shape y = fm_val_shape(f->graph, node->outputs[0]);
+        if (!fm_shape_equal(y, fm_val_shape(f->graph, product->outputs[0]))) continue;
+        if (shape.rank != 1 || shape.dims[0] != y.dims[y.rank - 1]) continue;
+        fm_fused_matmul_attributes attributes;
+        as_fused(product, &attributes);
+        attributes.bias = true;
+        fm_val inputs[] = {product->inputs[0], product->inputs[1], bias};
+        if (!rewrite(f, node, &fm_op_fused_matmul, &attributes, inputs, 3)) return false;
+        product->dead = true;
+        return true;
+    }
+    return false;
+}
+
+/* A product whose only reader is `node`, without a mask or an activation yet. */
+static fm_node *open_product(const fuser *f, fm_val value, fm_fused_matmul_attributes *attributes)
+{
+    fm_node *product = swallowable(f, value, &fm_op_fused_matmul);
+    if (!product) product = swallowable(f, value, &fm_op_matmul);
+    if (!product || !is_real_matrix_product(f, product)) return NULL;
+    as_fused(product, attributes);
+    return attributes->mask || attributes->activation ? NULL : product;
+}
+
+/* relu(product) and kin -> the product with an activation */
+static bool fuse_activation(fuser *f, fm_node *node)
+{
+    int activation = fm_fused_activation_of(node->op);
+    if (activation == FM_FUSED_NONE) return false;
+    fm_fused_matmul_attributes attributes;
+    fm_node *product = open_product(f, node->inputs[0], &attributes);
+    if (!product) return false;
+    attributes.activation = activation;
+    if (!rewrite(f, node, &fm_op_fused_matmul, &attributes, product->inputs,
+                 product->input_count)) {
+        return false;
+    }
+    product->dead = true;
+    return true;
+}
+
+/* relu_grad(product, y) -> the product masked by y */
+static bool fuse_mask(fuser *f, fm_node *node)
+{
+    if (node->op != &fm_op_relu_grad) return false;
+    fm_fused_matmul_attributes attributes;
+    fm_node *product = open_product(f, node->inputs[0], &attributes);
+    if (!product || !fm_shape_equal(fm_val_shape(f->graph, node->inputs[1]),
+                                    fm_val_shape(f->graph, node->outputs[0]))) {
+        return false;
+    }
+    fm_val inputs[4];
+    memcpy(inputs, product->inputs, (size_t)product->input_count * sizeof *inputs);
+    inputs[product->input_count] = node->inputs[1];
+    attributes.mask = true;
+    if (!rewrite(f, node, &fm_op_fused_matmul, &attributes, inputs, product->input_count + 1)) {
+        return false;
+    }
+    product->dead = true;
+    return true;
+}
+
+/* ---- two nodes with one reason ------------------------------------------------------------------- */
+
+/* Joins two nodes of one output each into the later one, which becomes `op` with both outputs. Only
+ * where nobody reads the earlier one's output before the later one runs. */
+static bool join(fuser *f, fm_node *first, fm_node *second, const fm_op *op, const fm_val *inputs,
+                 int count)
+{
+    fm_node *earlier = first < second ? first : second, *later = first < second ? second : first;
+    uint32_t later_index = (uint32_t)(later - f->graph->nodes);
+    if (f->first_use[earlier->outputs[0].id] < later_index) return false;
+    fm_val *outputs = fm_arena_allocate(&f->graph->arena, 2 * sizeof *outputs);
+    if (!outputs) return false;
+    outputs[0] = first->outputs[0];
+    outputs[1] = second->outputs[0];
+    if (!rewrite(f, later, op, NULL, inputs, count)) return false;
+    later->outputs = outputs;
+    later->output_count = 2;
+    for (uint32_t k = 0; k < 2; k++) {
+        fm_value *value = fm_value_of(f->graph, outputs[k]);
+        value->producer = later_index;
+        value->output = k;
+    }
+    earlier->dead = true;
+    return true;
+}
+
+static bool sums_rows(const fm_graph *graph, const fm_node *node)
+{
+    const fm_axes_attributes *attributes = node->attributes;
+    return node->op == &fm_op_sum && !node->dead && attributes->axes.count == 1 &&
+           attributes->axes.at[0] == 0 && !attributes->keep_dims &&
+           fm_val_shape(graph, node->inputs[0]).rank == 2;
+}
+
+/* matmul(x^T, dy) and sum(dy, rows) -> dense_grad(x, dy) */
+static bool fuse_dense_grad(fuser *f, fm_node *node)
+{
+    fm_graph *graph = f->graph;
+    const fm_matmul_attributes *product = node->attributes;
+    if (node->op != &fm_op_matmul || !product->transpose_a || product->transpose_b) return false;
+    if (!is_real_matrix_product(f, node) || fm_val_shape(graph, node->inputs[0]).rank != 2) {
+        return false;
+    }
+    fm_val dy = node->inputs[1];
+    for (size_t i = 0; i < graph->node_count; i++) {
+        fm_node *sum = &graph->nodes[i];
+        if (!sums_rows(graph, sum) || sum->inputs[0].id != dy.id) continue;
+        return join(f, node, sum, &fm_op_dense_grad, node->inputs, 2);
+    }
+    return false;
+}
+
+static bool is_plain_sgd(const fm_node *node)
+{
+    if (node->op != &fm_op_sgd || node->dead) return false;
+    const fm_update_attributes *a = node->attributes;
+    return a->l1 == 0 && a->l2 == 0 && a->weight_decay == 0 && a->l1_decay == 0;
+}
+
+enum { PARAMETER, GRADIENT, RATE, ITERATION };
+
+/* sgd(kernel, dense_grad:0) and sgd(bias, dense_grad:1) -> dense_sgd */
+static bool fuse_dense_sgd(fuser *f, fm_node *node)
+{
+    fm_graph *graph = f->graph;
+    if (!is_plain_sgd(node)) return false;
+    fm_node *gradients = swallowable(f, node->inputs[GRADIENT], &fm_op_dense_grad);
+    if (!gradients || gradients->outputs[0].id != node->inputs[GRADIENT].id) return false;
+    fm_val bias_gradient = gradients->outputs[1];
+    if (f->uses[bias_gradient.id] != 1) return false;
+    fm_node *bias = &graph->nodes[f->first_use[bias_gradient.id]];
+    if (!is_plain_sgd(bias) || bias->inputs[RATE].id != node->inputs[RATE].id ||
+        bias->inputs[ITERATION].id != node->inputs[ITERATION].id) {
+        return false;
+    }
+    fm_val inputs[] = {node->inputs[PARAMETER], bias->inputs[PARAMETER], gradients->inputs[0],
+                       gradients->inputs[1],    node->inputs[RATE],      node->inputs[ITERATION]};
+    if (!join(f, node, bias, &fm_op_dense_sgd, inputs, 6)) return false;
+    gradients->dead = true;
+    return true;
+}
+
+/* ---- the pass ------------------------------------------------------------------------------------ */
+
+typedef bool fusion_rule(fuser *f, fm_node *node);
+
+/* One rule over the whole graph, before the next: later rules build on earlier ones. */
+static fusion_rule *const rules[] = {fuse_bias, fuse_activation, fuse_mask, fuse_dense_grad,
+                                     fuse_dense_sgd};
 
 fm_status fm_fuse(fm_graph *graph)
 {
-    (void)graph;
-    return FM_OK;
+    fm_context *context = graph->context;
+    fuser f = {.graph = graph};
+    f.uses = fm_allocate_array(context, graph->value_count, sizeof *f.uses);
+    f.first_use = fm_allocate_array(context, graph->value_count, sizeof *f.first_use);
+    fm_status status = f.uses && f.first_use ? FM_OK : FM_ERROR_MEMORY;
+    for (size_t rule = 0; status == FM_OK && rule < sizeof rules / sizeof *rules; rule++) {
+        count_uses(&f);
+        for (size_t i = 0; i < graph->node_count; i++) {
+            if (!graph->nodes[i].dead && rules[rule](&f, &graph->nodes[i])) count_uses(&f);
+        }
+    }
+    fm_release(context, f.uses);
+    fm_release(context, f.first_use);
+    return status;
 }

@@ -1,0 +1,81 @@
+/* custom_op.c: an op of your own, with its gradient, outside of the library.
+ *
+ * Squared ReLU, y = max(x, 0)^2 (So et al., "Primer", 2021), dy/dx = 2 max(x, 0): a record that
+ * says what shape comes out, how its gradient is built from other ops, and how it is computed. */
+#include <fathom/fathom.h>
+
+#include <stdio.h>
+
+static fm_status same_shape(fm_infer *infer)
+{
+    if (infer->dtypes[0] != FM_F32) return fm_infer_fail(infer, "works on f32");
+    infer->output_shapes[0] = infer->shapes[0];
+    infer->output_dtypes[0] = infer->dtypes[0];
+    return FM_OK;
+}
+
+static void build_gradient(fm_graph *g, fm_vjp *vjp)
+{
+    fm_val slope = fm_mul_scalar(g, fm_relu(g, vjp->inputs[0]), 2);
+    vjp->input_grads[0] = fm_mul(g, vjp->output_grads[0], slope);
+}
+
+static void compute(const fm_call *call)
+{
+    const float *x = call->inputs[0].data;
+    float *y = call->outputs[0].data;
+    for (int64_t i = 0; i < call->inputs[0].count; i++) y[i] = x[i] > 0 ? x[i] * x[i] : 0;
+}
+
+static const fm_op squared_relu = {.name = "squared_relu",
+                                   .doc = "max(x, 0)^2",
+                                   .min_inputs = 1, .max_inputs = 1, .outputs = 1,
+                                   .flags = FM_OP_ELEMENTWISE,
+                                   .infer = same_shape,
+                                   .vjp = build_gradient,
+                                   .run = compute,
+                                   .in_place = {1}};
+
+static fm_status demonstrate(fm_graph *g, fm_store *store)
+{
+    static const float elements[] = {-2, -1, 0, 1, 2, 3};
+    fm_val x = fm_constant(g, FM_F32, FM_SHAPE(6), elements), gradient, curvature;
+    fm_val y = fm_node_add(g, &squared_relu, &x, 1, NULL, NULL);
+    fm_grad(g, fm_sum(g, y, (fm_ints){0}, false), &x, 1, &gradient);
+    fm_grad(g, fm_sum(g, gradient, (fm_ints){0}, false), &x, 1, &curvature);
+    fm_output(g, "y", y);
+    fm_output(g, "gradient", gradient);
+    fm_output(g, "curvature", curvature);
+
+    fm_program *program;
+    fm_status status = fm_program_create(store, g, NULL, &program);
+    if (!status) status = fm_program_run(program);
+    if (status) return status;
+    const float *rows[] = {elements, fm_program_output(program, "y"),
+                           fm_program_output(program, "gradient"),
+                           fm_program_output(program, "curvature")};
+    static const char *const names[] = {"x", "y", "dy/dx", "d2y/dx2"};
+    for (int row = 0; row < 4; row++) {
+        printf("%-8s", names[row]);
+        for (int i = 0; i < 6; i++) printf("%6g", rows[row][i]);
+        printf("\n");
+    }
+    fm_program_destroy(program);
+    return FM_OK;
+}
+
+int main(void)
+{
+    fm_context *context;
+    fm_graph *graph = NULL;
+    fm_store *store = NULL;
+    if (fm_context_create(NULL, &context) != FM_OK) return 1;
+    fm_status status = fm_graph_create(context, NULL, &graph);
+    if (!status) status = fm_store_create(context, 1, &store);
+    if (!status) status = demonstrate(graph, store);
+    if (status) fprintf(stderr, "custom_op: %s\n", fm_error_message(context));
+    fm_store_destroy(store);
+    fm_graph_destroy(graph);
+    fm_context_destroy(context);
+    return status ? 1 : 0;
+}
