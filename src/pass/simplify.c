@@ -60,7 +60,7 @@ enum {
 
 static bool can_fold(const fm_graph *graph, const fm_node *node)
 {
-    if (node->op->flags & (FM_OP_RANDOM | FM_OP_VIEW)) return false;
+    if (node->op->flags & FM_OP_RANDOM) return false;
     for (int k = 0; k < node->input_count; k++) {
         if (fm_value_of(graph, node->inputs[k])->kind != FM_CONSTANT) return false;
     }
@@ -68,7 +68,7 @@ static bool can_fold(const fm_graph *graph, const fm_node *node)
         const fm_value *output = fm_value_of(graph, node->outputs[k]);
         if (fm_shape_bytes(output->shape, output->dtype) > LARGEST_FOLDED_CONSTANT) return false;
     }
-    return node->op->run != NULL;
+    return node->op->run || (node->op->flags & FM_OP_VIEW);
 }
 
 static fm_tensor tensor_at(const fm_value *value, void *data)
@@ -79,8 +79,22 @@ static fm_tensor tensor_at(const fm_value *value, void *data)
                        .count = fm_shape_elements(value->shape)};
 }
 
+/* A view of a constant is a constant of the same bytes. */
+static void fold_view(fm_graph *graph, fm_node *node)
+{
+    fm_value *value = fm_value_of(graph, node->outputs[0]);
+    value->kind = FM_CONSTANT;
+    value->producer = FM_NO_NODE;
+    value->data = fm_value_of(graph, node->inputs[0])->data;
+    node->dead = true;
+}
+
 static fm_status fold(fm_graph *graph, fm_node *node)
 {
+    if (node->op->flags & FM_OP_VIEW) {
+        fold_view(graph, node);
+        return FM_OK;
+    }
     fm_tensor inputs[FM_MAX_INPUTS], outputs[FM_MAX_OUTPUTS];
     for (int k = 0; k < node->input_count; k++) {
         const fm_value *value = fm_value_of(graph, node->inputs[k]);

@@ -70,10 +70,10 @@ static fm_status require_variables(fm_program *program)
     program->variables = fm_allocate_array(context, graph->variable_count + 1, sizeof(uint32_t));
     bool *used = fm_allocate_zeroed(context, graph->variable_count + 1);
     fm_status status = program->variables && used ? FM_OK : FM_ERROR_MEMORY;
-    if (status == FM_OK) {
-        find_used_variables(graph, used);
+    if (program->variables) {
         memset(program->variables, 0xff, (graph->variable_count + 1) * sizeof(uint32_t));
     }
+    if (status == FM_OK) find_used_variables(graph, used);
     for (size_t i = 0; status == FM_OK && i < graph->variable_count; i++) {
         if (!used[i]) continue;
         const fm_graph_variable_record *record = &graph->variables[i];

@@ -38,7 +38,7 @@ static fm_val any_of_rank(builder *b, int rank)
 static fm_val unary(builder *b)
 {
     static fm_val (*const functions[])(fm_graph *, fm_val) = {fm_tanh, fm_relu, fm_neg, fm_sigmoid,
-                                                             fm_sin};
+                                                              fm_sin};
     return functions[below(b, 5)](b->graph, any(b));
 }
 
@@ -46,7 +46,7 @@ static fm_val unary(builder *b)
 static fm_val binary(builder *b)
 {
     static fm_val (*const functions[])(fm_graph *, fm_val, fm_val) = {fm_add, fm_sub, fm_mul,
-                                                                     fm_maximum};
+                                                                      fm_maximum};
     fm_val x = any(b), y = any(b);
     fm_shape a = fm_val_shape(b->graph, x), c = fm_val_shape(b->graph, y);
     if (!fm_shape_equal(a, c) && a.rank && c.rank) y = x;
@@ -56,10 +56,9 @@ static fm_val binary(builder *b)
 static fm_val product(builder *b)
 {
     fm_val x = any_of_rank(b, 2);
-    return x.id ? fm_matmul_transposed(b->graph, x, x, below(b, 2), false).id
-                      ? fm_matmul_transposed(b->graph, x, x, true, false)
-                      : x
-                : any(b);
+    if (!x.id) return any(b);
+    bool left = below(b, 2);
+    return fm_matmul_transposed(b->graph, x, x, left, !left);
 }
 
 static fm_val flat(builder *b)
@@ -97,16 +96,15 @@ static fm_val normalized(builder *b)
     return x.id ? fm_softmax(b->graph, x) : any(b);
 }
 
-static fm_val (*const kinds[])(builder *) = {unary,   unary,  binary,  binary,  flat,
-                                             turned,  reduced, joined, dropped, normalized,
-                                             product};
+static fm_val (*const kinds[])(builder *) = {unary,   unary,  binary,  binary,     flat,   turned,
+                                             reduced, joined, dropped, normalized, product};
 
 static fm_val make_next(builder *b, fm_val variable)
 {
     fm_val next = any(b);
     if (fm_shape_equal(fm_val_shape(b->graph, next), fm_val_shape(b->graph, variable))) return next;
-    fm_val small = fm_mul_scalar(b->graph, fm_sum(b->graph, fm_tanh(b->graph, next), (fm_ints){0}, 0),
-                                 1e-3);
+    fm_val small =
+        fm_mul_scalar(b->graph, fm_sum(b->graph, fm_tanh(b->graph, next), (fm_ints){0}, 0), 1e-3);
     return fm_add(b->graph, variable, small);
 }
 
@@ -153,11 +151,11 @@ typedef struct outcome {
 static void start(fixture *f, const fm_graph *graph, bool private_buffers, outcome *o)
 {
     assert_ok(f->context, fm_store_create(f->context, 11, &o->store));
-    assert_ok(f->context,
-              fm_program_create(o->store, graph,
-                                &(fm_program_options){.private_buffers = private_buffers,
-                                                      .backends = (const char *[]){"portable", NULL}},
-                                &o->program));
+    assert_ok(f->context, fm_program_create(
+                              o->store, graph,
+                              &(fm_program_options){.private_buffers = private_buffers,
+                                                    .backends = (const char *[]){"portable", NULL}},
+                              &o->program));
     fm_random random = fm_random_at(5, 0, 0);
     for (int i = 0; i < fm_store_count(o->store); i++) {
         float elements[64];

@@ -112,7 +112,8 @@ static void another_shape_in_the_store_is_refused(void **state)
     fm_scope_enter_fresh(g, "dense");
     fm_output(g, "y", fm_neg(g, fm_variable(g, "bias", FM_F32, FM_SHAPE(10), NULL)));
     fm_program *program;
-    assert_fails(f->context, FM_ERROR_SHAPE, "'dense/bias' is stored as f32 (), the model wants f32 (10)",
+    assert_fails(f->context, FM_ERROR_SHAPE,
+                 "'dense/bias' is stored as f32 (), the model wants f32 (10)",
                  fm_program_create(store, g, NULL, &program));
     fm_graph_destroy(g);
     fm_store_destroy(store);

@@ -1,0 +1,162 @@
+/* Fusion and simplification change the number of steps, not the numbers. */
+#include "support/fixture.h"
+
+#include "base/random.h"
+#include "fathom/ops.h"
+#include "fathom/program.h"
+#include "op/optimizer_ops.h"
+
+enum { BATCH = 6, IN = 5, HIDDEN = 7, OUT = 3 };
+
+typedef struct layer {
+    fm_val kernel, bias;
+} layer;
+
+static fm_status fill_uniform(fm_context *context, const fm_initializer *self, fm_dtype dtype,
+                              fm_shape shape, uint64_t seed, uint32_t stream, void *elements)
+{
+    (void)context;
+    (void)self;
+    (void)dtype;
+    fm_random random = fm_random_at(seed, 0, stream);
+    int64_t count = fm_shape_elements(shape);
+    for (int64_t i = 0; i < count; i++) {
+        ((float *)elements)[i] = (float)fm_random_range(&random, -0.5, 0.5);
+    }
+    return FM_OK;
+}
+
+static fm_val dense(fm_graph *g, fm_val x, int64_t units, layer *made)
+{
+    const fm_variable_options options = {.initializer = {.name = "test", .fill = fill_uniform}};
+    int64_t in = fm_val_shape(g, x).dims[1];
+    fm_scope_enter_fresh(g, "dense");
+    made->kernel = fm_variable(g, "kernel", FM_F32, FM_SHAPE(in, units), &options);
+    made->bias = fm_variable(g, "bias", FM_F32, FM_SHAPE(units), &options);
+    fm_val y = fm_add(g, fm_matmul(g, x, made->kernel), made->bias);
+    fm_scope_leave(g);
+    return y;
+}
+
+static void sgd(fm_graph *g, fm_val p, fm_val grad, fm_val rate, fm_val iteration)
+{
+    fm_val inputs[] = {p, grad, rate, iteration};
+    fm_update(g, p, fm_node_add(g, &fm_op_sgd, inputs, 4, NULL, NULL));
+}
+
+static fm_graph *build(fixture *f, fm_val (*activation)(fm_graph *, fm_val))
+{
+    fm_graph *g;
+    layer layers[2];
+    fm_val wrt[4], grads[4];
+    assert_ok(f->context, fm_graph_create(f->context, &(fm_graph_options){.mode = FM_TRAIN}, &g));
+    fm_val x = fm_input(g, "x", FM_F32, FM_SHAPE(BATCH, IN));
+    fm_val labels = fm_input(g, "y", FM_I32, FM_SHAPE(BATCH));
+    fm_val hidden = activation(g, dense(g, x, HIDDEN, &layers[0]));
+    fm_val logits = dense(g, hidden, OUT, &layers[1]);
+    fm_val loss =
+        fm_mean(g, fm_sparse_softmax_cross_entropy(g, logits, labels, 0), (fm_ints){0}, 0);
+    for (int i = 0; i < 2; i++) {
+        wrt[2 * i] = layers[i].kernel;
+        wrt[2 * i + 1] = layers[i].bias;
+    }
+    fm_grad(g, loss, wrt, 4, grads);
+    fm_val rate = fm_input(g, "learning_rate", FM_F32, (fm_shape){0});
+    double one = 1;
+    fm_val iteration = fm_constant(g, FM_F64, (fm_shape){0}, &one);
+    for (int i = 0; i < 4; i++) sgd(g, wrt[i], grads[i], rate, iteration);
+    fm_output(g, "loss", loss);
+    assert_ok(f->context, fm_graph_status(g));
+    return g;
+}
+
+typedef struct run {
+    fm_store *store;
+    fm_program *program;
+    float loss;
+    int steps;
+} run;
+
+static run train(fixture *f, const fm_graph *graph, fm_program_options options)
+{
+    run r;
+    assert_ok(f->context, fm_store_create(f->context, 5, &r.store));
+    assert_ok(f->context, fm_program_create(r.store, graph, &options, &r.program));
+    float *x = fm_program_input(r.program, "x");
+    int32_t *y = fm_program_input(r.program, "y");
+    for (int i = 0; i < BATCH * IN; i++) x[i] = (float)sin(i);
+    for (int i = 0; i < BATCH; i++) y[i] = i % OUT;
+    *(float *)fm_program_input(r.program, "learning_rate") = 0.5f;
+    for (int i = 0; i < 20; i++) assert_ok(f->context, fm_program_run(r.program));
+    r.loss = *(const float *)fm_program_output(r.program, "loss");
+    r.steps = fm_program_summarize(r.program).steps;
+    return r;
+}
+
+static void finish(run *r)
+{
+    fm_program_destroy(r->program);
+    fm_store_destroy(r->store);
+}
+
+static void compare_weights(run *a, run *b, float tolerance)
+{
+    for (int i = 0; i < fm_store_count(a->store); i++) {
+        float x[64], y[64];
+        fm_store_read(a->store, i, x);
+        fm_store_read(b->store, i, y);
+        int64_t count = fm_shape_elements(fm_store_info(a->store, i).shape);
+        for (int64_t k = 0; k < count; k++) assert_near(x[k], y[k], tolerance);
+    }
+}
+
+static void fused_training_equals_unfused(void **state)
+{
+    fixture *f = *state;
+    static fm_val (*const activations[])(fm_graph *, fm_val) = {fm_relu, fm_tanh, fm_gelu};
+    for (int i = 0; i < 3; i++) {
+        fm_graph *graph = build(f, activations[i]);
+        const char *portable[] = {"portable", NULL};
+        run whole = train(f, graph, (fm_program_options){.backends = portable, .no_fusion = true});
+        run fused = train(f, graph, (fm_program_options){.backends = portable});
+        run fast = train(f, graph, (fm_program_options){0});
+        assert_true(fused.steps < whole.steps);
+        assert_true(fused.loss < 1.09f);
+        assert_near(fused.loss, whole.loss, 1e-6);
+        compare_weights(&fused, &whole, 1e-6f);
+        assert_near(fast.loss, whole.loss, 1e-5);
+        compare_weights(&fast, &whole, 1e-4f);
+        finish(&whole);
+        finish(&fused);
+        finish(&fast);
+        fm_graph_destroy(graph);
+    }
+}
+
+/* relu: two products with bias, one masked, two gradients with their updates, the loss and what
+ * turns it into a number. */
+static void dense_training_has_few_steps(void **state)
+{
+    fixture *f = *state;
+    fm_graph *graph = build(f, fm_relu);
+    run fused = train(f, graph, (fm_program_options){0});
+    char *text;
+    assert_ok(f->context, fm_program_print(fused.program, false, &text));
+    assert_non_null(strstr(text, "dense_sgd(dense/kernel, dense/bias, x"));
+    assert_non_null(strstr(text, "activation=relu"));
+    assert_non_null(strstr(text, "mask=true"));
+    assert_null(strstr(text, " matmul("));
+    if (fused.steps > 9) fail_msg("%d steps:\n%s", fused.steps, text);
+    fm_text_free(f->context, text);
+    finish(&fused);
+    fm_graph_destroy(graph);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        fixture_test(fused_training_equals_unfused),
+        fixture_test(dense_training_has_few_steps),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
