@@ -116,13 +116,18 @@ static const fm_field fused_matmul_fields[] = {
     {0},
 };
 
+static const fm_fused_matmul_attributes case_attributes[] = {
+    {.bias = true},
+    {.bias = true, .activation = FM_FUSED_RELU},
+    {.transpose_b = true, .mask = true},
+    {.transpose_a = true, .activation = FM_FUSED_TANH},
+};
+
 static const fm_case fused_matmul_cases[] = {
-    {"f(3,4) f(4,5) f(5)", &(fm_fused_matmul_attributes){.bias = true}},
-    {"f(3,4) f(4,5) f(5)",
-     &(fm_fused_matmul_attributes){.bias = true, .activation = FM_FUSED_RELU}},
-    {"f(3,4) f(5,4) f(3,5)", &(fm_fused_matmul_attributes){.transpose_b = true, .mask = true}},
-    {"f(4,3) f(4,5)",
-     &(fm_fused_matmul_attributes){.transpose_a = true, .activation = FM_FUSED_TANH}},
+    {"f(3,4) f(4,5) f(5)", &case_attributes[0]},
+    {"f(3,4) f(4,5) f(5)", &case_attributes[1]},
+    {"f(3,4) f(5,4) f(3,5)", &case_attributes[2]},
+    {"f(4,3) f(4,5)", &case_attributes[3]},
     {NULL, NULL},
 };
 
