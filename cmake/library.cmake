@@ -49,6 +49,5 @@ set_target_properties(fathom_static PROPERTIES OUTPUT_NAME fathom)
 target_link_libraries(fathom_static PUBLIC fathom_options fathom_libraries)
 
 add_library(fathom_shared SHARED $<TARGET_OBJECTS:fathom_objects> ${vector_objects})
-set_target_properties(fathom_shared PROPERTIES OUTPUT_NAME fathom VERSION ${PROJECT_VERSION} SOVERSION 0)
-target_link_libraries(fathom_shared PRIVATE fathom_options fathom_libraries)
-target_include_directories(fathom_shared INTERFACE ${PROJECT_SOURCE_DIR}/include)
+set_target_properties(fathom_shared PROPERTIES OUTPUT_NAME fathom EXPORT_NAME fathom
+                      VERSION ${PROJECT_VERSION} SOVERSION 0)

@@ -38,7 +38,7 @@ foreach(source IN LISTS test_sources)
   endif()
 endforeach()
 
-# The source tree and the finished library, checked once.
+# The source tree, the finished library, and the installed package, checked once.
 if(NOT sanitized)
   foreach(check layers sizes symbols)
     add_test(NAME check_${check} COMMAND bash scripts/check_${check}.sh ${PROJECT_BINARY_DIR}
@@ -48,4 +48,12 @@ if(NOT sanitized)
   add_test(NAME check_counting COMMAND bash tests/scripts/counting_check.sh
            WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(check_counting PROPERTIES LABELS tree)
+
+  foreach(what install find_package pkg_config static c_headers cxx_headers)
+    add_test(NAME consumer_${what} COMMAND bash tests/consumer/consumer_check.sh ${what}
+             ${PROJECT_BINARY_DIR} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+    set_tests_properties(consumer_${what} PROPERTIES LABELS consumer SKIP_RETURN_CODE 77
+                         FIXTURES_REQUIRED installed)
+  endforeach()
+  set_tests_properties(consumer_install PROPERTIES FIXTURES_REQUIRED "" FIXTURES_SETUP installed)
 endif()
