@@ -10,8 +10,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 failed=0
 
-sources=$(git ls-files --cached --others --exclude-standard -- '*.c' '*.h' '*.cc' '*.py' '*.sh' '*.cmake' |
-          while read -r file; do [[ ! -f $file ]] || echo "$file"; done)
+sources=$(find . \( -path ./build -o -path ./.git -o -path ./.cache \) -prune -o -type f \
+          \( -name '*.[ch]' -o -name '*.cc' -o -name '*.py' -o -name '*.sh' -o -name '*.cmake' \) -print |
+          sed 's#^\./##' | sort)
 
 twice=$(sed 's#.*/##' <<<"$sources" | sort | uniq -d)
 for name in $twice; do
