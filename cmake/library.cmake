@@ -51,3 +51,10 @@ target_link_libraries(fathom_static PUBLIC fathom_options fathom_libraries)
 add_library(fathom_shared SHARED $<TARGET_OBJECTS:fathom_objects> ${vector_objects})
 set_target_properties(fathom_shared PROPERTIES OUTPUT_NAME fathom EXPORT_NAME fathom
                       VERSION ${PROJECT_VERSION} SOVERSION 0)
+target_link_libraries(fathom_shared PRIVATE fathom_options fathom_libraries)
+if(NOT CMAKE_C_FLAGS MATCHES "-fsanitize") # whose run time is in the program
+  target_link_options(fathom_shared PRIVATE -Wl,--no-undefined)
+endif()
+target_include_directories(fathom_shared INTERFACE
+                           $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+                           $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)

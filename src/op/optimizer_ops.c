@@ -5,12 +5,12 @@
 
 #define REAL       float
 #define NAME(rule) rule##_f32
-#include "kernel/optimizer.h"
+#include "kernel/update_rules.h"
 #undef REAL
 #undef NAME
 #define REAL       double
 #define NAME(rule) rule##_f64
-#include "kernel/optimizer.h"
+#include "kernel/update_rules.h"
 #undef REAL
 #undef NAME
 

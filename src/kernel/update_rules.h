@@ -1,11 +1,11 @@
 /* The optimisers' update rules over n elements, in place, for REAL = float or double:
  *     #define REAL double
  *     #define NAME(rule) rule##_f64
- *     #include "kernel/optimizer.h"
+ *     #include "kernel/update_rules.h"
  * p parameters, g gradient, s slots, all of n elements that do not overlap; a the learning rate.
  * Where frameworks differ these are PyTorch's forms; the formulas are in fathom/optimizer.h. */
-#ifndef FM_KERNEL_OPTIMIZER_H
-#define FM_KERNEL_OPTIMIZER_H
+#ifndef FM_KERNEL_UPDATE_RULES_H
+#define FM_KERNEL_UPDATE_RULES_H
 
 #include <math.h>
 #include <stdint.h>
