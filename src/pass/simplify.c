@@ -1,5 +1,6 @@
 #include "pass/simplify.h"
 #include "base/fields.h"
+#include "op/op_table.h"
 
 #include <string.h>
 
@@ -143,17 +144,18 @@ static bool is_constant(const fm_graph *graph, fm_val value, double number)
 
 /* op(x, neutral) = x; for commutative ops also op(neutral, x). */
 static const struct identity {
-    const char *op;
+    const fm_op *op;
     double neutral;
     bool either_side;
-} identities[] = {{"add", 0, true}, {"sub", 0, false}, {"mul", 1, true}, {"div", 1, false}};
+} identities[] = {
+    {&fm_op_add, 0, true}, {&fm_op_sub, 0, false}, {&fm_op_mul, 1, true}, {&fm_op_div, 1, false}};
 
 static void apply_identity(simplifier *s, fm_node *node)
 {
     const fm_graph *graph = s->graph;
     for (size_t i = 0; i < sizeof identities / sizeof *identities; i++) {
         const struct identity *rule = &identities[i];
-        if (strcmp(node->op->name, rule->op) != 0) continue;
+        if (node->op != rule->op) continue;
         for (int side = rule->either_side ? 0 : 1; side < 2; side++) {
             fm_val kept = node->inputs[1 - side];
             if (!is_constant(graph, node->inputs[side], rule->neutral)) continue;
