@@ -1,0 +1,158 @@
+/* Losses: shapes, weights and the mean around each loss's formula. */
+#include "fathom/loss.h"
+#include "fathom/ops.h"
+#include "nn/option.h"
+
+#include <string.h>
+
+int fm_loss_kind_of(const fm_loss_record *record)
+{
+    for (int i = 0; i < FM_LOSS_COUNT; i++) {
+        if (fm_loss_at(i) == record) return i;
+    }
+    return -1;
+}
+
+const fm_loss_record *fm_loss_find(const char *name)
+{
+    for (int i = 0; i < FM_LOSS_COUNT; i++) {
+        const fm_loss_record *record = fm_loss_at(i);
+        if (fm_named(name, record->name, record->aliases)) return record;
+    }
+    return NULL;
+}
+
+fm_status fm_loss_label(fm_context *context, int kind, fm_shape prediction, fm_dtype graph_dtype,
+                        fm_shape *shape, fm_dtype *dtype)
+{
+    const fm_loss_record *record = fm_loss_at(kind);
+    if (!record) return fm_fail(context, FM_ERROR_ARGUMENT, "there is no loss number %d", kind);
+    bool of_class = record->label_kind == FM_LABEL_CLASS;
+    if (prediction.rank < (of_class ? 2 : 1)) {
+        return fm_fail(context, FM_ERROR_SHAPE, "%s: the prediction must be %s, received %s",
+                       record->name, of_class ? "(batch, ..., classes)" : "(batch, ...)",
+                       fm_shape_text(prediction, (char[FM_SHAPE_TEXT]){0}));
+    }
+    *shape = prediction;
+    *dtype = of_class ? FM_I32 : graph_dtype;
+    if (of_class) shape->dims[--shape->rank] = 0;
+    return FM_OK;
+}
+
+static bool check_label(fm_graph *g, int kind, fm_val prediction, fm_val label)
+{
+    const fm_loss_record *record = fm_loss_at(kind);
+    fm_shape wanted, from = fm_val_shape(g, prediction), received = fm_val_shape(g, label);
+    fm_dtype dtype;
+    if (fm_loss_label(fm_graph_context(g), kind, from, fm_val_dtype(g, prediction), &wanted,
+                      &dtype) != FM_OK) {
+        fm_graph_fail_context(g);
+        return false;
+    }
+    if (fm_shape_equal(wanted, received) && fm_val_dtype(g, label) == dtype) return true;
+    char p[FM_SHAPE_TEXT], w[FM_SHAPE_TEXT], r[FM_SHAPE_TEXT];
+    fm_graph_fail(
+        g, FM_ERROR_SHAPE, "%s: for the prediction %s %s the label must be %s %s%s, received %s %s",
+        record->name, fm_dtype_name(fm_val_dtype(g, prediction)), fm_shape_text(from, p),
+        fm_dtype_name(dtype), fm_shape_text(wanted, w), dtype == FM_I32 ? " (class indices)" : "",
+        fm_dtype_name(fm_val_dtype(g, label)), fm_shape_text(received, r));
+    return false;
+}
+
+/* ---- weights ---------------------------------------------------------------------------------- */
+
+/* The classes' numbers as a constant of the graph's dtype. */
+static fm_val class_table(fm_graph *g, const fm_loss_options *o, fm_dtype dtype)
+{
+    enum { MOST_CLASSES = 1 << 20 };
+    if (o->class_count < 1 || o->class_count > MOST_CLASSES) {
+        return fm_graph_fail(g, FM_ERROR_ARGUMENT, "class_count must be 1 to %d, received %lld",
+                             MOST_CLASSES, (long long)o->class_count);
+    }
+    fm_val table = fm_constant(g, FM_F64, FM_SHAPE(o->class_count), o->class_weights);
+    return dtype == FM_F64 ? table : fm_cast(g, table, dtype);
+}
+
+static bool check_classes(fm_graph *g, const char *loss, int64_t classes, int64_t weights)
+{
+    if (classes == weights) return true;
+    fm_graph_fail(g, FM_ERROR_ARGUMENT, "%s: %lld class weights for %lld classes", loss,
+                  (long long)weights, (long long)classes);
+    return false;
+}
+
+/* The weight of each label's class: the shape of the losses. */
+static fm_val class_weights(fm_graph *g, int kind, fm_val prediction, fm_val label,
+                            const fm_loss_options *o)
+{
+    const char *name = fm_loss_at(kind)->name;
+    fm_shape shape = fm_val_shape(g, prediction);
+    int64_t columns = shape.dims[shape.rank - 1];
+    fm_val table = class_table(g, o, fm_val_dtype(g, prediction));
+    if (kind == FM_SPARSE_CATEGORICAL_CROSSENTROPY || kind == FM_CATEGORICAL_CROSSENTROPY) {
+        if (!check_classes(g, name, columns, o->class_count)) return (fm_val){0};
+        bool sparse = kind == FM_SPARSE_CATEGORICAL_CROSSENTROPY;
+        return fm_gather(g, table, sparse ? label : fm_argmax(g, label));
+    }
+    if (kind != FM_BINARY_CROSSENTROPY) {
+        return fm_graph_fail(g, FM_ERROR_ARGUMENT, "%s: only cross-entropies have classes to weigh",
+                             name);
+    }
+    if (columns != 1) {
+        return fm_graph_fail(g, FM_ERROR_SHAPE,
+                             "%s: class weights need a prediction of one column, received %s", name,
+                             fm_shape_text(shape, (char[FM_SHAPE_TEXT]){0}));
+    }
+    if (!check_classes(g, name, 2, o->class_count)) return (fm_val){0};
+    double zero = o->class_weights[0], one = o->class_weights[1];
+    return fm_add_scalar(g, fm_mul_scalar(g, label, one - zero), zero);
+}
+
+static bool check_sample_weight(fm_graph *g, const char *loss, fm_val weight, fm_shape losses,
+                                fm_dtype dtype)
+{
+    fm_shape shape = fm_val_shape(g, weight);
+    if (shape.rank == 1 && shape.dims[0] == losses.dims[0] && fm_val_dtype(g, weight) == dtype) {
+        return true;
+    }
+    fm_graph_fail(g, FM_ERROR_SHAPE, "%s: the sample weights must be %s (%lld), received %s %s",
+                  loss, fm_dtype_name(dtype), (long long)losses.dims[0],
+                  fm_dtype_name(fm_val_dtype(g, weight)),
+                  fm_shape_text(shape, (char[FM_SHAPE_TEXT]){0}));
+    return false;
+}
+
+/* (batch, ...) -> (batch) */
+static fm_val sample_means(fm_graph *g, fm_val losses)
+{
+    fm_ints axes = {.count = fm_val_shape(g, losses).rank - 1};
+    for (int i = 0; i < axes.count; i++) axes.at[i] = i + 1;
+    return axes.count > 0 ? fm_mean(g, losses, axes, false) : losses;
+}
+
+fm_val fm_loss_with(fm_graph *g, int kind, fm_val prediction, fm_val label,
+                    const fm_loss_options *options)
+{
+    fm_loss_options o = options ? *options : (fm_loss_options){0};
+    const fm_loss_record *record = fm_loss_at(kind);
+    if (fm_graph_status(g) != FM_OK || !prediction.id || !label.id) return (fm_val){0};
+    if (!record) return fm_graph_fail(g, FM_ERROR_ARGUMENT, "there is no loss number %d", kind);
+    if (fm_fields_complete(fm_graph_context(g), record->fields, &o, record->name) != FM_OK) {
+        return fm_graph_fail_context(g);
+    }
+    if (!check_label(g, kind, prediction, label)) return (fm_val){0};
+
+    fm_scope_enter_fresh(g, "loss");
+    fm_val losses = record->build(g, prediction, label, &o);
+    if (o.class_weights) {
+        losses = fm_mul(g, losses, class_weights(g, kind, prediction, label, &o));
+    }
+    if (o.sample_weight.id && losses.id &&
+        check_sample_weight(g, record->name, o.sample_weight, fm_val_shape(g, losses),
+                            fm_val_dtype(g, prediction))) {
+        losses = fm_mul(g, sample_means(g, losses), o.sample_weight);
+    }
+    fm_val loss = losses.id ? fm_mean(g, losses, (fm_ints){0}, false) : losses;
+    fm_scope_leave(g);
+    return loss;
+}
