@@ -94,7 +94,6 @@ typedef struct fm_optimizer_record {
     const char *aliases[2];
     const char *doc;
     const fm_field *fields; /* of fm_optimizer, with this rule's defaults */
-    const char *slots[4];   /* names of the variables kept for each parameter, then NULL */
 } fm_optimizer_record;
 
 FM_API const fm_optimizer_record *fm_optimizer_at(int rule); /* NULL from FM_OPTIMIZER_COUNT on */

@@ -249,6 +249,7 @@ static double auc_result(const fm_metric *m)
 {
     size_t width = (size_t)m->columns;
     double sum = 0, used = 0;
+    if (m->row_count == 0) return NAN;
     for (size_t c = 0; c < width; c++) {
         for (size_t i = 0; i < m->row_count; i++) {
             const double *row = m->scores + i * (width + 2);
