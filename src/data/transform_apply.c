@@ -1,0 +1,342 @@
+/* A data set that is transformed while it is read: rows come from the parent's memory where it has
+ * any, else through a small buffer. */
+#include "base/map.h"
+#include "data/convert.h"
+#include "data/transform.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { BUFFER_SIZE = 16 * 1024, CACHE_LINE = 64, LINES_AHEAD = 16, UNKNOWN = -1 };
+
+typedef struct prepared {
+    fm_dataset *parent;
+    fm_transform *transform;
+    fm_arena words;
+    int32_t **codes;     /* of each column of "x": from the parent's category to the transform's  */
+    int32_t *classes;    /* the same for "y"; NULL: it holds numbers                              */
+    int64_t class_count; /* of the parent                                                        */
+} prepared;
+
+/* ---- Rows ---- */
+
+static void convert_table_row(const prepared *p, const void *raw, fm_dtype dtype, float *to)
+{
+    const fm_transform *t = p->transform;
+    for (int64_t c = 0; c < t->elements; c++) {
+        const fm_column *column = &t->input.fields[0].columns[c];
+        const fm_column_code *code = &t->codes[c];
+        double value = fm_element(raw, dtype, (size_t)c);
+        if (!p->codes[c]) {
+            fm_convert_row(&value, FM_F64, 1, t->rules[c], to + code->output);
+            continue;
+        }
+        bool known =
+            value >= 0 && value < (double)p->parent->info.fields[0].columns[c].category_count;
+        int64_t category = known           ? p->codes[c][(int64_t)value]
+                           : code->missing ? column->category_count
+                                           : UNKNOWN;
+        if (t->encode == FM_ENCODE_ORDINAL) {
+            to[code->output] = (float)category;
+            continue;
+        }
+        for (int64_t k = 0; k < code->width; k++) to[code->output + k] = k == category ? 1 : 0;
+    }
+}
+
+static void convert_each(const fm_transform *t, const void *raw, fm_dtype dtype, float *to)
+{
+    for (int64_t e = 0; e < t->elements; e++) {
+        double value = fm_element(raw, dtype, (size_t)e);
+        fm_convert_row(&value, FM_F64, 1, t->rules[fm_rule_group(t, e)], to + e);
+    }
+}
+
+static bool convert_x(const prepared *p, const void *raw, void *to)
+{
+    const fm_transform *t = p->transform;
+    fm_dtype dtype = p->parent->info.fields[0].dtype;
+    if (t->codes) {
+        convert_table_row(p, raw, dtype, to);
+    } else if (t->groups == 1) {
+        fm_convert_row(raw, dtype, t->elements, t->rules[0], to);
+    } else {
+        convert_each(t, raw, dtype, to);
+    }
+    return true;
+}
+
+static void store_class(const fm_transform *t, int32_t category, int64_t e, void *to)
+{
+    int64_t count = t->input.fields[1].columns->category_count;
+    float *row = (float *)to + e * count;
+    switch (t->target) {
+    case FM_TARGET_INDEX:
+        ((int32_t *)to)[e] = category;
+        break;
+    case FM_TARGET_ONE_HOT:
+        for (int64_t k = 0; k < count; k++) row[k] = k == category ? 1 : 0;
+        break;
+    default:
+        ((float *)to)[e] = (float)category;
+        break;
+    }
+}
+
+static bool convert_y(const prepared *p, const void *raw, void *to)
+{
+    const fm_transform *t = p->transform;
+    const fm_data_field *y = &p->parent->info.fields[1];
+    int64_t elements = fm_shape_elements(y->shape), columns = fm_field_columns(y);
+    for (int64_t e = 0; e < elements; e++) {
+        double value = fm_element(raw, y->dtype, (size_t)e);
+        if (!p->classes) {
+            fm_rule rule = t->target_rules ? t->target_rules[e % columns] : (fm_rule){NAN, 0, 1};
+            ((float *)to)[e] = (float)((value - rule.center) * rule.factor);
+            continue;
+        }
+        if (!(value >= 0 && value < (double)p->class_count)) return false;
+        store_class(t, p->classes[(int64_t)value], e, to);
+    }
+    return true;
+}
+
+/* ---- Reading ---- */
+
+typedef bool (*convert_row)(const prepared *p, const void *raw, void *to);
+
+static fm_status fail_class(fm_context *context, const prepared *p, const fm_data_request *request,
+                            int64_t i)
+{
+    int64_t sample = request->indices ? (int64_t)request->indices[i] : request->first + i;
+    return fm_fail(context, FM_ERROR_ARGUMENT,
+                   "data set \"%s\": sample %lld has a \"y\" that is none of its %lld classes",
+                   p->parent->info.name, (long long)sample, (long long)p->class_count);
+}
+
+static void fetch_ahead(const char *row, size_t bytes)
+{
+    size_t most = (size_t)LINES_AHEAD * CACHE_LINE, end = bytes < most ? bytes : most;
+    for (size_t i = 0; i < end; i += CACHE_LINE) __builtin_prefetch(row + i);
+}
+
+static fm_status read_memory(const prepared *p, fm_context *context, const fm_data_request *request,
+                             int field, const char *memory, convert_row convert)
+{
+    size_t from = fm_field_bytes(&p->parent->info.fields[field]);
+    size_t to = fm_field_bytes(&p->transform->output.fields[field]);
+    for (int64_t i = 0; i < request->count; i++) {
+        const char *row = memory + (size_t)fm_dataset_position(p->parent, request, i) * from;
+        if (request->indices && i + 1 < request->count) {
+            size_t next = (size_t)fm_dataset_position(p->parent, request, i + 1);
+            fetch_ahead(memory + next * from, from);
+        }
+        if (!convert(p, row, (char *)request->fields[field] + (size_t)i * to)) {
+            return fail_class(context, p, request, i);
+        }
+    }
+    return FM_OK;
+}
+
+static fm_status read_piece(const prepared *p, fm_context *context, const fm_data_request *request,
+                            int field, int64_t start, int64_t count, char *buffer,
+                            convert_row convert)
+{
+    size_t from = fm_field_bytes(&p->parent->info.fields[field]);
+    size_t to = fm_field_bytes(&p->transform->output.fields[field]);
+    fm_data_request piece = {.indices = request->indices ? request->indices + start : NULL,
+                             .first = request->first + start,
+                             .count = count,
+                             .seed = request->seed,
+                             .epoch = request->epoch};
+    piece.fields[field] = buffer;
+    fm_status status = fm_dataset_read(context, p->parent, &piece);
+    for (int64_t i = 0; i < count && status == FM_OK; i++) {
+        char *row = (char *)request->fields[field] + (size_t)(start + i) * to;
+        if (!convert(p, buffer + (size_t)i * from, row)) {
+            status = fail_class(context, p, request, start + i);
+        }
+    }
+    return status;
+}
+
+static fm_status read_buffered(const prepared *p, fm_context *context,
+                               const fm_data_request *request, int field, convert_row convert)
+{
+    _Alignas(double) char small[BUFFER_SIZE];
+    size_t bytes = fm_field_bytes(&p->parent->info.fields[field]);
+    char *buffer = bytes <= sizeof small ? small : fm_allocate(context, bytes);
+    if (!buffer) return FM_ERROR_MEMORY;
+    int64_t at_once = bytes > 0 && bytes <= sizeof small ? (int64_t)(sizeof small / bytes) : 1;
+    fm_status status = FM_OK;
+    for (int64_t start = 0; start < request->count && status == FM_OK; start += at_once) {
+        int64_t rest = request->count - start;
+        status = read_piece(p, context, request, field, start, rest < at_once ? rest : at_once,
+                            buffer, convert);
+    }
+    if (buffer != small) fm_release(context, buffer);
+    return status;
+}
+
+static fm_status read_prepared(const void *state, fm_context *context,
+                               const fm_data_request *request)
+{
+    static const convert_row converters[] = {convert_x, convert_y};
+    const prepared *p = state;
+    fm_status status = FM_OK;
+    for (int i = 0; i < p->transform->output.field_count && status == FM_OK; i++) {
+        if (i >= p->parent->info.field_count || !request->fields[i]) continue;
+        const void *memory = fm_dataset_memory(p->parent, i);
+        status = memory ? read_memory(p, context, request, i, memory, converters[i])
+                        : read_buffered(p, context, request, i, converters[i]);
+    }
+    return status;
+}
+
+static void release_prepared(void *state, fm_context *context)
+{
+    prepared *p = state;
+    fm_dataset_destroy(p->parent);
+    fm_transform_destroy(p->transform);
+    fm_arena_release(&p->words);
+    fm_release(context, p);
+}
+
+static const fm_data_source prepared_source = {
+    .kind = "transformed", .read = read_prepared, .release = release_prepared};
+
+/* ---- Matching categories by name ---- */
+
+static fm_status map_categories(prepared *p, const fm_column *from, const fm_column *to,
+                                int32_t **result)
+{
+    fm_map known = {.context = p->words.context};
+    fm_status status = FM_OK;
+    char number[24];
+    for (int64_t k = 0; k < to->category_count && status == FM_OK; k++) {
+        status = fm_map_set(&known, fm_column_category(to, k, number), (uint32_t)k);
+    }
+    int32_t *codes = NULL;
+    if (status == FM_OK) {
+        codes = fm_arena_allocate(&p->words, (size_t)from->category_count * sizeof *codes);
+        if (!codes) status = FM_ERROR_MEMORY;
+    }
+    for (int64_t k = 0; k < from->category_count && status == FM_OK; k++) {
+        uint32_t code;
+        bool found = fm_map_get(&known, fm_column_category(from, k, number), &code);
+        codes[k] = found ? (int32_t)code : UNKNOWN;
+    }
+    fm_map_release(&known);
+    *result = codes;
+    return status;
+}
+
+static fm_status map_columns(prepared *p)
+{
+    const fm_data_field *from = &p->parent->info.fields[0], *to = &p->transform->input.fields[0];
+    if (!p->transform->codes) return FM_OK;
+    size_t columns = (size_t)fm_field_columns(to);
+    p->codes = fm_arena_allocate(&p->words, columns * sizeof *p->codes);
+    if (!p->codes) return FM_ERROR_MEMORY;
+    fm_status status = FM_OK;
+    for (size_t c = 0; c < columns && status == FM_OK; c++) {
+        if (to->columns[c].kind != FM_COLUMN_CATEGORICAL) continue;
+        status = map_categories(p, &from->columns[c], &to->columns[c], &p->codes[c]);
+    }
+    return status;
+}
+
+static fm_status map_classes(prepared *p, fm_context *context)
+{
+    const fm_dataset_info *from = &p->parent->info, *to = &p->transform->input;
+    if (from->field_count < 2 || to->field_count < 2) return FM_OK;
+    if (!fm_transform_has_categories(&to->fields[1])) return FM_OK;
+    p->class_count = from->fields[1].columns->category_count;
+    fm_status status =
+        map_categories(p, from->fields[1].columns, to->fields[1].columns, &p->classes);
+    for (int64_t k = 0; k < p->class_count && status == FM_OK; k++) {
+        char number[24];
+        if (p->classes[k] != UNKNOWN) continue;
+        status = fm_fail(context, FM_ERROR_ARGUMENT,
+                         "data set \"%s\": class \"%s\" was not in the data that the model learned "
+                         "from",
+                         from->name, fm_column_category(from->fields[1].columns, k, number));
+    }
+    return status;
+}
+
+/* ---- Checking ---- */
+
+static fm_status check_columns(fm_context *context, const char *name, const fm_data_field *received,
+                               const fm_data_field *wanted)
+{
+    for (int64_t c = 0; wanted->columns && c < fm_field_columns(wanted); c++) {
+        const fm_column *want = &wanted->columns[c];
+        const fm_column *have = received->columns ? &received->columns[c] : NULL;
+        bool want_category = want->kind == FM_COLUMN_CATEGORICAL;
+        bool have_category = have && have->kind == FM_COLUMN_CATEGORICAL;
+        bool same_name = !have || !have->name || !want->name || strcmp(have->name, want->name) == 0;
+        if (want_category == have_category && same_name) continue;
+        return fm_fail(
+            context, FM_ERROR_SHAPE,
+            "data set \"%s\": column %lld of \"%s\" is %s \"%s\", %s \"%s\" was expected", name,
+            (long long)c, wanted->name, have_category ? "categorical" : "numeric",
+            have && have->name ? have->name : "", want_category ? "categorical" : "numeric",
+            want->name ? want->name : "");
+    }
+    return FM_OK;
+}
+
+static fm_status check_field(fm_context *context, const char *name, const fm_data_field *received,
+                             const fm_data_field *wanted)
+{
+    char have[FM_SHAPE_TEXT], want[FM_SHAPE_TEXT];
+    if (!fm_shape_equal(received->shape, wanted->shape)) {
+        return fm_fail(context, FM_ERROR_SHAPE,
+                       "data set \"%s\": \"%s\" has shape %s, the transform was fitted on %s", name,
+                       wanted->name, fm_shape_text(received->shape, have),
+                       fm_shape_text(wanted->shape, want));
+    }
+    return check_columns(context, name, received, wanted);
+}
+
+static fm_status check_parent(fm_context *context, const fm_dataset *dataset,
+                              const fm_transform *transform)
+{
+    const fm_dataset_info *have = &dataset->info, *want = &transform->input;
+    fm_status status = check_field(context, have->name, &have->fields[0], &want->fields[0]);
+    if (status != FM_OK || have->field_count < 2 || want->field_count < 2) return status;
+    return check_field(context, have->name, &have->fields[1], &want->fields[1]);
+}
+
+static fm_dataset_info describe(const fm_dataset *dataset, const fm_transform *transform)
+{
+    fm_dataset_info info = transform->output;
+    info.name = dataset->info.name;
+    info.origin = dataset->info.origin;
+    info.count = dataset->info.count;
+    if (dataset->info.field_count < 2) info.field_count = 1;
+    return info;
+}
+
+fm_status fm_dataset_transform(fm_context *context, const fm_dataset *dataset,
+                               const fm_transform *transform, fm_dataset **result)
+{
+    *result = NULL;
+    fm_status status = check_parent(context, dataset, transform);
+    if (status != FM_OK) return status;
+    prepared *p = fm_allocate_zeroed(context, sizeof *p);
+    if (!p) return FM_ERROR_MEMORY;
+    p->words.context = context;
+    p->parent = fm_dataset_retain(dataset);
+    p->transform = (fm_transform *)(uintptr_t)transform; /* counted, not changed */
+    p->transform->references++;
+    status = map_columns(p);
+    if (status == FM_OK) status = map_classes(p, context);
+    if (status != FM_OK) {
+        release_prepared(p, context);
+        return status;
+    }
+    fm_dataset_info info = describe(dataset, transform);
+    return fm_dataset_create(context, &prepared_source, p, &info, result);
+}
