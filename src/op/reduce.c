@@ -155,12 +155,13 @@ const fm_op fm_op_reduce_max = {
 /* Counts every axis from the front and sorts; false where infer has something to say. */
 static bool normalize_axes(fm_ints *axes, int rank)
 {
-    bool named[FM_MAX_RANK] = {false};
+    bool named[FM_MAX_RANK] = {false}, fine = true;
     for (int i = 0; i < axes->count; i++) {
-        int64_t axis = fm_axis_from_front(axes->at[i], rank);
-        if (axis < 0 || axis >= rank || named[axis]) return false;
-        named[axis] = true;
+        int64_t axis = axes->at[i] = fm_axis_from_front(axes->at[i], rank);
+        fine = fine && axis >= 0 && axis < rank && !named[axis];
+        if (fine) named[axis] = true;
     }
+    if (!fine) return false;
     axes->count = 0;
     for (int i = 0; i < rank; i++) {
         if (named[i]) axes->at[axes->count++] = i;
