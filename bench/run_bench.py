@@ -3,7 +3,7 @@
 Our side is a C program that trains on data in memory (bench/fathom_*.c); the peer's side is a
 script that trains the same network on the same shapes (bench/peers/). Each prints one JSON line:
 
-    {"workload": "mnist-mlp", "samples_per_second": 101000.0, "flops_per_sample": 3400000, ...}
+    {"workload": "mlp", "samples_per_second": 101000.0, "flops_per_sample": 3400000, ...}
 
 They run in turn, round after round, so that a change of the machine's speed meets both. What is
 printed: the median and the spread (lowest to highest) of each side over the rounds, the ratio of the
@@ -28,8 +28,8 @@ RESULTS = ROOT / "bench" / "results"
 
 # workload: our program, the peer's script for each peer
 WORKLOADS = {
-    "mnist-mlp": {"ours": "fathom_mlp", "pytorch": "pytorch_mlp.py"},
-    "mnist-dropout": {"ours": "fathom_mlp", "pytorch": "pytorch_mlp.py"},
+    "mlp": {"ours": "fathom_mlp", "pytorch": "pytorch_mlp.py"},
+    "mlp-dropout": {"ours": "fathom_mlp", "pytorch": "pytorch_mlp.py"},
 }
 PEERS = ["pytorch", "none"]
 PEER_MODULES = {"pytorch": "torch"}
@@ -96,23 +96,23 @@ def measure(name, peer, python, options):
     ours = [PROGRAMS / programs["ours"]] + arguments
     theirs = [python, ROOT / "bench" / "peers" / programs[peer]] + arguments if python else None
     environment = dict(os.environ, OMP_NUM_THREADS=str(options.threads))
-    our_rounds, their_rounds = [], []
+    our_rounds, their_rounds, peaks = [], [], []
     for _ in range(options.rounds):
+        peaks.append(last_json([PROGRAMS / "machine_peak", options.threads])["peaks"][0])
         our_rounds.append(last_json(ours))
         if theirs:
             their_rounds.append(last_json(theirs, environment))
 
-    peak = last_json([PROGRAMS / "machine_peak", options.threads])
-    fma = peak["peaks"][0]["fma_gflops"]
     record = {
         "workload": name, "date": datetime.date.today().isoformat(), "commit": commit(),
-        "processor": processor(), "threads": options.threads, "machine_peak": peak,
+        "processor": processor(), "threads": options.threads, "machine_peaks": peaks,
+        "peak_gflops": statistics.median(one["fma_gflops"] for one in peaks),
         "fathom": summary(our_rounds), "fathom_rounds": our_rounds,
     }
     flops = our_rounds[0].get("flops_per_sample")
     if flops:
         record["gflops"] = record["fathom"]["median"] * flops * 1e-9
-        record["share_of_peak"] = record["gflops"] / fma
+        record["share_of_peak"] = record["gflops"] / record["peak_gflops"]
     if their_rounds:
         record[peer] = summary(their_rounds)
         record[peer + "_rounds"] = their_rounds
@@ -132,9 +132,8 @@ def show(record, peer):
         print(f"  ratio    {record['ratio']:10.2f}  "
               f"({record['ratio_lowest']:.2f} to {record['ratio_highest']:.2f} in a round)")
     if "share_of_peak" in record:
-        peak = record["machine_peak"]["peaks"][0]["fma_gflops"]
         print(f"  {record['gflops']:.0f} GFLOP/s: {record['share_of_peak']:.2f} of the measured "
-              f"peak of {peak:.0f} GFLOP/s")
+              f"peak of {record['peak_gflops']:.0f} GFLOP/s")
 
 
 def main():
