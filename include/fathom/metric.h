@@ -83,6 +83,11 @@ FM_API const char *fm_metric_name(const fm_metric *metric);
  * next call. NULL for other metrics. */
 FM_API const double *fm_metric_matrix(const fm_metric *metric, int64_t *classes);
 
+/* The running numbers, for a checkpoint: writes them (unless NULL) and returns how many there are. */
+FM_API size_t fm_metric_state(const fm_metric *metric, double *numbers);
+/* Puts them back; FM_ERROR_FORMAT when they are not of a metric of these options and shapes. */
+FM_API fm_status fm_metric_restore(fm_metric *metric, const double *numbers, size_t count);
+
 typedef struct fm_metric_record {
     const char *name;
     const char *aliases[2];

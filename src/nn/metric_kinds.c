@@ -213,6 +213,7 @@ static fm_status add_score(fm_metric *m, int64_t class_index, double weight)
     memcpy(row, m->p, width * sizeof *row);
     if (by_column) {
         memcpy(m->targets + m->row_count * width, m->y, width * sizeof *row);
+        row[width] = 0;
     } else {
         if (!m->options.from_probabilities) softmax(row, m->columns);
         row[width] = (double)true_class(m, class_index);

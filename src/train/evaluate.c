@@ -1,0 +1,240 @@
+/* Passes over data without updates. */
+#include "train/model.h"
+#include "base/fields.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { DEFAULT_BATCH = 32 };
+
+#define LOADER_FIELDS(owner)                                                                       \
+    {"batch_size",         "samples in a batch",           offsetof(owner, batch_size),            \
+     .type = FM_FIELD_INT, .default_value = DEFAULT_BATCH, .minimum = 1,                           \
+     .maximum = 1 << 24},                                                                          \
+        {"workers", "threads that gather ahead", offsetof(owner, workers), .type = FM_FIELD_INT,   \
+         .maximum = 64},                                                                           \
+    {                                                                                              \
+        "prefetch", "batches that may be ready ahead", offsetof(owner, prefetch),                  \
+            .type = FM_FIELD_INT, .maximum = 1024                                                  \
+    }
+
+const fm_field fm_evaluate_fields[] = {LOADER_FIELDS(fm_evaluate_options), {0}};
+
+static const fm_field predict_fields[] = {LOADER_FIELDS(fm_predict_options), {0}};
+
+/* ---- data --------------------------------------------------------------------------------------- */
+
+static fm_shape without_last_one(fm_shape shape)
+{
+    if (shape.rank > 0 && shape.dims[shape.rank - 1] == 1) shape.dims[--shape.rank] = 0;
+    return shape;
+}
+
+static fm_status check_field(const fm_model *model, const fm_dataset_info *info, int field,
+                             fm_dtype dtype, fm_shape shape, bool lenient)
+{
+    const fm_data_field *had = &info->fields[field];
+    bool same = fm_shape_equal(had->shape, shape) ||
+                (lenient && fm_shape_equal(without_last_one(had->shape), without_last_one(shape)));
+    if (had->dtype == dtype && same) return FM_OK;
+    char received[FM_SHAPE_TEXT], wanted[FM_SHAPE_TEXT];
+    return fm_fail(model->context, FM_ERROR_SHAPE,
+                   "data set \"%s\": \"%s\" is %s %s, %s wants %s %s%s", info->name, had->name,
+                   fm_dtype_name(had->dtype), fm_shape_text(had->shape, received),
+                   field == 0 ? "the model" : fm_loss_at(model->options.loss)->name,
+                   fm_dtype_name(dtype), fm_shape_text(shape, wanted),
+                   had->dtype != dtype ? "; fm_dataset_transform converts it" : "");
+}
+
+fm_status fm_model_check_data(const fm_model *model, const fm_dataset *data, bool labels)
+{
+    const fm_dataset_info *info = fm_dataset_about(data);
+    fm_status status =
+        check_field(model, info, 0, model->options.input_dtype, model->options.input_shape, false);
+    if (status != FM_OK || !labels) return status;
+    if (info->field_count < 2) {
+        return fm_fail(model->context, FM_ERROR_ARGUMENT, "data set \"%s\" has no \"y\" to learn",
+                       info->name);
+    }
+    return check_field(model, info, 1, model->label_dtype, model->label, true);
+}
+
+/* ---- evaluate ----------------------------------------------------------------------------------- */
+
+void fm_scores_make(const fm_model *model, double loss_sum, int64_t samples,
+                    fm_metric *const *metrics, fm_scores *scores)
+{
+    *scores = (fm_scores){.loss = samples ? loss_sum / (double)samples : NAN, .samples = samples};
+    for (int i = 0; i < model->options.metric_count; i++) {
+        scores->metrics[i] = fm_metric_result(metrics[i]);
+    }
+}
+
+static fm_status evaluate_batches(fm_model *model, fm_loader *loader, fm_scores *scores)
+{
+    double loss_sum = 0;
+    int64_t samples = 0;
+    fm_batch batch;
+    fm_status status = fm_loader_begin(loader, 0, 0);
+    while (status == FM_OK) {
+        fm_compiled *compiled;
+        status = fm_loader_next(loader, &batch);
+        if (status != FM_OK || batch.count == 0) break;
+        status = fm_model_compiled(model, FM_EVALUATE, batch.count, &compiled);
+        if (status == FM_OK) status = fm_compiled_run(model, compiled, batch.x, batch.y, 0);
+        if (status == FM_OK) status = fm_compiled_measure(model, compiled, model->metrics, batch.y);
+        if (status != FM_OK) break;
+        loss_sum += fm_compiled_loss(model, compiled) * (double)batch.count;
+        samples += batch.count;
+    }
+    if (status == FM_OK) fm_scores_make(model, loss_sum, samples, model->metrics, scores);
+    return status;
+}
+
+/* With averaged weights, where the optimizer keeps them. */
+static fm_status swap_averages(fm_model *model)
+{
+    if (model->options.optimizer.ema_momentum == 0) return FM_OK;
+    return fm_average_swap(model->context, model->store);
+}
+
+/* Puts the weights back after `status`, which stays the one that is returned. */
+static fm_status swap_back(fm_model *model, fm_status status)
+{
+    fm_status swapped = swap_averages(model);
+    return status == FM_OK ? swapped : status;
+}
+
+fm_status fm_model_evaluate_loader(fm_model *model, fm_loader *loader, fm_scores *scores)
+{
+    for (int i = 0; i < model->options.metric_count; i++) fm_metric_reset(model->metrics[i]);
+    fm_status status = swap_averages(model);
+    if (status != FM_OK) return status;
+    return swap_back(model, evaluate_batches(model, loader, scores));
+}
+
+fm_status fm_evaluate(fm_model *model, const fm_dataset *data, const fm_evaluate_options *options,
+                      fm_scores *scores)
+{
+    fm_evaluate_options complete = options ? *options : (fm_evaluate_options){0};
+    *scores = (fm_scores){0};
+    fm_status status =
+        fm_fields_complete(model->context, fm_evaluate_fields, &complete, "evaluate");
+    if (status == FM_OK) status = fm_model_check_data(model, data, true);
+    if (status != FM_OK) return status;
+    fm_loader *loader;
+    status = fm_loader_create(model->context, data,
+                              &(fm_loader_options){.batch_size = complete.batch_size,
+                                                   .workers = complete.workers,
+                                                   .prefetch = complete.prefetch},
+                              &loader);
+    if (status == FM_OK) status = fm_model_evaluate_loader(model, loader, scores);
+    fm_loader_destroy(loader);
+    return status;
+}
+
+/* ---- predict ------------------------------------------------------------------------------------ */
+
+/* Where predictions go, batch by batch. */
+typedef struct sink {
+    fm_model *model;
+    fm_compiled *compiled; /* one size for all: the last batch is padded with zeros */
+    bool probabilities;
+    char *to;
+    size_t bytes; /* of one prediction */
+} sink;
+
+static fm_status open_sink(fm_model *model, int64_t count, const fm_predict_options *options,
+                           void *predictions, sink *s)
+{
+    *s = (sink){.model = model,
+                .probabilities = options->probabilities,
+                .to = predictions,
+                .bytes = (size_t)fm_shape_bytes(model->output, model->options.dtype)};
+    int64_t batch = count < options->batch_size ? count : options->batch_size;
+    return fm_model_compiled(model, FM_PREDICT, batch, &s->compiled);
+}
+
+static fm_status predict_batch(sink *s, const void *x, int64_t count)
+{
+    const fm_compiled *compiled = s->compiled;
+    fm_status status = fm_compiled_run(s->model, s->compiled, x, NULL, 0);
+    if (status != FM_OK) return status;
+    const void *from = s->probabilities && compiled->probabilities ? compiled->probabilities
+                                                                   : compiled->prediction;
+    size_t bytes = (size_t)count * s->bytes;
+    memcpy(s->to, from, bytes);
+    s->to += bytes;
+    return FM_OK;
+}
+
+static fm_status predict_loader(sink *s, fm_loader *loader)
+{
+    fm_batch batch;
+    fm_status status = fm_loader_begin(loader, 0, 0);
+    while (status == FM_OK) {
+        status = fm_loader_next(loader, &batch);
+        if (status != FM_OK || batch.count == 0) return status;
+        status = predict_batch(s, batch.x, batch.count);
+    }
+    return status;
+}
+
+fm_status fm_predict(fm_model *model, const fm_dataset *data, const fm_predict_options *options,
+                     void *predictions)
+{
+    fm_predict_options complete = options ? *options : (fm_predict_options){0};
+    fm_status status = fm_fields_complete(model->context, predict_fields, &complete, "predict");
+    if (status == FM_OK) status = fm_model_check_data(model, data, false);
+    if (status != FM_OK) return status;
+    sink s;
+    fm_loader *loader = NULL;
+    status = open_sink(model, fm_dataset_about(data)->count, &complete, predictions, &s);
+    if (status == FM_OK) {
+        status = fm_loader_create(model->context, data,
+                                  &(fm_loader_options){.batch_size = s.compiled->batch,
+                                                       .workers = complete.workers,
+                                                       .prefetch = complete.prefetch},
+                                  &loader);
+    }
+    if (status == FM_OK) status = swap_averages(model);
+    if (status == FM_OK) status = swap_back(model, predict_loader(&s, loader));
+    fm_loader_destroy(loader);
+    return status;
+}
+
+/* The last samples are copied in front of zeros: the program reads a whole batch. */
+static fm_status predict_rest(sink *s, const char *x, int64_t count)
+{
+    fm_compiled *compiled = s->compiled;
+    size_t bytes = (size_t)count * compiled->x_bytes;
+    size_t whole = (size_t)compiled->batch * compiled->x_bytes;
+    memcpy(compiled->own_x, x, bytes);
+    memset((char *)compiled->own_x + bytes, 0, whole - bytes);
+    return predict_batch(s, compiled->own_x, count);
+}
+
+static fm_status predict_memory(sink *s, const char *x, int64_t count)
+{
+    fm_status status = FM_OK;
+    while (count > 0 && status == FM_OK) {
+        int64_t batch = s->compiled->batch;
+        if (count < batch) return predict_rest(s, x, count);
+        status = predict_batch(s, x, batch);
+        x += (size_t)batch * s->compiled->x_bytes;
+        count -= batch;
+    }
+    return status;
+}
+
+fm_status fm_predict_samples(fm_model *model, const void *samples, int64_t count,
+                             const fm_predict_options *options, void *predictions)
+{
+    fm_predict_options complete = options ? *options : (fm_predict_options){0};
+    fm_status status = fm_fields_complete(model->context, predict_fields, &complete, "predict");
+    if (status != FM_OK || count < 1) return status;
+    sink s;
+    status = open_sink(model, count, &complete, predictions, &s);
+    if (status == FM_OK) status = swap_averages(model);
+    return status == FM_OK ? swap_back(model, predict_memory(&s, samples, count)) : status;
+}

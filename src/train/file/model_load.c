@@ -1,0 +1,391 @@
+#include "train/file/model_format.h"
+#include "base/text.h"
+#include "ir/ir.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { NAMES_SHOWN = 8 };
+
+typedef struct loading {
+    fm_model *model;
+    fm_model_file *file;
+    fm_safetensors *tensors; /* the file's */
+    fm_load_options options;
+    fm_graph *graph;    /* for training: names every variable that there can be */
+    bool slots_in_file; /* else a file of weights alone: slots start anew       */
+    void **read;        /* by variable of the graph: its elements, NULL if kept */
+} loading;
+
+/* ---- does it fit? ------------------------------------------------------------------------------- */
+
+/* "missing: a, b and 3 more" */
+typedef struct listing {
+    fm_text text;
+    int count;
+} listing;
+
+static void list_begin(listing *list, const char *what)
+{
+    if (list->count < NAMES_SHOWN) {
+        fm_text_add(&list->text, "%s", list->count ? ", " : what);
+    }
+    list->count++;
+}
+
+static bool list_shows(const listing *list)
+{
+    return list->count <= NAMES_SHOWN;
+}
+
+static void list_end(listing *list, fm_text *all)
+{
+    if (list->count == 0) return;
+    fm_text_add(all, "; %s", fm_text_string(&list->text));
+    if (list->count > NAMES_SHOWN) fm_text_add(all, " and %d more", list->count - NAMES_SHOWN);
+}
+
+static bool is_model_variable(const loading *l, const char *path)
+{
+    return fm_map_get(&l->model->graph->variable_by_path, path, NULL);
+}
+
+/* Whether the caller wants this variable of the graph from the file. */
+static bool is_wanted(const loading *l, const char *path)
+{
+    return is_model_variable(l, path) || (!l->options.weights_only && l->slots_in_file);
+}
+
+static void list_variable(const loading *l, size_t i, listing *missing, listing *other)
+{
+    const fm_value *value = fm_value_of(l->graph, l->graph->variables[i].value);
+    int at = fm_safetensors_find(l->tensors, value->name);
+    if (!is_wanted(l, value->name)) return;
+    if (at < 0) {
+        list_begin(missing, "missing in the file: ");
+        if (list_shows(missing)) fm_text_add(&missing->text, "%s", value->name);
+        return;
+    }
+    const fm_safetensors_entry *entry = fm_safetensors_at(l->tensors, at);
+    bool same = entry->readable && entry->dtype == value->dtype &&
+                fm_shape_equal(entry->shape, value->shape);
+    if (same) return;
+    list_begin(other, "different: ");
+    if (!list_shows(other)) return;
+    char had[FM_SHAPE_TEXT], wanted[FM_SHAPE_TEXT];
+    fm_text_add(&other->text, "%s is %s %s, the model wants %s %s", value->name,
+                entry->readable ? fm_dtype_name(entry->dtype) : entry->type,
+                fm_shape_text(entry->shape, had), fm_dtype_name(value->dtype),
+                fm_shape_text(value->shape, wanted));
+}
+
+static void list_entry(const loading *l, const char *name, listing *unexpected)
+{
+    if (name[0] == '@' || fm_map_get(&l->graph->variable_by_path, name, NULL)) return;
+    if (l->options.weights_only && fm_is_slot(name)) return;
+    list_begin(unexpected, "not in the model: ");
+    if (list_shows(unexpected)) fm_text_add(&unexpected->text, "%s", name);
+}
+
+static fm_status check_fit(loading *l)
+{
+    fm_context *context = l->model->context;
+    listing lists[3] = {{FM_TEXT(context), 0}, {FM_TEXT(context), 0}, {FM_TEXT(context), 0}};
+    fm_text all = FM_TEXT(context);
+    for (size_t i = 0; i < l->graph->variable_count; i++) {
+        list_variable(l, i, &lists[0], &lists[2]);
+    }
+    for (int i = 0; i < fm_safetensors_count(l->tensors); i++) {
+        list_entry(l, fm_safetensors_at(l->tensors, i)->name, &lists[1]);
+    }
+    fm_status status = FM_OK;
+    for (int i = 0; i < 3; i++) {
+        if (status == FM_OK) status = fm_text_status(&lists[i].text);
+        list_end(&lists[i], &all);
+    }
+    if (status == FM_OK) status = fm_text_status(&all);
+    if (status == FM_OK && all.size) {
+        status = fm_fail(context, FM_ERROR_SHAPE, "%s: does not fit the model%s",
+                         fm_safetensors_path(l->tensors), fm_text_string(&all));
+    }
+    for (int i = 0; i < 3; i++) fm_text_release(&lists[i].text);
+    fm_text_release(&all);
+    return status;
+}
+
+/* ---- variables ---------------------------------------------------------------------------------- */
+
+static fm_status read_variable(loading *l, size_t i)
+{
+    const fm_value *value = fm_value_of(l->graph, l->graph->variables[i].value);
+    int at = fm_safetensors_find(l->tensors, value->name);
+    if (at < 0 || !is_wanted(l, value->name)) return FM_OK;
+    const fm_safetensors_entry *entry = fm_safetensors_at(l->tensors, at);
+    if (!entry->readable || entry->dtype != value->dtype ||
+        !fm_shape_equal(entry->shape, value->shape)) {
+        return FM_OK; /* partial: it stays as it is */
+    }
+    l->read[i] = fm_allocate(l->model->context, (size_t)(entry->end - entry->begin));
+    return l->read[i] ? fm_safetensors_read(l->tensors, at, l->read[i]) : FM_ERROR_MEMORY;
+}
+
+static fm_status read_variables(loading *l)
+{
+    size_t count = l->graph->variable_count;
+    l->read = fm_allocate_zeroed(l->model->context, (count + 1) * sizeof *l->read);
+    fm_status status = l->read ? FM_OK : FM_ERROR_MEMORY;
+    for (size_t i = 0; i < count && status == FM_OK; i++) status = read_variable(l, i);
+    return status;
+}
+
+static fm_status store_variables(loading *l)
+{
+    fm_status status = FM_OK;
+    for (size_t i = 0; i < l->graph->variable_count && status == FM_OK; i++) {
+        const fm_graph_variable_record *record = &l->graph->variables[i];
+        const fm_value *value = fm_value_of(l->graph, record->value);
+        if (!l->read[i]) continue;
+        status = fm_store_put(l->model->store, value->name, value->dtype, value->shape,
+                              !record->options.not_trainable, l->read[i]);
+    }
+    return status;
+}
+
+/* ---- where fit stood ---------------------------------------------------------------------------- */
+
+/* Reads f64 numbers into memory of the arena; *numbers is NULL when there is no such tensor. */
+static fm_status read_numbers(loading *l, fm_arena *arena, int at, double **numbers)
+{
+    const fm_safetensors_entry *entry = fm_safetensors_at(l->tensors, at);
+    if (entry->dtype != FM_F64 || !entry->readable) {
+        return fm_fail(l->model->context, FM_ERROR_FORMAT,
+                       "%s: tensor '%s' is %s, f64 was expected", fm_safetensors_path(l->tensors),
+                       entry->name, entry->type);
+    }
+    *numbers = fm_arena_allocate(arena, (size_t)(entry->end - entry->begin) + 1);
+    return *numbers ? fm_safetensors_read(l->tensors, at, *numbers) : FM_ERROR_MEMORY;
+}
+
+static fm_status find_numbers(loading *l, fm_arena *arena, const char *name, fm_shape shape,
+                              double **numbers)
+{
+    int at = fm_safetensors_find(l->tensors, name);
+    if (at >= 0 && fm_shape_equal(fm_safetensors_at(l->tensors, at)->shape, shape)) {
+        return read_numbers(l, arena, at, numbers);
+    }
+    char text[FM_SHAPE_TEXT];
+    return fm_fail(l->model->context, FM_ERROR_FORMAT, "%s: tensor '%s' of shape %s is missing",
+                   fm_safetensors_path(l->tensors), name, fm_shape_text(shape, text));
+}
+
+static fm_status load_place(loading *l, fm_arena *arena)
+{
+    fm_training *training = &l->model->training;
+    double *n = NULL;
+    fm_status status = fm_model_file_number(l->file, "fathom.epoch", &training->epoch);
+    if (status == FM_OK) {
+        status = fm_model_file_number(l->file, "fathom.batch", &training->batch);
+    }
+    if (status == FM_OK) {
+        status = fm_model_file_number(l->file, "fathom.order_seed", &training->order_seed);
+    }
+    if (status == FM_OK) {
+        status = find_numbers(l, arena, "@fit", FM_SHAPE(FM_FIT_NUMBERS), &n);
+    }
+    if (status != FM_OK) return status;
+    training->loss_sum = n[FM_FIT_LOSS_SUM];
+    training->samples = (int64_t)n[FM_FIT_SAMPLES];
+    training->epoch_seconds = n[FM_FIT_SECONDS];
+    training->rate = n[FM_FIT_RATE];
+    training->rate_factor = n[FM_FIT_RATE_FACTOR];
+    training->batch_size = (int64_t)n[FM_FIT_BATCH_SIZE];
+    training->data_count = (int64_t)n[FM_FIT_DATA_COUNT];
+    training->shuffled = n[FM_FIT_SHUFFLED] != 0;
+    training->history.best_epoch = (int64_t)n[FM_FIT_BEST_EPOCH];
+    return FM_OK;
+}
+
+/* The file's metrics by our numbers: columns[i] is where metric i of the model is in a row's scores,
+ * -1 when the file's run did not measure it. Returns how many the file has. */
+static int map_metrics(const loading *l, int columns[FM_MAX_METRICS])
+{
+    const char *names = fm_model_file_note(l->file, "fathom.metrics");
+    int count = 0;
+    for (int i = 0; i < FM_MAX_METRICS; i++) columns[i] = -1;
+    while (names && *names) {
+        size_t length = strcspn(names, "\n");
+        for (int i = 0; i < l->model->options.metric_count; i++) {
+            const char *name = fm_model_metric_name(l->model, i);
+            if (strlen(name) == length && memcmp(name, names, length) == 0) columns[i] = count;
+        }
+        count++;
+        names += length + (names[length] == '\n');
+    }
+    return count;
+}
+
+static void read_scores(const loading *l, const double *row, const int *columns, fm_scores *scores)
+{
+    scores->loss = row[0];
+    for (int i = 0; i < l->model->options.metric_count; i++) {
+        scores->metrics[i] = columns[i] >= 0 ? row[1 + columns[i]] : NAN;
+    }
+}
+
+static fm_status load_history(loading *l, fm_arena *arena)
+{
+    int columns[FM_MAX_METRICS];
+    int metrics = map_metrics(l, columns);
+    int at = fm_safetensors_find(l->tensors, "@history");
+    int64_t rows = at >= 0 ? fm_safetensors_at(l->tensors, at)->shape.dims[0] : 0;
+    double *row = NULL;
+    fm_status status =
+        find_numbers(l, arena, "@history", FM_SHAPE(rows, fm_history_columns(metrics)), &row);
+    for (int64_t i = 0; i < rows && status == FM_OK; i++) {
+        fm_epoch epoch = {.epoch = (int64_t)row[FM_ROW_EPOCH],
+                          .learning_rate = row[FM_ROW_RATE],
+                          .seconds = row[FM_ROW_SECONDS],
+                          .train.samples = (int64_t)row[FM_ROW_SAMPLES],
+                          .validation.samples = (int64_t)row[FM_ROW_VALIDATION_SAMPLES]};
+        read_scores(l, row + FM_ROW_SCORES, columns, &epoch.train);
+        read_scores(l, row + FM_ROW_SCORES + 1 + metrics, columns, &epoch.validation);
+        status = fm_training_append(l->model, &epoch);
+        row += fm_history_columns(metrics);
+    }
+    return status;
+}
+
+static fm_status load_states(loading *l, fm_arena *arena)
+{
+    static const char prefix[] = "@callback/";
+    fm_status status = FM_OK;
+    for (int i = 0; i < fm_safetensors_count(l->tensors) && status == FM_OK; i++) {
+        const fm_safetensors_entry *entry = fm_safetensors_at(l->tensors, i);
+        double *numbers = NULL;
+        if (strncmp(entry->name, prefix, sizeof prefix - 1) != 0) continue;
+        status = read_numbers(l, arena, i, &numbers);
+        if (status != FM_OK) return status;
+        status = fm_training_keep_state(l->model, entry->name + sizeof prefix - 1, numbers,
+                                        fm_shape_elements(entry->shape));
+    }
+    return status;
+}
+
+static fm_status load_metrics(loading *l, fm_arena *arena)
+{
+    fm_status status = FM_OK;
+    for (int i = 0; i < l->model->options.metric_count && status == FM_OK; i++) {
+        fm_metric *metric = l->model->train_metrics[i];
+        fm_metric_reset(metric);
+        if (l->model->training.batch == 0) continue;
+        const char *name = fm_arena_format(arena, "@metric/%s", fm_metric_name(metric));
+        if (!name) return FM_ERROR_MEMORY;
+        int at = fm_safetensors_find(l->tensors, name);
+        double *numbers = NULL;
+        if (at < 0) continue; /* a metric that is new counts from here */
+        status = read_numbers(l, arena, at, &numbers);
+        if (status != FM_OK) return status;
+        int64_t count = fm_shape_elements(fm_safetensors_at(l->tensors, at)->shape);
+        status = fm_metric_restore(metric, numbers, (size_t)count);
+    }
+    return status;
+}
+
+/* After the variables are in the store: the copy is by index in it. */
+static fm_status load_best(loading *l)
+{
+    static const char prefix[] = "@best/";
+    fm_model *model = l->model;
+    fm_snapshot *best = &model->training.best;
+    fm_status status = FM_OK;
+    for (int i = 0; i < fm_safetensors_count(l->tensors) && status == FM_OK; i++) {
+        const fm_safetensors_entry *entry = fm_safetensors_at(l->tensors, i);
+        if (strncmp(entry->name, prefix, sizeof prefix - 1) != 0) continue;
+        int index = fm_store_find(model->store, entry->name + sizeof prefix - 1);
+        fm_variable_info info = fm_store_info(model->store, index);
+        if (index < 0 || !entry->readable || entry->dtype != info.dtype ||
+            !fm_shape_equal(entry->shape, info.shape)) {
+            return fm_fail(model->context, FM_ERROR_FORMAT,
+                           "%s: tensor '%s' fits none of the model's variables",
+                           fm_safetensors_path(l->tensors), entry->name);
+        }
+        if (!best->taken) status = fm_snapshot_take(model->context, model->store, best);
+        if (status == FM_OK) status = fm_safetensors_read(l->tensors, i, best->data[index]);
+    }
+    return status;
+}
+
+static fm_status load_notes(loading *l)
+{
+    fm_status status = FM_OK;
+    const char *key;
+    for (int i = 0; status == FM_OK; i++) {
+        key = fm_safetensors_metadata_key(l->tensors, i);
+        if (!key) break;
+        if (strncmp(key, "fathom.", 7) == 0) continue;
+        status = fm_model_set_note(l->model, key, fm_model_file_note(l->file, key));
+    }
+    return status;
+}
+
+static fm_status load_training(loading *l)
+{
+    fm_arena arena = {.context = l->model->context};
+    int64_t step = 0, seed = 0;
+    fm_status status = fm_model_file_number(l->file, "fathom.step", &step);
+    if (status == FM_OK) status = fm_model_file_number(l->file, "fathom.seed", &seed);
+    if (status == FM_OK) {
+        fm_store_set_step(l->model->store, (uint64_t)step);
+        fm_store_set_seed(l->model->store, (uint64_t)seed);
+        status = load_place(l, &arena);
+    }
+    if (status == FM_OK) status = load_history(l, &arena);
+    if (status == FM_OK) status = load_states(l, &arena);
+    if (status == FM_OK) status = load_metrics(l, &arena);
+    if (status == FM_OK) status = load_best(l);
+    fm_arena_release(&arena);
+    return status;
+}
+
+/* ---- load --------------------------------------------------------------------------------------- */
+
+static fm_status open_loading(loading *l, const char *path)
+{
+    fm_status status = fm_model_file_open(l->model->context, path, &l->file);
+    if (status == FM_OK) status = fm_model_graph(l->model, FM_TRAIN, 1, &l->graph);
+    if (status != FM_OK) return status;
+    l->tensors = l->file->tensors;
+    for (int i = 0; i < fm_safetensors_count(l->tensors); i++) {
+        l->slots_in_file |= fm_is_slot(fm_safetensors_at(l->tensors, i)->name);
+    }
+    return FM_OK;
+}
+
+/* A file of weights alone has no place in it: training begins anew. */
+static fm_status load_all(loading *l)
+{
+    fm_status status = l->options.partial ? FM_OK : check_fit(l);
+    if (status == FM_OK) status = read_variables(l);
+    if (status == FM_OK) status = store_variables(l);
+    if (status != FM_OK || l->options.weights_only) return status;
+    fm_training_clear(l->model);
+    status = load_notes(l);
+    bool has_place = fm_safetensors_find(l->tensors, "@fit") >= 0;
+    if (status == FM_OK && has_place && !l->options.partial) status = load_training(l);
+    if (status != FM_OK) fm_training_clear(l->model);
+    return status;
+}
+
+fm_status fm_model_load(fm_model *model, const char *path, const fm_load_options *options)
+{
+    loading l = {.model = model, .options = options ? *options : (fm_load_options){0}};
+    fm_status status = open_loading(&l, path);
+    if (status == FM_OK) status = load_all(&l);
+    for (size_t i = 0; l.read && i < l.graph->variable_count; i++) {
+        fm_release(model->context, l.read[i]);
+    }
+    fm_release(model->context, l.read);
+    fm_graph_destroy(l.graph);
+    fm_model_file_close(l.file);
+    return status;
+}

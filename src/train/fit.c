@@ -1,0 +1,233 @@
+/* The loop over epochs and batches. */
+#include "train/fit.h"
+#include "base/fields.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- events ------------------------------------------------------------------------------------- */
+
+static void refresh_event(fm_fit_run *run)
+{
+    fm_event *event = &run->event;
+    const fm_training *training = &run->model->training;
+    double now = fm_now();
+    event->seconds = now - run->started;
+    event->epoch_seconds = run->seconds_before + now - run->epoch_started;
+    event->batch = training->batch;
+    event->samples = training->samples;
+    int64_t here = training->samples - run->samples_before;
+    double spent = now - run->epoch_started;
+    event->samples_per_second = spent > 0 ? (double)here / spent : 0;
+    double rate = event->samples_per_second;
+    event->epoch_eta = rate > 0 ? (double)(event->epoch_samples - event->samples) / rate : NAN;
+    double left = (double)(event->epochs - event->epoch - 1) * (double)event->epoch_samples;
+    event->eta = rate > 0 ? event->epoch_eta + left / rate : NAN;
+}
+
+void fm_event_scores(const fm_event *event, fm_scores *scores)
+{
+    const fm_model *model = event->model;
+    const fm_training *training = &model->training;
+    if (event->finished) {
+        *scores = event->finished->train;
+    } else {
+        fm_scores_make(model, training->loss_sum, training->samples, model->train_metrics, scores);
+    }
+}
+
+typedef fm_status (*hook)(void *user, fm_event *event);
+
+/* A hook of all callbacks, by its place in the record. */
+static fm_status call_hooks(fm_fit_run *run, size_t offset)
+{
+    for (int i = 0; i < run->callback_count; i++) {
+        const fm_callback *callback = run->callbacks[i];
+        hook call;
+        memcpy(&call, (const char *)callback + offset, sizeof call);
+        if (!call) continue;
+        fm_error_clear(run->model->context);
+        fm_status status = call(callback->user, &run->event);
+        if (status == FM_OK) continue;
+        if (fm_error_status(run->model->context) == status) return status;
+        return fm_fail(run->model->context, status, "callback '%s' failed: %s", callback->name,
+                       fm_status_name(status));
+    }
+    return FM_OK;
+}
+
+#define CALL_HOOKS(run, name) call_hooks(run, offsetof(fm_callback, name))
+
+static bool must_stop(const fm_fit_run *run)
+{
+    return run->event.stop;
+}
+
+/* ---- a step ------------------------------------------------------------------------------------- */
+
+static double next_rate(const fm_fit_run *run)
+{
+    double rate = fm_model_rate(run->model, (double)run->event.batches);
+    if (run->plateau.model) rate = fm_plateau_watch_rate(&run->plateau, rate);
+    return rate * run->event.rate_factor;
+}
+
+static fm_status run_step(fm_fit_run *run, const fm_batch *batch)
+{
+    fm_model *model = run->model;
+    fm_training *training = &model->training;
+    fm_compiled *compiled = batch->count == run->whole->batch ? run->whole : run->rest;
+    double rate = next_rate(run);
+    fm_status status = FM_OK;
+    if (!run->options.ignore_nonfinite) {
+        status = fm_guard_before(&run->guard, training->epoch, training->batch, rate);
+    }
+    if (status == FM_OK) status = fm_compiled_run(model, compiled, batch->x, batch->y, rate);
+    if (status != FM_OK) return status;
+    double loss = fm_compiled_loss(model, compiled);
+    if (!run->options.ignore_nonfinite && !isfinite(loss)) {
+        return fm_guard_explain(&run->guard, loss);
+    }
+    status = fm_compiled_measure(model, compiled, model->train_metrics, batch->y);
+    training->loss_sum += loss * (double)batch->count;
+    training->samples += batch->count;
+    training->batch++;
+    training->rate = run->event.learning_rate = rate;
+    run->event.loss = loss;
+    return status;
+}
+
+static fm_status after_step(fm_fit_run *run)
+{
+    refresh_event(run);
+    fm_status status = CALL_HOOKS(run, batch_end);
+    run->model->training.rate_factor = run->event.rate_factor;
+    double limit = run->options.time_limit;
+    if (limit > 0 && run->event.seconds >= limit && !must_stop(run)) {
+        run->model->training.history.stop = FM_STOP_TIME;
+        run->event.stop = true;
+    }
+    return status;
+}
+
+/* ---- an epoch ----------------------------------------------------------------------------------- */
+
+static fm_status begin_epoch(fm_fit_run *run)
+{
+    fm_training *training = &run->model->training;
+    run->event.epoch = training->epoch;
+    run->event.finished = NULL;
+    run->epoch_started = fm_now();
+    run->seconds_before = training->epoch_seconds;
+    run->samples_before = training->samples;
+    refresh_event(run);
+    fm_status status = fm_loader_begin(run->loader, training->epoch, training->batch);
+    return status == FM_OK ? CALL_HOOKS(run, epoch_begin) : status;
+}
+
+static fm_status run_batches(fm_fit_run *run)
+{
+    fm_batch batch;
+    for (;;) {
+        fm_status status = fm_loader_next(run->loader, &batch);
+        if (status != FM_OK || batch.count == 0) return status;
+        status = run_step(run, &batch);
+        if (status == FM_OK) status = after_step(run);
+        if (status != FM_OK || must_stop(run)) return status;
+    }
+}
+
+static fm_status validate(fm_fit_run *run, fm_scores *scores)
+{
+    if (run->validation_loader) {
+        fm_status status = CALL_HOOKS(run, validation_begin);
+        if (status != FM_OK) return status;
+        return fm_model_evaluate_loader(run->model, run->validation_loader, scores);
+    }
+    *scores = (fm_scores){.loss = NAN};
+    for (int i = 0; i < run->model->options.metric_count; i++) scores->metrics[i] = NAN;
+    return FM_OK;
+}
+
+/* The place moves to the next epoch before the hooks run: what they save goes on from there. */
+static fm_status end_epoch(fm_fit_run *run)
+{
+    fm_model *model = run->model;
+    fm_training *training = &model->training;
+    fm_epoch *done = &run->finished;
+    *done = (fm_epoch){.epoch = training->epoch, .learning_rate = training->rate};
+    fm_scores_make(model, training->loss_sum, training->samples, model->train_metrics,
+                   &done->train);
+    fm_status status = validate(run, &done->validation);
+    if (status != FM_OK) return status;
+    done->seconds = run->seconds_before + fm_now() - run->epoch_started;
+    status = fm_training_append(model, done);
+    if (status != FM_OK) return status;
+    training->epoch++;
+    training->batch = training->samples = 0;
+    training->loss_sum = training->epoch_seconds = 0;
+    for (int i = 0; i < model->options.metric_count; i++) fm_metric_reset(model->train_metrics[i]);
+    run->event.finished = done;
+    run->event.seconds = fm_now() - run->started;
+    run->event.epoch_seconds = done->seconds;
+    status = CALL_HOOKS(run, epoch_end);
+    training->rate_factor = run->event.rate_factor;
+    return status;
+}
+
+static fm_status run_epochs(fm_fit_run *run)
+{
+    fm_training *training = &run->model->training;
+    while (training->epoch < run->options.epochs && !must_stop(run)) {
+        fm_status status = begin_epoch(run);
+        if (status == FM_OK && !must_stop(run)) status = run_batches(run);
+        training->epoch_seconds = run->seconds_before + fm_now() - run->epoch_started;
+        /* stopped after its last batch, an epoch is over all the same */
+        bool over = training->batch == run->event.batches;
+        if (status == FM_OK && over) status = end_epoch(run);
+        if (status != FM_OK) return status;
+    }
+    return FM_OK;
+}
+
+/* ---- the end ------------------------------------------------------------------------------------ */
+
+static fm_status restore_best(fm_fit_run *run)
+{
+    fm_training *training = &run->model->training;
+    bool wanted = run->early.model && run->early.options.restore_best && training->best.taken;
+    if (!wanted || training->history.stop == FM_STOP_CALLBACK) return FM_OK;
+    fm_status status = fm_snapshot_restore(&training->best, run->model->store);
+    fm_snapshot_release(&training->best);
+    return status;
+}
+
+static fm_status finish(fm_fit_run *run)
+{
+    fm_training *training = &run->model->training;
+    fm_stop *stop = &training->history.stop;
+    if (*stop == FM_STOP_NONE) *stop = must_stop(run) ? FM_STOP_CALLBACK : FM_STOP_EPOCHS;
+    fm_status status = fm_training_keep_states(run->model);
+    if (status == FM_OK && training->batch > 0 && run->saver.model && run->saver.options.path) {
+        status = fm_model_save(run->model, run->saver.options.path, NULL);
+    }
+    if (status == FM_OK) status = restore_best(run);
+    return status == FM_OK ? CALL_HOOKS(run, train_end) : status;
+}
+
+fm_status fm_fit(fm_model *model, const fm_dataset *data, const fm_fit_options *options)
+{
+    fm_fit_run *run = fm_allocate_zeroed(model->context, sizeof *run);
+    if (!run) return FM_ERROR_MEMORY;
+    fm_status status = fm_fit_run_open(model, data, options, run);
+    if (status == FM_OK) {
+        run->started = run->epoch_started = fm_now();
+        run->event.stop = run->early.model && fm_early_watch_over(&run->early);
+        if (run->event.stop) model->training.history.stop = FM_STOP_EARLY;
+        status = CALL_HOOKS(run, train_begin);
+    }
+    if (status == FM_OK) status = run_epochs(run);
+    if (status == FM_OK) status = finish(run);
+    fm_fit_run_close(run);
+    return status;
+}

@@ -1,0 +1,260 @@
+#include "train/fit.h"
+#include "base/fields.h"
+
+#include <string.h>
+
+enum { DEFAULT_BATCH = 32 };
+
+const fm_field fm_fit_fields[] = {
+    {"epochs", "passes over the training data", offsetof(fm_fit_options, epochs),
+     .type = FM_FIELD_INT, .default_value = 1, .minimum = 1, .maximum = 1e9},
+    {"batch_size", "samples in a step", offsetof(fm_fit_options, batch_size), .type = FM_FIELD_INT,
+     .default_value = DEFAULT_BATCH, .minimum = 1, .maximum = 1 << 24},
+    {"validation_split", "share of the training data, from its end, to validate on",
+     offsetof(fm_fit_options, validation_split), .type = FM_FIELD_REAL, .maximum = 0.999999},
+    {"shuffle", "a new order for each epoch", offsetof(fm_fit_options, no_shuffle),
+     .type = FM_FIELD_NOT, .default_value = 1},
+    {"drop_last", "leave out the last batch when it is smaller",
+     offsetof(fm_fit_options, drop_last), .type = FM_FIELD_BOOL},
+    {"seed", "of the order (default: the model's)", offsetof(fm_fit_options, seed),
+     .type = FM_FIELD_INT},
+    {"workers", "threads that gather batches ahead", offsetof(fm_fit_options, workers),
+     .type = FM_FIELD_INT, .maximum = 64},
+    {"prefetch", "batches that may be ready ahead (default: 2 for each worker)",
+     offsetof(fm_fit_options, prefetch), .type = FM_FIELD_INT, .maximum = 1024},
+    {"initial_epoch", "where counting begins", offsetof(fm_fit_options, initial_epoch),
+     .type = FM_FIELD_INT, .maximum = 1e9},
+    {"ignore_nonfinite", "go on when the loss is NaN or infinite",
+     offsetof(fm_fit_options, ignore_nonfinite), .type = FM_FIELD_BOOL},
+    {"time_limit", "seconds after which no further step is made (default: no limit)",
+     offsetof(fm_fit_options, time_limit), .type = FM_FIELD_REAL, .maximum = 1e12},
+    {"csv", "file of the history", offsetof(fm_fit_options, csv), .type = FM_FIELD_STRING},
+    {0},
+};
+
+/* ---- data --------------------------------------------------------------------------------------- */
+
+static fm_status split_data(fm_fit_run *run, const fm_dataset *data)
+{
+    fm_context *context = run->model->context;
+    run->train = data;
+    run->validation = run->options.validation;
+    double share = run->options.validation_split;
+    if (share == 0) return FM_OK;
+    if (run->validation) {
+        return fm_fail(context, FM_ERROR_ARGUMENT,
+                       "fit: give validation data or a validation_split, not both");
+    }
+    fm_status status = fm_dataset_split(context, data, &(fm_split_options){.fraction = share},
+                                        &run->split[0], &run->split[1]);
+    run->train = run->split[0];
+    run->validation = run->split[1];
+    return status;
+}
+
+static fm_status open_loaders(fm_fit_run *run)
+{
+    const fm_fit_options *options = &run->options;
+    fm_loader_options loader = {.batch_size = options->batch_size,
+                                .shuffle = !options->no_shuffle,
+                                .drop_last = options->drop_last,
+                                .seed = options->seed,
+                                .workers = options->workers,
+                                .prefetch = options->prefetch};
+    fm_status status = fm_model_check_data(run->model, run->train, true);
+    if (status == FM_OK) {
+        status = fm_loader_create(run->model->context, run->train, &loader, &run->loader);
+    }
+    if (status != FM_OK || !run->validation) return status;
+    loader.shuffle = loader.drop_last = false;
+    status = fm_model_check_data(run->model, run->validation, true);
+    if (status != FM_OK) return status;
+    return fm_loader_create(run->model->context, run->validation, &loader, &run->validation_loader);
+}
+
+/* Training programs first: variables take the layout that the first program wants. */
+static fm_status compile_all(fm_fit_run *run)
+{
+    fm_model *model = run->model;
+    int64_t size = run->options.batch_size, count = fm_dataset_about(run->train)->count;
+    int64_t rest = run->options.drop_last ? 0 : count % size;
+    fm_status status = FM_OK;
+    if (count >= size) status = fm_model_compiled(model, FM_TRAIN, size, &run->whole);
+    if (status == FM_OK && rest) status = fm_model_compiled(model, FM_TRAIN, rest, &run->rest);
+    if (status != FM_OK) return status;
+    if (!run->whole) run->whole = run->rest;
+    if (!run->validation) return FM_OK;
+    fm_compiled *unused;
+    count = fm_dataset_about(run->validation)->count;
+    if (count >= size) status = fm_model_compiled(model, FM_EVALUATE, size, &unused);
+    if (status == FM_OK && count % size) {
+        status = fm_model_compiled(model, FM_EVALUATE, count % size, &unused);
+    }
+    return status;
+}
+
+/* ---- callbacks ---------------------------------------------------------------------------------- */
+
+static fm_status write_csv(void *user, fm_event *event)
+{
+    return fm_history_write_csv(event->model, user);
+}
+
+static void add_callback(fm_fit_run *run, const fm_callback *callback)
+{
+    run->callbacks[run->callback_count++] = callback;
+}
+
+static fm_status open_first(fm_fit_run *run)
+{
+    const fm_fit_options *options = &run->options;
+    fm_status status = FM_OK;
+    if (options->reduce_on_plateau) {
+        status = fm_plateau_watch_open(run->model, options->reduce_on_plateau, run->validation,
+                                       &run->plateau, &run->built_in[0]);
+        add_callback(run, &run->built_in[0]);
+    }
+    if (status == FM_OK && options->early_stopping) {
+        status = fm_early_watch_open(run->model, options->early_stopping, run->validation,
+                                     &run->early, &run->built_in[1]);
+        add_callback(run, &run->built_in[1]);
+    }
+    return status;
+}
+
+static fm_status open_last(fm_fit_run *run)
+{
+    const fm_fit_options *options = &run->options;
+    if (options->csv) {
+        run->built_in[2] = (fm_callback){
+            .name = "csv", .user = (void *)(uintptr_t)options->csv, .epoch_end = write_csv};
+        add_callback(run, &run->built_in[2]);
+    }
+    if (!options->checkpoint) return FM_OK;
+    add_callback(run, &run->built_in[3]);
+    return fm_saver_open(run->model, options->checkpoint, run->validation, &run->saver,
+                         &run->built_in[3]);
+}
+
+static fm_status check_names(const fm_fit_run *run)
+{
+    for (int i = 0; i < run->callback_count; i++) {
+        const char *name = run->callbacks[i]->name;
+        if (!name) {
+            return fm_fail(run->model->context, FM_ERROR_ARGUMENT, "a callback has no name");
+        }
+        for (int k = 0; k < i; k++) {
+            if (strcmp(name, run->callbacks[k]->name) != 0) continue;
+            return fm_fail(run->model->context, FM_ERROR_ARGUMENT, "two callbacks are called '%s'",
+                           name);
+        }
+    }
+    return FM_OK;
+}
+
+static fm_status open_callbacks(fm_fit_run *run)
+{
+    fm_model *model = run->model;
+    const fm_fit_options *options = &run->options;
+    size_t count = (size_t)options->callback_count + sizeof run->built_in / sizeof *run->built_in;
+    run->callbacks = fm_allocate_array(model->context, count, sizeof *run->callbacks);
+    if (!run->callbacks) return FM_ERROR_MEMORY;
+    fm_status status = open_first(run);
+    for (int i = 0; i < options->callback_count; i++) add_callback(run, &options->callbacks[i]);
+    if (status == FM_OK) status = open_last(run);
+    if (status == FM_OK) status = check_names(run);
+    for (int i = 0; i < run->callback_count && status == FM_OK; i++) {
+        status = fm_training_restore_state(model, run->callbacks[i]);
+    }
+    model->training.callbacks = run->callbacks;
+    model->training.callback_count = run->callback_count;
+    /* so that keeping them during the run allocates nothing */
+    return status == FM_OK ? fm_training_keep_states(model) : status;
+}
+
+/* ---- the place ---------------------------------------------------------------------------------- */
+
+static fm_status check_place(const fm_fit_run *run)
+{
+    const fm_training *training = &run->model->training;
+    const struct {
+        const char *name;
+        int64_t had, now;
+    } same[] = {{"batch_size", training->batch_size, run->options.batch_size},
+                {"number of samples", training->data_count, fm_dataset_about(run->train)->count},
+                {"seed", training->order_seed, run->options.seed},
+                {"shuffle", training->shuffled, !run->options.no_shuffle}};
+    for (size_t i = 0; i < sizeof same / sizeof same[0] && training->batch > 0; i++) {
+        if (same[i].had == same[i].now) continue;
+        return fm_fail(run->model->context, FM_ERROR_ARGUMENT,
+                       "fit: the run to be resumed stands at batch %lld of an epoch with %s %lld, "
+                       "received %lld",
+                       (long long)training->batch, same[i].name, (long long)same[i].had,
+                       (long long)same[i].now);
+    }
+    return FM_OK;
+}
+
+static fm_status open_place(fm_fit_run *run)
+{
+    fm_training *training = &run->model->training;
+    const fm_fit_options *options = &run->options;
+    if (!options->resume) {
+        fm_training_clear(run->model);
+        training->epoch = options->initial_epoch;
+    }
+    fm_status status = check_place(run);
+    if (status != FM_OK) return status;
+    training->history.stop = FM_STOP_NONE;
+    training->batch_size = options->batch_size;
+    training->data_count = fm_dataset_about(run->train)->count;
+    training->order_seed = options->seed;
+    training->shuffled = !options->no_shuffle;
+    return FM_OK;
+}
+
+static void open_event(fm_fit_run *run)
+{
+    const fm_training *training = &run->model->training;
+    int64_t count = fm_dataset_about(run->train)->count, size = run->options.batch_size;
+    run->event = (fm_event){.model = run->model,
+                            .epoch = training->epoch,
+                            .epochs = run->options.epochs,
+                            .batch = training->batch,
+                            .batches = fm_loader_batches(run->loader),
+                            .epoch_samples = run->options.drop_last ? count / size * size : count,
+                            .learning_rate = training->rate,
+                            .rate_factor = training->rate_factor};
+}
+
+fm_status fm_fit_run_open(fm_model *model, const fm_dataset *data, const fm_fit_options *options,
+                          fm_fit_run *run)
+{
+    run->model = model;
+    if (options) run->options = *options;
+    run->options.seed = fm_or_int(run->options.seed, (int64_t)fm_store_seed(model->store));
+    fm_status status = fm_fields_complete(model->context, fm_fit_fields, &run->options, "fit");
+    if (status == FM_OK) status = split_data(run, data);
+    if (status == FM_OK) status = open_loaders(run);
+    if (status == FM_OK) status = open_place(run);
+    if (status == FM_OK) status = compile_all(run);
+    if (status == FM_OK) status = open_callbacks(run);
+    if (status != FM_OK) return status;
+    run->guard = (fm_guard){.model = model, .loader = run->loader};
+    open_event(run);
+    return FM_OK;
+}
+
+void fm_fit_run_close(fm_fit_run *run)
+{
+    fm_model *model = run->model;
+    model->training.callbacks = NULL;
+    model->training.callback_count = 0;
+    fm_guard_release(&run->guard);
+    fm_loader_destroy(run->loader);
+    fm_loader_destroy(run->validation_loader);
+    fm_dataset_destroy(run->split[0]);
+    fm_dataset_destroy(run->split[1]);
+    fm_release(model->context, run->callbacks);
+    fm_release(model->context, run);
+}

@@ -1,0 +1,420 @@
+#include "train/model.h"
+#include "fathom/ops.h"
+#include "ir/ir.h"
+#include "run/store.h"
+
+#include <string.h>
+
+/* ---- the graph ---------------------------------------------------------------------------------- */
+
+/* From logits to probabilities, for predicting. */
+static const struct {
+    int loss;
+    fm_val (*build)(fm_graph *g, fm_val x);
+} links[] = {{FM_CATEGORICAL_CROSSENTROPY, fm_softmax},
+             {FM_SPARSE_CATEGORICAL_CROSSENTROPY, fm_softmax},
+             {FM_KL_DIVERGENCE, fm_softmax},
+             {FM_BINARY_CROSSENTROPY, fm_sigmoid}};
+
+static void add_probabilities(const fm_model *model, fm_graph *graph, fm_val prediction)
+{
+    if (model->options.loss_options.from_probabilities) return;
+    for (size_t i = 0; i < sizeof links / sizeof links[0]; i++) {
+        if (links[i].loss != model->options.loss) continue;
+        fm_output(graph, "probabilities", links[i].build(graph, prediction));
+    }
+}
+
+static fm_val add_loss(const fm_model *model, fm_graph *graph, fm_val prediction)
+{
+    fm_shape shape;
+    fm_dtype dtype;
+    fm_status status =
+        fm_loss_label(model->context, model->options.loss, fm_val_shape(graph, prediction),
+                      fm_graph_dtype(graph), &shape, &dtype);
+    if (status != FM_OK) {
+        return fm_graph_fail(graph, status, "%s", fm_error_message(model->context));
+    }
+    fm_val y = fm_input(graph, "y", dtype, shape);
+    fm_val loss =
+        fm_loss_with(graph, model->options.loss, prediction, y, &model->options.loss_options);
+    fm_output(graph, "loss", loss);
+    return loss;
+}
+
+static void build_graph(const fm_model *model, fm_graph *graph, int64_t batch)
+{
+    const fm_model_options *options = &model->options;
+    fm_val x =
+        fm_input(graph, "x", options->input_dtype, fm_shape_batch(batch, options->input_shape));
+    fm_val prediction = options->build(graph, x, options->argument);
+    if (!prediction.id) {
+        fm_graph_fail(graph, FM_ERROR_ARGUMENT, "the model function returned no value");
+        return;
+    }
+    fm_shape shape = fm_val_shape(graph, prediction);
+    if (shape.rank < 1 || shape.dims[0] != batch ||
+        fm_val_dtype(graph, prediction) != fm_graph_dtype(graph)) {
+        fm_graph_fail(graph, FM_ERROR_SHAPE,
+                      "the model returned %s %s, wanted %s with a batch of %lld first",
+                      fm_dtype_name(fm_val_dtype(graph, prediction)),
+                      fm_shape_text(shape, (char[FM_SHAPE_TEXT]){0}),
+                      fm_dtype_name(fm_graph_dtype(graph)), (long long)batch);
+        return;
+    }
+    fm_output(graph, "prediction", prediction);
+    if (fm_graph_mode(graph) == FM_PREDICT) {
+        add_probabilities(model, graph, prediction);
+        return;
+    }
+    fm_val loss = add_loss(model, graph, prediction);
+    if (fm_graph_mode(graph) == FM_TRAIN) fm_minimize_with(graph, loss, &options->optimizer);
+}
+
+fm_status fm_model_graph(fm_model *model, fm_mode mode, int64_t batch_size, fm_graph **graph)
+{
+    *graph = NULL;
+    if (batch_size < 1) {
+        return fm_fail(model->context, FM_ERROR_ARGUMENT, "a batch of %lld samples was asked for",
+                       (long long)batch_size);
+    }
+    fm_graph *made;
+    fm_status status = fm_graph_create(
+        model->context, &(fm_graph_options){.mode = mode, .dtype = model->options.dtype}, &made);
+    if (status != FM_OK) return status;
+    build_graph(model, made, batch_size);
+    status = fm_graph_status(made);
+    if (status == FM_OK) {
+        *graph = made;
+    } else {
+        fm_graph_destroy(made);
+    }
+    return status;
+}
+
+/* ---- programs ----------------------------------------------------------------------------------- */
+
+fm_status fm_model_compile(fm_model *model, fm_mode mode, int64_t batch,
+                           const fm_program_options *options, fm_compiled **compiled)
+{
+    *compiled = NULL;
+    fm_graph *graph;
+    fm_status status = fm_model_graph(model, mode, batch, &graph);
+    if (status != FM_OK) return status;
+    fm_compiled *made = fm_allocate_zeroed(model->context, sizeof *made);
+    status =
+        made ? fm_program_create(model->store, graph, options, &made->program) : FM_ERROR_MEMORY;
+    fm_graph_destroy(graph);
+    if (status != FM_OK) {
+        fm_release(model->context, made);
+        return status;
+    }
+    made->mode = mode;
+    made->batch = batch;
+    made->bound_x = made->own_x = fm_program_input(made->program, "x");
+    made->bound_y = made->own_y = fm_program_input(made->program, "y");
+    made->x_bytes = (size_t)fm_shape_bytes(model->options.input_shape, model->options.input_dtype);
+    made->y_bytes = (size_t)fm_shape_bytes(model->label, model->label_dtype);
+    made->rate = fm_program_input(made->program, FM_LEARNING_RATE);
+    made->loss = fm_program_output(made->program, "loss");
+    made->prediction = fm_program_output(made->program, "prediction");
+    made->probabilities = fm_program_output(made->program, "probabilities");
+    *compiled = made;
+    return FM_OK;
+}
+
+void fm_compiled_destroy(fm_model *model, fm_compiled *compiled)
+{
+    if (!compiled) return;
+    fm_program_destroy(compiled->program);
+    fm_release(model->context, compiled);
+}
+
+fm_status fm_model_compiled(fm_model *model, fm_mode mode, int64_t batch, fm_compiled **compiled)
+{
+    for (size_t i = 0; i < model->compiled_count; i++) {
+        *compiled = model->compiled[i];
+        if ((*compiled)->mode == mode && (*compiled)->batch == batch) return FM_OK;
+    }
+    fm_status status = fm_grow(model->context, &model->compiled, &model->compiled_capacity,
+                               model->compiled_count + 1, sizeof *model->compiled);
+    if (status == FM_OK) {
+        status = fm_model_compile(model, mode, batch, &model->program_options, compiled);
+    }
+    if (status == FM_OK) model->compiled[model->compiled_count++] = *compiled;
+    return status;
+}
+
+fm_status fm_model_program(fm_model *model, fm_mode mode, int64_t batch_size, fm_program **program)
+{
+    fm_compiled *compiled;
+    fm_status status = fm_model_compiled(model, mode, batch_size, &compiled);
+    *program = status == FM_OK ? compiled->program : NULL;
+    return status;
+}
+
+fm_status fm_model_require_variables(fm_model *model)
+{
+    fm_status status = FM_OK;
+    for (size_t i = 0; i < model->graph->variable_count && status == FM_OK; i++) {
+        const fm_graph_variable_record *record = &model->graph->variables[i];
+        const fm_value *value = fm_value_of(model->graph, record->value);
+        uint32_t index;
+        status = fm_store_require(model->store, value->name, value->dtype, value->shape,
+                                  &record->options, &index);
+    }
+    return status;
+}
+
+/* ---- create ------------------------------------------------------------------------------------- */
+
+/* Copies what the options point at, except for `argument`. */
+static fm_status copy_options(fm_model *model, const fm_model_options *options)
+{
+    model->options = *options;
+    if (options->program) model->program_options = *options->program;
+    fm_loss_options *loss = &model->options.loss_options;
+    if (loss->class_weights) {
+        size_t bytes = (size_t)loss->class_count * sizeof(double);
+        double *weights = fm_arena_allocate(&model->arena, bytes);
+        if (!weights) return FM_ERROR_MEMORY;
+        memcpy(weights, loss->class_weights, bytes);
+        loss->class_weights = weights;
+    }
+    for (int i = 0; i < options->metric_count; i++) {
+        fm_metric_options *metric = &model->options.metrics[i];
+        metric->from_probabilities |= loss->from_probabilities;
+        if (!metric->name) continue;
+        metric->name = fm_arena_string(&model->arena, metric->name);
+        if (!metric->name) return FM_ERROR_MEMORY;
+    }
+    return FM_OK;
+}
+
+static fm_status check_options(fm_context *context, const fm_model_options *options)
+{
+    if (!options->build) {
+        return fm_fail(context, FM_ERROR_ARGUMENT, "a model needs a function that builds it");
+    }
+    if (!fm_loss_at(options->loss)) {
+        return fm_fail(context, FM_ERROR_ARGUMENT, "there is no loss %d", options->loss);
+    }
+    if (options->metric_count < 0 || options->metric_count > FM_MAX_METRICS) {
+        return fm_fail(context, FM_ERROR_LIMIT,
+                       "%d metrics were asked for, at most %d are possible", options->metric_count,
+                       FM_MAX_METRICS);
+    }
+    if (options->input_shape.rank >= FM_MAX_RANK || fm_shape_elements(options->input_shape) < 1) {
+        return fm_fail(context, FM_ERROR_SHAPE, "a sample cannot have the shape %s",
+                       fm_shape_text(options->input_shape, (char[FM_SHAPE_TEXT]){0}));
+    }
+    return fm_schedule_check(context, &options->schedule);
+}
+
+static fm_shape without_batch(fm_shape shape)
+{
+    fm_shape sample = {.rank = shape.rank - 1};
+    for (int i = 0; i < sample.rank; i++) sample.dims[i] = shape.dims[i + 1];
+    return sample;
+}
+
+static fm_status find_shapes(fm_model *model)
+{
+    fm_graph *graph;
+    fm_status status = fm_model_graph(model, FM_TRAIN, 1, &graph);
+    fm_graph_destroy(graph); /* the loss's and the optimizer's mistakes, too, are found here */
+    if (status == FM_OK) status = fm_model_graph(model, FM_PREDICT, 1, &model->graph);
+    if (status != FM_OK) return status;
+    graph = model->graph;
+    fm_shape batch = fm_val_shape(graph, fm_graph_output(graph, "prediction"));
+    model->output = without_batch(batch);
+    status = fm_loss_label(model->context, model->options.loss, batch, model->options.dtype, &batch,
+                           &model->label_dtype);
+    if (status == FM_OK) model->label = without_batch(batch);
+    return status;
+}
+
+static fm_status resolve_metric(fm_model *model, fm_metric_options *metric)
+{
+    if (metric->metric != FM_ACCURACY) return FM_OK;
+    metric->metric = fm_metric_resolve("accuracy", model->options.loss, model->output);
+    if (!metric->name) metric->name = "accuracy";
+    return FM_OK;
+}
+
+static fm_status create_metrics(fm_model *model)
+{
+    for (int i = 0; i < model->options.metric_count; i++) {
+        fm_metric_options *options = &model->options.metrics[i];
+        fm_status status = resolve_metric(model, options);
+        fm_metric **pair[2] = {&model->train_metrics[i], &model->metrics[i]};
+        for (int k = 0; k < 2 && status == FM_OK; k++) {
+            status =
+                fm_metric_create(model->context, options, model->output, model->label, pair[k]);
+        }
+        if (status != FM_OK) return status;
+        const char *name = fm_metric_name(model->metrics[i]);
+        for (int k = 0; k < i; k++) {
+            if (strcmp(name, fm_metric_name(model->metrics[k])) != 0) continue;
+            return fm_fail(model->context, FM_ERROR_ARGUMENT,
+                           "two metrics are called '%s': give one another name", name);
+        }
+    }
+    return FM_OK;
+}
+
+fm_status fm_model_create(fm_context *context, const fm_model_options *options, fm_model **model)
+{
+    *model = NULL;
+    fm_status status = check_options(context, options);
+    if (status != FM_OK) return status;
+    fm_model *made = fm_allocate_zeroed(context, sizeof *made);
+    if (!made) return FM_ERROR_MEMORY;
+    made->context = made->arena.context = context;
+    fm_training_clear(made);
+    status = copy_options(made, options);
+    if (status == FM_OK) status = fm_store_create(context, (uint64_t)options->seed, &made->store);
+    if (status == FM_OK) status = find_shapes(made);
+    if (status == FM_OK) status = create_metrics(made);
+    if (status == FM_OK) {
+        *model = made;
+    } else {
+        fm_model_destroy(made);
+    }
+    return status;
+}
+
+void fm_model_destroy(fm_model *model)
+{
+    if (!model) return;
+    fm_context *context = model->context;
+    fm_training_clear(model);
+    for (size_t i = 0; i < model->compiled_count; i++) {
+        fm_compiled_destroy(model, model->compiled[i]);
+    }
+    fm_release(context, model->compiled);
+    for (int i = 0; i < FM_MAX_METRICS; i++) {
+        fm_metric_destroy(model->train_metrics[i]);
+        fm_metric_destroy(model->metrics[i]);
+    }
+    for (size_t i = 0; i < model->note_count; i++) {
+        fm_release(context, model->notes[i].key);
+        fm_release(context, model->notes[i].text);
+    }
+    fm_release(context, model->notes);
+    fm_graph_destroy(model->graph);
+    fm_store_destroy(model->store);
+    fm_arena_release(&model->arena);
+    fm_release(context, model);
+}
+
+/* ---- looking ------------------------------------------------------------------------------------ */
+
+fm_context *fm_model_context(const fm_model *model)
+{
+    return model->context;
+}
+
+fm_store *fm_model_store(const fm_model *model)
+{
+    return model->store;
+}
+
+fm_shape fm_model_input(const fm_model *model, fm_dtype *dtype)
+{
+    if (dtype) *dtype = model->options.input_dtype;
+    return model->options.input_shape;
+}
+
+fm_shape fm_model_output(const fm_model *model, fm_dtype *dtype)
+{
+    if (dtype) *dtype = model->options.dtype;
+    return model->output;
+}
+
+fm_shape fm_model_label(const fm_model *model, fm_dtype *dtype)
+{
+    if (dtype) *dtype = model->label_dtype;
+    return model->label;
+}
+
+int fm_model_metric_count(const fm_model *model)
+{
+    return model->options.metric_count;
+}
+
+const fm_metric *fm_model_metric(const fm_model *model, int i)
+{
+    return i >= 0 && i < model->options.metric_count ? model->metrics[i] : NULL;
+}
+
+const char *fm_model_metric_name(const fm_model *model, int i)
+{
+    const fm_metric *metric = fm_model_metric(model, i);
+    return metric ? fm_metric_name(metric) : NULL;
+}
+
+double fm_model_rate(const fm_model *model, double steps_per_epoch)
+{
+    const fm_optimizer *optimizer = &model->options.optimizer;
+    int64_t runs = optimizer->accumulate_steps > 1 ? optimizer->accumulate_steps : 1;
+    return fm_schedule_rate(&model->options.schedule, fm_optimizer_rate(optimizer),
+                            fm_store_step(model->store) / (uint64_t)runs,
+                            steps_per_epoch / (double)runs);
+}
+
+/* ---- notes -------------------------------------------------------------------------------------- */
+
+static fm_note *find_note(const fm_model *model, const char *key)
+{
+    for (size_t i = 0; i < model->note_count; i++) {
+        if (strcmp(model->notes[i].key, key) == 0) return &model->notes[i];
+    }
+    return NULL;
+}
+
+static void remove_note(fm_model *model, fm_note *note)
+{
+    fm_release(model->context, note->key);
+    fm_release(model->context, note->text);
+    *note = model->notes[--model->note_count];
+}
+
+static fm_status add_note(fm_model *model, const char *key, char *text)
+{
+    fm_status status = fm_grow(model->context, &model->notes, &model->note_capacity,
+                               model->note_count + 1, sizeof *model->notes);
+    char *copy = status == FM_OK ? fm_copy_string(model->context, key) : NULL;
+    if (!copy) return FM_ERROR_MEMORY;
+    model->notes[model->note_count++] = (fm_note){copy, text};
+    return FM_OK;
+}
+
+fm_status fm_model_set_note(fm_model *model, const char *key, const char *text)
+{
+    if (strncmp(key, "fathom.", 7) == 0) {
+        return fm_fail(model->context, FM_ERROR_ARGUMENT,
+                       "the note '%s': keys that begin with 'fathom.' are taken", key);
+    }
+    fm_note *note = find_note(model, key);
+    if (!text) {
+        if (note) remove_note(model, note);
+        return FM_OK;
+    }
+    char *copy = fm_copy_string(model->context, text);
+    if (!copy) return FM_ERROR_MEMORY;
+    if (note) {
+        fm_release(model->context, note->text);
+        note->text = copy;
+        return FM_OK;
+    }
+    fm_status status = add_note(model, key, copy);
+    if (status != FM_OK) fm_release(model->context, copy);
+    return status;
+}
+
+const char *fm_model_note(const fm_model *model, const char *key)
+{
+    const fm_note *note = find_note(model, key);
+    return note ? note->text : NULL;
+}

@@ -1,0 +1,116 @@
+/* A model's inside: the graph it is, its programs, and where fit stands. */
+#ifndef FM_TRAIN_MODEL_H
+#define FM_TRAIN_MODEL_H
+
+#include "base/memory.h"
+#include "fathom/train.h"
+#include "train/snapshot.h"
+
+/* A program with what a step touches. Inputs are bound when a batch lies somewhere else than the
+ * last one did. */
+typedef struct fm_compiled {
+    fm_mode mode;
+    int64_t batch; /* samples */
+    fm_program *program;
+    void *own_x, *own_y; /* the program's own memory: for batches that are not aligned */
+    const void *bound_x, *bound_y;
+    size_t x_bytes, y_bytes; /* of one sample */
+    void *rate;
+    const void *loss, *prediction, *probabilities;
+    bool has_run;
+} fm_compiled;
+
+typedef struct fm_note {
+    char *key, *text;
+} fm_note;
+
+/* A callback's numbers, kept from the end of a fit (or a file) to the next. */
+typedef struct fm_kept_state {
+    char *name;
+    double *numbers;
+    int64_t count;
+} fm_kept_state;
+
+/* Where fit stands: everything that a checkpoint holds besides the variables. */
+typedef struct fm_training {
+    int64_t epoch, batch; /* of the next batch                                  */
+    double loss_sum;      /* over the samples of the unfinished epoch           */
+    int64_t samples;
+    double epoch_seconds;
+    double rate, rate_factor;
+    int64_t batch_size, data_count, order_seed; /* what `batch` is a position in */
+    bool shuffled;
+    fm_epoch *epochs;
+    size_t epoch_capacity;
+    fm_history history;
+    fm_snapshot best; /* the variables of the best epoch, for early stopping */
+    fm_kept_state *states;
+    size_t state_count, state_capacity;
+    const fm_callback *const *callbacks; /* of the fit that runs now */
+    int callback_count;
+} fm_training;
+
+struct fm_model {
+    fm_context *context;
+    fm_arena arena;
+    fm_model_options options;
+    fm_program_options program_options;
+    fm_store *store;
+    fm_graph *graph; /* FM_PREDICT for one sample: what the model is made of */
+    fm_shape output, label;
+    fm_dtype label_dtype;
+    fm_compiled **compiled;
+    size_t compiled_count, compiled_capacity;
+    fm_metric *train_metrics[FM_MAX_METRICS], *metrics[FM_MAX_METRICS];
+    fm_note *notes;
+    size_t note_count, note_capacity;
+    fm_training training;
+};
+
+/* ---- programs and steps ---- */
+
+/* Compiles without keeping: `options` instead of the model's. */
+fm_status fm_model_compile(fm_model *model, fm_mode mode, int64_t batch,
+                           const fm_program_options *options, fm_compiled **compiled);
+void fm_compiled_destroy(fm_model *model, fm_compiled *compiled);
+/* The kept one of this mode and size, compiled at first use. */
+fm_status fm_model_compiled(fm_model *model, fm_mode mode, int64_t batch, fm_compiled **compiled);
+
+/* Runs one batch; y and rate are read where the mode has them. */
+fm_status fm_compiled_run(fm_model *model, fm_compiled *compiled, const void *x, const void *y,
+                          double rate);
+double fm_compiled_loss(const fm_model *model, const fm_compiled *compiled);
+/* Adds the samples of the last run to metrics (fm_model_metric_count of them). */
+fm_status fm_compiled_measure(const fm_model *model, const fm_compiled *compiled,
+                              fm_metric *const *metrics, const void *y);
+
+/* "x" and, with `labels`, "y" are what the model reads; FM_ERROR_SHAPE shows both. */
+fm_status fm_model_check_data(const fm_model *model, const fm_dataset *data, bool labels);
+
+/* Creates the variables that the model function names, without compiling anything. */
+fm_status fm_model_require_variables(fm_model *model);
+
+/* ---- evaluating ---- */
+
+/* One pass of the loader. */
+fm_status fm_model_evaluate_loader(fm_model *model, fm_loader *loader, fm_scores *scores);
+/* loss_sum / samples and the metrics' results. */
+void fm_scores_make(const fm_model *model, double loss_sum, int64_t samples,
+                    fm_metric *const *metrics, fm_scores *scores);
+
+/* ---- history and state ---- */
+
+fm_status fm_training_append(fm_model *model, const fm_epoch *epoch);
+/* Back to the beginning: no history, no place, no state. */
+void fm_training_clear(fm_model *model);
+/* Copies the callbacks' numbers of the running fit to where they are kept. */
+fm_status fm_training_keep_states(fm_model *model);
+fm_status fm_training_keep_state(fm_model *model, const char *name, const double *numbers,
+                                 int64_t count);
+/* Puts them back into a callback; FM_ERROR_FORMAT when their number differs. */
+fm_status fm_training_restore_state(fm_model *model, const fm_callback *callback);
+
+/* Seconds of a clock that never jumps. */
+double fm_now(void);
+
+#endif

@@ -1,0 +1,111 @@
+/* One batch through a compiled program. */
+#define _GNU_SOURCE
+#include "train/model.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+/* The batch is read where it lies if the program can, else copied. */
+static fm_status feed(fm_compiled *compiled, const char *name, const void *elements, void *own,
+                      const void **bound, size_t bytes)
+{
+    if ((uintptr_t)elements % FM_ALIGNMENT) {
+        memcpy(own, elements, bytes);
+        elements = own;
+    }
+    if (elements == *bound) return FM_OK;
+    *bound = elements;
+    return fm_program_bind_input(compiled->program, name, elements);
+}
+
+fm_status fm_compiled_run(fm_model *model, fm_compiled *compiled, const void *x, const void *y,
+                          double rate)
+{
+    size_t batch = (size_t)compiled->batch;
+    fm_status status =
+        feed(compiled, "x", x, compiled->own_x, &compiled->bound_x, batch * compiled->x_bytes);
+    if (status == FM_OK && compiled->own_y) {
+        status =
+            feed(compiled, "y", y, compiled->own_y, &compiled->bound_y, batch * compiled->y_bytes);
+    }
+    if (status != FM_OK) return status;
+    if (compiled->rate) {
+        if (model->options.dtype == FM_F64) {
+            *(double *)compiled->rate = rate;
+        } else {
+            *(float *)compiled->rate = (float)rate;
+        }
+    }
+    compiled->has_run = true;
+    return fm_program_run(compiled->program);
+}
+
+double fm_compiled_loss(const fm_model *model, const fm_compiled *compiled)
+{
+    return model->options.dtype == FM_F64 ? *(const double *)compiled->loss
+                                          : (double)*(const float *)compiled->loss;
+}
+
+fm_status fm_compiled_measure(const fm_model *model, const fm_compiled *compiled,
+                              fm_metric *const *metrics, const void *y)
+{
+    if (model->options.metric_count == 0) return FM_OK;
+    fm_tensor prediction = {.data = (void *)(uintptr_t)compiled->prediction,
+                            .dtype = model->options.dtype,
+                            .shape = fm_shape_batch(compiled->batch, model->output)};
+    fm_tensor label = {.data = (void *)(uintptr_t)y,
+                       .dtype = model->label_dtype,
+                       .shape = fm_shape_batch(compiled->batch, model->label)};
+    prediction.count = fm_shape_elements(prediction.shape);
+    label.count = fm_shape_elements(label.shape);
+    for (int i = 0; i < model->options.metric_count; i++) {
+        fm_status status = fm_metric_update(metrics[i], &prediction, &label, NULL, compiled->batch);
+        if (status != FM_OK) return status;
+    }
+    return FM_OK;
+}
+
+/* ---- loops of the user's own ---- */
+
+static fm_status run_batch(fm_model *model, fm_mode mode, const fm_batch *batch, double rate,
+                           double *loss)
+{
+    if (batch->count < 1 || !batch->x || !batch->y) {
+        return fm_fail(model->context, FM_ERROR_ARGUMENT,
+                       "a step needs a batch with samples, x and y");
+    }
+    fm_compiled *compiled;
+    fm_status status = fm_model_compiled(model, mode, batch->count, &compiled);
+    if (status == FM_OK) status = fm_compiled_run(model, compiled, batch->x, batch->y, rate);
+    if (status == FM_OK && loss) *loss = fm_compiled_loss(model, compiled);
+    return status;
+}
+
+fm_status fm_train_step(fm_model *model, const fm_batch *batch, double learning_rate, double *loss)
+{
+    return run_batch(model, FM_TRAIN, batch, learning_rate, loss);
+}
+
+fm_status fm_evaluate_step(fm_model *model, const fm_batch *batch, double *loss)
+{
+    return run_batch(model, FM_EVALUATE, batch, 0, loss);
+}
+
+const void *fm_step_prediction(const fm_model *model, fm_mode mode, int64_t count)
+{
+    for (size_t i = 0; i < model->compiled_count; i++) {
+        const fm_compiled *compiled = model->compiled[i];
+        if (compiled->mode == mode && compiled->batch == count) {
+            return compiled->has_run ? compiled->prediction : NULL;
+        }
+    }
+    return NULL;
+}
+
+double fm_now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
