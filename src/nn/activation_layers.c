@@ -42,7 +42,7 @@ static fm_val build_prelu(fm_graph *g, const fm_val *inputs, int count, const vo
     fm_shape shape = fm_val_shape(g, inputs[0]), alpha_shape = {.rank = shape.rank - 1};
     if (shape.rank < 2) {
         return fm_graph_fail(g, FM_ERROR_SHAPE,
-                             "prelu: the input must be (batch, ..., features), received %s",
+                             "the input must be (batch, ..., features), received %s",
                              fm_shape_text(shape, (char[FM_SHAPE_TEXT]){0}));
     }
     for (int i = 1; i < shape.rank; i++) alpha_shape.dims[i - 1] = shape.dims[i];
@@ -51,7 +51,7 @@ static fm_val build_prelu(fm_graph *g, const fm_val *inputs, int count, const vo
         if (axis < 0) axis += shape.rank;
         if (axis < 1 || axis >= shape.rank) {
             return fm_graph_fail(
-                g, FM_ERROR_ARGUMENT, "prelu: shared axis %lld does not lie behind the batch of %s",
+                g, FM_ERROR_ARGUMENT, "shared axis %lld does not lie behind the batch of %s",
                 (long long)o->shared_axes.at[i], fm_shape_text(shape, (char[FM_SHAPE_TEXT]){0}));
         }
         alpha_shape.dims[axis - 1] = 1;

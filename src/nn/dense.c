@@ -47,7 +47,7 @@ static fm_val build_dense(fm_graph *g, const fm_val *inputs, int count, const vo
 static const fm_field fields[] = {
     FM_NAME_FIELD(fm_dense_options),
     FIELD(units, FM_FIELD_INT, "features of the output", .required = true, .minimum = 1,
-          .maximum = 1 << 30),
+          .maximum = INFINITY),
     FIELD(activation, FM_FIELD_ENUM, "applied to the sum", .choices = fm_activation_choices),
     {.name = "use_bias",
      .doc = "add a bias to the product",
@@ -56,8 +56,8 @@ static const fm_field fields[] = {
      .default_value = 1},
     INITIALIZER(kernel_initializer, "how the kernel starts; default glorot_uniform"),
     INITIALIZER(bias_initializer, "how the bias starts; default zeros"),
-    FIELD(kernel_l1, FM_FIELD_REAL, "penalty on the sum of |kernel|", .maximum = 1e9),
-    FIELD(kernel_l2, FM_FIELD_REAL, "penalty on the sum of kernel^2", .maximum = 1e9),
+    FIELD(kernel_l1, FM_FIELD_REAL, "penalty on the sum of |kernel|", .maximum = INFINITY),
+    FIELD(kernel_l2, FM_FIELD_REAL, "penalty on the sum of kernel^2", .maximum = INFINITY),
     {.name = NULL},
 };
 

@@ -69,6 +69,16 @@ static const char *given_name(const fm_layer_record *layer, const void *options)
     return name && *name ? name : NULL;
 }
 
+/* The context's words begin with the layer's kind; so does the scope's path, unless it was given. */
+static void fail_options(fm_graph *g, const fm_layer_record *layer, bool named)
+{
+    fm_context *context = fm_graph_context(g);
+    const char *words = fm_error_message(context);
+    size_t kind = strlen(layer->name);
+    bool repeats = !named && strncmp(words, layer->name, kind) == 0 && words[kind] == ':';
+    fm_graph_fail(g, fm_error_status(context), "%s", words + (repeats ? kind + 2 : 0));
+}
+
 fm_val fm_layer_build(fm_graph *g, const fm_layer_record *layer, const fm_val *inputs, int count,
                       const void *options)
 {
@@ -91,7 +101,7 @@ fm_val fm_layer_build(fm_graph *g, const fm_layer_record *layer, const fm_val *i
     if (fm_fields_complete(context, layer->fields, filled, layer->name) == FM_OK) {
         result = layer->build(g, inputs, count, filled);
     } else {
-        fm_graph_fail_context(g);
+        fail_options(g, layer, name != NULL);
     }
     fm_scope_leave(g);
     return result;

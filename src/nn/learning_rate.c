@@ -80,13 +80,14 @@ static double piecewise_rate(const fm_schedule *c, const fm_field *fields, doubl
 
 #define REAL(member, doc, ...) FM_FIELD(fm_schedule, member, FM_FIELD_REAL, doc, __VA_ARGS__)
 #define BOOL(member, doc)      FM_FIELD(fm_schedule, member, FM_FIELD_BOOL, doc)
-#define DECAY_STEPS(doc)       REAL(decay_steps, doc, .required = true, .minimum = 1e-9, .maximum = 1e18)
+#define DECAY_STEPS(doc)                                                                           \
+    REAL(decay_steps, doc, .required = true, .minimum = 0.001, .maximum = INFINITY)
 #define DECAY_RATE(number)                                                                         \
     REAL(decay_rate, "factor of each decay", .default_value = number, .maximum = 1)
 #define ALPHA REAL(alpha, "the lowest rate as a share of the first", .maximum = 1)
 /* What every schedule takes. */
 #define COMMON                                                                                     \
-    REAL(warmup_steps, "steps of a linear climb before the schedule begins", .maximum = 1e18),     \
+    REAL(warmup_steps, "steps of a linear climb before the schedule begins", .maximum = INFINITY), \
         REAL(warmup_start, "where the climb starts, as a share of the rate", .maximum = 1),        \
         BOOL(per_epoch, "numbers of steps count epochs"),                                          \
     {                                                                                              \
@@ -101,22 +102,23 @@ static const fm_field exponential_fields[] = {
     BOOL(staircase, "decay at whole multiples of decay_steps only"), COMMON};
 static const fm_field polynomial_fields[] = {
     DECAY_STEPS("steps until the end"),
-    REAL(end_learning_rate, "the rate at the end", .default_value = 0.0001, .maximum = 1e9),
+    REAL(end_learning_rate, "the rate at the end", .default_value = 0.0001, .maximum = INFINITY),
     REAL(power, "1: a straight line", .default_value = 1, .maximum = 100),
     BOOL(cycle, "begin again after decay_steps, lower"), COMMON};
 static const fm_field cosine_fields[] = {DECAY_STEPS("steps until the lowest rate"), ALPHA, COMMON};
 static const fm_field cosine_restarts_fields[] = {
     DECAY_STEPS("steps of the first period"),
-    REAL(t_mul, "each period is longer by this", .default_value = 2, .minimum = 1, .maximum = 1e6),
+    REAL(t_mul, "each period is longer by this", .default_value = 2, .minimum = 1,
+         .maximum = INFINITY),
     REAL(m_mul, "each period starts lower by this", .default_value = 1, .maximum = 1), ALPHA,
     COMMON};
 static const fm_field one_cycle_fields[] = {
     DECAY_STEPS("steps of the whole cycle"),
     REAL(warmup_fraction, "share of the cycle that climbs", .default_value = 0.3, .maximum = 1),
     REAL(div_factor, "the first rate is the top divided by this", .default_value = 25, .minimum = 1,
-         .maximum = 1e12),
+         .maximum = INFINITY),
     REAL(final_div_factor, "the last rate is the first divided by this", .default_value = 10000,
-         .minimum = 1, .maximum = 1e12),
+         .minimum = 1, .maximum = INFINITY),
     COMMON};
 static const fm_field piecewise_fields[] = {FM_FIELD(fm_schedule, boundaries, FM_FIELD_INTS,
                                                      "steps at which the rate decays",
@@ -216,13 +218,13 @@ const fm_field fm_plateau_fields[] = {
     FM_FIELD(fm_plateau, factor, FM_FIELD_REAL, "the rate is multiplied by this",
              .default_value = 0.1, .maximum = 1),
     FM_FIELD(fm_plateau, patience, FM_FIELD_INT, "epochs without an improvement that are borne",
-             .default_value = 10, .minimum = 1, .maximum = 1e9),
+             .default_value = 10, .minimum = 1, .maximum = INFINITY),
     FM_FIELD(fm_plateau, min_delta, FM_FIELD_REAL, "a smaller change is no improvement",
-             .default_value = 0.0001, .maximum = 1e300),
+             .default_value = 0.0001, .maximum = INFINITY),
     FM_FIELD(fm_plateau, cooldown, FM_FIELD_INT, "epochs after a reduction that do not count",
-             .maximum = 1e9),
+             .maximum = INFINITY),
     FM_FIELD(fm_plateau, minimum_rate, FM_FIELD_REAL, "the rate is not reduced below this",
-             .maximum = 1e9),
+             .maximum = INFINITY),
     FM_FIELD(fm_plateau, maximize, FM_FIELD_BOOL, "larger values are better"),
     {.name = NULL},
 };

@@ -127,7 +127,7 @@ static fm_val build_cosine_similarity(fm_graph *g, fm_val p, fm_val y, const fm_
 static const fm_field no_fields[] = {{.name = NULL}};
 static const fm_field huber_fields[] = {
     FM_FIELD(fm_loss_options, delta, FM_FIELD_REAL, "where the square becomes a line",
-             .default_value = 1, .minimum = 1e-12, .maximum = 1e12),
+             .default_value = 1, .minimum = 1e-12, .maximum = INFINITY),
     {.name = NULL}};
 #define FROM_LOGITS                                                                                \
     {                                                                                              \

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 /* All shapes equal, but for `axis` (-1: no exception). */
-static bool check_shapes(fm_graph *g, const char *what, const fm_val *values, int count, int axis)
+static bool check_shapes(fm_graph *g, const fm_val *values, int count, int axis)
 {
     fm_shape first = fm_val_shape(g, values[0]);
     for (int i = 1; i < count; i++) {
@@ -13,8 +13,9 @@ static bool check_shapes(fm_graph *g, const char *what, const fm_val *values, in
         if (fm_shape_equal(first, same)) continue;
         char a[FM_SHAPE_TEXT], b[FM_SHAPE_TEXT], rule[48] = "one shape";
         if (axis >= 0) snprintf(rule, sizeof rule, "shapes equal but for axis %d", axis);
-        fm_graph_fail(g, FM_ERROR_SHAPE, "%s wants branches of %s: branch 0 is %s, branch %d is %s",
-                      what, rule, fm_shape_text(first, a), i, fm_shape_text(shape, b));
+        fm_graph_fail(g, FM_ERROR_SHAPE,
+                      "the branches must have %s: branch 0 is %s, branch %d is %s", rule,
+                      fm_shape_text(first, a), i, fm_shape_text(shape, b));
         return false;
     }
     return true;
@@ -22,9 +23,9 @@ static bool check_shapes(fm_graph *g, const char *what, const fm_val *values, in
 
 typedef fm_val binary(fm_graph *g, fm_val a, fm_val b);
 
-static fm_val fold(fm_graph *g, const char *what, binary *combine, const fm_val *values, int count)
+static fm_val fold(fm_graph *g, binary *combine, const fm_val *values, int count)
 {
-    if (!check_shapes(g, what, values, count, -1)) return (fm_val){0};
+    if (!check_shapes(g, values, count, -1)) return (fm_val){0};
     fm_val result = values[0];
     for (int i = 1; i < count; i++) result = combine(g, result, values[i]);
     return result;
@@ -34,7 +35,7 @@ static fm_val fold(fm_graph *g, const char *what, binary *combine, const fm_val 
     static fm_val build_##kind(fm_graph *g, const fm_val *inputs, int count, const void *options)  \
     {                                                                                              \
         (void)options;                                                                             \
-        return fold(g, #kind, combine, inputs, count);                                             \
+        return fold(g, combine, inputs, count);                                                    \
     }
 MERGE(add, fm_add)
 MERGE(multiply, fm_mul)
@@ -45,7 +46,7 @@ MERGE(minimum, fm_minimum)
 static fm_val build_average(fm_graph *g, const fm_val *inputs, int count, const void *options)
 {
     (void)options;
-    return fm_mul_scalar(g, fold(g, "average", fm_add, inputs, count), 1.0 / count);
+    return fm_mul_scalar(g, fold(g, fm_add, inputs, count), 1.0 / count);
 }
 
 static fm_val build_concatenate(fm_graph *g, const fm_val *inputs, int count, const void *options)
@@ -55,11 +56,11 @@ static fm_val build_concatenate(fm_graph *g, const fm_val *inputs, int count, co
     int64_t axis = o->axis < 0 ? o->axis + rank : o->axis;
     if (axis < 1 || axis >= rank) {
         return fm_graph_fail(g, FM_ERROR_ARGUMENT,
-                             "concatenate: axis %lld does not lie behind the batch of the shape %s",
+                             "axis %lld does not lie behind the batch of the shape %s",
                              (long long)o->axis,
                              fm_shape_text(fm_val_shape(g, inputs[0]), (char[FM_SHAPE_TEXT]){0}));
     }
-    if (!check_shapes(g, "concatenate", inputs, count, (int)axis)) return (fm_val){0};
+    if (!check_shapes(g, inputs, count, (int)axis)) return (fm_val){0};
     return fm_concat(g, inputs, count, (int)axis);
 }
 

@@ -288,7 +288,8 @@ static const fm_field plain_fields[] = {NAME, {.name = NULL}};
 static const fm_field binary_fields[] = {NAME, FROM_LOGITS, THRESHOLD, {.name = NULL}};
 static const fm_field top_k_fields[] = {NAME,
                                         FIELD(k, FM_FIELD_INT, "how many guesses count",
-                                              .default_value = 5, .minimum = 1, .maximum = 1e9),
+                                              .default_value = 5, .minimum = 1,
+                                              .maximum = INFINITY),
                                         {.name = NULL}};
 static const fm_field count_fields[] = {
     NAME,

@@ -61,7 +61,7 @@ static const fm_field dropout_fields[] = {FM_NAME_FIELD(fm_dropout_options),
 static const fm_field noise_fields[] = {FM_NAME_FIELD(fm_gaussian_noise_options),
                                         FM_FIELD(fm_gaussian_noise_options, stddev, FM_FIELD_REAL,
                                                  "deviation of the noise", .required = true,
-                                                 .maximum = 1e9),
+                                                 .maximum = INFINITY),
                                         {.name = NULL}};
 
 #define DROPOUT(kind, doc)                                                                         \

@@ -6,33 +6,34 @@
 #define REAL(member, doc, ...) FM_FIELD(fm_optimizer, member, FM_FIELD_REAL, doc, __VA_ARGS__)
 #define BOOL(member, doc)      FM_FIELD(fm_optimizer, member, FM_FIELD_BOOL, doc)
 #define RATE(number)                                                                               \
-    REAL(learning_rate, "the base of the schedule", .default_value = number, .maximum = 1e9)
+    REAL(learning_rate, "the base of the schedule", .default_value = number, .maximum = INFINITY)
 #define MOMENTUM(number)                                                                           \
     REAL(momentum, "share of the velocity that is kept", .default_value = number, .maximum = 1)
 #define RHO(number)                                                                                \
     REAL(rho, "share of the running mean that is kept", .default_value = number, .maximum = 1)
 #define BETA_1                                                                                     \
     REAL(beta_1, "share of the first moment that is kept", .default_value = 0.9,                   \
-         .maximum = 0.999999999)
+         .maximum = 0.999999)
 #define BETA_2(number)                                                                             \
     REAL(beta_2, "share of the second moment that is kept", .default_value = number,               \
-         .maximum = 0.999999999)
+         .maximum = 0.999999)
 #define EPSILON(number)                                                                            \
-    REAL(epsilon, "added to the denominator", .default_value = number, .maximum = 1e9)
+    REAL(epsilon, "added to the denominator", .default_value = number, .maximum = INFINITY)
 #define WEIGHT_DECAY(number)                                                                       \
     REAL(weight_decay, "decoupled L2: p -= rate weight_decay p", .default_value = number,          \
-         .maximum = 1e9)
+         .maximum = INFINITY)
 /* What every rule takes. */
 #define COMMON(decay)                                                                              \
     WEIGHT_DECAY(decay),                                                                           \
-        REAL(l1_decay, "decoupled L1: p moves by rate l1_decay towards 0", .maximum = 1e9),        \
-        REAL(l1, "coupled: the gradient of l1 sum|p| is added", .maximum = 1e9),                   \
-        REAL(l2, "coupled: the gradient of l2 sum p^2 is added", .maximum = 1e9),                  \
-        REAL(clip_value, "limit of each element of the gradient", .maximum = 1e300),               \
-        REAL(clip_norm, "limit of the norm of each variable's gradient", .maximum = 1e300),        \
-        REAL(global_clip_norm, "limit of the norm of all gradients together", .maximum = 1e300),   \
+        REAL(l1_decay, "decoupled L1: p moves by rate l1_decay towards 0", .maximum = INFINITY),   \
+        REAL(l1, "coupled: the gradient of l1 sum|p| is added", .maximum = INFINITY),              \
+        REAL(l2, "coupled: the gradient of l2 sum p^2 is added", .maximum = INFINITY),             \
+        REAL(clip_value, "limit of each element of the gradient", .maximum = INFINITY),            \
+        REAL(clip_norm, "limit of the norm of each variable's gradient", .maximum = INFINITY),     \
+        REAL(global_clip_norm, "limit of the norm of all gradients together",                      \
+             .maximum = INFINITY),                                                                 \
         FM_FIELD(fm_optimizer, accumulate_steps, FM_FIELD_INT, "runs whose mean makes one update", \
-                 .default_value = 1, .minimum = 1, .maximum = 1e9),                                \
+                 .default_value = 1, .minimum = 1, .maximum = INFINITY),                           \
         REAL(ema_momentum, "share of the average of weights that is kept; 0: no average",          \
              .maximum = 1),                                                                        \
     {                                                                                              \
@@ -58,13 +59,13 @@ static const fm_field adam_fields[] = {RATE(0.001),
                                        COMMON(0)};
 static const fm_field moment_fields[] = {RATE(0.001), BETA_1, BETA_2(0.999), EPSILON(1e-7),
                                          COMMON(0)};
-static const fm_field nadam_fields[] = {
-    RATE(0.001),
-    BETA_1,
-    BETA_2(0.999),
-    EPSILON(1e-7),
-    REAL(momentum_decay, "how fast the momentum grows", .default_value = 0.004, .maximum = 1e9),
-    COMMON(0)};
+static const fm_field nadam_fields[] = {RATE(0.001),
+                                        BETA_1,
+                                        BETA_2(0.999),
+                                        EPSILON(1e-7),
+                                        REAL(momentum_decay, "how fast the momentum grows",
+                                             .default_value = 0.004, .maximum = INFINITY),
+                                        COMMON(0)};
 static const fm_field adamw_fields[] = {RATE(0.001),
                                         BETA_1,
                                         BETA_2(0.999),

@@ -27,7 +27,7 @@ static fm_val build_reshape(fm_graph *g, const fm_val *inputs, int count, const 
     if (!check_batch(g, shape)) return (fm_val){0};
     if (o->target_shape.count == 0 || o->target_shape.count >= FM_MAX_RANK) {
         return fm_graph_fail(g, FM_ERROR_ARGUMENT,
-                             "reshape: target_shape must have 1 to %d dimensions, received %d",
+                             "target_shape must have 1 to %d dimensions, received %d",
                              FM_MAX_RANK - 1, o->target_shape.count);
     }
     fm_shape wanted = {.rank = o->target_shape.count + 1, .dims = {shape.dims[0]}};
@@ -46,7 +46,7 @@ static fm_val build_reshape(fm_graph *g, const fm_val *inputs, int count, const 
         unknown == 0 ? known == features : unknown == 1 && known > 0 && features % known == 0;
     if (!fits) {
         char from[FM_SHAPE_TEXT], to[FM_SHAPE_TEXT];
-        return fm_graph_fail(g, FM_ERROR_SHAPE, "reshape: %s cannot become %s",
+        return fm_graph_fail(g, FM_ERROR_SHAPE, "cannot reshape %s to %s",
                              fm_shape_text(shape, from), fm_shape_text(wanted, to));
     }
     for (int i = 1; i < wanted.rank; i++) {

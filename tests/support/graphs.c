@@ -1,0 +1,46 @@
+#include "support/graphs.h"
+
+fm_graph *graph_for(fixture *f, fm_mode mode)
+{
+    fm_graph *graph;
+    assert_ok(f->context, fm_graph_create(f->context, &(fm_graph_options){mode, FM_F64}, &graph));
+    return graph;
+}
+
+fm_store *store_with_seed(fixture *f, uint64_t seed)
+{
+    fm_store *store;
+    assert_ok(f->context, fm_store_create(f->context, seed, &store));
+    return store;
+}
+
+fm_program *compile_graph(fixture *f, fm_store *store, fm_graph *graph)
+{
+    static const char *const portable[] = {"portable", NULL};
+    fm_program *program;
+    const fm_program_options options = {.backends = portable};
+    assert_ok(f->context, fm_program_create(store, graph, &options, &program));
+    fm_graph_destroy(graph);
+    return program;
+}
+
+void feed(fm_program *program, const char *name, const double *elements, size_t count)
+{
+    double *input = fm_program_input(program, name);
+    if (!input) fail_msg("the program has no input '%s'", name);
+    memcpy(input, elements, count * sizeof *elements);
+}
+
+void read_variable(fixture *f, fm_store *store, const char *path, double *elements)
+{
+    int index = fm_store_find(store, path);
+    if (index < 0) fail_msg("the store has no variable '%s'", path);
+    assert_ok(f->context, fm_store_read(store, index, elements));
+}
+
+void assert_mistake(fixture *f, fm_graph *graph, fm_status status, const char *words)
+{
+    assert_int_equal(fm_graph_status(graph), status);
+    assert_string_equal(fm_error_message(f->context), words);
+    fm_graph_destroy(graph);
+}
