@@ -49,36 +49,42 @@ static fm_status matmul_infer(fm_infer *infer)
     return fm_infer_reals(infer);
 }
 
+/* y (m, n) = a (m, k) b (k, n): one matrix of the batch. */
+static void multiply(fm_dtype dtype, const matrix *a, const void *a_data, const matrix *b,
+                     const void *b_data, void *y)
+{
+    FM_RUN_REAL(matmul, dtype, a->rows, b->columns, a->columns, a_data, a->row_stride,
+                a->column_stride, b_data, b->row_stride, b->column_stride, y);
+}
+
 static void matmul_run(const fm_call *call)
 {
     const fm_matmul_attributes *attributes = call->attributes;
     const fm_tensor *in = call->inputs, *y = call->outputs;
     if (y->count == 0) return;
-    matrix m[2] = {matrix_of(in[0].shape, attributes->transpose_a),
-                   matrix_of(in[1].shape, attributes->transpose_b)};
+    matrix a = matrix_of(in[0].shape, attributes->transpose_a);
+    matrix b = matrix_of(in[1].shape, attributes->transpose_b);
+    int64_t a_strides[FM_MAX_RANK], b_strides[FM_MAX_RANK];
     fm_shape batch = batch_of(y->shape);
-    int64_t strides[2][FM_MAX_RANK], bytes[2];
-    for (int k = 0; k < 2; k++) {
-        kernel_broadcast_strides(in[k].shape.rank - 2, in[k].shape.dims, batch.rank, strides[k]);
-        bytes[k] = m[k].rows * m[k].columns * (int64_t)fm_dtype_size(y->dtype);
-    }
-    /* a last dimension of 1 makes every matrix a row of the walk */
-    batch.dims[batch.rank] = 1;
-    strides[0][batch.rank] = strides[1][batch.rank] = 0;
-    int64_t count = fm_shape_span(batch, 0, batch.rank);
-    int64_t out_bytes = m[0].rows * m[1].columns * (int64_t)fm_dtype_size(y->dtype);
-    for (int64_t i = 0; i < count; i++) {
-        int64_t at[2] = {0, 0};
-        for (int d = batch.rank - 1, rest = (int)i; d >= 0; d--) {
-            at[0] += rest % batch.dims[d] * strides[0][d];
-            at[1] += rest % batch.dims[d] * strides[1][d];
-            rest = (int)(rest / batch.dims[d]);
+    kernel_broadcast_strides(in[0].shape.rank - 2, in[0].shape.dims, batch.rank, a_strides);
+    kernel_broadcast_strides(in[1].shape.rank - 2, in[1].shape.dims, batch.rank, b_strides);
+    kernel_walk walk =
+        kernel_walk_make(batch.rank, batch.dims, 2, (const int64_t *[]){a_strides, b_strides});
+
+    int64_t element = (int64_t)fm_dtype_size(y->dtype);
+    int64_t a_bytes = a.rows * a.columns * element, b_bytes = b.rows * b.columns * element;
+    char *to = y->data;
+    for (int64_t row = 0; row < walk.rows; row++) {
+        int64_t at[KERNEL_MAX_OPERANDS];
+        kernel_walk_row(&walk, row, at);
+        const char *a_data = (const char *)in[0].data + at[0] * a_bytes;
+        const char *b_data = (const char *)in[1].data + at[1] * b_bytes;
+        for (int64_t i = 0; i < walk.row_size; i++) {
+            multiply(y->dtype, &a, a_data, &b, b_data, to);
+            a_data += kernel_walk_step(&walk, 0) * a_bytes;
+            b_data += kernel_walk_step(&walk, 1) * b_bytes;
+            to += a.rows * b.columns * element;
         }
-        const void *a = (const char *)in[0].data + at[0] * bytes[0];
-        const void *b = (const char *)in[1].data + at[1] * bytes[1];
-        FM_RUN_REAL(matmul, y->dtype, m[0].rows, m[1].columns, m[0].columns, a, m[0].row_stride,
-                    m[0].column_stride, b, m[1].row_stride, m[1].column_stride,
-                    (void *)((char *)y->data + i * out_bytes));
     }
 }
 
