@@ -88,7 +88,7 @@ static void add_case(fm_graph *g, const op_case_at *at)
     op_case parsed = op_case_parse(at->row->inputs);
     fm_val inputs[FM_MAX_INPUTS], grad;
     for (int i = 0; i < parsed.count; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "x%d", i);
         fm_dtype dtype = op_case_dtype(&parsed.inputs[i], FM_F64);
         inputs[i] = fm_input(g, name, dtype, parsed.inputs[i].shape);
