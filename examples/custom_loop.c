@@ -55,12 +55,16 @@ int main(void)
     fm_model *model = NULL;
     fm_scores scores;
     if (fm_context_create(NULL, &context) != FM_OK) return 1;
-    fm_model_options options = {.build = arms, .input_shape = FM_SHAPE(2),
+    fm_model_options options = {.build = arms,
+                                .input_shape = FM_SHAPE(2),
                                 .loss = FM_SPARSE_CATEGORICAL_CROSSENTROPY,
                                 .optimizer = {.rule = FM_ADAM},
-                                .metrics = {{.metric = FM_ACCURACY}}, .metric_count = 1};
-    fm_status status = fm_dataset_spirals(context, &(fm_points_options){.classes = 3}, &data, &test);
-    if (!status) status = fm_loader_create(context, data, &(fm_loader_options){.shuffle = true}, &loader);
+                                .metrics = {{.metric = FM_ACCURACY}},
+                                .metric_count = 1};
+    fm_status status =
+        fm_dataset_spirals(context, &(fm_points_options){.classes = 3}, &data, &test);
+    if (!status)
+        status = fm_loader_create(context, data, &(fm_loader_options){.shuffle = true}, &loader);
     if (!status) status = fm_model_create(context, &options, &model);
     if (!status) status = train(model, loader);
     if (!status) status = fm_evaluate(model, test, NULL, &scores);

@@ -29,7 +29,9 @@ static void compute(const fm_call *call)
 
 static const fm_op squared_relu = {.name = "squared_relu",
                                    .doc = "max(x, 0)^2",
-                                   .min_inputs = 1, .max_inputs = 1, .outputs = 1,
+                                   .min_inputs = 1,
+                                   .max_inputs = 1,
+                                   .outputs = 1,
                                    .flags = FM_OP_ELEMENTWISE,
                                    .infer = same_shape,
                                    .vjp = build_gradient,
@@ -55,10 +57,9 @@ static fm_status demonstrate(fm_graph *g, fm_store *store)
                            fm_program_output(program, "gradient"),
                            fm_program_output(program, "curvature")};
     static const char *const names[] = {"x", "y", "dy/dx", "d2y/dx2"};
-    for (int row = 0; row < 4; row++) {
-        printf("%-8s", names[row]);
-        for (int i = 0; i < 6; i++) printf("%6g", rows[row][i]);
-        printf("\n");
+    for (int i = 0; i < 4; i++) {
+        const float *r = rows[i];
+        printf("%-8s%6g%6g%6g%6g%6g%6g\n", names[i], r[0], r[1], r[2], r[3], r[4], r[5]);
     }
     fm_program_destroy(program);
     return FM_OK;

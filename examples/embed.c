@@ -15,8 +15,7 @@ typedef struct meter {
 static void *count_and_allocate(void *user, size_t size)
 {
     meter *m = user;
-    m->live++;
-    m->made++;
+    m->live++, m->made++;
     return malloc(size);
 }
 
@@ -47,14 +46,15 @@ static void *train_one(void *argument)
     fm_dataset *train = NULL, *test = NULL;
     fm_model *model = NULL;
     fm_scores scores = {0};
-    fm_context_options hooks = {.allocate = count_and_allocate, .release = count_and_release,
-                                .allocator_user = m, .log = print_log, .log_user = m,
+    fm_context_options hooks = {count_and_allocate, count_and_release, m, print_log, m,
                                 .threads = 1};
     if (fm_context_create(&hooks, &context) != FM_OK) return NULL;
-    fm_model_options options = {.build = halves, .input_shape = FM_SHAPE(2),
+    fm_model_options options = {.build = halves,
+                                .input_shape = FM_SHAPE(2),
                                 .loss = FM_SPARSE_CATEGORICAL_CROSSENTROPY,
                                 .optimizer = {.rule = FM_ADAM, .learning_rate = 0.01},
-                                .metrics = {{.metric = FM_ACCURACY}}, .metric_count = 1};
+                                .metrics = {{.metric = FM_ACCURACY}},
+                                .metric_count = 1};
     fm_status status = fm_dataset_moons(context, NULL, &train, &test);
     if (!status) status = fm_model_create(context, &options, &model);
     if (!status) status = fm_fit(model, train, &(fm_fit_options){.epochs = 20});

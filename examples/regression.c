@@ -14,11 +14,13 @@ static fm_val curve(fm_graph *g, fm_val x, void *argument)
 }
 
 static const fm_model_options options = {
-    .build = curve, .input_shape = {1, {1}},
+    .build = curve,
+    .input_shape = {1, {1}},
     .loss = FM_MEAN_SQUARED_ERROR,
     .optimizer = {.rule = FM_ADAM, .learning_rate = 0.01},
-    .schedule = {.kind = FM_COSINE, .steps = 40 * 32},
-    .metrics = {{.metric = FM_R2}}, .metric_count = 1};
+    .schedule = {.kind = FM_SCHEDULE_COSINE, .decay_steps = 40, .per_epoch = true},
+    .metrics = {{.metric = FM_R2}},
+    .metric_count = 1};
 
 /* A line of text for each x: where the model puts the curve between -1 and 1. */
 static fm_status draw(fm_model *model)

@@ -39,7 +39,8 @@ static fm_status train(fm_context *context, fm_store *store)
     for (int step = 0; step <= 400 && status == FM_OK; step++) {
         status = fm_program_run(program);
         if (step % 100 == 0) {
-            printf("step %3d  loss %.4f\n", step, *(const float *)fm_program_output(program, "loss"));
+            printf("step %3d  loss %.4f\n", step,
+                   *(const float *)fm_program_output(program, "loss"));
         }
     }
     const float *probability = fm_program_output(program, "probability");
