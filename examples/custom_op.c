@@ -30,7 +30,6 @@ static void compute(const fm_call *call)
 static const fm_op squared_relu = {.name = "squared_relu",
                                    .doc = "max(x, 0)^2",
                                    .min_inputs = 1,
-                                   .max_inputs = 1,
                                    .outputs = 1,
                                    .flags = FM_OP_ELEMENTWISE,
                                    .infer = same_shape,
@@ -38,9 +37,14 @@ static const fm_op squared_relu = {.name = "squared_relu",
                                    .run = compute,
                                    .in_place = {1}};
 
+static void print_row(const char *name, const float *r)
+{
+    printf("%-8s%6g%6g%6g%6g%6g%6g\n", name, r[0], r[1], r[2], r[3], r[4], r[5]);
+}
+
 static fm_status demonstrate(fm_graph *g, fm_store *store)
 {
-    static const float elements[] = {-2, -1, 0, 1, 2, 3};
+    const float elements[] = {-2, -1, 0, 1, 2, 3};
     fm_val x = fm_constant(g, FM_F32, FM_SHAPE(6), elements), gradient, curvature;
     fm_val y = fm_node_add(g, &squared_relu, &x, 1, NULL, NULL);
     fm_grad(g, fm_sum(g, y, (fm_ints){0}, false), &x, 1, &gradient);
@@ -53,14 +57,10 @@ static fm_status demonstrate(fm_graph *g, fm_store *store)
     fm_status status = fm_program_create(store, g, NULL, &program);
     if (!status) status = fm_program_run(program);
     if (status) return status;
-    const float *rows[] = {elements, fm_program_output(program, "y"),
-                           fm_program_output(program, "gradient"),
-                           fm_program_output(program, "curvature")};
-    static const char *const names[] = {"x", "y", "dy/dx", "d2y/dx2"};
-    for (int i = 0; i < 4; i++) {
-        const float *r = rows[i];
-        printf("%-8s%6g%6g%6g%6g%6g%6g\n", names[i], r[0], r[1], r[2], r[3], r[4], r[5]);
-    }
+    print_row("x", elements);
+    print_row("y", fm_program_output(program, "y"));
+    print_row("dy/dx", fm_program_output(program, "gradient"));
+    print_row("d2y/dx2", fm_program_output(program, "curvature"));
     fm_program_destroy(program);
     return FM_OK;
 }

@@ -15,7 +15,8 @@ typedef struct meter {
 static void *count_and_allocate(void *user, size_t size)
 {
     meter *m = user;
-    m->live++, m->made++;
+    m->live++;
+    m->made++;
     return malloc(size);
 }
 
@@ -28,8 +29,8 @@ static void count_and_release(void *user, void *pointer)
 
 static void print_log(void *user, fm_log_level level, const char *message)
 {
-    meter *m = user;
-    fprintf(stderr, "%s: %s%s\n", m->name, level == FM_LOG_WARNING ? "warning: " : "", message);
+    fprintf(stderr, "%s: %s%s\n", ((meter *)user)->name, level == FM_LOG_WARNING ? "warning: " : "",
+            message);
 }
 
 static fm_val halves(fm_graph *g, fm_val x, void *argument)
@@ -64,8 +65,8 @@ static void *train_one(void *argument)
     fm_dataset_destroy(train);
     fm_dataset_destroy(test);
     fm_context_destroy(context);
-    printf("%s: accuracy %.3f, %ld allocations, %ld left\n", m->name, scores.metrics[0], m->made,
-           m->live);
+    double accuracy = scores.metrics[0];
+    printf("%s: accuracy %.3f, %ld allocations, %ld left\n", m->name, accuracy, m->made, m->live);
     return NULL;
 }
 
