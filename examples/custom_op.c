@@ -1,7 +1,6 @@
-/* custom_op.c: an op of your own, with its gradient, outside of the library.
- *
- * Squared ReLU, y = max(x, 0)^2 (So et al., "Primer", 2021), dy/dx = 2 max(x, 0): a record that
- * says what shape comes out, how its gradient is built from other ops, and how it is computed. */
+/* custom_op.c: an op of your own, outside of the library: squared ReLU, y = max(x, 0)^2 (So et al.,
+ * "Primer", 2021). A record says what shape comes out, how the gradient dy/dx = 2 max(x, 0) is built
+ * from other ops, and how y is computed. */
 #include <fathom/fathom.h>
 
 #include <stdio.h>
@@ -28,14 +27,12 @@ static void compute(const fm_call *call)
 }
 
 static const fm_op squared_relu = {.name = "squared_relu",
-                                   .doc = "max(x, 0)^2",
                                    .min_inputs = 1,
                                    .outputs = 1,
                                    .flags = FM_OP_ELEMENTWISE,
                                    .infer = same_shape,
                                    .vjp = build_gradient,
-                                   .run = compute,
-                                   .in_place = {1}};
+                                   .run = compute};
 
 static void print_row(const char *name, const float *r)
 {

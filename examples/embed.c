@@ -1,5 +1,4 @@
-/* embed.c: Fathom inside a program of yours: your allocator, your log, and two models that train at
- * the same time on two threads, each with a context of its own. */
+/* embed.c: Fathom inside your program: your allocator, your log, two models on two threads. */
 #include <fathom/fathom.h>
 
 #include <pthread.h>
@@ -46,7 +45,7 @@ static void *train_one(void *argument)
     fm_context *context;
     fm_dataset *train = NULL, *test = NULL;
     fm_model *model = NULL;
-    fm_scores scores = {0};
+    fm_scores scores;
     fm_context_options hooks = {count_and_allocate, count_and_release, m, print_log, m,
                                 .threads = 1};
     if (fm_context_create(&hooks, &context) != FM_OK) return NULL;
@@ -65,7 +64,7 @@ static void *train_one(void *argument)
     fm_dataset_destroy(train);
     fm_dataset_destroy(test);
     fm_context_destroy(context);
-    double accuracy = scores.metrics[0];
+    double accuracy = status ? 0 : scores.metrics[0];
     printf("%s: accuracy %.3f, %ld allocations, %ld left\n", m->name, accuracy, m->made, m->live);
     return NULL;
 }
