@@ -8,8 +8,8 @@ typedef fm_status fm_open_record(fm_context *context, const void *options,
                                  const fm_data_places *places, fm_dataset **train,
                                  fm_dataset **test);
 
-extern const fm_field fm_idx_fields[], fm_mnist_fields[];
-fm_open_record fm_open_idx_record, fm_open_mnist_record;
+extern const fm_field fm_idx_fields[], fm_mnist_fields[], fm_csv_fields[];
+fm_open_record fm_open_idx_record, fm_open_mnist_record, fm_open_csv_record;
 
 #define FM_FILE_RECORDS                                                                            \
     {"mnist",                                                                                      \
@@ -18,6 +18,12 @@ fm_open_record fm_open_idx_record, fm_open_mnist_record;
      fm_mnist_fields,                                                                              \
      0,                                                                                            \
      fm_open_mnist_record},                                                                        \
+        {"csv",                                                                                    \
+         "a table of numbers and categories",                                                      \
+         NULL,                                                                                     \
+         fm_csv_fields,                                                                            \
+         sizeof(fm_csv_options),                                                                   \
+         fm_open_csv_record},                                                                      \
         {"idx",         "IDX files, plain or gzip", NULL,                                          \
          fm_idx_fields, sizeof(fm_idx_options),     fm_open_idx_record},
 

@@ -119,7 +119,8 @@ static fm_status download(fm_context *context, const fm_data_places *places)
     for (int i = 0; addresses[i] && try_another(status); i++) {
         fm_report(context, FM_LOG_INFO, "mnist: downloading from %s", addresses[i]);
         status = download_from(context, addresses[i], places);
-        if (status != FM_OK) fm_report(context, FM_LOG_INFO, "mnist: %s", fm_error_message(context));
+        if (status != FM_OK)
+            fm_report(context, FM_LOG_INFO, "mnist: %s", fm_error_message(context));
     }
     return status;
 }
