@@ -10,7 +10,8 @@
  *  - The learning rate is an input "learning_rate" of rank 0 and the graph's dtype, fed before
  *    each run from a schedule (schedule.h), so that changing it needs no new program.
  *  - Slots are variables that are not trainable: optimizer/adam/m/dense/kernel. The number of
- *    updates made is optimizer/iterations, rank 0, f64.
+ *    updates made is optimizer/iterations, rank 0, f64; averages are optimizer/average/...,
+ *    gradients that are being accumulated optimizer/gradient/...
  *  - Everything a resumed run needs is in the store.
  */
 #ifndef FATHOM_OPTIMIZER_H
@@ -57,7 +58,8 @@ typedef enum fm_optimizer_rule {
  *  momentum, rho, beta_1, beta_2, epsilon, momentum_decay, nesterov, centered, amsgrad: above
  *  weight_decay      decoupled L2: p -= a weight_decay p before the rule
  *  l1_decay          decoupled L1: p moves by a l1_decay towards 0 and stops there
- *  l1, l2            coupled: the gradient of l1 sum|p| + l2 sum p^2, all trainable variables
+ *  l1, l2            coupled: the gradient of l1 sum|p| + l2 sum p^2, all trainable variables;
+ *                    added after clipping, as PyTorch does (penalties of layers are in the loss)
  *  clip_value        each element of the gradient is clipped to [-clip_value, clip_value]
  *  clip_norm         each variable's gradient is scaled down to this L2 norm
  *  global_clip_norm  all gradients together are (Pascanu et al. 2013); in this order where several

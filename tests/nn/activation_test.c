@@ -108,11 +108,32 @@ static void the_list_follows_the_enum(void **state)
     assert_null(fm_activation_at(FM_ACTIVATION_NAMES));
 }
 
+/* By name they have their usual numbers: leaky_relu 0.2, elu 1, prelu 0.25. */
+static void names_have_usual_numbers(void **state)
+{
+    fixture *f = *state;
+    const struct {
+        int activation;
+        double at_minus_one;
+    } cases[] = {{FM_LEAKY_RELU, -0.2}, {FM_ELU, exp(-1) - 1}, {FM_PRELU, -0.25}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        fm_graph *g = graph_for(f, FM_PREDICT);
+        fm_store *store = store_with_seed(f, 1);
+        fm_output(g, "y", fm_activate(g, fm_full(g, FM_SHAPE(1, 1), -1), cases[i].activation));
+        fm_program *program = compile_graph(f, store, g);
+        assert_ok(f->context, fm_program_run(program));
+        assert_near(*(const double *)fm_program_output(program, "y"), cases[i].at_minus_one, 1e-15);
+        fm_program_destroy(program);
+        fm_store_destroy(store);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         fixture_test(agree_with_golden),
         fixture_test(softmax_agrees),
+        fixture_test(names_have_usual_numbers),
         fixture_test(the_list_follows_the_enum),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

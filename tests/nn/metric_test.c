@@ -140,6 +140,22 @@ static void ties_count_as_keras_counts_them(void **state)
     }
 }
 
+/* Positives 1 2 2, negatives 0 2: of six pairs three are right, two tied, one wrong. */
+static void tied_scores_count_half(void **state)
+{
+    fixture *f = *state;
+    fm_metric *metric;
+    const double p[5] = {1, 2, 2, 0, 2};
+    const int y[5] = {1, 1, 1, 0, 0};
+    const fm_metric_options options = {.metric = FM_AUC};
+    fm_tensor predictions = tensor(p, FM_F64, FM_SHAPE(5, 1)),
+              labels = tensor(y, FM_I32, FM_SHAPE(5));
+    assert_ok(f->context, fm_metric_create(f->context, &options, FM_SHAPE(1), FM_SHAPE(), &metric));
+    assert_ok(f->context, fm_metric_update(metric, &predictions, &labels, NULL, 5));
+    assert_near(fm_metric_result(metric), (3 + 2 * 0.5) / 6, 1e-15);
+    fm_metric_destroy(metric);
+}
+
 /* The rest of a batch is padding: never looked at. One-hot labels, f32, a last dimension of 1. */
 static void shapes_and_padding(void **state)
 {
@@ -242,6 +258,7 @@ int main(void)
         fixture_test(agree_with_golden),
         fixture_test(confusion_agrees),
         fixture_test(ties_count_as_keras_counts_them),
+        fixture_test(tied_scores_count_half),
         fixture_test(shapes_and_padding),
         fixture_test(accuracy_suits_the_loss),
         fixture_test(mistakes_are_worded),

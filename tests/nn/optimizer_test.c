@@ -187,6 +187,52 @@ static void accumulating_changes_nothing_else(void **state)
     }
 }
 
+/* w of 1300 elements, as one variable or as thirteen, on the way to a ramp: kernels work in blocks,
+ * which must not show. */
+static void ramp(fixture *f, const fm_optimizer *optimizer, int parts, double *w)
+{
+    enum { ALL = 1300 };
+    fm_graph *g = graph_for(f, FM_TRAIN);
+    fm_store *store = store_with_seed(f, 1);
+    fm_val loss = fm_scalar(g, 0);
+    int each = ALL / parts;
+    double target[ALL];
+    for (int i = 0; i < ALL; i++) target[i] = 0.01 * i - 3;
+    for (int i = 0; i < parts; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "w%d", i);
+        fm_val v = fm_variable(g, name, FM_F64, FM_SHAPE(each), NULL);
+        fm_val t = fm_constant(g, FM_F64, FM_SHAPE(each), target + i * each);
+        fm_val square = fm_square(g, fm_sub(g, v, t));
+        loss = fm_add(g, loss, fm_sum(g, square, (fm_ints){0}, false));
+    }
+    fm_minimize_with(g, loss, optimizer);
+    fm_program *program = compile_graph(f, store, g);
+    for (int step = 0; step < 3; step++) {
+        feed(program, FM_LEARNING_RATE, (double[]){0.1}, 1);
+        assert_ok(f->context, fm_program_run(program));
+    }
+    for (int i = 0; i < parts; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "w%d", i);
+        read_variable(f, store, name, w + i * each);
+    }
+    fm_program_destroy(program);
+    fm_store_destroy(store);
+}
+
+static void blocks_do_not_show(void **state)
+{
+    for (int rule = 0; rule < FM_OPTIMIZER_COUNT; rule++) {
+        const fm_optimizer optimizer = {
+            .rule = rule, .weight_decay = 0.1, .l1_decay = 0.01, .l1 = 0.1, .l2 = 0.2};
+        double whole[1300], parts[1300];
+        ramp(*state, &optimizer, 1, whole);
+        ramp(*state, &optimizer, 13, parts);
+        assert_memory_equal(whole, parts, sizeof whole);
+    }
+}
+
 static void slots_have_paths(void **state)
 {
     fixture *f = *state;
@@ -280,6 +326,7 @@ int main(void)
         fixture_test(every_option_agrees),
         fixture_test(decoupled_l1_shrinks_to_zero),
         fixture_test(accumulating_changes_nothing_else),
+        fixture_test(blocks_do_not_show),
         fixture_test(slots_have_paths),
         fixture_test(averages_are_swapped_and_back),
         fixture_test(defaults_and_names),
