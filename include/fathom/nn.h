@@ -30,7 +30,7 @@
 extern "C" {
 #endif
 
-/* ---- activations ---- */
+/* ---- activations ----------------------------------------------------------------------------- */
 
 /* Formulas and sources: ops.h. With their usual numbers: leaky_relu has slope 0.2, elu alpha 1;
  * layers of these names take others. prelu has a variable `alpha` (He et al. 2015), one for each
@@ -73,7 +73,7 @@ FM_API const fm_activation_record *fm_activation_at(int i);
 FM_API const fm_activation_record *fm_activation_find(const char *name); /* NULL when unknown */
 FM_API fm_val fm_activate(fm_graph *g, fm_val x, int activation);
 
-/* ---- initialisers ---- */
+/* ---- initialisers ---------------------------------------------------------------------------- */
 
 /* Values for `fm_initializer` (graph.h). In options also by name with its numbers,
  * `.kernel_initializer = {"he_normal"}` or `{"truncated_normal(stddev=0.02)"}`: that is how a
@@ -116,7 +116,7 @@ FM_API const fm_initializer_record *fm_initializer_find(const char *name);
 FM_API fm_status fm_initializer_parse(fm_context *context, const char *text,
                                       fm_initializer *initializer);
 
-/* ---- layers ---- */
+/* ---- layers ---------------------------------------------------------------------------------- */
 
 /* x (batch, ..., in) -> (batch, ..., units): activation(x kernel + bias), kernel (in, units), bias
  * (units). kernel_l1, kernel_l2: the penalty l1 sum|kernel| + l2 sum kernel^2 is added to what
@@ -206,7 +206,7 @@ typedef struct fm_prelu_options {
 #define fm_prelu(g, x, ...) fm_prelu_with((g), (x), &(fm_prelu_options){__VA_ARGS__})
 FM_API fm_val fm_prelu_with(fm_graph *g, fm_val x, const fm_prelu_options *options);
 
-/* ---- layers as records ---- */
+/* ---- layers as records ----------------------------------------------------------------------- */
 
 /* Besides the above the table has a layer for each activation by its name (relu, leaky_relu with
  * negative_slope, elu with alpha, softmax, ...), `activation`, and a layer for each kind of merge.

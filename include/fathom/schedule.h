@@ -68,7 +68,7 @@ FM_API const fm_schedule_record *fm_schedule_find(const char *name);
 /* FM_ERROR_ARGUMENT in words when a number lies outside its range or a required one is missing. */
 FM_API fm_status fm_schedule_check(fm_context *context, const fm_schedule *schedule);
 
-/* ---- reduce on plateau ---- */
+/* ---- reduce on plateau ----------------------------------------------------------------------- */
 
 /* After `patience` epochs without an improvement by more than min_delta the rate is multiplied by
  * factor, never below minimum_rate; then `cooldown` epochs pass before waiting begins (Keras).

@@ -62,7 +62,7 @@ static fm_val build_prelu(fm_graph *g, const fm_val *inputs, int count, const vo
     return fm_prelu_of(g, inputs[0], alpha);
 }
 
-/* ---- records ---------------------------------------------------------------------------------- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 static const fm_field activation_fields[] = {FM_NAME_FIELD(activation_options),
                                              FM_FIELD(activation_options, activation, FM_FIELD_ENUM,

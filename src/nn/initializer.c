@@ -214,7 +214,7 @@ static fm_status fill_orthogonal(FILL_PARAMETERS)
     return FM_OK;
 }
 
-/* ---- records ---------------------------------------------------------------------------------- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 #define NUMBER(name_, member, doc_, number_)                                                       \
     {                                                                                              \
@@ -344,7 +344,7 @@ fm_initializer fm_random_uniform_initializer(double minimum, double maximum)
     return with_numbers("random_uniform", minimum, maximum);
 }
 
-/* ---- from text -------------------------------------------------------------------------------- */
+/* ---- from text ------------------------------------------------------------------------------- */
 
 /* "stddev=0.02, mean=1)" into the numbers. */
 static fm_status parse_numbers(fm_context *context, const char *text, const char *at,

@@ -69,7 +69,7 @@ static const char *given_name(const fm_layer_record *layer, const void *options)
     return name && *name ? name : NULL;
 }
 
-/* The context's words begin with the layer's kind; so does the scope's path, unless it was given. */
+/* The context's words begin with the layer's kind; so does a scope's path that was not given. */
 static void fail_options(fm_graph *g, const fm_layer_record *layer, bool named)
 {
     fm_context *context = fm_graph_context(g);

@@ -76,7 +76,7 @@ static double piecewise_rate(const fm_schedule *c, const fm_field *fields, doubl
     return a * pow(fm_option_real(fields, "decay_rate", c), passed);
 }
 
-/* ---- records ---------------------------------------------------------------------------------- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 #define REAL(member, doc, ...) FM_FIELD(fm_schedule, member, FM_FIELD_REAL, doc, __VA_ARGS__)
 #define BOOL(member, doc)      FM_FIELD(fm_schedule, member, FM_FIELD_BOOL, doc)
@@ -212,7 +212,7 @@ double fm_schedule_rate(const fm_schedule *schedule, double base_rate, uint64_t 
     return record->rate(&c, record->fields, base_rate, s - c.warmup_steps);
 }
 
-/* ---- reduce on plateau ------------------------------------------------------------------------ */
+/* ---- reduce on plateau ----------------------------------------------------------------------- */
 
 const fm_field fm_plateau_fields[] = {
     FM_FIELD(fm_plateau, factor, FM_FIELD_REAL, "the rate is multiplied by this",

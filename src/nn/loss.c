@@ -59,7 +59,7 @@ static bool check_label(fm_graph *g, int kind, fm_val prediction, fm_val label)
     return false;
 }
 
-/* ---- weights ---------------------------------------------------------------------------------- */
+/* ---- weights --------------------------------------------------------------------------------- */
 
 /* The classes' numbers as a constant of the graph's dtype. */
 static fm_val class_table(fm_graph *g, const fm_loss_options *o, fm_dtype dtype)

@@ -122,7 +122,7 @@ static fm_val build_cosine_similarity(fm_graph *g, fm_val p, fm_val y, const fm_
     return fm_neg(g, fm_sum(g, product, last_axis, false));
 }
 
-/* ---- records ---------------------------------------------------------------------------------- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 static const fm_field no_fields[] = {{.name = NULL}};
 static const fm_field huber_fields[] = {

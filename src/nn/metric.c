@@ -135,7 +135,7 @@ void fm_metric_reset(fm_metric *m)
     if (m->outputs) memset(m->outputs, 0, columns * sizeof *m->outputs);
 }
 
-/* ---- batches ---------------------------------------------------------------------------------- */
+/* ---- batches --------------------------------------------------------------------------------- */
 
 static double element(const fm_tensor *tensor, int64_t i)
 {
@@ -224,7 +224,7 @@ const double *fm_metric_matrix(const fm_metric *metric, int64_t *classes)
     return several ? NULL : metric->counts;
 }
 
-/* ---- names ------------------------------------------------------------------------------------ */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 const fm_metric_record *fm_metric_at(int kind)
 {

@@ -91,7 +91,7 @@ static double r2_result(const fm_metric *m)
     return sum / (double)m->columns;
 }
 
-/* ---- counts ----------------------------------------------------------------------------------- */
+/* ---- counts ---------------------------------------------------------------------------------- */
 
 static fm_status add_counts(fm_metric *m, int64_t class_index, double weight)
 {
@@ -185,7 +185,7 @@ static double confusion_result(const fm_metric *m)
     return right / m->weight;
 }
 
-/* ---- area under the curve --------------------------------------------------------------------- */
+/* ---- area under the curve -------------------------------------------------------------------- */
 
 /* exp(x - max) / sum: scores of one class are comparable between samples as probabilities only. */
 static void softmax(double *x, int64_t count)
@@ -267,12 +267,12 @@ static double auc_result(const fm_metric *m)
     return sum / used;
 }
 
-/* ---- records ---------------------------------------------------------------------------------- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 static const char *const averages[] = {"auto", "macro", "micro", NULL};
 
 #define FIELD(member, kind, doc, ...) FM_FIELD(fm_metric_options, member, kind, doc, __VA_ARGS__)
-#define NAME                          FIELD(name, FM_FIELD_STRING, "what results are called; default: the metric's name")
+#define NAME                          FIELD(name, FM_FIELD_STRING, "what results are called")
 #define FROM_LOGITS                                                                                \
     {                                                                                              \
         .name = "from_logits", .doc = "false: predictions are probabilities",                      \

@@ -48,7 +48,7 @@ static fm_val number(minimizer *m, double value)
     return fm_constant(m->g, FM_F64, FM_SHAPE(), &value);
 }
 
-/* ---- which run updates, and which update it is -------------------------------------------------- */
+/* ---- which run updates, and which update it is ----------------------------------------------- */
 
 static void count_runs(minimizer *m)
 {
@@ -81,7 +81,7 @@ static void count_momentum(minimizer *m)
     fm_update(g, before, m->product);
 }
 
-/* ---- gradients ---------------------------------------------------------------------------------- */
+/* ---- gradients ------------------------------------------------------------------------------- */
 
 static fm_val in_dtype(minimizer *m, fm_val value, fm_dtype dtype)
 {
@@ -137,7 +137,7 @@ static void clip(minimizer *m)
     for (int i = 0; i < m->count; i++) m->gradients[i] = fm_mul(g, m->gradients[i], factor);
 }
 
-/* ---- updates ------------------------------------------------------------------------------------ */
+/* ---- updates --------------------------------------------------------------------------------- */
 
 static void update_average(minimizer *m, fm_val variable, fm_val next)
 {
@@ -184,7 +184,7 @@ static void update_variable(minimizer *m, fm_val variable, fm_val gradient)
     update_average(m, variable, outputs[0]);
 }
 
-/* ---- all together ------------------------------------------------------------------------------- */
+/* ---- all together ---------------------------------------------------------------------------- */
 
 /* The trainable variables, and room for their gradients. */
 static fm_status collect(minimizer *m)
@@ -244,7 +244,7 @@ void fm_minimize_with(fm_graph *g, fm_val loss, const fm_optimizer *optimizer)
     fm_release(context, m.variables);
 }
 
-/* ---- averaged weights --------------------------------------------------------------------------- */
+/* ---- averaged weights ------------------------------------------------------------------------ */
 
 static fm_status swap_one(fm_context *context, fm_store *store, int variable, int average)
 {

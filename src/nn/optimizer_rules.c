@@ -137,7 +137,7 @@ fm_status fm_optimizer_complete(fm_context *context, const fm_optimizer *given,
     return status;
 }
 
-/* ---- from rules to ops ------------------------------------------------------------------------ */
+/* ---- from rules to ops ----------------------------------------------------------------------- */
 
 /* The variants of a rule that its options choose: an op and the slots it keeps. */
 typedef struct variant {

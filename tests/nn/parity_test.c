@@ -13,7 +13,7 @@
 
 enum { STEPS = 100, PIXELS = 784, MOST_BATCH = 128 };
 
-/* ---- data: MNIST, or made where the data set is NULL --------------------------------------------- */
+/* ---- data: MNIST, or made where the data set is NULL ---- */
 
 static void make_sample(uint32_t i, float *x, int32_t *y)
 {
@@ -38,7 +38,7 @@ static void read_batch(fixture *f, const fm_dataset *mnist, int first, int count
     for (int i = 0; i < count; i++) y[i] = labels[i];
 }
 
-/* ---- model --------------------------------------------------------------------------------------- */
+/* ---- model ---- */
 
 static bool has_dropout(const struct golden_parity *golden)
 {
@@ -117,7 +117,7 @@ static void put_weights(fixture *f, fm_store *store, const struct golden_parity 
     }
 }
 
-/* ---- comparing ----------------------------------------------------------------------------------- */
+/* ---- comparing ---- */
 
 static void feed(fixture *f, fm_program *program, const struct golden_parity *golden,
                  const fm_dataset *mnist, fm_dtype dtype, int step)
