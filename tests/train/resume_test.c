@@ -26,6 +26,7 @@ typedef struct setup {
     const char *path;
     int64_t epochs, every_steps;
     bool resume;
+    int monitor_mode; /* FM_MONITOR_MAXIMIZE: the first epoch is the best */
     fm_status (*after_batch)(void *user, fm_event *event);
     void *user;
 } setup;
@@ -43,7 +44,8 @@ static fm_status open_model(fm_context *context, fm_model **model)
 static fm_status run(fm_context *context, const setup *s, fm_model **model, double *number)
 {
     fm_dataset *data = NULL, *test = NULL;
-    const fm_early_stopping early = {.patience = 100, .restore_best = true};
+    const fm_early_stopping early = {
+        .patience = 100, .restore_best = true, .mode = s->monitor_mode};
     const fm_reduce_on_plateau plateau = {
         .rule = {.factor = 0.5, .patience = 1, .min_delta = 0.02}};
     const fm_checkpoint checkpoint = {.path = s->path, .every_steps = s->every_steps};
@@ -86,28 +88,39 @@ static fm_status stop_at(void *user, fm_event *event)
     return FM_OK;
 }
 
-static void every_step_can_be_resumed(void **state)
+static void resume_after_steps(fixture *f, uint64_t first, uint64_t last, int mode)
 {
-    fixture *f = *state;
     fm_model *whole;
     double whole_number = 0;
-    assert_ok(f->context, run(f->context, &(setup){.epochs = 3}, &whole, &whole_number));
-    for (uint64_t step = 1; step < 15; step++) {
+    assert_ok(f->context,
+              run(f->context, &(setup){.epochs = 3, .monitor_mode = mode}, &whole, &whole_number));
+    for (uint64_t step = first; step <= last; step++) {
         fm_model *stopped, *resumed;
         double number = 0, resumed_number = 0;
-        char path[512];
-        snprintf(path, sizeof path, "%s", fixture_path(f, "state.safetensors"));
-        assert_ok(f->context,
-                  run(f->context,
-                      &(setup){.path = path, .epochs = 3, .after_batch = stop_at, .user = &step},
-                      &stopped, &number));
+        setup s = {.path = fixture_path(f, "state.safetensors"),
+                   .epochs = 3,
+                   .monitor_mode = mode,
+                   .after_batch = stop_at,
+                   .user = &step};
+        assert_ok(f->context, run(f->context, &s, &stopped, &number));
         fm_model_destroy(stopped);
-        assert_ok(f->context, run(f->context, &(setup){.path = path, .epochs = 3, .resume = true},
-                                  &resumed, &resumed_number));
+        s.after_batch = NULL;
+        s.resume = true;
+        assert_ok(f->context, run(f->context, &s, &resumed, &resumed_number));
         assert_same_runs(whole, whole_number, resumed, resumed_number);
         fm_model_destroy(resumed);
     }
     fm_model_destroy(whole);
+}
+
+static void every_step_can_be_resumed(void **state)
+{
+    resume_after_steps(*state, 1, 14, FM_MONITOR_AUTO);
+}
+
+static void the_best_epoch_survives(void **state)
+{
+    resume_after_steps(*state, 9, 11, FM_MONITOR_MAXIMIZE);
 }
 
 /* ---- killed ---- */
@@ -227,6 +240,7 @@ int main(int count, char **arguments)
     if (count == 3) return train_until_killed(arguments[2], strcmp(arguments[1], "resume") == 0);
     const struct CMUnitTest tests[] = {
         fixture_test(every_step_can_be_resumed),
+        fixture_test(the_best_epoch_survives),
         fixture_test(killed_anywhere_it_ends_the_same),
         fixture_test(resuming_a_finished_run_changes_nothing),
         fixture_test(the_best_has_its_own_file),
