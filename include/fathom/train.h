@@ -206,7 +206,8 @@ typedef struct fm_event {
     double samples_per_second;      /* training alone, this epoch                              */
     double epoch_eta, eta;          /* seconds left in the epoch and in all; NaN while unknown */
     double rate_factor;             /* multiplies the schedule's rate; a hook may change it    */
-    bool stop; /* a hook sets it: fit saves nothing by itself, keeps its place and returns FM_OK */
+    bool stop; /* a hook sets it: fit writes its checkpoint (if it has one), keeps its place for
+                  `resume` and returns FM_OK                                                   */
 } fm_event;
 
 /* Training scores of this epoch so far. */
@@ -291,10 +292,11 @@ FM_API extern const fm_field fm_checkpoint_fields[];
  *  ignore_nonfinite  go on when the loss is NaN or infinite. Otherwise FM_ERROR_NONFINITE: the
  *                    message names epoch, batch and the first layer and op that made one, and the
  *                    variables are those of before that step. (They are copied every 1000 steps;
- *                    the steps since then are run again with every value checked.)
+ *                    the steps since then are run again with every value checked. The place in
+ *                    training is lost: go on from a checkpoint.)
  *  time_limit        seconds; the step that passes it is the last
  *  csv               this file holds fm_history_write_csv after each epoch
- *  callbacks         called in order; then plateau, early stopping, csv, checkpoint             */
+ *  callbacks         called in order, behind plateau and early stopping, before csv and checkpoint */
 typedef struct fm_fit_options {
     int64_t epochs, batch_size;
     double validation_split;
@@ -343,7 +345,7 @@ typedef struct fm_save_options {
 /* Appears under its name only when complete. options may be NULL. */
 FM_API fm_status fm_model_save(fm_model *model, const char *path, const fm_save_options *options);
 
-/*  weights_only   leave step, slots, history and notes as they are
+/*  weights_only   the variables of the model function; step, slots, history and notes stay
  *  partial        take what fits by path and shape, leave the rest as it is
  * Without `partial`, variables that are missing in the file, that the model does not have, or that
  * have another shape or dtype are one FM_ERROR_SHAPE that lists them; nothing is changed then. */
