@@ -81,12 +81,14 @@ static fm_status check_range(fm_context *context, const fm_field *field, const c
     if (isnan(value)) return fail_type(context, field, owner, "NaN");
     if (field->minimum == 0 && field->maximum == 0) return FM_OK;
     if (value >= field->minimum && value <= field->maximum) return FM_OK;
-    if (isinf(field->maximum)) {
-        return fm_fail(context, FM_ERROR_ARGUMENT, "%s: %s must be at least %g, received %g", owner,
-                       field->name, field->minimum, value);
+    /* A bound beyond a million is there against slips; nobody below it wants to read of it. */
+    if (value < field->minimum && field->maximum > 1e6) {
+        return fm_fail(context, FM_ERROR_ARGUMENT, "%s: %s must be at least %.10g, received %.10g",
+                       owner, field->name, field->minimum, value);
     }
-    return fm_fail(context, FM_ERROR_ARGUMENT, "%s: %s must lie between %g and %g, received %g",
-                   owner, field->name, field->minimum, field->maximum, value);
+    return fm_fail(context, FM_ERROR_ARGUMENT,
+                   "%s: %s must lie between %.10g and %.10g, received %.10g", owner, field->name,
+                   field->minimum, field->maximum, value);
 }
 
 fm_status fm_field_set_real(fm_context *context, const fm_field *field, void *options,
