@@ -260,11 +260,14 @@ typedef struct fm_reduce_on_plateau {
 
 /*  path         the newest state: written after each epoch and every `every_steps` steps
  *  every_steps  0: after epochs only
+ *  pause        seconds that pass before an epoch's end writes again, for epochs that are shorter
+ *               than writing takes; the last one always does. Default 0: each epoch
  *  best         a second file, written after each epoch that is the best so far by `monitor`;
  *               either path may be NULL */
 typedef struct fm_checkpoint {
     const char *path;
     int64_t every_steps;
+    double pause;
     const char *best;
     const char *monitor;
     int mode;

@@ -6,6 +6,8 @@ const fm_field fm_checkpoint_fields[] = {
      .type = FM_FIELD_STRING},
     {"every_steps", "and every so many steps", offsetof(fm_checkpoint, every_steps),
      .type = FM_FIELD_INT, .maximum = 1e15},
+    {"pause", "least seconds between two ends of epochs that write", offsetof(fm_checkpoint, pause),
+     .type = FM_FIELD_REAL, .maximum = 1e9},
     {"best", "file of the best epoch's state", offsetof(fm_checkpoint, best),
      .type = FM_FIELD_STRING},
     {"monitor", "what the best is best in (default: val_loss, or loss without validation data)",
@@ -39,6 +41,9 @@ static fm_status epoch_end(void *user, fm_event *event)
     fm_saver *saver = user;
     fm_status status = saver->options.best ? save_best(saver, event) : FM_OK;
     if (status != FM_OK || !saver->options.path) return status;
+    bool last = event->stop || event->epoch + 1 == event->epochs;
+    if (!last && event->seconds - saver->saved < saver->options.pause) return FM_OK;
+    saver->saved = event->seconds;
     return fm_model_save(saver->model, saver->options.path, NULL);
 }
 

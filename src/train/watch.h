@@ -52,6 +52,7 @@ typedef struct fm_saver {
     fm_monitor monitor;
     fm_model *model;
     double best;
+    double saved; /* when an epoch's end last wrote, in seconds of the fit */
 } fm_saver;
 
 fm_status fm_saver_open(fm_model *model, const fm_checkpoint *options, bool has_validation,
