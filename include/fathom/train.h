@@ -295,8 +295,8 @@ FM_API extern const fm_field fm_checkpoint_fields[];
  *  ignore_nonfinite  go on when the loss is NaN or infinite. Otherwise FM_ERROR_NONFINITE: the
  *                    message names epoch, batch and the first layer and op that made one, and the
  *                    variables are those of before that step. (They are copied every 1000 steps;
- *                    the steps since then are run again with every value checked. The place in
- *                    training is lost: go on from a checkpoint.)
+ *                    the steps since then are run again with every value checked. A file saved
+ *                    then has no place in training: a resumed run goes on from a checkpoint.)
  *  time_limit        seconds; the step that passes it is the last
  *  csv               this file holds fm_history_write_csv after each epoch
  *  callbacks         called in order, behind plateau and early stopping, before csv and checkpoint */

@@ -86,6 +86,7 @@ static fm_status run_step(fm_fit_run *run, const fm_batch *batch)
     if (status != FM_OK) return status;
     double loss = fm_compiled_loss(model, compiled);
     if (!run->options.ignore_nonfinite && !isfinite(loss)) {
+        training->lost = true;
         return fm_guard_explain(&run->guard, loss);
     }
     status = fm_compiled_measure(model, compiled, model->train_metrics, batch->y);

@@ -184,6 +184,10 @@ static fm_status check_place(const fm_fit_run *run)
                 {"number of samples", training->data_count, fm_dataset_about(run->train)->count},
                 {"seed", training->order_seed, run->options.seed},
                 {"shuffle", training->shuffled, !run->options.no_shuffle}};
+    if (training->lost) {
+        return fm_fail(run->model->context, FM_ERROR_ARGUMENT,
+                       "fit: a run that met a NaN cannot be resumed; load a checkpoint");
+    }
     for (size_t i = 0; i < sizeof same / sizeof same[0] && training->batch > 0; i++) {
         if (same[i].had == same[i].now) continue;
         return fm_fail(run->model->context, FM_ERROR_ARGUMENT,

@@ -40,6 +40,7 @@ typedef struct fm_training {
     double rate, rate_factor;
     int64_t batch_size, data_count, order_seed; /* what `batch` is a position in */
     bool shuffled;
+    bool lost; /* after a NaN: the variables are of another step than the sums */
     fm_epoch *epochs;
     size_t epoch_capacity;
     fm_history history;

@@ -183,6 +183,10 @@ static void the_first_layer_is_named_and_the_step_undone(void **state)
     assert_non_null(strstr(message, "epoch 1, batch 105"));
     assert_non_null(strstr(message, "are those of before that step"));
 
+    fm_fit_options again = options;
+    again.resume = true;
+    assert_fails(f->context, FM_ERROR_ARGUMENT, "cannot be resumed",
+                 fm_fit(t.model, longer, &again));
     uint64_t step = fm_store_step(fm_model_store(t.model));
     assert_true(step == 1050 || step == 1051);
     w.stop_at = step;

@@ -216,7 +216,8 @@ static fm_status write_content(content *c, const char *path, bool weights_only)
 {
     fm_status status = add_notes(c);
     if (status == FM_OK) status = add_variables(c, weights_only);
-    if (status == FM_OK && !weights_only) status = add_training(c);
+    bool has_place = !weights_only && !c->model->training.lost;
+    if (status == FM_OK && has_place) status = add_training(c);
     if (status != FM_OK) return status;
     return fm_safetensors_write(c->model->context, path, c->notes, c->note_count, c->tensors,
                                 c->tensor_count);
