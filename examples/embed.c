@@ -14,15 +14,15 @@ typedef struct meter {
 static void *count_and_allocate(void *user, size_t size)
 {
     meter *m = user;
-    m->live++;
-    m->made++;
+    m->live += 1;
+    m->made += 1;
     return malloc(size);
 }
 
 static void count_and_release(void *user, void *pointer)
 {
     meter *m = user;
-    m->live--;
+    m->live -= 1;
     free(pointer);
 }
 
