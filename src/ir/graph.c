@@ -245,7 +245,7 @@ const char *fm_scope_path(const fm_graph *graph)
     return graph->scopes[graph->scope_count - 1];
 }
 
-/* A scope that could not be pushed is pushed as its parent: leave stays balanced. */
+/* Without memory the graph has failed, and what scopes say does not matter any more. */
 static void push_scope(fm_graph *graph, const char *path)
 {
     if (!path) {
