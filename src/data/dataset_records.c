@@ -35,7 +35,10 @@ static const fm_dataset_record records[] = {
     {"sine", "a noisy sine to fit, built in", own, fm_sine_fields, sizeof(fm_points_options),
      open_sine},
 #if FATHOM_HAVE_FILES
-    FM_FILE_RECORDS
+    FM_MNIST_RECORD,
+    FM_CSV_RECORD,
+    FM_IDX_RECORD,
+    FM_NPY_RECORD,
 #endif
     {0},
 };
