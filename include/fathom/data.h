@@ -304,11 +304,13 @@ FM_API fm_status fm_dataset_sine(fm_context *context, const fm_points_options *o
  *              looked for in each, then its last part in each, then from the current folder.
  *  cache       where a download is put and found again; NULL: no download
  *  url         instead of the set's own address; NULL: the built-in table
+ *  from        where files can be had: words that an error adds when one is not found; may be NULL
  *  progress    total is -1 while unknown; false stops the download with FM_ERROR_CANCELLED       */
 typedef struct fm_data_places {
     const char *const *folders;
     const char *cache;
     const char *url;
+    const char *from;
     bool (*progress)(void *user, const char *file, int64_t received, int64_t total);
     void *progress_user;
 } fm_data_places;

@@ -47,9 +47,12 @@ fm_status fm_places_find(fm_context *context, const fm_data_places *places, cons
     bool found;
     fm_status status = search(places, name, path, &tried, &found);
     if (status == FM_OK && !found) {
+        const char *from = places ? places->from : NULL;
         status = fm_fail(context, FM_ERROR_NOT_FOUND,
-                         "%s: there is no such file (looked for %s); name the folder that holds it",
-                         name, fm_text_string(&tried));
+                         "%s: there is no such file (looked for %s); name the folder that holds it "
+                         "(the program: --data DIR or FATHOM_DATA)%s%s",
+                         name, fm_text_string(&tried), from ? "; it can be had from " : "",
+                         from ? from : "");
     }
     fm_text_release(&tried);
     return status;

@@ -1,0 +1,122 @@
+/* fathom/recipe.h: a recipe is a YAML file that says data, model, loss, optimizer, metrics and how
+ * to train. It is a list of layers, not a programming language.
+ *
+ *     data:      {set: mnist, scale: 255, validation_split: 0.1}
+ *     model:
+ *       - input: [28, 28]                    may be left out: the data knows its shape
+ *       - flatten
+ *       - dense: {units: 128, activation: relu, name: features}
+ *       - dense: 128                          a lone value sets the main option: units
+ *       - add: {inputs: [features, previous]} branches: outputs by name; `input` is the data,
+ *       - dense: {units: 10}                  `previous` the layer above
+ *     loss:      sparse_categorical_crossentropy
+ *     optimizer: {adam: {learning_rate: 0.001, schedule: {cosine: {decay_steps: 4000}}}}
+ *     metrics:   [accuracy, {top_k_accuracy: {k: 3}}]
+ *     train:     {batch_size: 32, epochs: 10, seed: 1, checkpoint_every: 500,
+ *                 early_stopping: {patience: 3, restore_best: true}}
+ *
+ * Invariants
+ *  - Layers, losses, optimizers, schedules, metrics and data sets are the records of the tables of
+ *    nn.h, loss.h, optimizer.h, schedule.h, metric.h and data.h; their options are the records'
+ *    fields. Nothing else is known here by name.
+ *  - Every mistake is told as FILE:LINE:COLUMN: what is wrong, and the nearest known word. So are
+ *    mistakes of shape, which are found when the model is built.
+ *  - A file of 1 MiB, 32 levels and 256 keys in a map is the limit; anchors, aliases and tags are
+ *    refused, and a key that is there twice.
+ *  - What a recipe hands out lives as long as the recipe.
+ *  - Built with FATHOM_FILES (libyaml).
+ */
+#ifndef FATHOM_RECIPE_H
+#define FATHOM_RECIPE_H
+
+#include "fathom/train.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct fm_recipe fm_recipe;
+
+/* `set` changes values before they are read: set_count texts like "train.epochs=3",
+ * "model.1.dense.units=64" (entries of a list from 0), "optimizer=adam". FM_ERROR_FORMAT for what is
+ * not YAML, FM_ERROR_ARGUMENT for what has no meaning. */
+FM_API fm_status fm_recipe_open(fm_context *context, const char *path, const char *const *set,
+                                int set_count, fm_recipe **recipe);
+/* The same for a text in memory; `name` stands for the file in errors. */
+FM_API fm_status fm_recipe_parse(fm_context *context, const char *name, const char *bytes,
+                                 size_t size, const char *const *set, int set_count,
+                                 fm_recipe **recipe);
+FM_API void fm_recipe_destroy(fm_recipe *recipe);
+
+/* The recipe as YAML with everything that was set: what a checkpoint keeps. */
+FM_API const char *fm_recipe_text(const fm_recipe *recipe);
+
+/* ---- what it says ------------------------------------------------------------------------------ */
+
+/* model             input_shape is known only with the data: fm_recipe_create_model fills it in
+ * fit               without data, callbacks and checkpoint
+ * checkpoint_every  steps between saved states; 0: after each epoch only
+ * keep_best         save the best epoch as well, judged by `monitor`                            */
+typedef struct fm_recipe_settings {
+    const fm_dataset_record *dataset;
+    const void *dataset_options;
+    fm_transform_options transform;
+    fm_split_options test_split, validation_split; /* fraction 0: none */
+    fm_model_options model;
+    fm_fit_options fit;
+    int64_t checkpoint_every;
+    bool keep_best;
+    const char *monitor;
+} fm_recipe_settings;
+
+FM_API const fm_recipe_settings *fm_recipe_about(const fm_recipe *recipe);
+
+/* The keys of the sections `data` and `train` that no other table has, for lists of options. */
+FM_API extern const fm_field fm_recipe_data_fields[];
+FM_API extern const fm_field fm_recipe_train_fields[];
+
+/* ---- data -------------------------------------------------------------------------------------- */
+
+/* Prepared sets; validation and test are NULL without such a part. raw_test is what the test set
+ * was made from: samples as they lie in the file. */
+typedef struct fm_recipe_data {
+    fm_dataset *train, *validation, *test, *raw_test;
+    fm_transform *transform;
+} fm_recipe_data;
+
+/* Opens the set, splits it, learns the transform from the training part and applies it. With
+ * `fitted` (as JSON, from a saved model) that one is applied instead. Destroy with
+ * fm_recipe_data_close. */
+FM_API fm_status fm_recipe_open_data(fm_recipe *recipe, const fm_data_places *places,
+                                     const char *fitted, fm_recipe_data *data);
+FM_API void fm_recipe_data_close(fm_recipe_data *data);
+
+/* ---- model ------------------------------------------------------------------------------------- */
+
+/* The recipe's model as a function for fm_model_options.build; `recipe` is the argument. */
+FM_API fm_val fm_recipe_build(fm_graph *graph, fm_val x, void *recipe);
+
+/* A model for data prepared by `transform`, with the notes "recipe" and "transform" set. The recipe
+ * must outlive it. transform may be NULL if the model's first entry is `- input: [28, 28]`: enough
+ * to look at it. */
+FM_API bool fm_recipe_says_input(const fm_recipe *recipe);
+FM_API fm_status fm_recipe_create_model(fm_recipe *recipe, const fm_transform *transform,
+                                        fm_model **model);
+
+/* One layer as `fathom show` prints it. */
+typedef struct fm_layer_row {
+    const char *name; /* its scope: "dense_1"               */
+    const char *type; /* "dense"                            */
+    fm_shape output;  /* of one sample, without the batch   */
+    int64_t parameters;
+    double flops; /* of one sample, forward             */
+} fm_layer_row;
+
+/* Builds the model for one sample of this shape; *rows has *count entries and stays the recipe's. */
+FM_API fm_status fm_recipe_layers(fm_recipe *recipe, fm_shape input, fm_dtype dtype,
+                                  const fm_layer_row **rows, int *count);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

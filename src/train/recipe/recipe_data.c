@@ -1,0 +1,285 @@
+/* The section data: which set, how it is split and prepared. */
+#include "train/recipe/recipe_inside.h"
+#include "base/fields.h"
+#include "fathom/data_files.h"
+
+#include <string.h>
+
+/* ---- reading ----------------------------------------------------------------------------------- */
+
+/* Keys of the section that neither the set nor the transform has. */
+typedef struct data_keys {
+    const char *set, *from;
+} data_keys;
+
+const fm_field fm_recipe_data_fields[] = {
+    {"set", "a name of 'fathom show datasets'", offsetof(data_keys, set), .type = FM_FIELD_STRING,
+     .required = true},
+    {"from", "where its files can be had; told when they are not found", offsetof(data_keys, from),
+     .type = FM_FIELD_STRING},
+    {0},
+};
+
+static const char *next_dataset(const void *list, int index)
+{
+    (void)list;
+    return fm_dataset_records()[index].name;
+}
+
+static const fm_dataset_record *find_dataset(const char *name)
+{
+    for (const fm_dataset_record *record = fm_dataset_records(); record->name; record++) {
+        if (strcmp(record->name, name) == 0) return record;
+    }
+    return NULL;
+}
+
+/* 0.1: this share, from the end; {fraction: 0.1, shuffle: true}: all the options. */
+static fm_status read_split(fm_recipe *recipe, const fm_tree *section, const char *key,
+                            fm_split_options *split)
+{
+    const fm_tree *tree = fm_tree_get(section, key);
+    if (!tree) return FM_OK;
+    if (tree->kind != FM_TREE_MAP) {
+        const fm_field *fraction = fm_field_find(fm_split_fields, "fraction");
+        return fm_options_set(&recipe->arena, fraction, split, key, tree);
+    }
+    fm_options_part part = {fm_split_fields, split};
+    return fm_options_read(&recipe->arena, tree, key, &part, 1, NULL);
+}
+
+/* How "y" is to be prepared is the loss's business, unless the recipe says it. */
+static int target_for_loss(const fm_model_options *model)
+{
+    static const int of_loss[FM_LOSS_COUNT] = {
+        [FM_MEAN_SQUARED_ERROR] = FM_TARGET_VALUE,
+        [FM_MEAN_ABSOLUTE_ERROR] = FM_TARGET_VALUE,
+        [FM_HUBER] = FM_TARGET_VALUE,
+        [FM_LOG_COSH] = FM_TARGET_VALUE,
+        [FM_BINARY_CROSSENTROPY] = FM_TARGET_VALUE,
+        [FM_HINGE] = FM_TARGET_VALUE,
+        [FM_CATEGORICAL_CROSSENTROPY] = FM_TARGET_ONE_HOT,
+        [FM_KL_DIVERGENCE] = FM_TARGET_ONE_HOT,
+        [FM_COSINE_SIMILARITY] = FM_TARGET_ONE_HOT,
+        [FM_SPARSE_CATEGORICAL_CROSSENTROPY] = FM_TARGET_INDEX,
+    };
+    return of_loss[model->loss];
+}
+
+/* `data: mnist` is {set: mnist}. */
+static fm_status find_set(fm_recipe *recipe, const fm_tree *section)
+{
+    const fm_tree *set = section->kind == FM_TREE_MAP ? fm_tree_get(section, "set") : section;
+    if (!set || set->kind != FM_TREE_SCALAR) {
+        return fm_tree_fail(recipe->context, set ? set : section, FM_ERROR_ARGUMENT,
+                            "data: needs set, the name of a data set: {set: strokes}");
+    }
+    recipe->settings.dataset = find_dataset(set->text);
+    if (recipe->settings.dataset) return FM_OK;
+    fm_named_tree named = {.name = set->text, .place = set};
+    return fm_recipe_unknown(recipe, &named, "data set", next_dataset);
+}
+
+fm_status fm_recipe_read_data(fm_recipe *recipe, const fm_tree *section)
+{
+    static const char *const others[] = {"test_split", "validation_split", NULL};
+    fm_recipe_settings *settings = &recipe->settings;
+    fm_status status = find_set(recipe, section);
+    if (status != FM_OK) return status;
+    void *options = fm_arena_allocate(&recipe->arena, settings->dataset->options_size + 1);
+    if (!options) return FM_ERROR_MEMORY;
+    settings->dataset_options = options;
+    data_keys keys = {0};
+    const fm_options_part parts[] = {{fm_recipe_data_fields, &keys},
+                                     {settings->dataset->fields, options},
+                                     {fm_transform_fields, &settings->transform}};
+    if (section->kind == FM_TREE_MAP) {
+        status = fm_options_read(&recipe->arena, section, "data", parts, 3, others);
+    }
+    if (status == FM_OK) {
+        status = read_split(recipe, section, "test_split", &settings->test_split);
+    }
+    if (status == FM_OK) {
+        status = read_split(recipe, section, "validation_split", &settings->validation_split);
+    }
+    recipe->from = keys.from;
+    return status;
+}
+
+/* ---- opening ----------------------------------------------------------------------------------- */
+
+enum { MAX_FOLDERS = 16 };
+
+/* The recipe's own folder is looked at last. */
+static fm_status open_set(fm_recipe *recipe, const fm_data_places *places, fm_dataset **train,
+                          fm_dataset **test)
+{
+    const char *folders[MAX_FOLDERS + 2] = {0};
+    int count = 0;
+    for (; places && places->folders && places->folders[count] && count < MAX_FOLDERS; count++) {
+        folders[count] = places->folders[count];
+    }
+    if (recipe->folder) folders[count++] = recipe->folder;
+    fm_data_places all = places ? *places : (fm_data_places){0};
+    all.folders = folders;
+    if (recipe->from) all.from = recipe->from;
+    const fm_recipe_settings *settings = &recipe->settings;
+    return settings->dataset->open(recipe->context, settings->dataset_options, &all, train, test);
+}
+
+/* Replaces *first by its first part; *second becomes the rest, or stays without a split. */
+static fm_status split_set(fm_recipe *recipe, const fm_split_options *options, fm_dataset **first,
+                           fm_dataset **second)
+{
+    if (options->fraction == 0) return FM_OK;
+    fm_dataset *whole = *first;
+    fm_dataset_destroy(*second);
+    *second = NULL;
+    fm_status status = fm_dataset_split(recipe->context, whole, options, first, second);
+    if (status != FM_OK) {
+        *first = whole;
+        return status;
+    }
+    fm_dataset_destroy(whole);
+    return FM_OK;
+}
+
+static fm_status fit_transform(fm_recipe *recipe, const fm_dataset *train, const char *fitted,
+                               fm_transform **transform)
+{
+    if (fitted) return fm_transform_from_json(recipe->context, fitted, strlen(fitted), transform);
+    fm_transform_options options = recipe->settings.transform;
+    const fm_dataset_info *about = fm_dataset_about(train);
+    bool classes = fm_dataset_classes(train, NULL) > 0;
+    int target = target_for_loss(&recipe->settings.model);
+    bool suits = target != FM_TARGET_ONE_HOT || classes;
+    if (options.target == FM_TARGET_AUTO && about->field_count > 1 && suits) {
+        options.target = target;
+    }
+    return fm_transform_fit(recipe->context, train, &options, transform);
+}
+
+/* Replaces a raw set by the prepared one. */
+static fm_status prepare(fm_recipe *recipe, const fm_transform *transform, fm_dataset **set)
+{
+    if (!*set) return FM_OK;
+    fm_dataset *raw = *set;
+    fm_status status = fm_dataset_transform(recipe->context, raw, transform, set);
+    if (status != FM_OK) *set = NULL;
+    fm_dataset_destroy(raw);
+    return status;
+}
+
+static fm_status prepare_test(fm_recipe *recipe, fm_recipe_data *data)
+{
+    if (!data->raw_test) return FM_OK;
+    return fm_dataset_transform(recipe->context, data->raw_test, data->transform, &data->test);
+}
+
+fm_status fm_recipe_open_data(fm_recipe *recipe, const fm_data_places *places, const char *fitted,
+                              fm_recipe_data *data)
+{
+    const fm_recipe_settings *settings = &recipe->settings;
+    *data = (fm_recipe_data){0};
+    fm_status status = open_set(recipe, places, &data->train, &data->raw_test);
+    if (status == FM_OK) {
+        status = split_set(recipe, &settings->test_split, &data->train, &data->raw_test);
+    }
+    if (status == FM_OK) {
+        status = split_set(recipe, &settings->validation_split, &data->train, &data->validation);
+    }
+    if (status == FM_OK) status = fit_transform(recipe, data->train, fitted, &data->transform);
+    if (status == FM_OK) status = prepare(recipe, data->transform, &data->train);
+    if (status == FM_OK) status = prepare(recipe, data->transform, &data->validation);
+    if (status == FM_OK) status = prepare_test(recipe, data);
+    if (status != FM_OK) fm_recipe_data_close(data);
+    return status;
+}
+
+void fm_recipe_data_close(fm_recipe_data *data)
+{
+    fm_dataset_destroy(data->train);
+    fm_dataset_destroy(data->validation);
+    fm_dataset_destroy(data->test);
+    fm_dataset_destroy(data->raw_test);
+    fm_transform_destroy(data->transform);
+    *data = (fm_recipe_data){0};
+}
+
+/* ---- a model for it ---------------------------------------------------------------------------- */
+
+/* A class that the last layer has no output for would be a loss of NaN. */
+static fm_status check_classes(fm_recipe *recipe, const fm_model *model,
+                               const fm_transform *transform)
+{
+    const fm_dataset_info *about = fm_transform_output(transform);
+    fm_shape output = fm_model_output(model, NULL);
+    const fm_loss_record *loss = fm_loss_at(recipe->settings.model.loss);
+    if (loss->label_kind != FM_LABEL_CLASS || about->field_count < 2 || output.rank == 0) {
+        return FM_OK;
+    }
+    const fm_column *column = about->fields[1].columns;
+    int64_t outputs = output.dims[output.rank - 1];
+    if (!column || column->kind != FM_COLUMN_CATEGORICAL || column->category_count <= outputs) {
+        return FM_OK;
+    }
+    const fm_named_tree *last = &recipe->layers[recipe->layer_count - 1].named;
+    fm_fail(recipe->context, FM_ERROR_SHAPE,
+            "%s: the last layer has %lld outputs, but the data has %lld classes", last->name,
+            (long long)outputs, (long long)column->category_count);
+    return fm_named_blame(recipe->context, last);
+}
+
+static fm_status set_notes(fm_recipe *recipe, fm_model *model, const fm_transform *transform)
+{
+    char *json;
+    fm_status status = fm_transform_to_json(recipe->context, transform, &json);
+    if (status != FM_OK) return status;
+    status = fm_model_set_note(model, "transform", json);
+    fm_data_release(recipe->context, json);
+    return status == FM_OK ? fm_model_set_note(model, "recipe", recipe->text) : status;
+}
+
+/* What goes in, without a transform to tell it. */
+static fm_status input_as_said(fm_recipe *recipe, fm_model_options *options)
+{
+    if (!recipe->input) {
+        return fm_fail(recipe->context, FM_ERROR_ARGUMENT,
+                       "%s: without its data the shape of the input must be said in the model's "
+                       "first entry, like '- input: [28, 28]'",
+                       recipe->name);
+    }
+    options->input_shape.rank = recipe->input_shape.count;
+    for (int i = 0; i < recipe->input_shape.count; i++) {
+        options->input_shape.dims[i] = recipe->input_shape.at[i];
+    }
+    return FM_OK;
+}
+
+fm_status fm_recipe_create_model(fm_recipe *recipe, const fm_transform *transform, fm_model **model)
+{
+    *model = NULL;
+    fm_model_options options = recipe->settings.model;
+    options.build = fm_recipe_build;
+    options.argument = recipe;
+    if (!transform) {
+        fm_status status = input_as_said(recipe, &options);
+        return status == FM_OK ? fm_model_create(recipe->context, &options, model) : status;
+    }
+    const fm_data_field *x = &fm_transform_output(transform)->fields[0];
+    options.input_shape = x->shape;
+    options.input_dtype = x->dtype;
+    fm_status status = fm_model_create(recipe->context, &options, model);
+    if (status != FM_OK) return status;
+    status = check_classes(recipe, *model, transform);
+    if (status == FM_OK) status = set_notes(recipe, *model, transform);
+    if (status == FM_OK) return FM_OK;
+    fm_model_destroy(*model);
+    *model = NULL;
+    return status;
+}
+
+bool fm_recipe_says_input(const fm_recipe *recipe)
+{
+    return recipe->input != NULL;
+}
