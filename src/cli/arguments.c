@@ -1,0 +1,283 @@
+#include "cli/arguments.h"
+#include "base/fields.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AT(member) offsetof(arguments, member)
+
+const option option_table[] = {
+    {"data", 'd', "DIR", FOR_TRAIN | FOR_EVAL | FOR_PREDICT | FOR_SHOW, OPTION_TEXT, AT(data), 0,
+     NULL, "look for data files in DIR first, then in $FATHOM_DATA and the cache"},
+    {"out", 'o', "FILE", FOR_TRAIN, OPTION_TEXT, AT(out), 0, NULL,
+     "save the model as FILE; default: the recipe's name with .safetensors, here"},
+    {"epochs", 'e', "N", FOR_TRAIN, OPTION_KEY, 0, 1, "train.epochs",
+     "passes over the training data"},
+    {"batch-size", 'b', "N", FOR_TRAIN | FOR_SHOW, OPTION_KEY, 0, 1, "train.batch_size",
+     "samples in a step"},
+    {"seed", 's', "N", FOR_TRAIN, OPTION_KEY, 0, 0, "train.seed",
+     "same seed, same bits: initial weights, order of the data, dropout"},
+    {"set", '\0', "KEY=VALUE", FOR_TRAIN | FOR_SHOW, OPTION_SET, AT(set), 0, NULL,
+     "change the recipe: train.epochs=3, model.1.dense.units=64; may be repeated"},
+    {"resume", 'r', "FILE", FOR_TRAIN, OPTION_TEXT, AT(resume), 0, NULL,
+     "go on from a saved model, in the middle of an epoch too"},
+    {"top", 'k', "K", FOR_PREDICT, OPTION_NUMBER, AT(top), 1, NULL,
+     "print the K most probable classes; default 3"},
+    {"sample", 'n', "LIST", FOR_PREDICT, OPTION_TEXT, AT(sample), 0, NULL,
+     "take samples of the recipe's test data: 7, or 0-9, or 0,5,8"},
+    {"picture", 'p', NULL, FOR_PREDICT, OPTION_SWITCH, AT(picture), 0, NULL,
+     "draw images in the terminal above their classes"},
+    {"graph", '\0', NULL, FOR_SHOW, OPTION_SWITCH, AT(graph), 0, NULL,
+     "print the training graph, a line a node"},
+    {"plan", '\0', NULL, FOR_SHOW, OPTION_SWITCH, AT(plan), 0, NULL,
+     "print the compiled training program: steps, kernels, buffers"},
+    {"why", '\0', NULL, FOR_SHOW, OPTION_SWITCH, AT(why), 0, NULL,
+     "print the program and why each kernel was chosen"},
+    {"threads", 't', "N", FOR_TRAIN | FOR_EVAL | FOR_PREDICT | FOR_SHOW, OPTION_NUMBER, AT(threads),
+     1, NULL, "compute threads; default: one a processor. Results do not depend on it"},
+    {"json", 'j', NULL, FOR_TRAIN | FOR_EVAL | FOR_PREDICT | FOR_SHOW, OPTION_SWITCH, AT(json), 0,
+     NULL, "print JSON on stdout, an object a line"},
+    {"quiet", 'q', NULL, FOR_TRAIN | FOR_EVAL | FOR_PREDICT, OPTION_SWITCH, AT(quiet), 0, NULL,
+     "no progress, only results and errors"},
+    {"man", '\0', NULL, FOR_HELP, OPTION_SWITCH, AT(man), 0, NULL, "print the manual page (troff)"},
+    {"help", 'h', NULL, FOR_ALL, OPTION_SWITCH, AT(help), 0, NULL, "print this help"},
+    {0},
+};
+
+/* ---- finding ----------------------------------------------------------------------------------- */
+
+const command *command_find(const char *name)
+{
+    for (const command *c = command_table; c->name; c++) {
+        if (strcmp(c->name, name) == 0) return c;
+    }
+    return NULL;
+}
+
+static const char *next_command(const void *list, int index)
+{
+    return ((const command *)list)[index].name;
+}
+
+static const char *next_option(const void *list, int index)
+{
+    const command *of = list;
+    for (const option *o = option_table; o->name; o++) {
+        if ((o->commands & of->bit) && index-- == 0) return o->name;
+    }
+    return NULL;
+}
+
+static const option *option_find(const command *of, const char *name, size_t size, char letter)
+{
+    for (const option *o = option_table; o->name; o++) {
+        if (!(o->commands & of->bit)) continue;
+        if (letter ? o->letter == letter
+                   : strlen(o->name) == size && !memcmp(o->name, name, size)) {
+            return o;
+        }
+    }
+    return NULL;
+}
+
+/* ---- complaints -------------------------------------------------------------------------------- */
+
+static bool hint(const command *of, FILE *errors)
+{
+    fprintf(errors, of ? "Try 'fathom %s --help'.\n" : "Try 'fathom --help'.\n",
+            of ? of->name : "");
+    return false;
+}
+
+static bool complain_command(const char *word, FILE *errors)
+{
+    const char *near = fm_nearest(word, next_command, command_table);
+    const char *dot = strrchr(word, '.');
+    if (near) {
+        fprintf(errors, "fathom: unknown command '%s'; did you mean '%s'?\n", word, near);
+    } else if (dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0)) {
+        fprintf(errors, "fathom: unknown command '%s'; to train this recipe: fathom train %s\n",
+                word, word);
+    } else {
+        fprintf(errors, "fathom: unknown command '%s'; commands are:", word);
+        for (const command *c = command_table; c->name; c++) fprintf(errors, " %s", c->name);
+        fputc('\n', errors);
+    }
+    return hint(NULL, errors);
+}
+
+static bool complain_option(const command *of, const char *word, FILE *errors)
+{
+    char name[64] = "";
+    if (word[1] == '-') snprintf(name, sizeof name, "%.*s", (int)strcspn(word + 2, "="), word + 2);
+    const char *near = fm_nearest(name, next_option, of);
+    for (const command *c = command_table; *name && c->name; c++) {
+        if (!option_find(c, name, strlen(name), '\0')) continue;
+        fprintf(errors, "fathom %s: --%s is an option of 'fathom %s'\n", of->name, name, c->name);
+        return hint(of, errors);
+    }
+    fprintf(errors, "fathom %s: unknown option '%s'", of->name, word);
+    if (near) fprintf(errors, "; did you mean '--%s'?", near);
+    fputc('\n', errors);
+    return hint(of, errors);
+}
+
+/* ---- values ------------------------------------------------------------------------------------ */
+
+typedef struct parser {
+    arguments *given;
+    char **words;
+    int count, at;
+    char *text; /* free memory for OPTION_KEY's assignments */
+    FILE *errors;
+} parser;
+
+static bool parse_number(parser *p, const option *o, const char *value, int64_t *number)
+{
+    char *end;
+    errno = 0;
+    *number = strtoll(value, &end, 10);
+    bool whole = end != value && *end == '\0' && errno == 0;
+    if (whole && *number >= o->minimum) return true;
+    fprintf(p->errors, "fathom %s: --%s takes a whole number, at least %lld; received '%s'\n",
+            p->given->command->name, o->name, (long long)o->minimum, value);
+    return hint(p->given->command, p->errors);
+}
+
+static bool store_option(parser *p, const option *o, const char *value)
+{
+    char *place = (char *)p->given + o->offset;
+    int64_t number = 0;
+    switch (o->kind) {
+    case OPTION_SWITCH:
+        *(bool *)place = true;
+        return true;
+    case OPTION_TEXT:
+        *(const char **)place = value;
+        return true;
+    case OPTION_NUMBER:
+        return parse_number(p, o, value, (int64_t *)place);
+    case OPTION_SET:
+        p->given->set.items[p->given->set.count++] = value;
+        return true;
+    case OPTION_KEY:
+        if (!parse_number(p, o, value, &number)) return false;
+        p->given->set.items[p->given->set.count++] = p->text;
+        p->text += sprintf(p->text, "%s=%lld", o->key, (long long)number) + 1;
+        return true;
+    }
+    return false;
+}
+
+static bool take_option(parser *p, const option *o, const char *value)
+{
+    const command *of = p->given->command;
+    if (!o->value && value) {
+        fprintf(p->errors, "fathom %s: --%s takes no value\n", of->name, o->name);
+        return hint(of, p->errors);
+    }
+    if (o->value && !value) {
+        if (p->at == p->count) {
+            fprintf(p->errors, "fathom %s: --%s needs a value: --%s %s\n", of->name, o->name,
+                    o->name, o->value);
+            return hint(of, p->errors);
+        }
+        value = p->words[p->at++];
+    }
+    return store_option(p, o, value);
+}
+
+/* -qj is -q -j; -o FILE and -oFILE are the same. */
+static bool take_letters(parser *p, const char *word)
+{
+    for (const char *letter = word + 1; *letter; letter++) {
+        const option *o = option_find(p->given->command, "", 0, *letter);
+        if (!o) return complain_option(p->given->command, word, p->errors);
+        if (!o->value) {
+            if (!take_option(p, o, NULL)) return false;
+            continue;
+        }
+        return take_option(p, o, letter[1] ? letter + 1 : NULL);
+    }
+    return true;
+}
+
+static bool take_word(parser *p, const char *word, bool *only_positional)
+{
+    if (*only_positional || word[0] != '-' || !word[1]) {
+        p->given->positional.items[p->given->positional.count++] = word;
+        return true;
+    }
+    if (strcmp(word, "--") == 0) return *only_positional = true;
+    if (word[1] != '-') return take_letters(p, word);
+    size_t size = strcspn(word + 2, "=");
+    const option *o = option_find(p->given->command, word + 2, size, '\0');
+    if (!o) return complain_option(p->given->command, word, p->errors);
+    return take_option(p, o, word[2 + size] ? word + 2 + size + 1 : NULL);
+}
+
+static bool check_positional(const arguments *given, FILE *errors)
+{
+    const command *of = given->command;
+    if (given->help) return true;
+    if (given->positional.count < of->min_positional) {
+        fprintf(errors, "fathom %s: %s\n", of->name, of->missing);
+        return hint(of, errors);
+    }
+    if (of->max_positional >= 0 && given->positional.count > of->max_positional) {
+        fprintf(errors, "fathom %s: '%s' is one word too many\n", of->name,
+                given->positional.items[of->max_positional]);
+        return hint(of, errors);
+    }
+    return true;
+}
+
+/* ---- all of it --------------------------------------------------------------------------------- */
+
+enum { LONGEST_ASSIGNMENT = 64 }; /* a key of the table and a number */
+
+static bool reserve(arguments *given, int count)
+{
+    size_t lists = 2 * (size_t)count * sizeof(char *);
+    given->text = calloc(1, lists + (size_t)count * LONGEST_ASSIGNMENT);
+    if (!given->text) return false;
+    given->positional.items = (const char **)(void *)given->text;
+    given->set.items = given->positional.items + count;
+    return true;
+}
+
+bool arguments_parse(int count, char **words, arguments *given, FILE *errors)
+{
+    *given = (arguments){.top = 3};
+    if (count < 2) {
+        given->help = true;
+        return true;
+    }
+    const char *first = words[1];
+    if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0) return given->help = true;
+    if (strcmp(first, "--version") == 0 || strcmp(first, "-V") == 0) return given->version = true;
+    given->command = command_find(first);
+    if (!given->command) {
+        if (first[0] != '-') return complain_command(first, errors);
+        fprintf(errors, "fathom: a command comes first; '%s' is an option\n", first);
+        return hint(NULL, errors);
+    }
+    if (!reserve(given, count)) {
+        fprintf(errors, "fathom: no memory for the command line\n");
+        return false;
+    }
+    parser p = {.given = given, .words = words, .count = count, .at = 2, .errors = errors};
+    p.text = (char *)(void *)(given->set.items + count);
+    bool only_positional = false;
+    while (p.at < count) {
+        const char *word = words[p.at++];
+        if (!take_word(&p, word, &only_positional)) return false;
+    }
+    return check_positional(given, errors);
+}
+
+void arguments_release(arguments *given)
+{
+    free(given->text);
+}

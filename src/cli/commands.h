@@ -1,0 +1,12 @@
+/* The commands, a file each. They return the exit code. */
+#ifndef FM_CLI_COMMANDS_H
+#define FM_CLI_COMMANDS_H
+
+#include "cli/arguments.h"
+
+int train_run(const arguments *given);
+int eval_run(const arguments *given);
+int predict_run(const arguments *given);
+int show_run(const arguments *given);
+
+#endif

@@ -1,0 +1,137 @@
+/* fathom eval */
+#include "cli/commands.h"
+#include "cli/exit_codes.h"
+#include "cli/json_lines.h"
+#include "cli/progress.h"
+#include "base/context.h"
+
+typedef struct evaluation {
+    session session;
+    saved_model saved;
+    fm_recipe_data data;
+    const fm_dataset *set;
+    const char *part;
+    fm_scores scores;
+    double seconds;
+} evaluation;
+
+/* Samples that training has not seen: the test set, else the validation part. */
+static fm_status choose_set(evaluation *e)
+{
+    e->set = e->data.test ? e->data.test : e->data.validation;
+    e->part = e->data.test ? "test" : "validation";
+    if (e->set) return FM_OK;
+    return fm_fail(e->session.context, FM_ERROR_ARGUMENT,
+                   "%s: its recipe keeps no data aside; add test_split: 0.2 to the section data",
+                   e->session.given->positional.items[0]);
+}
+
+/* ---- confusion ---------------------------------------------------------------------------------- */
+
+static void print_confusion(const evaluation *e, const double *matrix, int classes)
+{
+    const char *const *names = NULL;
+    fm_dataset_classes(e->set, &names);
+    printf("\n%12s  predicted\n%-12s", "", "true");
+    for (int j = 0; j < classes; j++) {
+        char number[16];
+        snprintf(number, sizeof number, "%d", j);
+        printf(" %7.7s", names ? names[j] : number);
+    }
+    for (int i = 0; i < classes; i++) {
+        char number[16];
+        snprintf(number, sizeof number, "%d", i);
+        printf("\n%-12.12s", names ? names[i] : number);
+        for (int j = 0; j < classes; j++) printf(" %7.0f", matrix[i * classes + j]);
+    }
+    printf("\n");
+}
+
+/* The counts, where the recipe asked for them; NULL otherwise. */
+static const double *find_confusion(const evaluation *e, int64_t *classes)
+{
+    for (int i = 0; i < fm_model_metric_count(e->saved.model); i++) {
+        if (!is_confusion_matrix(fm_model_metric_name(e->saved.model, i))) continue;
+        return fm_metric_matrix(fm_model_metric(e->saved.model, i), classes);
+    }
+    return NULL;
+}
+
+static json_t *confusion_object(const double *matrix, int64_t classes)
+{
+    json_t *rows = json_array();
+    for (int64_t i = 0; i < classes; i++) {
+        json_t *row = json_array();
+        for (int64_t j = 0; j < classes; j++) {
+            json_array_append_new(row, json_number(matrix[i * classes + j]));
+        }
+        json_array_append_new(rows, row);
+    }
+    return rows;
+}
+
+/* ---- telling ----------------------------------------------------------------------------------- */
+
+static void print_json(const evaluation *e)
+{
+    json_t *object = json_pack("{s:s}", "event", "eval");
+    json_t *scores = json_scores(e->saved.model, &e->scores);
+    json_object_update(object, scores);
+    json_decref(scores);
+    int64_t classes;
+    const double *matrix = find_confusion(e, &classes);
+    if (matrix) {
+        json_object_set_new(object, "confusion_matrix", confusion_object(matrix, classes));
+    }
+    json_object_set_new(object, "part", json_string(e->part));
+    json_object_set_new(object, "samples", json_integer(e->scores.samples));
+    json_object_set_new(object, "seconds", json_number(e->seconds));
+    json_print(object);
+}
+
+static void print_text(const evaluation *e)
+{
+    char line[1024] = "", count[32], time[32];
+    show_scores(e->saved.model, &e->scores, "", line, sizeof line);
+    printf("%-10s%s\n%s samples of %s in %s\n", e->part, line,
+           show_count((double)e->scores.samples, count), fm_dataset_about(e->set)->name,
+           show_seconds(e->seconds, time));
+    enum { MOST_CLASSES = 20 }; /* wider ones do not fit a screen */
+    int64_t classes;
+    const double *matrix = find_confusion(e, &classes);
+    if (matrix && classes <= MOST_CLASSES) print_confusion(e, matrix, (int)classes);
+}
+
+/* ---- the command ------------------------------------------------------------------------------- */
+
+static fm_status eval(evaluation *e)
+{
+    fm_status status =
+        saved_model_open(&e->session, e->session.given->positional.items[0], &e->saved);
+    if (status != FM_OK) return status;
+    status =
+        fm_recipe_open_data(e->saved.recipe, &e->session.places, e->saved.transform_json, &e->data);
+    terminal_wipe(&e->session.err);
+    if (status == FM_OK) status = choose_set(e);
+    double began = seconds_now();
+    fm_evaluate_options how = {.batch_size = EVALUATION_BATCH};
+    if (status == FM_OK) status = fm_evaluate(e->saved.model, e->set, &how, &e->scores);
+    if (status != FM_OK) return status;
+    e->seconds = seconds_now() - began;
+    if (e->session.given->json) {
+        print_json(e);
+    } else {
+        print_text(e);
+    }
+    return FM_OK;
+}
+
+int eval_run(const arguments *given)
+{
+    evaluation e = {0};
+    if (!session_open(&e.session, given)) return EXIT_INTERNAL;
+    fm_status status = eval(&e);
+    fm_recipe_data_close(&e.data);
+    saved_model_close(&e.saved);
+    return session_close(&e.session, status);
+}

@@ -1,0 +1,109 @@
+/* fathom: trains, explains and runs neural networks. */
+#include "cli/arguments.h"
+#include "cli/commands.h"
+#include "cli/exit_codes.h"
+#include "cli/help.h"
+
+static const char *const train_examples[] = {
+    "fathom train recipes/strokes-mlp.yaml",
+    "train, then save strokes-mlp.safetensors; the data is drawn, no file is needed",
+    "fathom train recipes/mnist-mlp.yaml --data ~/data --epochs 20",
+    "find MNIST below ~/data; change the number of epochs",
+    "fathom train my.yaml --set model.1.dense.units=64 --set optimizer.adam.learning_rate=3e-4",
+    "try other numbers without editing the file",
+    "fathom train my.yaml --resume my.safetensors",
+    "go on after Ctrl-C or a power cut, with the same bits as without it",
+    "fathom train my.yaml --json | tail -1",
+    "the figures for a script",
+    NULL,
+};
+static const char train_notes[] =
+    "RECIPE is a YAML file: data, model, loss, optimizer, metrics, train. 'fathom show layers' and "
+    "its like list what can stand in it.\n"
+    "Ctrl-C finishes the step, saves and tells how to go on; pressed twice it ends at once.\n"
+    "Results are printed on stdout, progress on stderr. With --json each line of stdout is an "
+    "object with \"event\": start, epoch, and at last end.";
+
+static const char *const eval_examples[] = {
+    "fathom eval strokes-mlp.safetensors",
+    "loss and metrics on the test data of the recipe that made the model",
+    "fathom eval mnist-mlp.safetensors --data ~/data --json",
+    "the same as one JSON object",
+    NULL,
+};
+static const char eval_notes[] =
+    "The model carries its recipe and how its data was prepared. Without test data the validation "
+    "part is used, and that is said.";
+
+static const char *const predict_examples[] = {
+    "fathom predict strokes-mlp.safetensors --sample 0-4 --picture",
+    "five samples of the test data, drawn, with the three most probable classes",
+    "fathom predict iris.safetensors flowers.csv",
+    "a prediction for each line; columns are found by their names",
+    "echo 5.1,3.5,1.4,0.2 | fathom predict iris.safetensors -",
+    "a line from a pipe",
+    "fathom predict mnist-mlp.safetensors digits.npy --top 1 --json",
+    "images from NumPy, an object a line",
+    NULL,
+};
+static const char predict_notes[] = "INPUT is a file of samples: .csv, .tsv or - (lines on stdin), "
+                                    ".npy, .idx or .idx.gz, .pgm (one "
+                                    "image). They are prepared as the training data was.";
+
+static const char *const show_examples[] = {
+    "fathom show recipes/mnist-mlp.yaml",
+    "layers, output shapes, parameters, FLOPs; the memory that training will take",
+    "fathom show mnist-mlp.safetensors --json",
+    "the same of a saved model, as one object",
+    "fathom show recipes/mnist-mlp.yaml --why",
+    "the compiled program, and why each kernel was chosen",
+    "fathom show layers",
+    "all layers with their options; 'show layers dense' is one of them; also ops, losses, "
+    "optimizers, schedules, metrics, "
+    "initializers, activations, datasets, recipe",
+    NULL,
+};
+
+static const char *const help_examples[] = {
+    "fathom help train",
+    "the same as fathom train --help",
+    "fathom help exit-codes",
+    "what the exit status means",
+    NULL,
+};
+
+const command command_table[] = {
+    {"train", FOR_TRAIN, "RECIPE", "fit the model of a recipe and save it", train_examples,
+     train_notes, 0, 1, "a recipe is needed: fathom train recipes/strokes-mlp.yaml", train_run},
+    {"eval", FOR_EVAL, "MODEL", "measure a saved model on its test data", eval_examples, eval_notes,
+     1, 1, "a saved model is needed: fathom eval strokes-mlp.safetensors", eval_run},
+    {"predict", FOR_PREDICT, "MODEL [INPUT]...", "say what a saved model makes of new data",
+     predict_examples, predict_notes, 1, -1,
+     "a saved model is needed: fathom predict strokes-mlp.safetensors --sample 0", predict_run},
+    {"show", FOR_SHOW, "RECIPE|MODEL|TABLE [NAME]",
+     "explain a recipe or a model, or list what there is", show_examples, NULL, 1, 2,
+     "a recipe, a saved model or the name of a table is needed: fathom show layers", show_run},
+    {"help", FOR_HELP, "[COMMAND|exit-codes]", "print help", help_examples, NULL, 0, 1, NULL,
+     help_run},
+    {0},
+};
+
+int main(int count, char **words)
+{
+    arguments given;
+    int code = EXIT_USAGE;
+    if (arguments_parse(count, words, &given, stderr)) {
+        code = EXIT_DONE;
+        if (given.version) {
+            printf("fathom %s\n", FM_VERSION);
+        } else if (given.help && given.command) {
+            help_command(stdout, given.command);
+        } else if (given.help) {
+            help_program(stdout);
+        } else {
+            code = given.command->run(&given);
+        }
+    }
+    arguments_release(&given);
+    return code;
+}

@@ -1,0 +1,370 @@
+/* fathom predict */
+#include "cli/commands.h"
+#include "cli/exit_codes.h"
+#include "cli/json_lines.h"
+#include "cli/picture.h"
+#include "cli/predict_input.h"
+#include "cli/progress.h"
+#include "base/context.h"
+#include "base/memory.h"
+
+#include <math.h>
+#include <string.h>
+
+/* classes   outputs are probabilities of classes: the highest are told
+ * one_sided one output, the probability of the second of two classes
+ * otherwise the outputs are numbers, in the user's units, or probabilities of their own */
+typedef struct prediction {
+    session session;
+    saved_model saved;
+    bool classes, one_sided, probabilities;
+    int64_t width; /* outputs of a sample */
+    int64_t class_count;
+    const fm_column *columns; /* of "y" as it is in the data, or NULL */
+    const fm_column *class_column;
+    int name_width; /* of the longest class name, within reason */
+} prediction;
+
+/* ---- what the outputs mean ---------------------------------------------------------------------- */
+
+static const char *class_name(const prediction *p, int64_t index, char buffer[32])
+{
+    const fm_column *column = p->class_column;
+    if (column && column->categories && index < column->category_count) {
+        return column->categories[index];
+    }
+    snprintf(buffer, 32, "%lld", (long long)index);
+    return buffer;
+}
+
+static int longest_class_name(const prediction *p)
+{
+    enum { WIDEST = 24 };
+    char buffer[32];
+    int longest = 1;
+    for (int64_t i = 0; i < p->class_count; i++) {
+        int size = (int)strlen(class_name(p, i, buffer));
+        if (size > longest) longest = size;
+    }
+    return longest < WIDEST ? longest : WIDEST;
+}
+
+static void understand(prediction *p)
+{
+    int loss = fm_recipe_about(p->saved.recipe)->model.loss;
+    fm_shape output = fm_model_output(p->saved.model, NULL);
+    const fm_dataset_info *raw = fm_transform_input(p->saved.transform);
+    p->width = fm_shape_elements(output);
+    if (raw->field_count > 1) p->columns = raw->fields[1].columns;
+    if (p->columns && p->columns->kind == FM_COLUMN_CATEGORICAL) {
+        p->class_column = p->columns;
+        p->columns = NULL;
+    }
+    p->one_sided = loss == FM_BINARY_CROSSENTROPY && p->width == 1;
+    p->classes = p->one_sided || loss == FM_SPARSE_CATEGORICAL_CROSSENTROPY ||
+                 loss == FM_CATEGORICAL_CROSSENTROPY || loss == FM_KL_DIVERGENCE;
+    p->probabilities = p->classes || loss == FM_BINARY_CROSSENTROPY;
+    p->class_count = p->one_sided ? 2 : p->width;
+    p->name_width = longest_class_name(p);
+}
+
+static const char *value_name(const prediction *p, int64_t index, char buffer[32])
+{
+    if (p->columns && p->columns[index].name) return p->columns[index].name;
+    snprintf(buffer, 32, p->width == 1 ? "value" : "value_%lld", (long long)index);
+    return buffer;
+}
+
+/* ---- one sample -------------------------------------------------------------------------------- */
+
+typedef struct verdict {
+    const float *outputs;
+    int64_t *order; /* classes, the most probable first; top of them */
+    int64_t top;
+    bool known; /* the true answer is there: */
+    int64_t true_class;
+    const float *truth;
+} verdict;
+
+static double probability(const prediction *p, const verdict *v, int64_t index)
+{
+    if (!p->one_sided) return (double)v->outputs[index];
+    return index == 1 ? (double)v->outputs[0] : 1 - (double)v->outputs[0];
+}
+
+/* The K highest, by selection: K is small. */
+static void rank_classes(const prediction *p, verdict *v)
+{
+    int64_t wanted = p->session.given->top;
+    v->top = wanted < p->class_count ? wanted : p->class_count;
+    for (int64_t i = 0; i < p->class_count; i++) v->order[i] = i;
+    for (int64_t i = 0; i < v->top; i++) {
+        int64_t best = i;
+        for (int64_t j = i + 1; j < p->class_count; j++) {
+            if (probability(p, v, v->order[j]) > probability(p, v, v->order[best])) best = j;
+        }
+        int64_t found = v->order[best];
+        memmove(&v->order[i + 1], &v->order[i], (size_t)(best - i) * sizeof(int64_t));
+        v->order[i] = found;
+    }
+}
+
+/* The label as the loss sees it: an index, a row with a one in it, or numbers. */
+static void read_truth(const prediction *p, verdict *v, const fm_data_field *field,
+                       const void *label)
+{
+    v->known = true;
+    v->truth = label;
+    v->true_class = 0;
+    if (field->dtype == FM_I32) {
+        v->true_class = *(const int32_t *)label;
+    } else if (p->one_sided) {
+        v->true_class = v->truth[0] > 0.5f;
+    } else {
+        for (int64_t i = 1; i < p->width; i++) {
+            if (v->truth[i] > v->truth[v->true_class]) v->true_class = i;
+        }
+    }
+}
+
+/* ---- telling ----------------------------------------------------------------------------------- */
+
+static void print_json(const prediction *p, const predict_input *input, int64_t number,
+                       const verdict *v)
+{
+    char buffer[32];
+    json_t *object = json_pack("{s:s, s:s, s:I}", "event", "prediction", "input", input->name,
+                               "index", (json_int_t)number);
+    if (p->classes) {
+        json_t *top = json_array();
+        for (int64_t i = 0; i < v->top; i++) {
+            json_array_append_new(top, json_pack("{s:s, s:o}", "class",
+                                                 class_name(p, v->order[i], buffer), "probability",
+                                                 json_number(probability(p, v, v->order[i]))));
+        }
+        json_object_set(object, "class", json_object_get(json_array_get(top, 0), "class"));
+        json_object_set(object, "probability",
+                        json_object_get(json_array_get(top, 0), "probability"));
+        json_object_set_new(object, "top", top);
+        if (v->known) {
+            json_object_set_new(object, "true", json_string(class_name(p, v->true_class, buffer)));
+        }
+        json_print(object);
+        return;
+    }
+    json_t *values = json_object(), *truth = json_object();
+    for (int64_t i = 0; i < p->width; i++) {
+        const char *name = value_name(p, i, buffer);
+        json_object_set_new(values, name, json_number((double)v->outputs[i]));
+        if (v->known) json_object_set_new(truth, name, json_number((double)v->truth[i]));
+    }
+    json_object_set_new(object, "values", values);
+    if (v->known) json_object_set(object, "true", truth);
+    json_decref(truth);
+    json_print(object);
+}
+
+static void print_truth(const prediction *p, const verdict *v)
+{
+    char buffer[32];
+    const terminal *t = &p->session.out;
+    if (!v->known) return;
+    if (v->true_class == v->order[0]) {
+        printf("   %sright%s", terminal_green(t), terminal_plain(t));
+    } else {
+        printf("   %swrong%s: it is %s", terminal_red(t), terminal_plain(t),
+               class_name(p, v->true_class, buffer));
+    }
+}
+
+static void print_classes(const prediction *p, const verdict *v)
+{
+    char buffer[32];
+    const terminal *t = &p->session.out;
+    for (int64_t i = 0; i < v->top; i++) {
+        printf("   %s%-*.*s%s %5.1f%%", i == 0 ? terminal_bold(t) : "", p->name_width,
+               p->name_width, class_name(p, v->order[i], buffer), i == 0 ? terminal_plain(t) : "",
+               100 * probability(p, v, v->order[i]));
+    }
+    print_truth(p, v);
+    printf("\n");
+}
+
+static void print_values(const prediction *p, const verdict *v)
+{
+    char buffer[32], figure[32];
+    for (int64_t i = 0; i < p->width; i++) {
+        printf("   %s %s", value_name(p, i, buffer), show_figure((double)v->outputs[i], figure));
+        if (v->known) printf(" (true: %s)", show_figure((double)v->truth[i], figure));
+    }
+    printf("\n");
+}
+
+/* Beside the picture: a line for each of the best classes. */
+static void print_bar(const prediction *p, const verdict *v, int64_t rank)
+{
+    enum { BAR_WIDTH = 24 };
+    char buffer[32], bar[512];
+    double share = probability(p, v, v->order[rank]);
+    terminal_bar(&p->session.out, share, BAR_WIDTH, bar, sizeof bar);
+    printf("   %-*.*s %s %5.1f%%", p->name_width, p->name_width,
+           class_name(p, v->order[rank], buffer), bar, 100 * share);
+    if (rank == 0) print_truth(p, v);
+}
+
+static void print_picture(const prediction *p, const picture *image, const verdict *v)
+{
+    int lines = picture_lines(image);
+    for (int line = 0; line < lines || line - 1 < (int)v->top; line++) {
+        if (line < lines) {
+            picture_print_line(image, &p->session.out, line);
+        } else {
+            printf("%*s", image->width, "");
+        }
+        if (p->classes && line >= 1 && line - 1 < (int)v->top) print_bar(p, v, line - 1);
+        printf("\n");
+    }
+}
+
+static void tell(const prediction *p, const predict_input *input, int64_t number, const verdict *v,
+                 const picture *image)
+{
+    if (p->session.given->json) {
+        print_json(p, input, number, v);
+        return;
+    }
+    printf("%s %lld", input->name, (long long)number);
+    if (image) {
+        printf("\n");
+        print_picture(p, image, v);
+        if (!p->classes) print_values(p, v);
+    } else if (p->classes) {
+        print_classes(p, v);
+    } else {
+        print_values(p, v);
+    }
+}
+
+/* ---- all samples of an input -------------------------------------------------------------------- */
+
+/* Memory for the samples of one input; the arena frees it. */
+typedef struct results {
+    float *outputs;
+    int64_t *order;
+    void *label, *raw;
+} results;
+
+static fm_status take_memory(const prediction *p, const predict_input *input, fm_arena *arena,
+                             results *made)
+{
+    const fm_dataset_info *about = fm_dataset_about(input->prepared);
+    const fm_dataset_info *raw = fm_dataset_about(input->raw);
+    size_t outputs = (size_t)about->count * (size_t)p->width * sizeof(float);
+    made->outputs = fm_arena_allocate(arena, outputs);
+    made->order = fm_arena_allocate(arena, (size_t)p->class_count * sizeof(int64_t));
+    made->raw = fm_arena_allocate(
+        arena, (size_t)fm_shape_bytes(raw->fields[0].shape, raw->fields[0].dtype));
+    if (about->field_count > 1) {
+        made->label = fm_arena_allocate(
+            arena, (size_t)fm_shape_bytes(about->fields[1].shape, about->fields[1].dtype));
+        if (!made->label) return FM_ERROR_MEMORY;
+    }
+    return made->outputs && made->order && made->raw ? FM_OK : FM_ERROR_MEMORY;
+}
+
+static fm_status read_picture(const prediction *p, const predict_input *input, int64_t i,
+                              void *memory, picture *image, bool *drawn)
+{
+    const fm_data_field *x = &fm_dataset_about(input->raw)->fields[0];
+    fm_data_request request = {.first = i, .count = 1, .fields = {memory}};
+    fm_status status = fm_dataset_read(p->session.context, input->raw, &request);
+    *drawn = status == FM_OK && picture_read(image, x->shape, x->dtype, memory);
+    return status;
+}
+
+static fm_status tell_sample(const prediction *p, const predict_input *input, int64_t i,
+                             const results *made)
+{
+    const fm_dataset_info *about = fm_dataset_about(input->prepared);
+    verdict v = {.outputs = made->outputs + i * p->width, .order = made->order};
+    picture image;
+    bool drawn = false;
+    fm_status status = FM_OK;
+    if (made->label) {
+        fm_data_request request = {.first = i, .count = 1, .fields = {NULL, made->label}};
+        status = fm_dataset_read(p->session.context, input->prepared, &request);
+        if (status != FM_OK) return status;
+        read_truth(p, &v, &about->fields[1], made->label);
+        if (!p->classes) fm_transform_restore(p->saved.transform, made->label, 1);
+    }
+    if (p->classes) rank_classes(p, &v);
+    if (p->session.given->picture && !p->session.given->json) {
+        status = read_picture(p, input, i, made->raw, &image, &drawn);
+    }
+    int64_t number = input->numbers ? (int64_t)input->numbers[i] : i;
+    if (status == FM_OK) tell(p, input, number, &v, drawn ? &image : NULL);
+    return status;
+}
+
+static fm_status predict_samples(const prediction *p, const predict_input *input)
+{
+    fm_arena arena = {.context = p->session.context};
+    results made = {0};
+    int64_t count = fm_dataset_about(input->prepared)->count;
+    fm_predict_options how = {.batch_size = count < EVALUATION_BATCH ? count : EVALUATION_BATCH,
+                              .probabilities = p->probabilities};
+    fm_status status = take_memory(p, input, &arena, &made);
+    if (status == FM_OK) {
+        status = fm_predict(p->saved.model, input->prepared, &how, made.outputs);
+    }
+    if (status == FM_OK && !p->classes) {
+        fm_transform_restore(p->saved.transform, made.outputs, count);
+    }
+    for (int64_t i = 0; i < count && status == FM_OK; i++) {
+        status = tell_sample(p, input, i, &made);
+    }
+    fm_arena_release(&arena);
+    return status;
+}
+
+/* ---- the command ------------------------------------------------------------------------------- */
+
+static fm_status predict_input_named(prediction *p, const char *path)
+{
+    predict_input input;
+    session *s = &p->session;
+    fm_status status = path ? predict_input_open(s, &p->saved, path, &input)
+                            : predict_input_sample(s, &p->saved, s->given->sample, &input);
+    if (status != FM_OK) return status;
+    status = predict_samples(p, &input);
+    predict_input_close(s, &input);
+    return status;
+}
+
+static fm_status predict(prediction *p)
+{
+    const string_list *words = &p->session.given->positional;
+    fm_status status = saved_model_open(&p->session, words->items[0], &p->saved);
+    if (status != FM_OK) return status;
+    understand(p);
+    if (p->session.given->sample) status = predict_input_named(p, NULL);
+    for (int i = 1; i < words->count && status == FM_OK; i++) {
+        status = predict_input_named(p, words->items[i]);
+    }
+    return status;
+}
+
+int predict_run(const arguments *given)
+{
+    if (given->positional.count < 2 && !given->sample) {
+        fprintf(stderr,
+                "fathom predict: what shall it look at? Name a file, '-' for lines on stdin, "
+                "or samples of the test data: --sample 0-4\nTry 'fathom predict --help'.\n");
+        return EXIT_USAGE;
+    }
+    prediction p = {0};
+    if (!session_open(&p.session, given)) return EXIT_INTERNAL;
+    fm_status status = predict(&p);
+    saved_model_close(&p.saved);
+    return session_close(&p.session, status);
+}

@@ -1,0 +1,241 @@
+#include "cli/predict_input.h"
+#include "base/checked.h"
+#include "base/context.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "fathom/data_files.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- formats ----------------------------------------------------------------------------------- */
+
+typedef struct source {
+    session *session;
+    const saved_model *saved;
+    const char *path;
+} source;
+
+/* Cells are read as the recipe reads them and columns found as in training; where training saw
+ * nameless numbers, columns are taken as they come. */
+static fm_csv_options csv_options(const source *from)
+{
+    fm_csv_options reading = {.target = "none"};
+    const fm_recipe_settings *about = fm_recipe_about(from->saved->recipe);
+    const fm_dataset_info *trained = fm_transform_input(from->saved->transform);
+    if (!trained->fields[0].columns) return reading;
+    if (strcmp(about->dataset->name, "csv") == 0) {
+        reading = *(const fm_csv_options *)about->dataset_options;
+    }
+    reading.like = from->saved->transform;
+    return reading;
+}
+
+static fm_status open_csv(const source *from, fm_dataset **raw)
+{
+    fm_csv_options reading = csv_options(from);
+    return fm_dataset_open_csv(from->session->context, from->path, &reading, raw);
+}
+
+static fm_status open_stdin(const source *from, fm_dataset **raw)
+{
+    enum { MOST_BYTES = 1 << 28 };
+    fm_context *context = from->session->context;
+    char *bytes = NULL;
+    size_t size = 0, capacity = 0;
+    fm_status status = FM_OK;
+    while (status == FM_OK && !feof(stdin) && !ferror(stdin)) {
+        status = fm_grow(context, &bytes, &capacity, size + (1 << 16), 1);
+        if (status == FM_OK) size += fread(bytes + size, 1, capacity - size, stdin);
+        if (status == FM_OK && size > MOST_BYTES) {
+            status = fm_fail(context, FM_ERROR_LIMIT, "stdin: more than %d bytes", MOST_BYTES);
+        }
+    }
+    if (status == FM_OK && ferror(stdin)) {
+        status = fm_fail(context, FM_ERROR_IO, "stdin: cannot be read: %s", strerror(errno));
+    }
+    fm_csv_options reading = csv_options(from);
+    if (status == FM_OK) {
+        status = fm_dataset_parse_csv(context, "stdin", bytes, size, &reading, raw);
+    }
+    fm_release(context, bytes);
+    return status;
+}
+
+static fm_status open_idx(const source *from, fm_dataset **raw)
+{
+    return fm_dataset_open_idx(from->session->context, from->path, NULL, 0, raw);
+}
+
+/* ---- PGM (netpbm: "P5 WIDTH HEIGHT MAXVAL" and a byte a pixel) ----------------------------------- */
+
+/* The next number of the header, after blanks and comments; -1 when there is none. */
+static int pgm_number(const char **at, const char *end)
+{
+    while (*at < end && (isspace((unsigned char)**at) || **at == '#')) {
+        if (**at == '#') {
+            while (*at < end && **at != '\n') ++*at;
+        } else {
+            ++*at;
+        }
+    }
+    int number = -1;
+    while (*at < end && isdigit((unsigned char)**at) && number < 1 << 20) {
+        number = (number < 0 ? 0 : number) * 10 + (*(*at)++ - '0');
+    }
+    return number;
+}
+
+static fm_status open_pgm(const source *from, fm_dataset **raw)
+{
+    enum { LARGEST_SIDE = 1 << 14 };
+    fm_context *context = from->session->context;
+    char *bytes;
+    size_t size;
+    fm_status status = fm_file_read(context, from->path, 1 << 28, &bytes, &size);
+    if (status != FM_OK) return status;
+    const char *at = bytes + 2, *end = bytes + size;
+    bool fits = size > 2 && memcmp(bytes, "P5", 2) == 0;
+    int width = fits ? pgm_number(&at, end) : -1, height = fits ? pgm_number(&at, end) : -1;
+    int most = fits ? pgm_number(&at, end) : -1;
+    fits = width > 0 && height > 0 && width <= LARGEST_SIDE && height <= LARGEST_SIDE && most > 0 &&
+           most < 256 && end - at == 1 + (ptrdiff_t)width * height;
+    if (!fits) {
+        status = fm_fail(context, FM_ERROR_FORMAT,
+                         "%s: not a binary PGM image (P5) of bytes, or not complete", from->path);
+    } else {
+        fm_dataset_info info = {
+            .name = from->path, .origin = from->path, .count = 1, .field_count = 1};
+        info.fields[0] = (fm_data_field){"x", FM_U8, FM_SHAPE(height, width), NULL};
+        status = fm_dataset_from_arrays(context, &info, (const void *[]){at + 1}, false, raw);
+    }
+    fm_release(context, bytes);
+    return status;
+}
+
+/* ---- opening ----------------------------------------------------------------------------------- */
+
+typedef struct format {
+    const char *end;
+    fm_status (*open)(const source *from, fm_dataset **raw);
+} format;
+
+static const format formats[] = {
+    {".csv", open_csv},    {".tsv", open_csv},   {".data", open_csv},     {".idx", open_idx},
+    {".idx.gz", open_idx}, {"-ubyte", open_idx}, {"-ubyte.gz", open_idx}, {".pgm", open_pgm},
+};
+
+static bool ends_with(const char *path, const char *end)
+{
+    size_t size = strlen(path), tail = strlen(end);
+    return size >= tail && strcmp(path + size - tail, end) == 0;
+}
+
+static fm_status open_raw(const source *from, fm_dataset **raw)
+{
+    if (strcmp(from->path, "-") == 0) return open_stdin(from, raw);
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        if (ends_with(from->path, formats[i].end)) return formats[i].open(from, raw);
+    }
+    return fm_fail(from->session->context, FM_ERROR_ARGUMENT,
+                   "%s: what is it? Names of inputs end with .csv, .tsv, .idx, .idx.gz or "
+                   ".pgm",
+                   from->path);
+}
+
+static fm_status prepare(session *s, const saved_model *saved, predict_input *input)
+{
+    return fm_dataset_transform(s->context, input->raw, saved->transform, &input->prepared);
+}
+
+fm_status predict_input_open(session *s, const saved_model *saved, const char *path,
+                             predict_input *input)
+{
+    *input = (predict_input){.name = path};
+    source from = {s, saved, path};
+    fm_status status = open_raw(&from, &input->raw);
+    if (status == FM_OK) status = prepare(s, saved, input);
+    if (status != FM_OK) predict_input_close(s, input);
+    return status;
+}
+
+/* ---- samples of the test data ------------------------------------------------------------------ */
+
+enum { MOST_SAMPLES = 10000 };
+
+static fm_status fail_list(session *s, const char *list)
+{
+    return fm_fail(s->context, FM_ERROR_ARGUMENT,
+                   "--sample '%s': numbers from 0 are wanted, like 7, 0-9 or 0,5,8", list);
+}
+
+/* Adds the numbers of "0-9,12"; at most MOST_SAMPLES. */
+static fm_status read_list(session *s, const char *list, int64_t count, uint32_t *numbers,
+                           int64_t *read)
+{
+    *read = 0;
+    for (const char *at = list; *at || at == list;) {
+        if (!isdigit((unsigned char)*at)) return fail_list(s, list);
+        char *end;
+        long first = strtol(at, &end, 10), last = first;
+        if (*end == '-' && isdigit((unsigned char)end[1])) last = strtol(end + 1, &end, 10);
+        if ((*end && *end != ',') || last < first) return fail_list(s, list);
+        if (last >= count) {
+            return fm_fail(s->context, FM_ERROR_ARGUMENT,
+                           "--sample '%s': the data has %lld samples, the last is %lld", list,
+                           (long long)count, (long long)count - 1);
+        }
+        for (long i = first; i <= last; i++) {
+            if (*read == MOST_SAMPLES) {
+                return fm_fail(s->context, FM_ERROR_LIMIT, "--sample '%s': at most %d at a time",
+                               list, MOST_SAMPLES);
+            }
+            numbers[(*read)++] = (uint32_t)i;
+        }
+        at = *end ? end + 1 : end;
+    }
+    return FM_OK;
+}
+
+static fm_status view_samples(session *s, const saved_model *saved, const fm_recipe_data *data,
+                              const char *list, predict_input *input)
+{
+    if (!data->raw_test) {
+        return fm_fail(s->context, FM_ERROR_ARGUMENT,
+                       "--sample: the model's recipe has no test data; add test_split: 0.2 to its "
+                       "section data, or name a file");
+    }
+    const fm_dataset_info *about = fm_dataset_about(data->raw_test);
+    int64_t count;
+    input->numbers = fm_allocate_array(s->context, MOST_SAMPLES, sizeof(uint32_t));
+    if (!input->numbers) return FM_ERROR_MEMORY;
+    fm_status status = read_list(s, list, about->count, input->numbers, &count);
+    if (status == FM_OK) {
+        status = fm_dataset_view(s->context, data->raw_test, input->numbers, count, &input->raw);
+    }
+    return status == FM_OK ? prepare(s, saved, input) : status;
+}
+
+fm_status predict_input_sample(session *s, const saved_model *saved, const char *list,
+                               predict_input *input)
+{
+    *input = (predict_input){.name = "test"};
+    fm_recipe_data data;
+    fm_status status = fm_recipe_open_data(saved->recipe, &s->places, saved->transform_json, &data);
+    terminal_wipe(&s->err);
+    if (status != FM_OK) return status;
+    status = view_samples(s, saved, &data, list, input);
+    fm_recipe_data_close(&data);
+    if (status != FM_OK) predict_input_close(s, input);
+    return status;
+}
+
+void predict_input_close(session *s, predict_input *input)
+{
+    fm_dataset_destroy(input->prepared);
+    fm_dataset_destroy(input->raw);
+    fm_release(s->context, input->numbers);
+    *input = (predict_input){0};
+}

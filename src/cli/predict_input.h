@@ -1,0 +1,21 @@
+/* Samples to predict: from files of several formats, from stdin, or from the recipe's test data. */
+#ifndef FM_CLI_PREDICT_INPUT_H
+#define FM_CLI_PREDICT_INPUT_H
+
+#include "cli/session.h"
+
+typedef struct predict_input {
+    const char *name;
+    fm_dataset *raw, *prepared;
+    uint32_t *numbers; /* of the samples in their set; NULL: 0, 1, 2, ... */
+} predict_input;
+
+/* The format is told by the name's end; "-" is CSV on stdin. */
+fm_status predict_input_open(session *s, const saved_model *saved, const char *path,
+                             predict_input *input);
+/* `list` is "7", "0-9" or "0,5,8": samples of the test data. */
+fm_status predict_input_sample(session *s, const saved_model *saved, const char *list,
+                               predict_input *input);
+void predict_input_close(session *s, predict_input *input);
+
+#endif

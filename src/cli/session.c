@@ -1,0 +1,155 @@
+#include "cli/session.h"
+#include "cli/exit_codes.h"
+#include "cli/json_lines.h"
+#include "base/context.h"
+#include "fathom/data_files.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+double seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* ---- where data is ------------------------------------------------------------------------------ */
+
+static bool show_download(void *user, const char *file, int64_t received, int64_t total)
+{
+    session *s = user;
+    char got[32], all[32], bar[256], line[512];
+    if (total > 0) {
+        terminal_bar(&s->err, (double)received / (double)total, 24, bar, sizeof bar);
+        snprintf(line, sizeof line, "%.60s  %s  %s of %s", file, bar,
+                 show_bytes((double)received, got), show_bytes((double)total, all));
+    } else {
+        snprintf(line, sizeof line, "%.60s  %s", file, show_bytes((double)received, got));
+    }
+    terminal_draw(&s->err, line);
+    return true;
+}
+
+/* The XDG base directory specification: $XDG_CACHE_HOME, else ~/.cache. */
+static const char *find_cache(session *s)
+{
+    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    int size = -1;
+    if (cache && *cache == '/') {
+        size = snprintf(s->cache, sizeof s->cache, "%s/fathom", cache);
+    } else if (home && *home) {
+        size = snprintf(s->cache, sizeof s->cache, "%s/.cache/fathom", home);
+    }
+    return size > 0 && size < (int)sizeof s->cache ? s->cache : NULL;
+}
+
+static void find_places(session *s)
+{
+    const char *shared = getenv("FATHOM_DATA");
+    int count = 0;
+    if (s->given->data) s->folders[count++] = s->given->data;
+    if (shared && *shared) s->folders[count++] = shared;
+    s->places = (fm_data_places){
+        .folders = s->folders,
+        .cache = find_cache(s),
+        .progress = s->given->quiet ? NULL : show_download,
+        .progress_user = s,
+    };
+}
+
+/* ---- opening and closing ------------------------------------------------------------------------ */
+
+static void print_log(void *user, fm_log_level level, const char *message)
+{
+    session *s = user;
+    if (level == FM_LOG_DEBUG || (s->given->quiet && level != FM_LOG_WARNING)) return;
+    terminal_wipe(&s->err);
+    fprintf(stderr, "%s%s\n", level == FM_LOG_WARNING ? "warning: " : "", message);
+}
+
+bool session_open(session *s, const arguments *given)
+{
+    *s = (session){.given = given, .out = terminal_of(stdout), .err = terminal_of(stderr)};
+    find_places(s);
+    fm_context_options options = {.log = print_log, .log_user = s, .threads = (int)given->threads};
+    if (fm_context_create(&options, &s->context) == FM_OK) return true;
+    fprintf(stderr, "fathom: not enough memory to begin\n");
+    return false;
+}
+
+int session_close(session *s, fm_status status)
+{
+    int code = exit_code_of(status);
+    terminal_wipe(&s->err);
+    if (fflush(stdout) != 0 && status == FM_OK) {
+        status = fm_fail(s->context, FM_ERROR_IO, "stdout: cannot be written");
+        code = exit_code_of(status);
+    }
+    if (status != FM_OK && status != FM_ERROR_CANCELLED) {
+        fprintf(stderr, "%sfathom %s:%s %s\n", terminal_red(&s->err), s->given->command->name,
+                terminal_plain(&s->err), fm_error_message(s->context));
+        if (s->given->json) {
+            json_print(json_pack("{s:s, s:s, s:s, s:i}", "event", "error", "status",
+                                 fm_status_name(status), "message", fm_error_message(s->context),
+                                 "exit_code", code));
+        }
+    }
+    fm_context_destroy(s->context);
+    return code;
+}
+
+/* ---- a saved model ------------------------------------------------------------------------------ */
+
+static fm_status read_notes(session *s, const char *path, saved_model *saved)
+{
+    const char *recipe = fm_model_file_note(saved->file, "recipe");
+    saved->transform_json = fm_model_file_note(saved->file, "transform");
+    if (!recipe || !saved->transform_json) {
+        return fm_fail(s->context, FM_ERROR_FORMAT,
+                       "%s: holds tensors but no recipe: it was not written by 'fathom train'",
+                       path);
+    }
+    char name[512];
+    snprintf(name, sizeof name, "%.480s (its recipe)", path);
+    fm_status status = fm_recipe_parse(s->context, name, recipe, strlen(recipe),
+                                       s->given->set.items, s->given->set.count, &saved->recipe);
+    if (status != FM_OK) return status;
+    return fm_transform_from_json(s->context, saved->transform_json, strlen(saved->transform_json),
+                                  &saved->transform);
+}
+
+static bool is_recipe(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
+}
+
+fm_status saved_model_open(session *s, const char *path, saved_model *saved)
+{
+    *saved = (saved_model){0};
+    if (is_recipe(path)) {
+        return fm_fail(s->context, FM_ERROR_ARGUMENT,
+                       "%s: is a recipe; train it first: fathom train %s", path, path);
+    }
+    fm_status status = fm_model_file_open(s->context, path, &saved->file);
+    if (status == FM_OK) status = read_notes(s, path, saved);
+    if (status == FM_OK) {
+        status = fm_recipe_create_model(saved->recipe, saved->transform, &saved->model);
+    }
+    if (status == FM_OK) {
+        status = fm_model_load(saved->model, path, &(fm_load_options){.weights_only = true});
+    }
+    if (status != FM_OK) saved_model_close(saved);
+    return status;
+}
+
+void saved_model_close(saved_model *saved)
+{
+    fm_model_destroy(saved->model);
+    fm_transform_destroy(saved->transform);
+    fm_recipe_destroy(saved->recipe);
+    fm_model_file_close(saved->file);
+    *saved = (saved_model){0};
+}

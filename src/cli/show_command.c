@@ -1,0 +1,255 @@
+/* fathom show */
+#include "cli/commands.h"
+#include "cli/exit_codes.h"
+#include "cli/json_lines.h"
+#include "cli/session.h"
+#include "cli/show_tables.h"
+#include "base/context.h"
+#include "base/fields.h"
+#include "base/file.h"
+
+#include <string.h>
+
+typedef struct view {
+    session session;
+    const char *name;
+    saved_model saved; /* of a file; of a recipe only recipe and model are set */
+    fm_recipe_data data;
+    fm_shape input;
+    fm_dtype input_dtype;
+    const fm_layer_row *rows;
+    int row_count;
+    int64_t batch_size;
+    fm_program *program; /* of a training step */
+} view;
+
+/* ---- opening ----------------------------------------------------------------------------------- */
+
+/* Looking is not worth a download: what was downloaded before is found, nothing is fetched. */
+static void stay_offline(session *s)
+{
+    int count = 0;
+    while (s->folders[count]) count++;
+    s->folders[count] = s->places.cache;
+    s->places.cache = NULL;
+}
+
+static fm_status open_view_recipe(view *v)
+{
+    session *s = &v->session;
+    fm_status status = fm_recipe_open(s->context, v->name, s->given->set.items, s->given->set.count,
+                                      &v->saved.recipe);
+    if (status != FM_OK) return status;
+    if (!fm_recipe_says_input(v->saved.recipe)) {
+        stay_offline(s);
+        status = fm_recipe_open_data(v->saved.recipe, &s->places, NULL, &v->data);
+    }
+    if (status != FM_OK) return status;
+    return fm_recipe_create_model(v->saved.recipe, v->data.transform, &v->saved.model);
+}
+
+static bool is_model(const char *path)
+{
+    static const char end[] = ".safetensors";
+    size_t size = strlen(path), tail = strlen(end);
+    return size >= tail && strcmp(path + size - tail, end) == 0;
+}
+
+static fm_status open_view(view *v)
+{
+    fm_context *context = v->session.context;
+    if (!fm_file_exists(v->name)) {
+        const char *near = fm_nearest(v->name, show_table_name, NULL);
+        return fm_fail(context, FM_ERROR_NOT_FOUND, "%s: no such file%s%s%s", v->name,
+                       near ? "; did you mean the table '"
+                            : ", nor a table; tables are layers, "
+                              "activations, losses, optimizers, "
+                              "schedules, metrics, initializers, "
+                              "datasets, recipe, ops",
+                       near ? near : "", near ? "'?" : "");
+    }
+    fm_status status =
+        is_model(v->name) ? saved_model_open(&v->session, v->name, &v->saved) : open_view_recipe(v);
+    if (status != FM_OK) return status;
+    const fm_recipe_settings *settings = fm_recipe_about(v->saved.recipe);
+    const fm_field *batch_size = fm_field_find(fm_fit_fields, "batch_size");
+    v->batch_size = fm_field_int(batch_size, &settings->fit);
+    v->input = fm_model_input(v->saved.model, &v->input_dtype);
+    status = fm_recipe_layers(v->saved.recipe, v->input, v->input_dtype, &v->rows, &v->row_count);
+    if (status != FM_OK) return status;
+    return fm_model_program(v->saved.model, FM_TRAIN, v->batch_size, &v->program);
+}
+
+/* ---- the table --------------------------------------------------------------------------------- */
+
+static int64_t total_parameters(const view *v)
+{
+    int64_t total = 0;
+    for (int i = 0; i < v->row_count; i++) total += v->rows[i].parameters;
+    return total;
+}
+
+static double total_flops(const view *v)
+{
+    double total = 0;
+    for (int i = 0; i < v->row_count; i++) total += v->rows[i].flops;
+    return total;
+}
+
+static size_t total_memory(const fm_program_summary *summary)
+{
+    return summary->arena_bytes + summary->variable_bytes + summary->constant_bytes +
+           summary->input_bytes;
+}
+
+static void print_layers(const view *v)
+{
+    char shape[FM_SHAPE_TEXT], parameters[32], flops[32];
+    const terminal *t = &v->session.out;
+    int name = 5, type = 4, output = 12;
+    for (int i = 0; i < v->row_count; i++) {
+        int width = (int)strlen(fm_shape_text(v->rows[i].output, shape));
+        if (width > output) output = width;
+        if ((int)strlen(v->rows[i].name) > name) name = (int)strlen(v->rows[i].name);
+        if ((int)strlen(v->rows[i].type) > type) type = (int)strlen(v->rows[i].type);
+    }
+    printf("%s%-*s  %-*s  %-*s %13s %15s%s\n", terminal_bold(t), name, "layer", type, "type",
+           output, "output", "parameters", "FLOPs", terminal_plain(t));
+    printf("%-*s  %-*s  %s\n", name, "input", type, "", fm_shape_text(v->input, shape));
+    for (int i = 0; i < v->row_count; i++) {
+        const fm_layer_row *row = &v->rows[i];
+        printf("%-*s  %-*s  %-*s %13s %15s\n", name, row->name, type, row->type, output,
+               fm_shape_text(row->output, shape), show_count((double)row->parameters, parameters),
+               show_count(row->flops, flops));
+    }
+    printf("%-*s %13s %15s\n", name + type + output + 4, "total",
+           show_count((double)total_parameters(v), parameters), show_count(total_flops(v), flops));
+}
+
+static void print_options(const view *v, const char *what, const char *name, const fm_field *fields,
+                          const void *values)
+{
+    fm_text text = FM_TEXT(v->session.context);
+    fm_fields_print(&text, fields, values, false);
+    printf("%-12s %s%s%s\n", what, name, text.size ? ": " : "", fm_text_string(&text));
+    fm_text_release(&text);
+}
+
+static void print_training(const view *v)
+{
+    const fm_recipe_settings *settings = fm_recipe_about(v->saved.recipe);
+    const fm_model_options *model = &settings->model;
+    fm_program_summary summary = fm_program_summarize(v->program);
+    char total[32], variables[32], arena[32], rest[32], flops[32];
+    printf("\n");
+    print_options(v, "data", settings->dataset->name, settings->dataset->fields,
+                  settings->dataset_options);
+    print_options(v, "loss", fm_loss_at(model->loss)->name, fm_loss_at(model->loss)->fields,
+                  &model->loss_options);
+    const fm_optimizer_record *optimizer = fm_optimizer_at(model->optimizer.rule);
+    fm_optimizer rule = model->optimizer;
+    rule.learning_rate = fm_optimizer_rate(&rule); /* told even when it is the default */
+    print_options(v, "optimizer", optimizer->name, optimizer->fields, &rule);
+    print_options(v, "train", "", fm_fit_fields, &settings->fit);
+    printf("%-12s %s FLOPs a step of %lld samples\n", "work", show_count(summary.flops, flops),
+           (long long)v->batch_size);
+    printf("%-12s %s to train: %s weights and optimizer state, %s activations and gradients, "
+           "%s inputs and constants\n",
+           "memory", show_bytes((double)total_memory(&summary), total),
+           show_bytes((double)summary.variable_bytes, variables),
+           show_bytes((double)summary.arena_bytes, arena),
+           show_bytes((double)(summary.constant_bytes + summary.input_bytes), rest));
+}
+
+static void print_json(const view *v)
+{
+    fm_program_summary summary = fm_program_summarize(v->program);
+    json_t *layers = json_array();
+    for (int i = 0; i < v->row_count; i++) {
+        const fm_layer_row *row = &v->rows[i];
+        json_t *output = json_array();
+        for (int d = 0; d < row->output.rank; d++) {
+            json_array_append_new(output, json_integer(row->output.dims[d]));
+        }
+        json_array_append_new(layers, json_pack("{s:s, s:s, s:o, s:I, s:o}", "name", row->name,
+                                                "type", row->type, "output", output, "parameters",
+                                                (json_int_t)row->parameters, "flops",
+                                                json_number(row->flops)));
+    }
+    json_print(json_pack(
+        "{s:s, s:s, s:I, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "event", "show", "name",
+        v->name, "parameters", (json_int_t)total_parameters(v), "flops",
+        json_number(total_flops(v)), "memory", (json_int_t)total_memory(&summary),
+        "train_step_flops", json_number(summary.flops), "batch_size", (json_int_t)v->batch_size,
+        "variable_bytes", (json_int_t)summary.variable_bytes, "arena_bytes",
+        (json_int_t)summary.arena_bytes, "constant_bytes", (json_int_t)summary.constant_bytes,
+        "input_bytes", (json_int_t)summary.input_bytes, "layers", layers));
+}
+
+/* ---- graph and program -------------------------------------------------------------------------- */
+
+static fm_status print_graph(const view *v)
+{
+    fm_graph *graph;
+    char *text;
+    fm_status status = fm_model_graph(v->saved.model, FM_TRAIN, v->batch_size, &graph);
+    if (status != FM_OK) return status;
+    status = fm_graph_print(graph, &text);
+    fm_graph_destroy(graph);
+    if (status != FM_OK) return status;
+    fputs(text, stdout);
+    fm_text_free(v->session.context, text);
+    return FM_OK;
+}
+
+static fm_status print_program(const view *v, bool why)
+{
+    char *text;
+    fm_status status = fm_program_print(v->program, why, &text);
+    if (status != FM_OK) return status;
+    fputs(text, stdout);
+    fm_text_free(v->session.context, text);
+    return FM_OK;
+}
+
+/* ---- the command ------------------------------------------------------------------------------- */
+
+static fm_status show(view *v)
+{
+    const arguments *given = v->session.given;
+    fm_status status = open_view(v);
+    if (status != FM_OK) return status;
+    if (given->graph) return print_graph(v);
+    if (given->plan || given->why) return print_program(v, given->why);
+    if (given->json) {
+        print_json(v);
+    } else {
+        print_layers(v);
+        print_training(v);
+    }
+    return FM_OK;
+}
+
+int show_run(const arguments *given)
+{
+    const char *name = given->positional.items[0];
+    const char *only = given->positional.count > 1 ? given->positional.items[1] : NULL;
+    const show_table *table = show_table_find(name);
+    if (table) {
+        if (show_table_print(table, only, given->json)) return EXIT_DONE;
+        const char *near = show_table_nearest(table, only);
+        fprintf(stderr, "fathom show: the table %s has no '%s'%s%s%s\n", name, only,
+                near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+        return EXIT_USAGE;
+    }
+    if (only) {
+        fprintf(stderr, "fathom show: '%s' is one word too many\n", only);
+        return EXIT_USAGE;
+    }
+    view v = {.name = name};
+    if (!session_open(&v.session, given)) return EXIT_INTERNAL;
+    fm_status status = show(&v);
+    fm_recipe_data_close(&v.data);
+    saved_model_close(&v.saved);
+    return session_close(&v.session, status);
+}

@@ -1,0 +1,299 @@
+/* fathom train */
+#include "cli/commands.h"
+#include "cli/exit_codes.h"
+#include "cli/json_lines.h"
+#include "cli/progress.h"
+#include "base/context.h"
+#include "base/file.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { PATH_SIZE = 4096 };
+
+typedef struct training {
+    session session;
+    progress progress;
+    fm_recipe *recipe;
+    fm_recipe_data data;
+    fm_model *model;
+    fm_model_file *resumed; /* NULL: from the beginning */
+    char out[PATH_SIZE], best[PATH_SIZE];
+    double began;
+    int64_t parameters;
+    bool has_test;
+    fm_scores test;
+} training;
+
+/* ---- names of files ---------------------------------------------------------------------------- */
+
+static const char suffix[] = ".safetensors";
+
+/* "recipes/iris.yaml" -> "iris.safetensors"; a resumed file goes on under its name. */
+static void choose_out(training *t)
+{
+    const arguments *given = t->session.given;
+    if (given->out || given->resume) {
+        snprintf(t->out, PATH_SIZE, "%s", given->out ? given->out : given->resume);
+        return;
+    }
+    const char *path = given->positional.items[0], *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
+    int size = dot && dot != name ? (int)(dot - name) : (int)strlen(name);
+    snprintf(t->out, PATH_SIZE, "%.*s%s", size < 1024 ? size : 1024, name, suffix);
+}
+
+static void choose_best(training *t)
+{
+    size_t size = strlen(t->out), tail = strlen(suffix);
+    bool cut = size > tail && strcmp(t->out + size - tail, suffix) == 0;
+    snprintf(t->best, PATH_SIZE, "%.*s.best%s", (int)(cut ? size - tail : size), t->out, suffix);
+}
+
+/* An hour of training must not end with "permission denied". */
+static fm_status check_writable(training *t)
+{
+    fm_file_writer writer;
+    fm_status status = fm_file_writer_open(t->session.context, t->out, &writer);
+    if (status == FM_OK) fm_file_writer_abandon(&writer);
+    return status;
+}
+
+/* ---- opening ----------------------------------------------------------------------------------- */
+
+static fm_status open_recipe(training *t)
+{
+    const arguments *given = t->session.given;
+    fm_context *context = t->session.context;
+    if (given->resume) {
+        fm_status status = fm_model_file_open(context, given->resume, &t->resumed);
+        if (status != FM_OK) return status;
+    }
+    if (given->positional.count > 0) {
+        return fm_recipe_open(context, given->positional.items[0], given->set.items,
+                              given->set.count, &t->recipe);
+    }
+    const char *text = fm_model_file_note(t->resumed, "recipe");
+    if (!text) {
+        return fm_fail(context, FM_ERROR_FORMAT,
+                       "%s: holds no recipe; name it: fathom train RECIPE --resume %s",
+                       given->resume, given->resume);
+    }
+    return fm_recipe_parse(context, given->resume, text, strlen(text), given->set.items,
+                           given->set.count, &t->recipe);
+}
+
+static fm_status count_parameters(training *t)
+{
+    const fm_layer_row *rows;
+    int count;
+    const fm_data_field *x = &fm_transform_output(t->data.transform)->fields[0];
+    fm_status status = fm_recipe_layers(t->recipe, x->shape, x->dtype, &rows, &count);
+    for (int i = 0; i < count && status == FM_OK; i++) t->parameters += rows[i].parameters;
+    return status;
+}
+
+/* The notes of the file give way to those of this run. */
+static fm_status load_resumed(training *t)
+{
+    fm_status status = fm_model_load(t->model, t->session.given->resume, NULL);
+    if (status != FM_OK) return status;
+    return fm_model_set_note(t->model, "recipe", fm_recipe_text(t->recipe));
+}
+
+static fm_status open_training(training *t)
+{
+    fm_status status = open_recipe(t);
+    if (status != FM_OK) return status;
+    choose_out(t);
+    choose_best(t);
+    const char *fitted = t->resumed ? fm_model_file_note(t->resumed, "transform") : NULL;
+    status = check_writable(t);
+    if (status == FM_OK) {
+        status = fm_recipe_open_data(t->recipe, &t->session.places, fitted, &t->data);
+    }
+    terminal_wipe(&t->session.err);
+    if (status == FM_OK) status = fm_recipe_create_model(t->recipe, t->data.transform, &t->model);
+    if (status == FM_OK && t->resumed) status = load_resumed(t);
+    if (status == FM_OK) status = count_parameters(t);
+    return status;
+}
+
+static int64_t samples_of(const fm_dataset *dataset)
+{
+    return dataset ? fm_dataset_about(dataset)->count : 0;
+}
+
+static void announce_part(const fm_dataset *part, const char *what)
+{
+    char count[32];
+    if (part) fprintf(stderr, ", %s %s", show_count((double)samples_of(part), count), what);
+}
+
+static void announce(const training *t)
+{
+    const arguments *given = t->session.given;
+    const char *name = given->positional.count > 0 ? given->positional.items[0] : given->resume;
+    char count[32];
+    int threads = fm_context_threads(t->session.context);
+    if (given->json) {
+        json_print(json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i}", "event", "start", "recipe",
+                             name, "out", t->out, "parameters", (json_int_t)t->parameters,
+                             "train_samples", (json_int_t)samples_of(t->data.train),
+                             "validation_samples", (json_int_t)samples_of(t->data.validation),
+                             "test_samples", (json_int_t)samples_of(t->data.test), "threads",
+                             threads));
+    }
+    if (given->quiet) return;
+    fprintf(stderr, "%s samples", show_count((double)samples_of(t->data.train), count));
+    announce_part(t->data.validation, "to validate");
+    announce_part(t->data.test, "to test");
+    fprintf(stderr, "; %s parameters; %d thread%s\n", show_count((double)t->parameters, count),
+            threads, threads == 1 ? "" : "s");
+}
+
+/* ---- training ---------------------------------------------------------------------------------- */
+
+static fm_status fit(training *t)
+{
+    const fm_recipe_settings *settings = fm_recipe_about(t->recipe);
+    fm_fit_options options = settings->fit;
+    fm_callback watch = progress_callback(&t->progress);
+    fm_checkpoint checkpoint = {.path = t->out,
+                                .every_steps = settings->checkpoint_every,
+                                .pause = 1,
+                                .best = settings->keep_best ? t->best : NULL,
+                                .monitor = settings->monitor};
+    options.validation = t->data.validation;
+    options.resume = t->resumed != NULL;
+    options.checkpoint = &checkpoint;
+    options.callbacks = &watch;
+    options.callback_count = 1;
+    progress_catch_signals();
+    fm_status status = fm_fit(t->model, t->data.train, &options);
+    progress_release_signals();
+    terminal_wipe(&t->session.err);
+    return status;
+}
+
+static fm_status test(training *t)
+{
+    t->has_test = t->data.test != NULL;
+    if (!t->has_test) return FM_OK;
+    fm_evaluate_options how = {.batch_size = EVALUATION_BATCH};
+    return fm_evaluate(t->model, t->data.test, &how, &t->test);
+}
+
+/* ---- telling ----------------------------------------------------------------------------------- */
+
+static const fm_epoch *last_epoch(const training *t)
+{
+    const fm_history *history = fm_model_history(t->model);
+    return history->count > 0 ? &history->epochs[history->count - 1] : NULL;
+}
+
+static void tell_interrupted(const training *t)
+{
+    const arguments *given = t->session.given;
+    const char *recipe = given->positional.count > 0 ? given->positional.items[0] : "";
+    if (given->json) {
+        json_print(json_pack("{s:s, s:s}", "event", "interrupted", "resume", t->out));
+    }
+    fprintf(stderr, "interrupted; everything is saved. To go on:\n  fathom train %s%s--resume %s\n",
+            recipe, *recipe ? " " : "", t->out);
+}
+
+static void print_end_event(const training *t)
+{
+    const fm_epoch *epoch = last_epoch(t);
+    json_t *end = json_pack("{s:s, s:I}", "event", "end", "epochs",
+                            (json_int_t)fm_model_history(t->model)->count);
+    if (epoch) json_object_set_new(end, "train", json_scores(t->model, &epoch->train));
+    if (epoch && epoch->validation.samples > 0) {
+        json_object_set_new(end, "validation", json_scores(t->model, &epoch->validation));
+    }
+    if (t->has_test) json_object_set_new(end, "test", json_scores(t->model, &t->test));
+    double speed = t->progress.seconds > 0 ? t->progress.samples / t->progress.seconds : NAN;
+    json_object_set_new(end, "samples_per_second", json_number(speed));
+    json_object_set_new(end, "seconds", json_number(seconds_now() - t->began));
+    json_object_set_new(end, "parameters", json_integer(t->parameters));
+    json_object_set_new(end, "out", json_string(t->out));
+    json_print(end);
+}
+
+static void print_part(const training *t, const char *name, const fm_scores *scores)
+{
+    char line[1024] = "";
+    show_scores(t->model, scores, "", line, sizeof line);
+    printf("%-10s%s\n", name, line);
+}
+
+static const char *const stop_words[] = {
+    [FM_STOP_EARLY] = " (stopped early: no improvement)",
+    [FM_STOP_TIME] = " (stopped by the time limit)",
+    [FM_STOP_CALLBACK] = "",
+};
+
+static void print_end(const training *t)
+{
+    const fm_history *history = fm_model_history(t->model);
+    const fm_epoch *epoch = last_epoch(t);
+    char time[32], speed[32];
+    const char *why =
+        history->stop < 5 && stop_words[history->stop] ? stop_words[history->stop] : "";
+    if (epoch) print_part(t, "train", &epoch->train);
+    if (epoch && epoch->validation.samples > 0) print_part(t, "validation", &epoch->validation);
+    if (t->has_test) print_part(t, "test", &t->test);
+    printf("%lld epoch%s in %s%s", (long long)history->count, history->count == 1 ? "" : "s",
+           show_seconds(seconds_now() - t->began, time), why);
+    if (t->progress.seconds > 0) {
+        printf(", %s samples/s", show_count(t->progress.samples / t->progress.seconds, speed));
+    }
+    printf("; saved as %s\n", t->out);
+}
+
+/* A run that was done already has nothing to add. */
+static void tell_done(const training *t)
+{
+    bool trained = t->progress.samples > 0 || t->progress.interrupted;
+    if (trained || !t->resumed || t->session.given->quiet) return;
+    fprintf(stderr, "%s has its %lld epochs; to add some: --epochs N\n", t->session.given->resume,
+            (long long)fm_model_history(t->model)->count);
+}
+
+static fm_status train(training *t)
+{
+    fm_status status = open_training(t);
+    if (status != FM_OK) return status;
+    announce(t);
+    status = fit(t);
+    if (status == FM_OK) status = fm_model_save(t->model, t->out, NULL);
+    if (status != FM_OK) return status;
+    if (t->progress.interrupted) {
+        tell_interrupted(t);
+        return FM_ERROR_CANCELLED;
+    }
+    tell_done(t);
+    status = test(t);
+    if (status != FM_OK) return status;
+    t->session.given->json ? print_end_event(t) : print_end(t);
+    return FM_OK;
+}
+
+int train_run(const arguments *given)
+{
+    if (given->positional.count == 0 && !given->resume) {
+        fprintf(stderr, "fathom train: %s\nTry 'fathom train --help'.\n", given->command->missing);
+        return EXIT_USAGE;
+    }
+    training t = {0};
+    if (!session_open(&t.session, given)) return EXIT_INTERNAL;
+    t.began = seconds_now();
+    t.progress.session = &t.session;
+    fm_status status = train(&t);
+    fm_model_destroy(t.model);
+    fm_recipe_data_close(&t.data);
+    fm_recipe_destroy(t.recipe);
+    fm_model_file_close(t.resumed);
+    return session_close(&t.session, status);
+}

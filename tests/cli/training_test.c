@@ -1,0 +1,268 @@
+/* train, eval, predict and show through the built program: events, figures that agree with each
+ * other, resuming, interrupting. */
+#include "support/program_run.h"
+
+#include <jansson.h>
+
+#define SPIRALS "recipes/spirals.yaml --set data.train_size=300 --set data.test_size=90 "
+
+/* The last line of stdout as JSON; every line must be an object with an event. */
+static json_t *last_event(const program_result *r)
+{
+    json_t *event = NULL;
+    if (r->code != 0) fail_msg("exit code %d: %s%s", r->code, r->out, r->err);
+    for (const char *line = r->out; *line;) {
+        size_t size = strcspn(line, "\n");
+        json_error_t error;
+        json_decref(event);
+        event = json_loadb(line, size, 0, &error);
+        if (!event) fail_msg("%.*s: %s", (int)size, line, error.text);
+        assert_non_null(json_string_value(json_object_get(event, "event")));
+        line += size + (line[size] == '\n');
+    }
+    assert_non_null(event);
+    return event;
+}
+
+static double number_at(const json_t *object, const char *key, const char *inner)
+{
+    const json_t *value = json_object_get(object, key);
+    if (inner) value = json_object_get(value, inner);
+    if (!json_is_number(value)) fail_msg("no number %s %s", key, inner ? inner : "");
+    return json_number_value(value);
+}
+
+static const char *text_at(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    if (!text) fail_msg("no text %s", key);
+    return text;
+}
+
+static void training_ends_with_its_figures(void **state)
+{
+    fixture *f = *state;
+    const program_result *r = program_run(
+        f, "$FATHOM train " SPIRALS "--epochs 3 --set data.validation_split=0.1 --json --quiet "
+           "--out $HERE/m.safetensors");
+    assert_string_equal(r->err, "");
+    json_t *end = last_event(r);
+    assert_string_equal(text_at(end, "event"), "end");
+    assert_int_equal(number_at(end, "epochs", NULL), 3);
+    assert_int_equal(number_at(end, "parameters", NULL), 3 * 32 + 33 * 32 + 33 * 3);
+    assert_true(number_at(end, "train", "loss") > 0);
+    assert_true(number_at(end, "validation", "loss") > 0);
+    assert_true(number_at(end, "samples_per_second", NULL) > 0);
+    assert_true(number_at(end, "seconds", NULL) > 0);
+    double loss = number_at(end, "test", "loss"), accuracy = number_at(end, "test", "accuracy");
+    json_decref(end);
+
+    json_t *eval = last_event(program_run(f, "$FATHOM eval $HERE/m.safetensors --json"));
+    assert_string_equal(text_at(eval, "event"), "eval");
+    assert_int_equal(number_at(eval, "samples", NULL), 90);
+    assert_near(number_at(eval, "loss", NULL), loss, 1e-6);
+    assert_near(number_at(eval, "accuracy", NULL), accuracy, 1e-6);
+    json_decref(eval);
+}
+
+static void text_is_for_people(void **state)
+{
+    fixture *f = *state;
+    const program_result *r =
+        program_run(f, "$FATHOM train " SPIRALS "--epochs 2 --out $HERE/m.safetensors");
+    assert_int_equal(r->code, 0);
+    assert_non_null(strstr(r->err, "epoch 1/2  loss "));
+    assert_non_null(strstr(r->err, "epoch 2/2  loss "));
+    assert_null(strchr(r->err, '\033'));
+    assert_null(strchr(r->err, '\r'));
+    assert_non_null(strstr(r->out, "test        loss "));
+    assert_non_null(strstr(r->out, "2 epochs in "));
+    assert_non_null(strstr(r->out, "saved as "));
+}
+
+static void the_default_name_is_the_recipes(void **state)
+{
+    fixture *f = *state;
+    const program_result *r =
+        program_run(f, "R=$PWD; cd $HERE; $FATHOM train $R/" SPIRALS "--epochs 1 --quiet && ls");
+    assert_int_equal(r->code, 0);
+    assert_non_null(strstr(r->out, "spirals.safetensors\n"));
+}
+
+static void a_resumed_run_is_the_same_run(void **state)
+{
+    fixture *f = *state;
+    program_run(f, "$FATHOM train " SPIRALS "--epochs 4 --quiet --out $HERE/whole.safetensors");
+    program_run(f, "$FATHOM train " SPIRALS "--epochs 2 --quiet --out $HERE/half.safetensors");
+    json_t *whole = last_event(program_run(f, "$FATHOM eval $HERE/whole.safetensors --json"));
+    json_t *end = last_event(program_run(
+        f, "$FATHOM train " SPIRALS "--epochs 4 --json --quiet --resume $HERE/half.safetensors"));
+    assert_int_equal(number_at(end, "epochs", NULL), 4);
+    assert_near(number_at(end, "test", "loss"), number_at(whole, "loss", NULL), 0);
+    json_decref(end);
+    json_t *resumed = last_event(program_run(f, "$FATHOM eval $HERE/half.safetensors --json"));
+    assert_near(number_at(resumed, "loss", NULL), number_at(whole, "loss", NULL), 0);
+    json_decref(resumed);
+    /* The recipe is in the file, too. */
+    end = last_event(program_run(f, "$FATHOM train --resume $HERE/whole.safetensors --epochs 5 "
+                                    "--json --quiet --out $HERE/more.safetensors"));
+    assert_int_equal(number_at(end, "epochs", NULL), 5);
+    json_decref(end);
+    json_decref(whole);
+}
+
+/* 6,000 steps and 80 saved states take a second or two; it is stopped after the first of them. */
+#define LONG                                                                                       \
+    "recipes/spirals.yaml --set data.train_size=3000 --set data.test_size=90 "                     \
+    "--set train.checkpoint_every=100 --set train.batch_size=10 --epochs 20 --quiet "
+
+static void wait_and_kill(fixture *f, const char *signal_name, const char *file, char *line,
+                          size_t size)
+{
+    (void)f;
+    snprintf(line, size,
+             "$FATHOM train " LONG "--out $HERE/%s & CHILD=$!; "
+             "until [ -s $HERE/%s ]; do sleep 0.02; done; sleep 0.05; kill -%s $CHILD; wait $CHILD",
+             file, file, signal_name);
+}
+
+static void after_an_interrupt_it_goes_on(void **state)
+{
+    fixture *f = *state;
+    char line[1024];
+    json_t *whole =
+        last_event(program_run(f, "$FATHOM train " LONG "--json --out $HERE/whole.safetensors"));
+    wait_and_kill(f, "TERM", "cut.safetensors", line, sizeof line);
+    const program_result *r = program_run(f, line);
+    assert_int_equal(r->code, 130);
+    assert_non_null(strstr(r->err, "To go on:\n  fathom train recipes/spirals.yaml --resume "));
+    json_t *end =
+        last_event(program_run(f, "$FATHOM train " LONG "--json --resume $HERE/cut.safetensors"));
+    assert_near(number_at(end, "test", "loss"), number_at(whole, "test", "loss"), 0);
+    assert_near(number_at(end, "train", "loss"), number_at(whole, "train", "loss"), 0);
+    json_decref(end);
+
+    wait_and_kill(f, "KILL", "dead.safetensors", line, sizeof line);
+    r = program_run(f, line);
+    assert_int_equal(r->code, 128 + 9);
+    end =
+        last_event(program_run(f, "$FATHOM train " LONG "--json --resume $HERE/dead.safetensors"));
+    assert_near(number_at(end, "test", "loss"), number_at(whole, "test", "loss"), 0);
+    json_decref(end);
+    json_decref(whole);
+}
+
+static void predictions_name_classes(void **state)
+{
+    fixture *f = *state;
+    program_run(f, "$FATHOM train " SPIRALS "--epochs 2 --quiet --out $HERE/m.safetensors");
+    json_t *event =
+        last_event(program_run(f, "$FATHOM predict $HERE/m.safetensors --sample 3 --top 2 --json"));
+    assert_string_equal(text_at(event, "event"), "prediction");
+    assert_int_equal(number_at(event, "index", NULL), 3);
+    const json_t *top = json_object_get(event, "top");
+    assert_int_equal(json_array_size(top), 2);
+    double first = number_at(json_array_get(top, 0), "probability", NULL);
+    double second = number_at(json_array_get(top, 1), "probability", NULL);
+    assert_true(first >= second && second >= 0 && first + second <= 1.000001);
+    assert_string_equal(text_at(event, "class"), text_at(json_array_get(top, 0), "class"));
+    assert_non_null(text_at(event, "true"));
+    json_decref(event);
+    event =
+        last_event(program_run(f, "echo 0.1,0.2 | $FATHOM predict $HERE/m.safetensors - --json"));
+    assert_string_equal(text_at(event, "input"), "-");
+    assert_null(json_object_get(event, "true"));
+    json_decref(event);
+    const program_result *r =
+        program_run(f, "$FATHOM predict $HERE/m.safetensors --sample 0-2,5 --top 1");
+    assert_int_equal(r->code, 0);
+    assert_non_null(strstr(r->out, "test 5   "));
+    r = program_run(f, "$FATHOM predict $HERE/m.safetensors --sample 90");
+    assert_int_equal(r->code, 3);
+    assert_non_null(strstr(r->err, "--sample '90': the data has 90 samples, the last is 89"));
+    r = program_run(f, "$FATHOM predict $HERE/m.safetensors --sample 3-");
+    assert_non_null(strstr(r->err, "--sample '3-': numbers from 0 are wanted"));
+    r = program_run(f, "$FATHOM predict $HERE/m.safetensors $HERE/photo.bmp");
+    assert_non_null(strstr(r->err, "photo.bmp: what is it?"));
+}
+
+static void a_table_is_learned_and_predicted(void **state)
+{
+    fixture *f = *state;
+    char rows[8192] = "size,colour,price\n";
+    for (int i = 0; i < 200; i++) {
+        size_t used = strlen(rows);
+        snprintf(rows + used, sizeof rows - used, "%d,%s,%d\n", i % 40, i % 2 ? "red" : "green",
+                 1000 + 10 * (i % 40) + 200 * (i % 2));
+    }
+    fixture_file(f, "house.csv", rows, strlen(rows));
+    static const char recipe[] =
+        "data: {set: csv, file: house.csv, target: price, normalize: standardize,\n"
+        "       target_normalize: standardize, test_split: {fraction: 0.2, shuffle: true}}\n"
+        "model: [{dense: {units: 8, activation: tanh}}, {dense: 1}]\n"
+        "loss: mean_squared_error\n"
+        "optimizer: {adam: {learning_rate: 0.02}}\n"
+        "metrics: [r2]\n"
+        "train: {epochs: 60, batch_size: 16, seed: 3}\n";
+    fixture_file(f, "house.yaml", recipe, strlen(recipe));
+    json_t *end = last_event(
+        program_run(f, "$FATHOM train $HERE/house.yaml --json --quiet --out $HERE/h.safetensors"));
+    assert_true(number_at(end, "test", "r2") > 0.95);
+    json_decref(end);
+    fixture_file(f, "new.csv", "colour,size\nred,20\ngreen,20\n", 28);
+    json_t *event = last_event(
+        program_run(f, "$FATHOM predict $HERE/h.safetensors $HERE/new.csv --json | tail -1"));
+    assert_near(number_at(event, "values", "price"), 1200, 0.05);
+    json_decref(event);
+}
+
+static void pictures_are_drawn(void **state)
+{
+    fixture *f = *state;
+    program_run(f, "$FATHOM train recipes/strokes-mlp.yaml --set data.train_size=200 --set "
+                   "data.test_size=20 --epochs 1 --quiet --out $HERE/s.safetensors");
+    const program_result *r =
+        program_run(f, "$FATHOM predict $HERE/s.safetensors --sample 0 --picture");
+    assert_int_equal(r->code, 0);
+    int lines = 0;
+    for (const char *c = r->out; *c; c++) lines += *c == '\n';
+    assert_int_equal(lines, 15); /* the name, and 28 rows in pairs */
+    assert_non_null(strchr(r->out, '@'));
+    assert_null(strchr(r->out, '\033'));
+}
+
+static void show_counts_what_training_takes(void **state)
+{
+    fixture *f = *state;
+    json_t *object = last_event(program_run(f, "$FATHOM show recipes/mnist-mlp.yaml --json"));
+    assert_int_equal(number_at(object, "parameters", NULL), 535818);
+    assert_true(number_at(object, "flops", NULL) >= 2 * 535040);
+    assert_true(number_at(object, "memory", NULL) >= 4 * 535818);
+    assert_int_equal(json_array_size(json_object_get(object, "layers")), 4);
+    json_decref(object);
+    const program_result *r = program_run(f, "$FATHOM show recipes/mnist-mlp.yaml");
+    assert_non_null(strstr(r->out, "535,818"));
+    assert_non_null(strstr(r->out, "(28, 28)"));
+    r = program_run(f, "$FATHOM show recipes/mnist-mlp.yaml --graph");
+    assert_non_null(strstr(r->out, "matmul"));
+    r = program_run(f, "$FATHOM show recipes/mnist-mlp.yaml --plan");
+    assert_non_null(strstr(r->out, "arena"));
+    r = program_run(f, "$FATHOM show recipes/mnist-mlp.yaml --why");
+    assert_int_equal(r->code, 0);
+    program_run(f, "$FATHOM train " SPIRALS "--epochs 1 --quiet --out $HERE/m.safetensors");
+    object = last_event(program_run(f, "$FATHOM show $HERE/m.safetensors --json"));
+    assert_int_equal(number_at(object, "parameters", NULL), 3 * 32 + 33 * 32 + 33 * 3);
+    json_decref(object);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        fixture_test(training_ends_with_its_figures),   fixture_test(text_is_for_people),
+        fixture_test(the_default_name_is_the_recipes),  fixture_test(a_resumed_run_is_the_same_run),
+        fixture_test(after_an_interrupt_it_goes_on),    fixture_test(predictions_name_classes),
+        fixture_test(a_table_is_learned_and_predicted), fixture_test(pictures_are_drawn),
+        fixture_test(show_counts_what_training_takes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
