@@ -111,6 +111,12 @@ fm_status fm_training_keep_state(fm_model *model, const char *name, const double
 /* Puts them back into a callback; FM_ERROR_FORMAT when their number differs. */
 fm_status fm_training_restore_state(fm_model *model, const fm_callback *callback);
 
+/* A number of a file as an integer; 0 for what is none that fits. */
+static inline int64_t fm_whole(double number)
+{
+    return number > -0x1p63 && number < 0x1p63 ? (int64_t)number : 0;
+}
+
 /* Seconds of a clock that never jumps. */
 double fm_now(void);
 

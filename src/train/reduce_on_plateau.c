@@ -25,9 +25,9 @@ static fm_plateau_state read_state(const fm_plateau_watch *watch)
     const double *n = watch->state;
     return (fm_plateau_state){.started = n[0] != 0,
                               .best = n[1],
-                              .waited = (int64_t)n[2],
-                              .cooling = (int64_t)n[3],
-                              .reductions = (int64_t)n[4]};
+                              .waited = fm_whole(n[2]),
+                              .cooling = fm_whole(n[3]),
+                              .reductions = fm_whole(n[4])};
 }
 
 double fm_plateau_watch_rate(const fm_plateau_watch *watch, double rate)

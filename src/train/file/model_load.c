@@ -194,14 +194,14 @@ static fm_status load_place(loading *l, fm_arena *arena)
     }
     if (status != FM_OK) return status;
     training->loss_sum = n[FM_FIT_LOSS_SUM];
-    training->samples = (int64_t)n[FM_FIT_SAMPLES];
+    training->samples = fm_whole(n[FM_FIT_SAMPLES]);
     training->epoch_seconds = n[FM_FIT_SECONDS];
     training->rate = n[FM_FIT_RATE];
     training->rate_factor = n[FM_FIT_RATE_FACTOR];
-    training->batch_size = (int64_t)n[FM_FIT_BATCH_SIZE];
-    training->data_count = (int64_t)n[FM_FIT_DATA_COUNT];
+    training->batch_size = fm_whole(n[FM_FIT_BATCH_SIZE]);
+    training->data_count = fm_whole(n[FM_FIT_DATA_COUNT]);
     training->shuffled = n[FM_FIT_SHUFFLED] != 0;
-    training->history.best_epoch = (int64_t)n[FM_FIT_BEST_EPOCH];
+    training->history.best_epoch = fm_whole(n[FM_FIT_BEST_EPOCH]);
     return FM_OK;
 }
 
@@ -242,11 +242,11 @@ static fm_status load_history(loading *l, fm_arena *arena)
     fm_status status =
         find_numbers(l, arena, "@history", FM_SHAPE(rows, fm_history_columns(metrics)), &row);
     for (int64_t i = 0; i < rows && status == FM_OK; i++) {
-        fm_epoch epoch = {.epoch = (int64_t)row[FM_ROW_EPOCH],
+        fm_epoch epoch = {.epoch = fm_whole(row[FM_ROW_EPOCH]),
                           .learning_rate = row[FM_ROW_RATE],
                           .seconds = row[FM_ROW_SECONDS],
-                          .train.samples = (int64_t)row[FM_ROW_SAMPLES],
-                          .validation.samples = (int64_t)row[FM_ROW_VALIDATION_SAMPLES]};
+                          .train.samples = fm_whole(row[FM_ROW_SAMPLES]),
+                          .validation.samples = fm_whole(row[FM_ROW_VALIDATION_SAMPLES])};
         read_scores(l, row + FM_ROW_SCORES, columns, &epoch.train);
         read_scores(l, row + FM_ROW_SCORES + 1 + metrics, columns, &epoch.validation);
         status = fm_training_append(l->model, &epoch);
