@@ -301,7 +301,8 @@ FM_API fm_status fm_dataset_sine(fm_context *context, const fm_points_options *o
 /* Where files are looked for. The library does not read the environment: the program fills this from
  * --data, $FATHOM_DATA and the XDG folders.
  *  folders     in this order, ends with NULL; NULL: the current folder only. A relative file name is
- *              looked for in each, then its last part in each, then from the current folder.
+ *              looked for in each, then its last part in each, then one folder deeper, then from
+ *              the current folder.
  *  cache       where a download is put and found again; NULL: no download
  *  url         instead of the set's own address; NULL: the built-in table
  *  from        where files can be had: words that an error adds when one is not found; may be NULL

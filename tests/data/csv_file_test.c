@@ -1,7 +1,10 @@
 #include "data/file_bytes.h"
 #include "data/dataset.h"
 #include "data/file/csv_reader.h"
+#include "data/file/places.h"
 #include "fathom/data_files.h"
+
+#include <sys/stat.h>
 
 static fm_dataset *parse(fm_context *context, const char *text, fm_csv_options options)
 {
@@ -407,6 +410,28 @@ static void every_allocation_may_fail(void **state)
     assert_true(fail_each_allocation(f, parse_all, NULL) >= 20);
 }
 
+/* FOLDER/b/t.csv and FOLDER/c/t.csv: found from FOLDER, the first folder by name wins. */
+static void files_are_found_one_folder_deeper(void **state)
+{
+    static const char *const contents[] = {"a,y\n1,2\n", "a,y\n1,2\n3,4\n"};
+    static const char *const inner[] = {"c", "b"};
+    fixture *f = *state;
+    char path[256];
+    fixture_path(f, "");
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s", f->folder, inner[i]);
+        assert_int_equal(mkdir(path, 0755), 0);
+        snprintf(path, sizeof path, "%s/t.csv", inner[i]);
+        fixture_file(f, path, contents[i], strlen(contents[i]));
+    }
+    const char *folders[] = {f->folder, NULL};
+    fm_text found = FM_TEXT(f->context);
+    assert_ok(f->context,
+              fm_places_find(f->context, &(fm_data_places){.folders = folders}, "t.csv", &found));
+    assert_string_equal(fm_text_string(&found) + strlen(f->folder), "/b/t.csv");
+    fm_text_release(&found);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -422,6 +447,7 @@ int main(void)
         fixture_test(the_record_reads_two_files),
         fixture_test(real_tables_are_read),
         fixture_test(housing_has_its_gaps_and_its_category),
+        fixture_test(files_are_found_one_folder_deeper),
         fixture_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
