@@ -64,6 +64,11 @@ static fm_status open_stdin(const source *from, fm_dataset **raw)
     return status;
 }
 
+static fm_status open_npy(const source *from, fm_dataset **raw)
+{
+    return fm_dataset_open_npy(from->session->context, from->path, NULL, 0, raw);
+}
+
 static fm_status open_idx(const source *from, fm_dataset **raw)
 {
     return fm_dataset_open_idx(from->session->context, from->path, NULL, 0, raw);
@@ -123,8 +128,9 @@ typedef struct format {
 } format;
 
 static const format formats[] = {
-    {".csv", open_csv},    {".tsv", open_csv},   {".data", open_csv},     {".idx", open_idx},
-    {".idx.gz", open_idx}, {"-ubyte", open_idx}, {"-ubyte.gz", open_idx}, {".pgm", open_pgm},
+    {".csv", open_csv},   {".tsv", open_csv},      {".data", open_csv},
+    {".npy", open_npy},   {".idx", open_idx},      {".idx.gz", open_idx},
+    {"-ubyte", open_idx}, {"-ubyte.gz", open_idx}, {".pgm", open_pgm},
 };
 
 static bool ends_with(const char *path, const char *end)
@@ -140,7 +146,7 @@ static fm_status open_raw(const source *from, fm_dataset **raw)
         if (ends_with(from->path, formats[i].end)) return formats[i].open(from, raw);
     }
     return fm_fail(from->session->context, FM_ERROR_ARGUMENT,
-                   "%s: what is it? Names of inputs end with .csv, .tsv, .idx, .idx.gz or "
+                   "%s: what is it? Names of inputs end with .csv, .tsv, .npy, .idx, .idx.gz or "
                    ".pgm",
                    from->path);
 }

@@ -152,6 +152,20 @@ static void after_an_interrupt_it_goes_on(void **state)
     json_decref(whole);
 }
 
+/* One row of f32 as NumPy writes it (format version 1). */
+static void write_npy(fixture *f, const char *name, const float *row, int count)
+{
+    char bytes[512] = "\x93NUMPY\x01\x00\x76\x00";
+    memset(bytes + 10, ' ', 118);
+    char header[118];
+    int size = snprintf(header, sizeof header,
+                        "{'descr': '<f4', 'fortran_order': False, 'shape': (1, %d), }", count);
+    memcpy(bytes + 10, header, (size_t)size);
+    bytes[127] = '\n';
+    memcpy(bytes + 128, row, (size_t)count * sizeof *row);
+    fixture_file(f, name, bytes, 128 + (size_t)count * sizeof *row);
+}
+
 static void predictions_name_classes(void **state)
 {
     fixture *f = *state;
@@ -172,6 +186,12 @@ static void predictions_name_classes(void **state)
         last_event(program_run(f, "echo 0.1,0.2 | $FATHOM predict $HERE/m.safetensors - --json"));
     assert_string_equal(text_at(event, "input"), "-");
     assert_null(json_object_get(event, "true"));
+    double probability = number_at(event, "probability", NULL);
+    json_decref(event);
+    write_npy(f, "points.npy", (const float[]){0.1f, 0.2f}, 2);
+    event =
+        last_event(program_run(f, "$FATHOM predict $HERE/m.safetensors $HERE/points.npy --json"));
+    assert_near(number_at(event, "probability", NULL), probability, 1e-6);
     json_decref(event);
     const program_result *r =
         program_run(f, "$FATHOM predict $HERE/m.safetensors --sample 0-2,5 --top 1");
