@@ -46,6 +46,13 @@ static void built_in_sets_are_learned(void **state)
                    0.88);
 }
 
+/* Figures do not depend on the build, and sanitized ones take minutes for them. */
+#ifdef __SANITIZE_ADDRESS__
+static const bool sanitized = true;
+#else
+static const bool sanitized = false;
+#endif
+
 static bool absent(const char *path)
 {
     FILE *file = fopen(path, "rb");
@@ -57,7 +64,7 @@ static bool absent(const char *path)
 static void tables_are_learned(void **state)
 {
     static const char folder[] = "--data ../shared/data/tabular";
-    if (absent("../shared/data/tabular/iris.csv")) skip();
+    if (sanitized || absent("../shared/data/tabular/iris.csv")) skip();
     check_at_least("iris", test_figure(*state, "iris", folder, "accuracy"), 0.9);
     check_at_least("california-housing", test_figure(*state, "california-housing", folder, "r2"),
                    0.75);
@@ -65,7 +72,7 @@ static void tables_are_learned(void **state)
 
 static void digits_are_learned(void **state)
 {
-    if (absent("../shared/data/mnist/train-images-idx3-ubyte.gz")) skip();
+    if (sanitized || absent("../shared/data/mnist/train-images-idx3-ubyte.gz")) skip();
     double accuracy = test_figure(*state, "mnist-dropout",
                                   "--data ../shared/data --epochs 1 --batch-size 256", "accuracy");
     check_at_least("mnist-dropout, one epoch", accuracy, 0.88);
