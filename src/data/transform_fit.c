@@ -128,6 +128,12 @@ static fm_status find_medians(walk *w, survey *s, double *medians)
     return status;
 }
 
+/* 0 for widths that are none, or too small to divide by. */
+static double inverse(double width)
+{
+    return width > 0 && isfinite(1 / width) ? 1 / width : 0;
+}
+
 static fm_rule make_rule(const moments *m, int normalize, double scale)
 {
     fm_rule rule = {NAN, 0, 1 / scale};
@@ -135,10 +141,10 @@ static fm_rule make_rule(const moments *m, int normalize, double scale)
     double deviation = m->count ? sqrt(m->squares / (double)m->count) : 0;
     if (normalize == FM_NORMALIZE_STANDARDIZE) {
         rule.center = m->mean;
-        rule.factor = deviation > 0 ? 1 / deviation : 0;
+        rule.factor = inverse(deviation);
     } else if (normalize == FM_NORMALIZE_MIN_MAX) {
         rule.center = m->count ? m->minimum : 0;
-        rule.factor = width > 0 ? 1 / width : 0;
+        rule.factor = inverse(width);
     }
     return rule;
 }
@@ -380,7 +386,7 @@ fm_status fm_transform_fit(fm_context *context, const fm_dataset *training,
     *transform = NULL;
     fm_status status = fm_fields_complete(context, fm_transform_fields, &filled, "transform");
     if (status != FM_OK) return status;
-    if (filled.scale == 0 || !isfinite(filled.scale)) {
+    if (!isfinite(1 / filled.scale) || !isfinite(filled.scale)) {
         return fm_fail(context, FM_ERROR_ARGUMENT, "transform: scale must not be %g", filled.scale);
     }
     if (training->info.count == 0) {
