@@ -5,6 +5,8 @@
 #include "cli/progress.h"
 #include "base/context.h"
 
+#include <string.h>
+
 typedef struct evaluation {
     session session;
     saved_model saved;
@@ -28,21 +30,31 @@ static fm_status choose_set(evaluation *e)
 
 /* ---- confusion ---------------------------------------------------------------------------------- */
 
+static const char *name_of_class(const char *const *names, int64_t index, char buffer[16])
+{
+    if (names) return names[index];
+    snprintf(buffer, 16, "%d", (int)index);
+    return buffer;
+}
+
 static void print_confusion(const evaluation *e, const double *matrix, int classes)
 {
+    enum { NARROWEST = 5, WIDEST = 16 };
     const char *const *names = NULL;
+    char buffer[16];
+    int width = NARROWEST;
     fm_dataset_classes(e->set, &names);
-    printf("\n%12s  predicted\n%-12s", "", "true");
+    for (int i = 0; i < classes; i++) {
+        int size = (int)strlen(name_of_class(names, i, buffer));
+        if (size > width) width = size < WIDEST ? size : WIDEST;
+    }
+    printf("\n%-*s  predicted\n%-*s ", width, "", width, "true");
     for (int j = 0; j < classes; j++) {
-        char number[16];
-        snprintf(number, sizeof number, "%d", j);
-        printf(" %7.7s", names ? names[j] : number);
+        printf(" %*.*s", width, width, name_of_class(names, j, buffer));
     }
     for (int i = 0; i < classes; i++) {
-        char number[16];
-        snprintf(number, sizeof number, "%d", i);
-        printf("\n%-12.12s", names ? names[i] : number);
-        for (int j = 0; j < classes; j++) printf(" %7.0f", matrix[i * classes + j]);
+        printf("\n%-*.*s ", width, width, name_of_class(names, i, buffer));
+        for (int j = 0; j < classes; j++) printf(" %*.0f", width, matrix[i * classes + j]);
     }
     printf("\n");
 }

@@ -3,6 +3,8 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 void json_print(json_t *object)
 {
@@ -18,6 +20,19 @@ json_t *json_number(double value)
     if (!isfinite(value)) return json_null();
     return value == floor(value) && fabs(value) < 1e15 ? json_integer((json_int_t)value)
                                                        : json_real(value);
+}
+
+json_t *json_text(const char *text)
+{
+    json_t *object = json_string(text);
+    char *copy = object ? NULL : strdup(text);
+    if (!copy) return object ? object : json_null();
+    for (char *c = copy; *c; c++) {
+        if ((unsigned char)*c >= 128) *c = '?';
+    }
+    object = json_string(copy);
+    free(copy);
+    return object;
 }
 
 json_t *json_scores(const fm_model *model, const fm_scores *scores)

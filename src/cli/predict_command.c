@@ -133,8 +133,8 @@ static void print_json(const prediction *p, const predict_input *input, int64_t 
                        const verdict *v)
 {
     char buffer[32];
-    json_t *object = json_pack("{s:s, s:s, s:I}", "event", "prediction", "input", input->name,
-                               "index", (json_int_t)number);
+    json_t *object = json_pack("{s:s, s:o, s:I}", "event", "prediction", "input",
+                               json_text(input->name), "index", (json_int_t)number);
     if (p->classes) {
         json_t *top = json_array();
         for (int64_t i = 0; i < v->top; i++) {
@@ -147,7 +147,7 @@ static void print_json(const prediction *p, const predict_input *input, int64_t 
                         json_object_get(json_array_get(top, 0), "probability"));
         json_object_set_new(object, "top", top);
         if (v->known) {
-            json_object_set_new(object, "true", json_string(class_name(p, v->true_class, buffer)));
+            json_object_set_new(object, "true", json_text(class_name(p, v->true_class, buffer)));
         }
         json_print(object);
         return;

@@ -160,19 +160,33 @@ static fm_status at_validation_begin(void *user, fm_event *event)
 
 /* ---- the end of an epoch ----------------------------------------------------------------------- */
 
+/* Speed and time are left out where they would not fit. */
 static void print_epoch(progress *p, const fm_event *event)
 {
-    char line[LINE_SIZE] = "", speed[32], time[32];
+    char line[LINE_SIZE] = "", tail[128], speed[32], time[32];
     const fm_epoch *epoch = event->finished;
     show_epoch_number(event, line, sizeof line);
     show_scores(event->model, &epoch->train, "", line, sizeof line);
     if (epoch->validation.samples > 0) {
         show_scores(event->model, &epoch->validation, "val_", line, sizeof line);
     }
-    add(line, sizeof line, "  %s samples/s  %s", show_count(event->samples_per_second, speed),
-        show_seconds(epoch->seconds, time));
+    int size =
+        snprintf(tail, sizeof tail, "  %s samples/s  %s",
+                 show_count(event->samples_per_second, speed), show_seconds(epoch->seconds, time));
+    const terminal *t = &p->session->err;
+    bool fits = !t->live || (int)strlen(line) + size < terminal_width(t);
     terminal_wipe(&p->session->err);
-    fprintf(stderr, "%s\n", line);
+    fprintf(stderr, "%s%s\n", line, fits ? tail : "");
+}
+
+/* Of epochs that pass in a blink, some are told; the first and the last always. */
+static bool worth_a_line(progress *p, const fm_event *event)
+{
+    double now = seconds_now();
+    bool last = event->epoch + 1 == event->epochs;
+    if (!last && now - p->epoch_at < redraw_seconds) return false;
+    p->epoch_at = now;
+    return true;
 }
 
 static void print_epoch_event(const fm_event *event)
@@ -197,7 +211,7 @@ static fm_status at_epoch_end(void *user, fm_event *event)
         p->samples += (double)event->samples;
         p->seconds += (double)event->samples / event->samples_per_second;
     }
-    if (!p->session->given->quiet) print_epoch(p, event);
+    if (!p->session->given->quiet && worth_a_line(p, event)) print_epoch(p, event);
     if (p->session->given->json) print_epoch_event(event);
     return FM_OK;
 }

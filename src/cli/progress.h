@@ -7,6 +7,7 @@
 typedef struct progress {
     session *session;
     double drawn_at;         /* when the live line was drawn, or a plain one printed          */
+    double epoch_at;         /* when an epoch's line was printed                              */
     double samples, seconds; /* of training alone, for the overall speed                      */
     bool interrupted;
 } progress;

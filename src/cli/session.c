@@ -91,9 +91,9 @@ int session_close(session *s, fm_status status)
         fprintf(stderr, "%sfathom %s:%s %s\n", terminal_red(&s->err), s->given->command->name,
                 terminal_plain(&s->err), fm_error_message(s->context));
         if (s->given->json) {
-            json_print(json_pack("{s:s, s:s, s:s, s:i}", "event", "error", "status",
-                                 fm_status_name(status), "message", fm_error_message(s->context),
-                                 "exit_code", code));
+            json_print(json_pack("{s:s, s:s, s:o, s:i}", "event", "error", "status",
+                                 fm_status_name(status), "message",
+                                 json_text(fm_error_message(s->context)), "exit_code", code));
         }
     }
     fm_context_destroy(s->context);

@@ -177,8 +177,8 @@ static void print_json(const view *v)
                                                 json_number(row->flops)));
     }
     json_print(json_pack(
-        "{s:s, s:s, s:I, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "event", "show", "name",
-        v->name, "parameters", (json_int_t)total_parameters(v), "flops",
+        "{s:s, s:o, s:I, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "event", "show", "name",
+        json_text(v->name), "parameters", (json_int_t)total_parameters(v), "flops",
         json_number(total_flops(v)), "memory", (json_int_t)total_memory(&summary),
         "train_step_flops", json_number(summary.flops), "batch_size", (json_int_t)v->batch_size,
         "variable_bytes", (json_int_t)summary.variable_bytes, "arena_bytes",

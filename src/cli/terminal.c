@@ -145,8 +145,10 @@ const char *show_count(double count, char buffer[32])
 
 const char *show_seconds(double seconds, char buffer[32])
 {
-    if (seconds < 0.9995) {
-        snprintf(buffer, 32, "%.0f ms", seconds * 1e3);
+    if (seconds < 0.00005) {
+        snprintf(buffer, 32, "under 0.1 ms");
+    } else if (seconds < 0.9995) {
+        snprintf(buffer, 32, seconds < 0.00995 ? "%.1f ms" : "%.0f ms", seconds * 1e3);
     } else if (seconds < 9.95) {
         snprintf(buffer, 32, "%.1f s", seconds);
     } else if (seconds < 59.5) {

@@ -137,12 +137,12 @@ static void announce(const training *t)
     char count[32];
     int threads = fm_context_threads(t->session.context);
     if (given->json) {
-        json_print(json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i}", "event", "start", "recipe",
-                             name, "out", t->out, "parameters", (json_int_t)t->parameters,
-                             "train_samples", (json_int_t)samples_of(t->data.train),
-                             "validation_samples", (json_int_t)samples_of(t->data.validation),
-                             "test_samples", (json_int_t)samples_of(t->data.test), "threads",
-                             threads));
+        json_print(json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:i}", "event", "start", "recipe",
+                             json_text(name), "out", json_text(t->out), "parameters",
+                             (json_int_t)t->parameters, "train_samples",
+                             (json_int_t)samples_of(t->data.train), "validation_samples",
+                             (json_int_t)samples_of(t->data.validation), "test_samples",
+                             (json_int_t)samples_of(t->data.test), "threads", threads));
     }
     if (given->quiet) return;
     fprintf(stderr, "%s samples", show_count((double)samples_of(t->data.train), count));
@@ -186,10 +186,20 @@ static fm_status test(training *t)
 
 /* ---- telling ----------------------------------------------------------------------------------- */
 
-static const fm_epoch *last_epoch(const training *t)
+/* The epoch whose weights the model has: the last, or the best where that was restored. */
+static int64_t kept_epoch(const training *t)
 {
     const fm_history *history = fm_model_history(t->model);
-    return history->count > 0 ? &history->epochs[history->count - 1] : NULL;
+    const fm_early_stopping *stopping = fm_recipe_about(t->recipe)->fit.early_stopping;
+    int64_t best = history->best_epoch;
+    bool restored = stopping && stopping->restore_best && best >= 0 && best < history->count;
+    return restored ? best : history->count - 1;
+}
+
+static const fm_epoch *kept_figures(const training *t)
+{
+    int64_t kept = kept_epoch(t);
+    return kept >= 0 ? &fm_model_history(t->model)->epochs[kept] : NULL;
 }
 
 static void tell_interrupted(const training *t)
@@ -197,7 +207,7 @@ static void tell_interrupted(const training *t)
     const arguments *given = t->session.given;
     const char *recipe = given->positional.count > 0 ? given->positional.items[0] : "";
     if (given->json) {
-        json_print(json_pack("{s:s, s:s}", "event", "interrupted", "resume", t->out));
+        json_print(json_pack("{s:s, s:o}", "event", "interrupted", "resume", json_text(t->out)));
     }
     fprintf(stderr, "interrupted; everything is saved. To go on:\n  fathom train %s%s--resume %s\n",
             recipe, *recipe ? " " : "", t->out);
@@ -205,7 +215,7 @@ static void tell_interrupted(const training *t)
 
 static void print_end_event(const training *t)
 {
-    const fm_epoch *epoch = last_epoch(t);
+    const fm_epoch *epoch = kept_figures(t);
     json_t *end = json_pack("{s:s, s:I}", "event", "end", "epochs",
                             (json_int_t)fm_model_history(t->model)->count);
     if (epoch) json_object_set_new(end, "train", json_scores(t->model, &epoch->train));
@@ -213,11 +223,12 @@ static void print_end_event(const training *t)
         json_object_set_new(end, "validation", json_scores(t->model, &epoch->validation));
     }
     if (t->has_test) json_object_set_new(end, "test", json_scores(t->model, &t->test));
+    json_object_set_new(end, "kept_epoch", json_integer(kept_epoch(t) + 1));
     double speed = t->progress.seconds > 0 ? t->progress.samples / t->progress.seconds : NAN;
     json_object_set_new(end, "samples_per_second", json_number(speed));
     json_object_set_new(end, "seconds", json_number(seconds_now() - t->began));
     json_object_set_new(end, "parameters", json_integer(t->parameters));
-    json_object_set_new(end, "out", json_string(t->out));
+    json_object_set_new(end, "out", json_text(t->out));
     json_print(end);
 }
 
@@ -237,7 +248,7 @@ static const char *const stop_words[] = {
 static void print_end(const training *t)
 {
     const fm_history *history = fm_model_history(t->model);
-    const fm_epoch *epoch = last_epoch(t);
+    const fm_epoch *epoch = kept_figures(t);
     char time[32], speed[32];
     const char *why =
         history->stop < 5 && stop_words[history->stop] ? stop_words[history->stop] : "";
@@ -248,6 +259,9 @@ static void print_end(const training *t)
            show_seconds(seconds_now() - t->began, time), why);
     if (t->progress.seconds > 0) {
         printf(", %s samples/s", show_count(t->progress.samples / t->progress.seconds, speed));
+    }
+    if (kept_epoch(t) + 1 < history->count) {
+        printf("; epoch %lld was the best", (long long)kept_epoch(t) + 1);
     }
     printf("; saved as %s\n", t->out);
 }

@@ -256,6 +256,17 @@ static fm_status input_as_said(fm_recipe *recipe, fm_model_options *options)
     return FM_OK;
 }
 
+/* A layer's mistake has its place already; others (of the loss, a metric) get the recipe's name. */
+static fm_status create_model(fm_recipe *recipe, const fm_model_options *options, fm_model **model)
+{
+    fm_status status = fm_model_create(recipe->context, options, model);
+    if (status == FM_OK || status == FM_ERROR_MEMORY) return status;
+    const char *words = fm_error_message(recipe->context);
+    bool placed =
+        strncmp(words, recipe->name, strlen(recipe->name)) == 0 || strncmp(words, "--set ", 6) == 0;
+    return placed ? status : fm_fail_prefix(recipe->context, "%s: ", recipe->name);
+}
+
 fm_status fm_recipe_create_model(fm_recipe *recipe, const fm_transform *transform, fm_model **model)
 {
     *model = NULL;
@@ -264,12 +275,12 @@ fm_status fm_recipe_create_model(fm_recipe *recipe, const fm_transform *transfor
     options.argument = recipe;
     if (!transform) {
         fm_status status = input_as_said(recipe, &options);
-        return status == FM_OK ? fm_model_create(recipe->context, &options, model) : status;
+        return status == FM_OK ? create_model(recipe, &options, model) : status;
     }
     const fm_data_field *x = &fm_transform_output(transform)->fields[0];
     options.input_shape = x->shape;
     options.input_dtype = x->dtype;
-    fm_status status = fm_model_create(recipe->context, &options, model);
+    fm_status status = create_model(recipe, &options, model);
     if (status != FM_OK) return status;
     status = check_classes(recipe, *model, transform);
     if (status == FM_OK) status = set_notes(recipe, *model, transform);

@@ -214,6 +214,46 @@ static void set_is_blamed_by_name(void **state)
     fm_recipe_destroy(recipe);
 }
 
+/* Prepared data, its split and its classes fit the model that the recipe makes for it. */
+static void data_and_model_fit(void **state)
+{
+    fixture *f = *state;
+    static const char *const set[] = {"data.train_size=40", "data.test_size=8"};
+    fm_recipe *recipe = parse(f, good, set, 2);
+    fm_recipe_data data;
+    fm_model *model;
+    assert_ok(f->context, fm_recipe_open_data(recipe, NULL, NULL, &data));
+    assert_int_equal(fm_dataset_about(data.train)->count, 30);
+    assert_int_equal(fm_dataset_about(data.validation)->count, 10);
+    assert_int_equal(fm_dataset_about(data.test)->count, 8);
+    assert_ok(f->context, fm_recipe_create_model(recipe, data.transform, &model));
+    assert_true(fm_shape_equal(fm_model_output(model, NULL), FM_SHAPE(3)));
+    assert_string_equal(fm_model_note(model, "recipe"), fm_recipe_text(recipe));
+    assert_non_null(fm_model_note(model, "transform"));
+    fm_model_destroy(model);
+    fm_recipe_data_close(&data);
+    fm_recipe_destroy(recipe);
+
+    static const char *const few[] = {"data.train_size=40", "model.4.dense.units=2",
+                                      "loss=sparse_categorical_crossentropy"};
+    recipe = parse(f, good, few, 2);
+    assert_ok(f->context, fm_recipe_open_data(recipe, NULL, NULL, &data));
+    assert_fails(f->context, FM_ERROR_ARGUMENT,
+                 "r.yaml: loss: sparse_categorical_crossentropy: 3 "
+                 "class weights for 2 classes",
+                 fm_recipe_create_model(recipe, data.transform, &model));
+    fm_recipe_data_close(&data);
+    fm_recipe_destroy(recipe);
+    recipe = parse(f, good, few, 3);
+    assert_ok(f->context, fm_recipe_open_data(recipe, NULL, NULL, &data));
+    assert_fails(f->context, FM_ERROR_SHAPE,
+                 "r.yaml:7:5: dense: the last layer has 2 outputs, but the data has 3 classes",
+                 fm_recipe_create_model(recipe, data.transform, &model));
+    assert_null(model);
+    fm_recipe_data_close(&data);
+    fm_recipe_destroy(recipe);
+}
+
 static void shape_mistakes_point_at_their_layer(void **state)
 {
     fixture *f = *state;
@@ -252,6 +292,33 @@ static void every_allocation_may_fail(void **state)
     assert_true(fail_each_allocation(f, parse_good, "train.epochs=3") > 2);
 }
 
+/* From the text to a model that has made a step's program, with everything in between. */
+static fm_status build_all(fm_context *context, void *argument)
+{
+    static const char *const set[] = {"data.train_size=40", "data.test_size=8"};
+    (void)argument;
+    fm_recipe *recipe;
+    fm_recipe_data data = {0};
+    fm_model *model = NULL;
+    fm_program *program;
+    const fm_layer_row *rows;
+    int count;
+    fm_status status = fm_recipe_parse(context, "r.yaml", good, strlen(good), set, 2, &recipe);
+    if (status == FM_OK) status = fm_recipe_open_data(recipe, NULL, NULL, &data);
+    if (status == FM_OK) status = fm_recipe_layers(recipe, FM_SHAPE(2), FM_F32, &rows, &count);
+    if (status == FM_OK) status = fm_recipe_create_model(recipe, data.transform, &model);
+    if (status == FM_OK) status = fm_model_program(model, FM_TRAIN, 4, &program);
+    fm_model_destroy(model);
+    fm_recipe_data_close(&data);
+    fm_recipe_destroy(recipe);
+    return status;
+}
+
+static void every_allocation_may_fail_up_to_a_program(void **state)
+{
+    assert_true(fail_each_allocation(*state, build_all, NULL) > 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,8 +326,10 @@ int main(void)
         fixture_test(layers_are_described),
         fixture_test(each_mistake_has_its_sentence),
         fixture_test(set_is_blamed_by_name),
+        fixture_test(data_and_model_fit),
         fixture_test(shape_mistakes_point_at_their_layer),
         fixture_test(every_allocation_may_fail),
+        fixture_test(every_allocation_may_fail_up_to_a_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
