@@ -107,7 +107,8 @@ FM_API fm_status fm_dataset_open_npz(fm_context *context, const char *path, cons
 /* 60,000 and 10,000 digits, "x" u8 (28, 28), "y" u8 (). Looked for in places->folders and their
  * subfolder "mnist", plain or .gz, then in places->cache, then downloaded into it: interrupted
  * downloads go on where they stopped, and what arrives is checked by its MD5. When all fail,
- * FM_ERROR_NOT_FOUND tells where it looked and what to do. places may be NULL. test may be NULL. */
+ * FM_ERROR_NOT_FOUND tells where it looked and what to do. places may be NULL. test may be NULL.
+ * (libcurl itself follows the proxy variables of the environment.) */
 FM_API fm_status fm_dataset_mnist(fm_context *context, const fm_data_places *places,
                                   fm_dataset **train, fm_dataset **test);
 
