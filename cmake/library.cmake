@@ -39,7 +39,10 @@ if(FATHOM_FAST)
     add_library(fathom_${isa} OBJECT ${vector_sources})
     target_link_libraries(fathom_${isa} PRIVATE fathom_options fathom_libraries)
     target_compile_definitions(fathom_${isa} PRIVATE FM_ISA=${isa})
-    target_compile_options(fathom_${isa} PRIVATE ${flags_${isa}})
+    # The compiler vectorises most of them: -O3 does it wherever it can, and without trapping
+    # comparisons a condition becomes a selection. Neither changes a result.
+    target_compile_options(fathom_${isa} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-O3> -fno-trapping-math
+                           ${flags_${isa}})
     list(APPEND vector_objects $<TARGET_OBJECTS:fathom_${isa}>)
   endforeach()
 endif()

@@ -4,6 +4,9 @@
 
 /* Best first; the portable one, which runs everything, is last. */
 static const fm_backend *const backends[] = {
+#if FATHOM_HAVE_FAST
+    &fm_cpu_backend,
+#endif
     &fm_portable_backend,
 };
 
@@ -18,5 +21,10 @@ const fm_backend *fm_backend_find(const char *name)
     for (int i = 0; fm_backend_at(i); i++) {
         if (strcmp(backends[i]->name, name) == 0) return backends[i];
     }
+#if FATHOM_HAVE_FAST
+    for (int i = 0; fm_cpu_backend_at(i); i++) {
+        if (strcmp(fm_cpu_backend_at(i)->name, name) == 0) return fm_cpu_backend_at(i);
+    }
+#endif
     return NULL;
 }

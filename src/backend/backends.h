@@ -6,4 +6,9 @@
 
 extern const fm_backend fm_portable_backend;
 
+extern const fm_backend fm_cpu_backend;
+/* "cpu.avx512", "cpu.avx2", "cpu.baseline": those that this processor runs, best first. They are
+ * found by name only: "cpu" is the first. */
+const fm_backend *fm_cpu_backend_at(int index);
+
 #endif

@@ -107,6 +107,13 @@ uint32_t fm_graph_next_stream(fm_graph *graph)
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
+size_t fm_value_bytes(const fm_graph *graph, fm_val value)
+{
+    const fm_value *record = fm_value_of(graph, value);
+    if (record->layout.type) return record->layout.type->bytes(&record->layout);
+    return (size_t)fm_shape_bytes(record->shape, record->dtype);
+}
+
 fm_val fm_value_add(fm_graph *graph, const fm_value *value)
 {
     if (graph->status != FM_OK) return (fm_val){0};

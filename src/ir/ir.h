@@ -83,6 +83,9 @@ static inline fm_value *fm_value_of(const fm_graph *graph, fm_val value)
     return &graph->values[value.id];
 }
 
+/* Bytes of the value as it is stored, layout included. */
+size_t fm_value_bytes(const fm_graph *graph, fm_val value);
+
 /* A fresh temporary without a producer, for passes; {0} on failure. */
 fm_val fm_value_add(fm_graph *graph, const fm_value *value);
 

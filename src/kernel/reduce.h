@@ -6,24 +6,28 @@
 
 #ifndef FM_KERNEL_REDUCE_H
 #define FM_KERNEL_REDUCE_H
-enum { KERNEL_SUM_BLOCK = 128, KERNEL_SUM_ROWS = 16, KERNEL_SUM_TILE = 32 };
+enum { KERNEL_LANES = 16, KERNEL_SUM_BLOCK = 256, KERNEL_SUM_ROWS = 16, KERNEL_SUM_TILE = 32 };
+/* Where a run of n is cut. */
+#define KERNEL_SUM_HALF(n) ((n) / 2 / KERNEL_LANES * KERNEL_LANES)
 #endif
 
-/* x (n) -> the sum; a block is summed in eight lanes. */
+/* x (n) -> the sum; a block is summed in lanes, these by halves. */
 static REAL KERNEL(sum_run)(int64_t n, const REAL *x)
 {
     if (n > KERNEL_SUM_BLOCK) {
-        int64_t half = n / 2 / 8 * 8;
+        int64_t half = KERNEL_SUM_HALF(n);
         return KERNEL(sum_run)(half, x) + KERNEL(sum_run)(n - half, x + half);
     }
-    REAL lane[8] = {0};
+    REAL lane[KERNEL_LANES] = {0};
     int64_t i = 0;
-    for (; i + 8 <= n; i += 8) {
-        for (int k = 0; k < 8; k++) lane[k] += x[i + k];
+    for (; i + KERNEL_LANES <= n; i += KERNEL_LANES) {
+        for (int k = 0; k < KERNEL_LANES; k++) lane[k] += x[i + k];
     }
     for (int k = 0; i + k < n; k++) lane[k] += x[i + k];
-    return ((lane[0] + lane[1]) + (lane[2] + lane[3])) +
-           ((lane[4] + lane[5]) + (lane[6] + lane[7]));
+    for (int width = KERNEL_LANES / 2; width > 0; width /= 2) {
+        for (int k = 0; k < width; k++) lane[k] += lane[k + width];
+    }
+    return lane[0];
 }
 
 /* x (rows, width) with `stride` elements from row to row -> y (width): each column's sum. */
@@ -58,14 +62,38 @@ static inline void KERNEL(reduce_sum)(int64_t outer, int64_t reduced, int64_t in
     }
 }
 
+static inline REAL KERNEL(larger)(REAL x, REAL y)
+{
+    return x >= y || x != x ? x : y;
+}
+
+/* x (n) -> the largest. */
+static inline REAL KERNEL(max_run)(int64_t n, const REAL *x)
+{
+    REAL lane[KERNEL_LANES];
+    int64_t i = 0;
+    for (int k = 0; k < KERNEL_LANES; k++) lane[k] = (REAL)-INFINITY;
+    for (; i + KERNEL_LANES <= n; i += KERNEL_LANES) {
+        for (int k = 0; k < KERNEL_LANES; k++) lane[k] = KERNEL(larger)(lane[k], x[i + k]);
+    }
+    for (int k = 0; i + k < n; k++) lane[k] = KERNEL(larger)(lane[k], x[i + k]);
+    for (int k = 1; k < KERNEL_LANES; k++) lane[0] = KERNEL(larger)(lane[0], lane[k]);
+    return lane[0];
+}
+
 /* -infinity over nothing; a NaN stays. */
 static inline void KERNEL(reduce_max)(int64_t outer, int64_t reduced, int64_t inner,
                                       const REAL *restrict x, REAL *restrict y)
 {
     for (int64_t o = 0; o < outer; o++, y += inner) {
+        if (inner == 1) {
+            *y = KERNEL(max_run)(reduced, x);
+            x += reduced;
+            continue;
+        }
         for (int64_t i = 0; i < inner; i++) y[i] = (REAL)-INFINITY;
         for (int64_t r = 0; r < reduced; r++, x += inner) {
-            for (int64_t i = 0; i < inner; i++) y[i] = y[i] >= x[i] || y[i] != y[i] ? y[i] : x[i];
+            for (int64_t i = 0; i < inner; i++) y[i] = KERNEL(larger)(y[i], x[i]);
         }
     }
 }

@@ -222,3 +222,31 @@ static void NAME(moving_average)(int64_t n, REAL *restrict e, const REAL *restri
     const REAL old = (REAL)keep, fresh = (REAL)(1 - keep);
     for (int64_t i = 0; i < n; i++) e[i] = old * e[i] + fresh * p[i];
 }
+
+/* A block of p, g and three slots stays in the first-level cache between the passes over it. */
+#ifndef FM_KERNEL_UPDATE_BLOCK
+#define FM_KERNEL_UPDATE_BLOCK 512
+#endif
+
+typedef void NAME(update_rule)(int64_t n, REAL *restrict p, const REAL *restrict g, REAL *const *s,
+                               const fm_update_numbers *u);
+
+/* Elements [begin, end): regularise, decay, update, a block at a time. `slots` of s, at most three. */
+static void NAME(update)(NAME(update_rule) * rule, int64_t begin, int64_t end, REAL *p,
+                         const REAL *g, REAL *const *s, int slots, const fm_update_numbers *u)
+{
+    const int regular = u->l1 != 0 || u->l2 != 0;
+    const int decays = u->weight_decay != 0 || u->l1_decay != 0;
+    for (int64_t at = begin; at < end; at += FM_KERNEL_UPDATE_BLOCK) {
+        int64_t n = end - at < FM_KERNEL_UPDATE_BLOCK ? end - at : FM_KERNEL_UPDATE_BLOCK;
+        REAL *slots_here[3] = {0}, changed[FM_KERNEL_UPDATE_BLOCK];
+        const REAL *gradient = g + at;
+        for (int i = 0; i < slots; i++) slots_here[i] = s[i] + at;
+        if (regular) {
+            NAME(regularize)(n, changed, g + at, p + at, u);
+            gradient = changed;
+        }
+        if (decays) NAME(decay)(n, p + at, u);
+        rule(n, p + at, gradient, slots_here, u);
+    }
+}

@@ -2,7 +2,7 @@
 #include "op/binary_table.h"
 #include "op/op_table.h"
 #include "op/op_tools.h"
-#include "kernel/walk.h"
+#include "kernel/loops.h"
 
 #define KERNEL_FILE "kernel/binary.h"
 #include "kernel/instantiate.h"
@@ -40,58 +40,20 @@ static fm_val pow_grad_a(fm_graph *g, fm_val a, fm_val b, fm_val dy)
     return fm_mul(g, dy, fm_mul(g, b, fm_pow(g, a, fm_add_scalar(g, b, -1))));
 }
 
-/* operands and output (shape of the output): how to walk the operands along the output. */
-static kernel_walk broadcast_walk(const fm_call *call)
+static kernel_walk walk_of(const fm_call *call)
 {
-    int64_t strides[KERNEL_MAX_OPERANDS][FM_MAX_RANK];
-    const int64_t *pointers[KERNEL_MAX_OPERANDS];
-    const fm_shape *shape = &call->outputs[0].shape;
-    for (int k = 0; k < call->input_count; k++) {
-        const fm_shape *own = &call->inputs[k].shape;
-        kernel_broadcast_strides(own->rank, own->dims, shape->rank, strides[k]);
-        pointers[k] = strides[k];
-    }
-    return kernel_walk_make(shape->rank, shape->dims, call->input_count, pointers);
+    return fm_broadcast_walk(call->inputs, call->input_count, call->outputs[0].shape);
 }
 
-/* One row (n): the steps are 0 or 1; a loop for each pair so that each vectorises. */
-#define ROW_LOOP(name, type, suffix)                                                               \
-    static void name##_row_##suffix(int64_t n, const type *a, int64_t step_a, const type *b,       \
-                                    int64_t step_b, type *y)                                       \
-    {                                                                                              \
-        if (step_a && step_b) {                                                                    \
-            KERNEL_INDEPENDENT                                                                     \
-            for (int64_t i = 0; i < n; i++) y[i] = name##_##suffix(a[i], b[i]);                    \
-        } else if (step_a) {                                                                       \
-            type only = *b;                                                                        \
-            KERNEL_INDEPENDENT                                                                     \
-            for (int64_t i = 0; i < n; i++) y[i] = name##_##suffix(a[i], only);                    \
-        } else {                                                                                   \
-            type only = *a;                                                                        \
-            KERNEL_INDEPENDENT                                                                     \
-            for (int64_t i = 0; i < n; i++) y[i] = name##_##suffix(only, b[i * step_b]);           \
-        }                                                                                          \
-    }                                                                                              \
-    static void name##_rows_##suffix(const kernel_walk *walk, const type *a, const type *b,        \
-                                     type *y)                                                      \
-    {                                                                                              \
-        int64_t at[KERNEL_MAX_OPERANDS], n = walk->row_size;                                       \
-        for (int64_t row = 0; row < walk->rows; row++) {                                           \
-            kernel_walk_row(walk, row, at);                                                        \
-            name##_row_##suffix(n, a + at[0], kernel_walk_step(walk, 0), b + at[1],                \
-                                kernel_walk_step(walk, 1), y + row * n);                           \
-        }                                                                                          \
-    }
-
 #define RUN(name)                                                                                  \
-    ROW_LOOP(name, float, f32)                                                                     \
-    ROW_LOOP(name, double, f64)                                                                    \
+    KERNEL_BINARY_LOOPS(name, float, f32)                                                          \
+    KERNEL_BINARY_LOOPS(name, double, f64)                                                         \
     static void name##_run(const fm_call *call)                                                    \
     {                                                                                              \
         if (call->outputs[0].count == 0) return;                                                   \
-        kernel_walk walk = broadcast_walk(call);                                                   \
-        FM_RUN_REAL(name##_rows, call->inputs[0].dtype, &walk, call->inputs[0].data,               \
-                    call->inputs[1].data, call->outputs[0].data);                                  \
+        kernel_walk walk = walk_of(call);                                                          \
+        FM_RUN_REAL(name##_range, call->inputs[0].dtype, &walk, 0, call->outputs[0].count,         \
+                    call->inputs[0].data, call->inputs[1].data, call->outputs[0].data);            \
     }
 
 #define RECORD(name_, onnx_, flags_, doc_, rule, cases_, grad_a, grad_b)                           \
@@ -138,8 +100,8 @@ static fm_status equal_infer(fm_infer *infer)
     return FM_OK;
 }
 
-ROW_LOOP(equal, float, f32)
-ROW_LOOP(equal, double, f64)
+KERNEL_BINARY_LOOPS(equal, float, f32)
+KERNEL_BINARY_LOOPS(equal, double, f64)
 
 /* a, b i32 -> y (count) f32 or f64 */
 static void equal_run_i32(const fm_call *call, const kernel_walk *walk)
@@ -163,13 +125,13 @@ static void equal_run_i32(const fm_call *call, const kernel_walk *walk)
 static void equal_run(const fm_call *call)
 {
     if (call->outputs[0].count == 0) return;
-    kernel_walk walk = broadcast_walk(call);
+    kernel_walk walk = walk_of(call);
     if (call->inputs[0].dtype == FM_I32) {
         equal_run_i32(call, &walk);
         return;
     }
-    FM_RUN_REAL(equal_rows, call->inputs[0].dtype, &walk, call->inputs[0].data,
-                call->inputs[1].data, call->outputs[0].data);
+    FM_RUN_REAL(equal_range, call->inputs[0].dtype, &walk, 0, call->outputs[0].count,
+                call->inputs[0].data, call->inputs[1].data, call->outputs[0].data);
 }
 
 const fm_op fm_op_equal = {
@@ -217,7 +179,7 @@ WHERE_ROWS(double, f64)
 static void where_run(const fm_call *call)
 {
     if (call->outputs[0].count == 0) return;
-    kernel_walk walk = broadcast_walk(call);
+    kernel_walk walk = walk_of(call);
     const fm_tensor *in = call->inputs;
     FM_RUN_REAL(where_rows, in->dtype, &walk, in[0].data, in[1].data, in[2].data,
                 call->outputs[0].data);

@@ -136,6 +136,18 @@ void fm_vjp_give(fm_graph *g, fm_vjp *vjp, int i, fm_val grad)
     vjp->input_grads[i] = fm_sum_to(g, grad, fm_val_shape(g, vjp->inputs[i]));
 }
 
+kernel_walk fm_broadcast_walk(const fm_tensor *inputs, int count, fm_shape output)
+{
+    int64_t strides[KERNEL_MAX_OPERANDS][FM_MAX_RANK];
+    const int64_t *pointers[KERNEL_MAX_OPERANDS];
+    for (int k = 0; k < count; k++) {
+        const fm_shape *own = &inputs[k].shape;
+        kernel_broadcast_strides(own->rank, own->dims, output.rank, strides[k]);
+        pointers[k] = strides[k];
+    }
+    return kernel_walk_make(output.rank, output.dims, count, pointers);
+}
+
 double fm_no_flops(const fm_call *call)
 {
     (void)call;

@@ -4,6 +4,7 @@
 
 #include "fathom/op.h"
 #include "fathom/ops.h"
+#include "kernel/walk.h"
 #include "op/op_attributes.h"
 
 /* ---- shape rules ------------------------------------------------------------------------------- */
@@ -52,6 +53,15 @@ void fm_vjp_give(fm_graph *g, fm_vjp *vjp, int i, fm_val grad);
 /* name_f64(...) or name_f32(...), of a template made by kernel/instantiate.h. */
 #define FM_RUN_REAL(name, dtype, ...)                                                              \
     ((dtype) == FM_F64 ? name##_f64(__VA_ARGS__) : name##_f32(__VA_ARGS__))
+
+/* How to walk the operands of a broadcasting op along its output; at most KERNEL_MAX_OPERANDS. */
+kernel_walk fm_broadcast_walk(const fm_tensor *inputs, int count, fm_shape output);
+
+/* A reduction as (outer, reduced, inner) -> (outer, inner). */
+typedef struct fm_reduced {
+    int64_t outer, reduced, inner;
+} fm_reduced;
+fm_reduced fm_reduced_of(const fm_axes_attributes *attributes, fm_shape shape);
 
 /* flops columns */
 double fm_no_flops(const fm_call *call);      /* moves bytes only                 */

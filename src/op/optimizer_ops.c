@@ -14,11 +14,6 @@
 #undef REAL
 #undef NAME
 
-enum { PARAMETER, GRADIENT, RATE, ITERATION, FIRST_SLOT };
-
-/* A block of p, g and three slots stays in the first-level cache between the passes over it. */
-enum { BLOCK = 512 };
-
 static double scalar_of(const fm_tensor *tensor)
 {
     return tensor->dtype == FM_F64 ? *(const double *)tensor->data : *(const float *)tensor->data;
@@ -27,8 +22,8 @@ static double scalar_of(const fm_tensor *tensor)
 static fm_update_numbers numbers_of(const fm_call *call)
 {
     const fm_update_attributes *a = call->attributes;
-    double t = scalar_of(&call->inputs[ITERATION]);
-    fm_update_numbers u = {.rate = scalar_of(&call->inputs[RATE]),
+    double t = scalar_of(&call->inputs[FM_UPDATE_ITERATION]);
+    fm_update_numbers u = {.rate = scalar_of(&call->inputs[FM_UPDATE_RATE]),
                            .momentum = a->momentum,
                            .rho = a->rho,
                            .beta_1 = a->beta_1,
@@ -61,56 +56,46 @@ static void copy_state(const fm_call *call)
     }
 }
 
-typedef void rule_f32(int64_t, float *restrict, const float *restrict, float *const *,
-                      const fm_update_numbers *);
-typedef void rule_f64(int64_t, double *restrict, const double *restrict, double *const *,
-                      const fm_update_numbers *);
-
-/* In f32 and f64: regularise, decay, update, a block at a time. */
-#define DEFINE_UPDATE(REAL, suffix)                                                                \
-    static void update_##suffix(const fm_call *call, rule_##suffix *rule,                          \
-                                const fm_update_numbers *u)                                        \
-    {                                                                                              \
-        bool regular = u->l1 != 0 || u->l2 != 0;                                                   \
-        bool decays = u->weight_decay != 0 || u->l1_decay != 0;                                    \
-        for (int64_t at = 0; at < call->outputs[0].count; at += BLOCK) {                           \
-            int64_t left = call->outputs[0].count - at, n = left < BLOCK ? left : BLOCK;           \
-            REAL *p = (REAL *)call->outputs[0].data + at, *slots[FM_MAX_SLOTS], changed[BLOCK];    \
-            const REAL *g = (const REAL *)call->inputs[GRADIENT].data + at;                        \
-            for (int i = 1; i < call->output_count; i++) {                                         \
-                slots[i - 1] = (REAL *)call->outputs[i].data + at;                                 \
-            }                                                                                      \
-            if (regular) {                                                                         \
-                regularize_##suffix(n, changed, g, p, u);                                          \
-                g = changed;                                                                       \
-            }                                                                                      \
-            if (decays) decay_##suffix(n, p, u);                                                   \
-            rule(n, p, g, slots, u);                                                               \
-        }                                                                                          \
-    }
-DEFINE_UPDATE(float, f32)
-DEFINE_UPDATE(double, f64)
-
-static void run_update(const fm_call *call, rule_f32 *f32, rule_f64 *f64)
+bool fm_update_begin(const fm_call *call, fm_update_numbers *numbers)
 {
     copy_state(call);
-    if (scalar_of(&call->inputs[ITERATION]) <= 0) return;
-    fm_update_numbers u = numbers_of(call);
-    if (call->outputs[0].dtype == FM_F64) {
-        update_f64(call, f64, &u);
-    } else {
-        update_f32(call, f32, &u);
+    if (scalar_of(&call->inputs[FM_UPDATE_ITERATION]) <= 0) return false;
+    *numbers = numbers_of(call);
+    return true;
+}
+
+static void run_update(const fm_call *call, update_rule_f32 *f32, update_rule_f64 *f64)
+{
+    fm_update_numbers u;
+    if (!fm_update_begin(call, &u)) return;
+    const fm_tensor *p = &call->outputs[0], *g = &call->inputs[FM_UPDATE_GRADIENT];
+    int slots = call->output_count - 1;
+    double *slots_f64[FM_MAX_SLOTS];
+    float *slots_f32[FM_MAX_SLOTS];
+    for (int i = 0; i < slots; i++) {
+        slots_f32[i] = call->outputs[1 + i].data;
+        slots_f64[i] = call->outputs[1 + i].data;
     }
+    if (p->dtype == FM_F64) {
+        update_f64(f64, 0, p->count, p->data, g->data, slots_f64, slots, &u);
+    } else {
+        update_f32(f32, 0, p->count, p->data, g->data, slots_f32, slots, &u);
+    }
+}
+
+double fm_moving_average_begin(const fm_call *call)
+{
+    const fm_update_attributes *a = call->attributes;
+    double t = scalar_of(&call->inputs[2]);
+    copy_state(call);
+    return t <= 0 ? 1 : t > 1 ? a->momentum : 0;
 }
 
 static void run_moving_average(const fm_call *call)
 {
-    const fm_update_attributes *a = call->attributes;
     const fm_tensor *e = &call->outputs[0], *p = &call->inputs[1];
-    double t = scalar_of(&call->inputs[2]);
-    copy_state(call);
-    if (t <= 0) return;
-    double keep = t > 1 ? a->momentum : 0;
+    double keep = fm_moving_average_begin(call);
+    if (keep == 1) return;
     if (e->dtype == FM_F64) {
         moving_average_f64(e->count, e->data, p->data, keep);
     } else {
@@ -134,25 +119,25 @@ static bool fits_parameter(const fm_infer *infer, int i)
 static fm_status infer_update(fm_infer *infer)
 {
     int slots = infer->op->outputs - 1;
-    if (!fm_dtype_is_real(infer->dtypes[PARAMETER])) {
+    if (!fm_dtype_is_real(infer->dtypes[FM_UPDATE_PARAMETER])) {
         return fm_infer_fail(infer, "the parameter must be f32 or f64");
     }
-    if (!fits_parameter(infer, GRADIENT)) {
+    if (!fits_parameter(infer, FM_UPDATE_GRADIENT)) {
         return fm_infer_fail(infer, "the gradient must have the parameter's shape and dtype");
     }
-    for (int i = RATE; i < infer->input_count; i++) {
-        bool slot = i >= FIRST_SLOT && i < FIRST_SLOT + slots;
+    for (int i = FM_UPDATE_RATE; i < infer->input_count; i++) {
+        bool slot = i >= FM_UPDATE_SLOTS && i < FM_UPDATE_SLOTS + slots;
         if (slot && !fits_parameter(infer, i)) {
             return fm_infer_fail(infer, "slot %d must have the parameter's shape and dtype",
-                                 i - FIRST_SLOT);
+                                 i - FM_UPDATE_SLOTS);
         }
         if (!slot && !is_number(infer, i)) {
             return fm_infer_fail(infer, "input %d must be a number of rank 0", i);
         }
     }
     for (int i = 0; i < infer->op->outputs; i++) {
-        infer->output_shapes[i] = infer->shapes[PARAMETER];
-        infer->output_dtypes[i] = infer->dtypes[PARAMETER];
+        infer->output_shapes[i] = infer->shapes[FM_UPDATE_PARAMETER];
+        infer->output_dtypes[i] = infer->dtypes[FM_UPDATE_PARAMETER];
     }
     return FM_OK;
 }
@@ -227,16 +212,17 @@ static const fm_update_attributes decaying = {
     const fm_op fm_op_##rule = {                                                                   \
         .name = #rule "_update",                                                                   \
         .doc = formula,                                                                            \
-        .min_inputs = FIRST_SLOT + (slots) + (numbers),                                            \
-        .max_inputs = FIRST_SLOT + (slots) + (numbers),                                            \
+        .min_inputs = FM_UPDATE_SLOTS + (slots) + (numbers),                                       \
+        .max_inputs = FM_UPDATE_SLOTS + (slots) + (numbers),                                       \
         .outputs = 1 + (slots),                                                                    \
         .flags = FM_OP_ELEMENTWISE | FM_OP_ANY_LAYOUT,                                             \
         .attributes_size = sizeof(fm_update_attributes),                                           \
         .attributes = fields,                                                                      \
         .infer = infer_update,                                                                     \
         .run = run_##rule,                                                                         \
-        .in_place = {PARAMETER + 1, (slots) > 0 ? FIRST_SLOT + 1 : 0,                              \
-                     (slots) > 1 ? FIRST_SLOT + 2 : 0, (slots) > 2 ? FIRST_SLOT + 3 : 0},          \
+        .in_place = {FM_UPDATE_PARAMETER + 1, (slots) > 0 ? FM_UPDATE_SLOTS + 1 : 0,               \
+                     (slots) > 1 ? FM_UPDATE_SLOTS + 2 : 0,                                        \
+                     (slots) > 2 ? FM_UPDATE_SLOTS + 3 : 0},                                       \
         .cases = rule##_cases,                                                                     \
     };
 

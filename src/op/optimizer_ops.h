@@ -16,6 +16,15 @@ typedef struct fm_update_attributes {
 
 enum { FM_MAX_SLOTS = 3 };
 
+/* The inputs. */
+enum {
+    FM_UPDATE_PARAMETER,
+    FM_UPDATE_GRADIENT,
+    FM_UPDATE_RATE,
+    FM_UPDATE_ITERATION,
+    FM_UPDATE_SLOTS
+};
+
 extern const fm_op fm_op_sgd;              /* no slots                     */
 extern const fm_op fm_op_momentum;         /* velocity                     */
 extern const fm_op fm_op_adagrad;          /* sum                          */
@@ -32,5 +41,15 @@ extern const fm_op fm_op_lion;             /* m                            */
 /* (e, p, iteration) -> e' = momentum e + (1 - momentum) p; p when the iteration is 1, e when it
  * is 0. Attribute: momentum. */
 extern const fm_op fm_op_moving_average;
+
+/* ---- for their kernels: what comes before the formulas of kernel/update_rules.h --------------- */
+
+struct fm_update_numbers;
+
+/* The rules work in place: copies what they change to outputs that do not lie over the inputs.
+ * false: the iteration is 0 and that is all. */
+bool fm_update_begin(const fm_call *call, struct fm_update_numbers *numbers);
+/* The same; the share of the average that is kept, 1 when the iteration is 0. */
+double fm_moving_average_begin(const fm_call *call);
 
 #endif

@@ -58,15 +58,20 @@ static fm_status reduce_infer(fm_infer *infer)
     return fm_infer_reals(infer);
 }
 
+fm_reduced fm_reduced_of(const fm_axes_attributes *attributes, fm_shape shape)
+{
+    axis_range range = reduced_range(attributes, shape.rank);
+    return (fm_reduced){.outer = fm_shape_span(shape, 0, range.begin),
+                        .reduced = fm_shape_span(shape, range.begin, range.end),
+                        .inner = fm_shape_span(shape, range.end, shape.rank)};
+}
+
 #define REDUCE_RUN(name)                                                                           \
     static void name##_run(const fm_call *call)                                                    \
     {                                                                                              \
         const fm_tensor *x = call->inputs, *y = call->outputs;                                     \
-        axis_range range = reduced_range(call->attributes, x->shape.rank);                         \
-        int64_t outer = fm_shape_span(x->shape, 0, range.begin);                                   \
-        int64_t reduced = fm_shape_span(x->shape, range.begin, range.end);                         \
-        int64_t inner = fm_shape_span(x->shape, range.end, x->shape.rank);                         \
-        FM_RUN_REAL(reduce_##name, x->dtype, outer, reduced, inner, x->data, y->data);             \
+        fm_reduced r = fm_reduced_of(call->attributes, x->shape);                                  \
+        FM_RUN_REAL(reduce_##name, x->dtype, r.outer, r.reduced, r.inner, x->data, y->data);       \
     }
 
 REDUCE_RUN(sum)

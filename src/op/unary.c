@@ -2,7 +2,7 @@
 #include "op/unary_table.h"
 #include "op/op_table.h"
 #include "op/op_tools.h"
-#include "kernel/walk.h"
+#include "kernel/loops.h"
 
 #define KERNEL_FILE "kernel/unary.h"
 #include "kernel/instantiate.h"
@@ -93,16 +93,9 @@ static fm_val hard_swish_slope(fm_graph *g, fm_val x)
 #define NO_ALPHA(attributes) 0
 #define ALPHA(attributes)    (((const fm_alpha_attributes *)(attributes))->alpha)
 
-#define LOOP(name, type, suffix)                                                                   \
-    static void name##_loop_##suffix(int64_t count, type alpha, const type *x, type *y)            \
-    {                                                                                              \
-        KERNEL_INDEPENDENT                                                                         \
-        for (int64_t i = 0; i < count; i++) y[i] = name##_##suffix(x[i], alpha);                   \
-    }
-
 #define RUN_AND_GRADIENT(name, alpha_of, derivative)                                               \
-    LOOP(name, float, f32)                                                                         \
-    LOOP(name, double, f64)                                                                        \
+    KERNEL_UNARY_LOOP(name, float, f32)                                                            \
+    KERNEL_UNARY_LOOP(name, double, f64)                                                           \
     static void name##_run(const fm_call *call)                                                    \
     {                                                                                              \
         const fm_tensor *x = call->inputs, *y = call->outputs;                                     \

@@ -2,22 +2,27 @@
 
 #include <string.h>
 
-static fm_tensor tensor_of(const fm_graph *graph, fm_val value)
+fm_tensor fm_place_operand(const fm_graph *graph, const fm_node *node, fm_val value)
 {
     const fm_value *record = fm_value_of(graph, value);
-    return (fm_tensor){
-        .dtype = record->dtype, .shape = record->shape, .count = fm_shape_elements(record->shape)};
+    fm_tensor tensor = {.dtype = record->dtype, .shape = record->shape};
+    if (record->layout.type && (node->op->flags & FM_OP_ANY_LAYOUT)) {
+        size_t stored = fm_value_bytes(graph, value) / fm_dtype_size(record->dtype);
+        tensor.shape = FM_SHAPE((int64_t)stored);
+    }
+    tensor.count = fm_shape_elements(tensor.shape);
+    return tensor;
 }
 
 void fm_place_describe(const fm_graph *graph, const fm_node *node, fm_node_site *place)
 {
     for (int k = 0; k < node->input_count; k++) {
-        place->inputs[k] = tensor_of(graph, node->inputs[k]);
+        place->inputs[k] = fm_place_operand(graph, node, node->inputs[k]);
         place->input_layouts[k] = fm_value_of(graph, node->inputs[k])->layout;
         place->input_is_variable[k] = fm_value_of(graph, node->inputs[k])->kind == FM_VARIABLE;
     }
     for (int k = 0; k < node->output_count; k++) {
-        place->outputs[k] = tensor_of(graph, node->outputs[k]);
+        place->outputs[k] = fm_place_operand(graph, node, node->outputs[k]);
         place->output_layouts[k] = fm_value_of(graph, node->outputs[k])->layout;
     }
     place->site = (fm_site){.context = graph->context,

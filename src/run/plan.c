@@ -4,13 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-size_t fm_value_bytes(const fm_graph *graph, fm_val value)
-{
-    const fm_value *record = fm_value_of(graph, value);
-    if (record->layout.type) return record->layout.type->bytes(&record->layout);
-    return (size_t)fm_shape_bytes(record->shape, record->dtype);
-}
-
 typedef struct planner {
     const fm_graph *graph;
     fm_plan *plan;

@@ -37,9 +37,6 @@ fm_status fm_plan_make(const fm_graph *graph, const size_t *scratch_bytes, bool 
                        fm_plan *plan);
 void fm_plan_release(fm_context *context, fm_plan *plan);
 
-/* Bytes of the value as it is stored, layout included. */
-size_t fm_value_bytes(const fm_graph *graph, fm_val value);
-
 /* Proves from the plan alone that no step overwrites what a later step, output or commit reads.
  * Shares no code with the planner. FM_ERROR_INTERNAL names the step and both values. */
 fm_status fm_plan_check(const fm_graph *graph, const fm_plan *plan);

@@ -175,18 +175,15 @@ static void *buffer_memory(const fm_program *program, uint32_t index)
     return NULL;
 }
 
-static fm_tensor *add_tensors(fm_program *program, const fm_val *values, int count)
+static fm_tensor *add_tensors(fm_program *program, const fm_node *node, const fm_val *values,
+                              int count)
 {
-    const fm_graph *graph = program->graph;
     fm_tensor *first = program->tensors + program->tensor_count;
     for (int i = 0; i < count; i++) {
-        const fm_value *value = fm_value_of(graph, values[i]);
         uint32_t buffer = program->plan.buffer_of[values[i].id];
         program->tensor_buffers[program->tensor_count++] = buffer;
-        first[i] = (fm_tensor){.data = buffer_memory(program, buffer),
-                               .dtype = value->dtype,
-                               .shape = value->shape,
-                               .count = fm_shape_elements(value->shape)};
+        first[i] = fm_place_operand(program->graph, node, values[i]);
+        first[i].data = buffer_memory(program, buffer);
     }
     return first;
 }
@@ -204,8 +201,8 @@ static void add_step(fm_program *program, uint32_t position)
     step->run = placement->kernel ? placement->kernel->run : node->op->run;
     step->call = (fm_call){.op = node->op,
                            .attributes = node->attributes,
-                           .inputs = add_tensors(program, node->inputs, node->input_count),
-                           .outputs = add_tensors(program, node->outputs, node->output_count),
+                           .inputs = add_tensors(program, node, node->inputs, node->input_count),
+                           .outputs = add_tensors(program, node, node->outputs, node->output_count),
                            .input_count = node->input_count,
                            .output_count = node->output_count,
                            .threads = fm_context_threads(program->graph->context),

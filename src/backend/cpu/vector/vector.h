@@ -29,6 +29,9 @@
 #include <immintrin.h>
 #define VECTOR_LENGTH 8
 #else
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 #define VECTOR_LENGTH 4
 #endif
 
@@ -71,6 +74,18 @@ INLINE vector load_first(const float *from, size_t count)
     return (vector)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), from);
 #else
     vector value = {0};
+    for (size_t i = 0; i < count; i++) value[i] = from[i];
+    return value;
+#endif
+}
+
+/* The same with the other lanes filled. */
+INLINE vector load_filled(const float *from, size_t count, float fill)
+{
+#if defined(__AVX512F__)
+    return (vector)_mm512_mask_loadu_ps(_mm512_set1_ps(fill), (__mmask16)((1u << count) - 1), from);
+#else
+    vector value = broadcast(fill);
     for (size_t i = 0; i < count; i++) value[i] = from[i];
     return value;
 #endif

@@ -1,0 +1,41 @@
+#include "backend/cpu/panels.h"
+
+enum { PANEL_WIDTH }; /* which of the parameters */
+
+/* The width decides everything: whichever instruction set has it. */
+static const fm_gemm_isa *isa_of(const fm_layout *layout)
+{
+    int i = 0;
+    while ((int64_t)fm_gemm_isa_at(i)->panel_width != layout->parameters[PANEL_WIDTH]) i++;
+    return fm_gemm_isa_at(i);
+}
+
+static size_t panels_bytes(const fm_layout *layout)
+{
+    const size_t rows = (size_t)layout->shape.dims[0], columns = (size_t)layout->shape.dims[1];
+    return fm_gemm_panels_floats(isa_of(layout), rows, columns) * sizeof(float);
+}
+
+static void panels_pack(const fm_layout *layout, const void *plain, void *packed, int threads)
+{
+    (void)threads;
+    fm_gemm_pack_panels(isa_of(layout), (size_t)layout->shape.dims[0],
+                        (size_t)layout->shape.dims[1], plain, packed);
+}
+
+static void panels_unpack(const fm_layout *layout, const void *packed, void *plain, int threads)
+{
+    (void)threads;
+    fm_gemm_unpack_panels(isa_of(layout), (size_t)layout->shape.dims[0],
+                          (size_t)layout->shape.dims[1], packed, plain);
+}
+
+const fm_layout_type fm_panels = {
+    .name = "panels", .bytes = panels_bytes, .pack = panels_pack, .unpack = panels_unpack};
+
+fm_layout fm_panels_of(const fm_gemm_isa *isa, fm_shape shape)
+{
+    fm_layout layout = {.type = &fm_panels, .dtype = FM_F32, .shape = shape};
+    layout.parameters[PANEL_WIDTH] = (int64_t)isa->panel_width;
+    return layout;
+}

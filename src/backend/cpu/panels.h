@@ -1,0 +1,13 @@
+/* The panels of gemm.h as a layout in which weights stay while they are trained. */
+#ifndef FM_BACKEND_CPU_PANELS_H
+#define FM_BACKEND_CPU_PANELS_H
+
+#include "backend/cpu/gemm.h"
+#include "fathom/backend.h"
+
+extern const fm_layout_type fm_panels;
+
+/* A matrix in the panels that `isa` multiplies. */
+fm_layout fm_panels_of(const fm_gemm_isa *isa, fm_shape shape);
+
+#endif

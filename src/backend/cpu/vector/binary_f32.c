@@ -1,0 +1,83 @@
+/* The elementwise ops with two operands: the formulas of kernel/binary.h, vectorised by the compiler.
+ * A row vector, a column and a number stretch without being copied. */
+#include "backend/cpu/vector/kernels.h"
+#include "base/memory.h"
+#include "kernel/loops.h"
+#include "op/op_table.h"
+#include "op/op_tools.h"
+
+#define KERNEL_FILE "kernel/binary.h"
+#include "backend/cpu/vector/instantiate_vector.h"
+
+typedef void range_loop(const kernel_walk *walk, int64_t begin, int64_t end, const float *a,
+                        const float *b, float *y);
+
+/* equal is no row of the table: its operands may be integers as well. */
+#define EACH_OP(ROW)                                                                               \
+    FM_BINARY_OPS(ROW)                                                                             \
+    ROW(equal)
+
+#define LOOPS(name, ...) KERNEL_BINARY_LOOPS(name, float, f32)
+EACH_OP(LOOPS)
+
+#define ROW(name, ...) {&fm_op_##name, name##_range_f32},
+static const struct {
+    const fm_op *op;
+    range_loop *loop;
+} rows[] = {EACH_OP(ROW)};
+
+typedef struct binary {
+    range_loop *loop;
+    kernel_walk walk;
+    double nanoseconds;
+} binary;
+
+static double cost_of(const fm_op *op)
+{
+    if (op == &fm_op_pow) return 10;
+    return op == &fm_op_sigmoid_cross_entropy ? 0.5 : LIGHT_NANOSECONDS;
+}
+
+static const char *match_binary(const fm_site *site)
+{
+    if (site->inputs[0].dtype == FM_I32) return "f32 only";
+    return refuse_unless_f32(site);
+}
+
+static fm_status prepare_binary(const fm_site *site, fm_need *need)
+{
+    int row = 0;
+    while (rows[row].op != site->op) row++;
+    binary *b = fm_allocate(site->context, sizeof *b);
+    if (!b) return FM_ERROR_MEMORY;
+    *b = (binary){.loop = rows[row].loop,
+                  .walk = fm_broadcast_walk(site->inputs, 2, site->outputs[0].shape),
+                  .nanoseconds = cost_of(site->op)};
+    need->state = b;
+    return FM_OK;
+}
+
+static void run_range(const void *argument, int64_t begin, int64_t end)
+{
+    const fm_call *call = argument;
+    const binary *b = call->state;
+    b->loop(&b->walk, begin, end, call->inputs[0].data, call->inputs[1].data,
+            call->outputs[0].data);
+}
+
+static void run_binary(const fm_call *call)
+{
+    const binary *b = call->state;
+    fm_in_ranges(call->threads, call->outputs[0].count, LINE, b->nanoseconds, run_range, call);
+}
+
+#define KERNEL_ROW(name_, ...)                                                                     \
+    {.name = KERNEL_NAME(#name_),                                                                  \
+     .op = &fm_op_##name_,                                                                         \
+     .match = match_binary,                                                                        \
+     .prepare = prepare_binary,                                                                    \
+     .run = run_binary,                                                                            \
+     .release = fm_release},
+static const fm_kernel kernels[] = {EACH_OP(KERNEL_ROW)};
+
+const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_binary) = FAMILY(kernels);

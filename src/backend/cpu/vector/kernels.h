@@ -1,0 +1,50 @@
+/* What the files of this folder share: the families of kernels that make the backend of one
+ * instruction set, and why they refuse. */
+#ifndef FM_BACKEND_CPU_KERNELS_H
+#define FM_BACKEND_CPU_KERNELS_H
+
+#include "backend/cpu/parallel.h"
+#include "backend/cpu/vector/vector.h"
+#include "fathom/backend.h"
+
+typedef struct fm_kernel_family {
+    const fm_kernel *kernels;
+    int count;
+} fm_kernel_family;
+
+/* clang-format off */
+#define FAMILY(table) {table, (int)(sizeof table / sizeof *table)}
+/* clang-format on */
+
+extern const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_products);
+extern const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_unary);
+extern const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_binary);
+extern const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_reductions);
+extern const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_softmax);
+extern const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_random);
+extern const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_updates);
+extern const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_movement);
+
+/* "cpu.avx512.matmul" */
+#define KERNEL_NAME(op) "cpu." FM_ISA_NAME "." op
+
+#define LIGHT_NANOSECONDS 0.12 /* an element that is only moved, as fm_in_ranges wants to know it */
+#define LINE              16   /* floats of a cache line: two threads do not write to one */
+
+/* y[i] = f(x[i]) for i < count; y may be x. alpha: the op's parameter, if it has one. */
+typedef void fm_unary_loop(int64_t count, float alpha, const float *x, float *y);
+fm_unary_loop *FM_ISA_SYMBOL(fm_cpu_unary_loop)(const fm_op *op);
+
+static inline const char *refuse_unless_f32(const fm_site *site)
+{
+    for (int i = 0; i < site->output_count; i++) {
+        if (site->outputs[i].dtype != FM_F32) return "f32 only";
+        if (site->outputs[i].count == 0) return "there are no elements";
+    }
+    for (int i = 0; i < site->input_count; i++) {
+        if (site->inputs[i].dtype == FM_F64) return "f32 only";
+    }
+    return NULL;
+}
+
+#endif
