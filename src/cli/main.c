@@ -105,5 +105,9 @@ int main(int count, char **words)
         }
     }
     arguments_release(&given);
+    if (fclose(stdout) != 0 && code == EXIT_DONE) {
+        fprintf(stderr, "fathom: stdout cannot be written\n");
+        code = exit_code_of(FM_ERROR_IO);
+    }
     return code;
 }

@@ -83,10 +83,6 @@ int session_close(session *s, fm_status status)
 {
     int code = exit_code_of(status);
     terminal_wipe(&s->err);
-    if (fflush(stdout) != 0 && status == FM_OK) {
-        status = fm_fail(s->context, FM_ERROR_IO, "stdout: cannot be written");
-        code = exit_code_of(status);
-    }
     if (status != FM_OK && status != FM_ERROR_CANCELLED) {
         fprintf(stderr, "%sfathom %s:%s %s\n", terminal_red(&s->err), s->given->command->name,
                 terminal_plain(&s->err), fm_error_message(s->context));

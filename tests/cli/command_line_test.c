@@ -93,6 +93,7 @@ static void exit_codes_tell_what_kind(void **state)
          "is a recipe; train it first: fathom train recipes/iris.yaml"},
         {"$FATHOM eval $HERE/bad.safetensors", 4, "bad.safetensors"},
         {"$FATHOM eval $HERE/none.safetensors", 5, "none.safetensors"},
+        {"$FATHOM show layers >/dev/full", 6, "stdout cannot be written"},
         {"$FATHOM show nosuch", 5, "no such file, nor a table"},
         {"$FATHOM show layer", 5, "did you mean the table 'layers'?"},
     };

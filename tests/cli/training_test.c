@@ -65,6 +65,24 @@ static void training_ends_with_its_figures(void **state)
     json_decref(eval);
 }
 
+static void threads_do_not_change_a_bit(void **state)
+{
+    fixture *f = *state;
+    double losses[2];
+    for (int i = 0; i < 2; i++) {
+        char line[512];
+        snprintf(
+            line, sizeof line,
+            "$FATHOM train recipes/strokes-mlp.yaml --set data.train_size=400 --set "
+            "data.test_size=60 --epochs 2 --threads %d --json --quiet --out $HERE/m.safetensors",
+            i + 1);
+        json_t *end = last_event(program_run(f, line));
+        losses[i] = number_at(end, "test", "loss");
+        json_decref(end);
+    }
+    assert_true(losses[0] == losses[1]);
+}
+
 static void text_is_for_people(void **state)
 {
     fixture *f = *state;
