@@ -296,10 +296,15 @@ static void show_counts_what_training_takes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        fixture_test(training_ends_with_its_figures),   fixture_test(text_is_for_people),
-        fixture_test(the_default_name_is_the_recipes),  fixture_test(a_resumed_run_is_the_same_run),
-        fixture_test(after_an_interrupt_it_goes_on),    fixture_test(predictions_name_classes),
-        fixture_test(a_table_is_learned_and_predicted), fixture_test(pictures_are_drawn),
+        fixture_test(training_ends_with_its_figures),
+        fixture_test(threads_do_not_change_a_bit),
+        fixture_test(text_is_for_people),
+        fixture_test(the_default_name_is_the_recipes),
+        fixture_test(a_resumed_run_is_the_same_run),
+        fixture_test(after_an_interrupt_it_goes_on),
+        fixture_test(predictions_name_classes),
+        fixture_test(a_table_is_learned_and_predicted),
+        fixture_test(pictures_are_drawn),
         fixture_test(show_counts_what_training_takes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
