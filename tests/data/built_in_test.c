@@ -78,12 +78,15 @@ static void points_lie_on_their_curves(void **state)
     assert_int_equal(fm_dataset_classes(train, NULL), 3);
     float *x = read_field(f->context, train, 0);
     int32_t *y = read_field(f->context, train, 1);
+    int inner = 0;
     for (int i = 0; i < COUNT; i++) {
         double radius = hypot((double)x[2 * i], (double)x[2 * i + 1]);
         double angle = 2 * M_PI * (1.5 * radius + y[i] / 3.0);
         assert_near((double)x[2 * i], radius * cos(angle), 1e-5);
         assert_int_equal(y[i], i % 3);
+        inner += radius < 0.5;
     }
+    assert_in_range(inner, COUNT / 5, COUNT / 3); /* a quarter: the density is even */
     free(x);
     free(y);
     fm_dataset_destroy(train);

@@ -184,8 +184,9 @@ static void failures_are_told(void **state)
                            .limit = SIZE - 1};
     assert_fails(s->f->context, FM_ERROR_LIMIT, "larger than the 49999 bytes expected",
                  fm_download_file(s->f->context, &request));
-    s->server.redirect = "file:///etc/hostname";
-    assert_fails(s->f->context, FM_ERROR_IO, "/good: ", get(s, "/good", NULL));
+    s->server.redirect = "ftp://127.0.0.1:1/good";
+    assert_fails(s->f->context, FM_ERROR_IO, "\"ftp\" not supported or disabled",
+                 get(s, "/good", NULL));
     s->server.redirect = NULL;
     fixture_file(s->f, "flat", "", 0);
     request.path = fixture_path(s->f, "flat/file");

@@ -2,10 +2,12 @@
 #include "data/dataset.h"
 
 #include <sched.h>
+#include <time.h>
 
 /* A source of numbers 0 to count - 1 that is slow now and then and may fail at one of them. */
 typedef struct slow_source {
-    int64_t fail_at; /* -1: never */
+    int64_t fail_at;  /* -1: never                             */
+    int64_t sleep_at; /* 0: never; a sample that takes its time */
 } slow_source;
 
 static fm_status read_slowly(const void *state, fm_context *context, const fm_data_request *request)
@@ -15,6 +17,7 @@ static fm_status read_slowly(const void *state, fm_context *context, const fm_da
         uint32_t at = request->indices[i];
         if (at == source->fail_at) return fm_fail(context, FM_ERROR_IO, "sample %u is broken", at);
         if (at % 13 == 0) sched_yield();
+        if (at == source->sleep_at) nanosleep(&(struct timespec){.tv_nsec = 3000000}, NULL);
         if (request->fields[0]) ((int32_t *)request->fields[0])[i] = (int32_t)at;
     }
     return FM_OK;
@@ -60,7 +63,7 @@ static int64_t collect(fm_context *context, fm_loader *loader, int64_t epoch, in
 static void any_number_of_workers_gives_the_same(void **state)
 {
     fixture *f = *state;
-    slow_source source = {-1};
+    slow_source source = {.fail_at = -1};
     fm_dataset *dataset = numbers(f->context, 403, &source);
     int32_t expected[3][MOST], received[MOST];
     for (int workers = 0; workers <= 4; workers++) {
@@ -93,7 +96,7 @@ static void any_number_of_workers_gives_the_same(void **state)
 static void an_epoch_can_begin_anywhere(void **state)
 {
     fixture *f = *state;
-    slow_source source = {-1};
+    slow_source source = {.fail_at = -1};
     fm_dataset *dataset = numbers(f->context, 100, &source);
     for (int workers = 0; workers <= 2; workers++) {
         fm_loader_options options = {.batch_size = 8, .shuffle = true, .workers = workers};
@@ -117,7 +120,7 @@ static void an_epoch_can_begin_anywhere(void **state)
 static void a_new_epoch_may_begin_in_the_middle(void **state)
 {
     fixture *f = *state;
-    slow_source source = {-1};
+    slow_source source = {.fail_at = -1};
     fm_dataset *dataset = numbers(f->context, 200, &source);
     fm_loader_options options = {.batch_size = 7, .workers = 3, .prefetch = 4};
     fm_loader *loader;
@@ -135,10 +138,31 @@ static void a_new_epoch_may_begin_in_the_middle(void **state)
     fm_dataset_destroy(dataset);
 }
 
+/* A worker that is still busy with the old epoch's order must not fill the new one's slot. */
+static void a_slow_worker_does_not_leak_into_the_next_epoch(void **state)
+{
+    fixture *f = *state;
+    slow_source source = {.fail_at = -1, .sleep_at = 1};
+    fm_dataset *dataset = numbers(f->context, 40, &source);
+    fm_loader_options options = {.batch_size = 40, .shuffle = true, .workers = 1};
+    fm_loader *loader;
+    int32_t expected[MOST], received[MOST];
+    assert_ok(f->context, fm_loader_create(f->context, dataset, &options, &loader));
+    collect(f->context, loader, 7, 0, expected);
+    for (int round = 0; round < 10; round++) {
+        assert_ok(f->context, fm_loader_begin(loader, round + 20, 0));
+        nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL); /* the worker is in the middle */
+        assert_int_equal(collect(f->context, loader, 7, 0, received), 40);
+        assert_memory_equal(received, expected, 40 * sizeof(int32_t));
+    }
+    fm_loader_destroy(loader);
+    fm_dataset_destroy(dataset);
+}
+
 static void destroy_joins_at_any_moment(void **state)
 {
     fixture *f = *state;
-    slow_source source = {-1};
+    slow_source source = {.fail_at = -1};
     fm_dataset *dataset = numbers(f->context, 300, &source);
     for (int round = 0; round < 60; round++) {
         fm_loader_options options = {.batch_size = 4, .workers = 1 + round % 4};
@@ -155,7 +179,7 @@ static void destroy_joins_at_any_moment(void **state)
 static void a_batch_stays_until_the_next_call(void **state)
 {
     fixture *f = *state;
-    slow_source source = {-1};
+    slow_source source = {.fail_at = -1};
     fm_dataset *dataset = numbers(f->context, 400, &source);
     fm_loader_options options = {.batch_size = 4, .workers = 2, .prefetch = 1};
     fm_loader *loader;
@@ -174,7 +198,7 @@ static void a_batch_stays_until_the_next_call(void **state)
 static void the_last_batch_is_padded_or_dropped(void **state)
 {
     fixture *f = *state;
-    slow_source source = {-1};
+    slow_source source = {.fail_at = -1};
     fm_dataset *dataset = numbers(f->context, 10, &source);
     fm_loader_options options = {.batch_size = 4};
     fm_loader *loader;
@@ -199,7 +223,7 @@ static void the_last_batch_is_padded_or_dropped(void **state)
 static void a_failure_arrives_at_its_batch(void **state)
 {
     fixture *f = *state;
-    slow_source source = {37};
+    slow_source source = {.fail_at = 37};
     fm_dataset *dataset = numbers(f->context, 100, &source);
     for (int workers = 0; workers <= 3; workers++) {
         fm_loader_options options = {.batch_size = 5, .workers = workers};
@@ -226,7 +250,7 @@ static void a_failure_arrives_at_its_batch(void **state)
 static void impossible_loaders_are_refused(void **state)
 {
     fixture *f = *state;
-    slow_source source = {-1};
+    slow_source source = {.fail_at = -1};
     fm_dataset *dataset = numbers(f->context, 10, &source),
                *empty = numbers(f->context, 0, &source);
     fm_loader *loader;
@@ -258,7 +282,7 @@ static fm_status create_loader(fm_context *context, void *dataset)
 static void every_allocation_may_fail(void **state)
 {
     fixture *f = *state;
-    slow_source source = {-1};
+    slow_source source = {.fail_at = -1};
     fm_dataset *dataset = numbers(f->context, 20, &source);
     assert_int_equal(fail_each_allocation(f, create_loader, dataset), 14);
     fm_dataset_destroy(dataset);
@@ -270,6 +294,7 @@ int main(void)
         fixture_test(any_number_of_workers_gives_the_same),
         fixture_test(an_epoch_can_begin_anywhere),
         fixture_test(a_new_epoch_may_begin_in_the_middle),
+        fixture_test(a_slow_worker_does_not_leak_into_the_next_epoch),
         fixture_test(destroy_joins_at_any_moment),
         fixture_test(a_batch_stays_until_the_next_call),
         fixture_test(the_last_batch_is_padded_or_dropped),

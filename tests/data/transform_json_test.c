@@ -40,6 +40,9 @@ static void a_transform_survives_its_text(void **state)
         assert_ok(f->context, fm_transform_from_json(f->context, json, strlen(json), &after));
         assert_ok(f->context, fm_transform_to_json(f->context, after, &again));
         assert_string_equal(json, again);
+        for (int64_t g = 0; g < before->groups; g++) { /* to the last bit */
+            assert_memory_equal(&before->rules[g], &after->rules[g], sizeof(fm_rule));
+        }
         const fm_dataset_info *a = fm_transform_output(before), *b = fm_transform_output(after);
         assert_int_equal(a->field_count, b->field_count);
         for (int k = 0; k < a->field_count; k++) {

@@ -369,6 +369,11 @@ static void sources_without_memory_are_buffered(void **state)
                             (uint8_t)(order[49 - i] * 3 + (uint32_t)e), 0);
             }
         }
+        request = (fm_data_request){.first = 9, .count = 41, .fields = {x}};
+        assert_ok(f->context, fm_dataset_read(f->context, prepared, &request));
+        for (uint32_t i = 0; i < 41; i++) {
+            assert_near((double)x[i * r.elements], (uint8_t)(order[9 + i] * 3), 0);
+        }
         free(x);
         fm_dataset_destroy(prepared);
         fm_dataset_destroy(view);

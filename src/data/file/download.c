@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CONNECT_SECONDS = 20, STALLED_SECONDS = 30, MOST_REDIRECTS = 5, HTTP_RANGE = 416 };
+enum { CONNECT_SECONDS = 20, STALLED_SECONDS = 30, MOST_REDIRECTS = 5 };
 
 typedef struct transfer {
     fm_context *context;
@@ -112,7 +112,6 @@ static CURL *prepare(transfer *t, char *words)
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
     curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)MOST_REDIRECTS);
     set = set && curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK;
-    set = set && curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https") == CURLE_OK;
     set = set && curl_easy_setopt(curl, CURLOPT_USERAGENT, "fathom/" FM_VERSION) == CURLE_OK;
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
@@ -144,13 +143,12 @@ static fm_status explain(transfer *t, CURLcode code, const char *words)
     return fm_fail(t->context, FM_ERROR_IO, "%s: %s", t->request->url, reason);
 }
 
-/* Appends to the unfinished file what it lacks. *refused: the server does not go on from there (it
- * knows no ranges, or the file has no byte behind it). */
+/* Appends to the unfinished file what it lacks. *refused: the server knows no ranges. (To curl a
+ * server that has nothing behind the part is a success.) */
 static fm_status receive(transfer *t, bool *refused)
 {
     char words[CURL_ERROR_SIZE] = "";
     struct stat about;
-    long answer = 0;
     *refused = false;
     if (fstat(fileno(t->stream), &about) != 0) {
         return fm_fail_system(t->context, fm_text_string(&t->part), "read");
@@ -159,11 +157,10 @@ static fm_status receive(transfer *t, bool *refused)
     CURL *curl = prepare(t, words);
     if (!curl) return fm_fail(t->context, FM_ERROR_MEMORY, "out of memory: curl gave no handle");
     CURLcode code = curl_easy_perform(curl);
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer);
     curl_easy_cleanup(curl);
     if (fflush(t->stream) != 0) t->write_failed = true;
     if (code == CURLE_OK && !t->write_failed) return FM_OK;
-    *refused = t->before > 0 && (code == CURLE_RANGE_ERROR || answer == HTTP_RANGE);
+    *refused = t->before > 0 && code == CURLE_RANGE_ERROR;
     return *refused ? FM_OK : explain(t, code, words);
 }
 
