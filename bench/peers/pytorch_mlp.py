@@ -34,7 +34,8 @@ WORKLOADS = {
 SAMPLES = 60000
 
 # compile: what torch.compile sees: the model and loss, the optimiser's step too, or one function of the
-# whole step (gradients by torch.func). spin: OpenMP threads that wait without sleeping. onednn: the
+# whole step (gradients by torch.func). spin: OpenMP threads that wait without sleeping. keep: malloc
+# gives nothing back to the system, as large buffers come and go with every step. onednn: the
 # hidden layers in PyTorch's mkldnn layout, or by oneDNN's matmul on plain tensors. That matters where
 # the processor is not Intel's: PyTorch's f32 products are MKL's, which leaves AVX-512 unused there.
 # reduced: f32 tensors, bf16 products; --precision bfloat16 only.
@@ -43,9 +44,10 @@ SETTINGS = {
         "eager": {},
         "eager-foreach": dict(foreach=True, flush=True),
         "eager-fused": dict(fused=True, flush=True),
-        "eager-fused-spin": dict(fused=True, flush=True, spin=True),
+        "eager-fused-spin": dict(fused=True, flush=True, keep=True, spin=True),
         "eager-onednn": dict(onednn="layout", fused=True, flush=True),
-        "eager-onednn-spin": dict(onednn="layout", fused=True, flush=True, spin=True),
+        "eager-onednn-keep": dict(onednn="layout", fused=True, flush=True, keep=True),
+        "eager-onednn-spin": dict(onednn="layout", fused=True, flush=True, keep=True, spin=True),
         "eager-reduced": dict(reduced=True, fused=True, flush=True),
         "compile": dict(compile="model"),
         "compile-fused": dict(compile="loss", fused=True, flush=True),
@@ -53,6 +55,7 @@ SETTINGS = {
         "compile-step": dict(compile="loss+step", foreach=True, flush=True),
         "compile-whole": dict(compile="whole", flush=True),
         "compile-whole-spin": dict(compile="whole", flush=True, spin=True),
+        "compile-whole-keep-spin": dict(compile="whole", flush=True, keep=True, spin=True),
         "compile-autotune-fused": dict(compile="loss", autotune=True, fused=True, flush=True),
         "compile-autotune-whole": dict(compile="whole", autotune=True, flush=True),
         "compile-wrapper-whole": dict(compile="whole", wrapper=True, flush=True),
@@ -63,7 +66,7 @@ SETTINGS = {
         "eager-flush": dict(flush=True),
         "eager-spin": dict(flush=True, spin=True),
         "eager-onednn": dict(onednn="layout", flush=True),
-        "eager-onednn-spin": dict(onednn="layout", flush=True, spin=True),
+        "eager-onednn-spin": dict(onednn="layout", flush=True, keep=True, spin=True),
         "compile": dict(compile="model"),
         "compile-freezing": dict(compile="model", freezing=True, flush=True),
         "compile-freezing-spin": dict(compile="model", freezing=True, flush=True, spin=True),
@@ -75,6 +78,7 @@ EXPERT = {
     "train": {
         "matmul-onednn": dict(onednn="matmul", fused=True, flush=True),
         "matmul-onednn-spin": dict(onednn="matmul", fused=True, flush=True, spin=True),
+        "matmul-onednn-keep-spin": dict(onednn="matmul", fused=True, flush=True, keep=True, spin=True),
     },
     "predict": {
         "matmul-onednn": dict(onednn="matmul", flush=True),
@@ -98,15 +102,18 @@ def parse():
     parser.add_argument("--rounds", type=int, default=7, help="the median of the quiet ones is reported")
     parser.add_argument("--patience", type=float, default=20,
                         help="seconds to wait before a round while others keep the cores busy")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def environment(setting, threads):
-    """What OpenMP reads before PyTorch is loaded."""
+    """What OpenMP and malloc read before PyTorch is loaded."""
     variables = dict(os.environ, OMP_NUM_THREADS=str(threads))
-    variables["OMP_WAIT_POLICY"] = "ACTIVE" if setting.get("spin") else "PASSIVE"
-    if not setting.get("spin"):
-        del variables["OMP_WAIT_POLICY"]
+    if setting.get("spin"):
+        variables["OMP_WAIT_POLICY"] = "ACTIVE"
+    if setting.get("keep"):
+        variables.update(MALLOC_MMAP_THRESHOLD_="1073741824", MALLOC_TOP_PAD_="268435456",
+                         MALLOC_TRIM_THRESHOLD_="4294967296")
     return variables
 
 
@@ -283,8 +290,10 @@ def measure(arguments, setting):
 
 def in_process(arguments, name, rounds):
     """A setting in a fresh process, as OpenMP's and the compiler's settings outlive a run."""
-    options = {k: v for k, v in vars(arguments).items() if k not in ("mode", "setting", "rounds")}
-    command = [sys.executable, __file__, "--mode", "setting", "--setting", name, "--rounds", str(rounds)]
+    own = ("mode", "setting", "rounds", "inside")
+    options = {k: v for k, v in vars(arguments).items() if k not in own}
+    command = [sys.executable, __file__, "--mode", "setting", "--setting", name, "--inside",
+               "--rounds", str(rounds)]
     for key, value in options.items():
         if value is not None:
             command += ["--" + key, str(value)]
@@ -327,11 +336,11 @@ def main():
     if arguments.mode in ("best", "expert"):
         settings = SETTINGS if arguments.mode == "best" else EXPERT
         result = measure_best(arguments, settings[arguments.phase])
-    elif arguments.mode == "setting":
+    elif arguments.inside:
         result = measure(arguments, find(arguments.phase, arguments.setting))
     else:
-        result = in_process(arguments, arguments.mode, arguments.rounds)
-    print(json.dumps({**result, **head, "setting": result.get("setting", head["setting"])}))
+        result = in_process(arguments, head["setting"], arguments.rounds)
+    print(json.dumps({**head, **result, "mode": arguments.mode}))
 
 
 main()
