@@ -1,9 +1,11 @@
 # Every tests/FOLDER/**/NAME_test.c is one program of cmocka tests, labelled with its folder.
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 
-# Everything runs in the release and the asan build. What follows runs in others as well.
-set(thread_folders backend data run train)   # label `threads`: also in the tsan build
-set(valgrind_folders base data io)           # also under valgrind, as NAME.valgrind
+# Everything runs in the release and the asan build; in the release build also under valgrind, as
+# NAME.valgrind, but for those that start programs or repeat much work. Folders with threads run in
+# the tsan build, too (label `threads`).
+set(thread_folders backend data run train)
+set(without_valgrind command_line_test examples_test parity_test resume_test)
 
 # What the tests share: the includes in cmocka's order, a context that counts its allocations.
 file(GLOB support_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*.c)
@@ -11,6 +13,9 @@ add_library(test_support STATIC ${support_sources})
 target_link_libraries(test_support PUBLIC fathom_static PkgConfig::CMOCKA)
 target_include_directories(test_support PUBLIC ${PROJECT_SOURCE_DIR}/tests)
 
+# OpenMP keeps its threads: what is only possibly lost is theirs.
+set(valgrind_options --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite
+    --show-leak-kinds=definite --child-silent-after-fork=yes)
 string(REGEX MATCH "-fsanitize=[a-z,]*" sanitized "${CMAKE_C_FLAGS}")
 if(NOT sanitized)
   find_program(VALGRIND valgrind)
@@ -36,13 +41,20 @@ foreach(source IN LISTS test_sources)
     list(APPEND labels threads)
   endif()
   set_tests_properties(${name} PROPERTIES LABELS "${labels}")
-  if(VALGRIND AND folder IN_LIST valgrind_folders)
+  if(VALGRIND AND NOT name IN_LIST without_valgrind)
     add_test(NAME ${name}.valgrind WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
-             COMMAND ${VALGRIND} --quiet --error-exitcode=99 --leak-check=full
-                     --child-silent-after-fork=yes $<TARGET_FILE:${name}>)
-    set_tests_properties(${name}.valgrind PROPERTIES LABELS valgrind ENVIRONMENT FATHOM_TEST_LESS=1)
+             COMMAND ${VALGRIND} ${valgrind_options} $<TARGET_FILE:${name}>)
+    set_tests_properties(${name}.valgrind PROPERTIES LABELS valgrind
+                         ENVIRONMENT "FATHOM_TEST_LESS=1;OMP_WAIT_POLICY=PASSIVE")
   endif()
 endforeach()
+
+if(VALGRIND AND TARGET fathom)
+  add_test(NAME train.valgrind WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
+           COMMAND ${VALGRIND} ${valgrind_options} $<TARGET_FILE:fathom> train recipes/spirals.yaml
+                   --epochs 1 --quiet --out ${PROJECT_BINARY_DIR}/tests/spirals.safetensors)
+  set_tests_properties(train.valgrind PROPERTIES LABELS valgrind ENVIRONMENT OMP_WAIT_POLICY=PASSIVE)
+endif()
 
 # The source tree, the finished library, and the installed package, checked once.
 if(NOT sanitized)

@@ -265,7 +265,7 @@ static void products_are_right_for_any_thread_count(void **state)
     source s = {2024};
 
     for (int k = 0; fm_gemm_isa_at(k); k++) {
-        for (int i = 0; i < 300; i++) {
+        for (int i = 0; i < fixture_rounds(300); i++) {
             product p = {.isa = fm_gemm_isa_at(k)};
             float *first = NULL, *first_sums = NULL;
             draw_product(f, &s, &p);
