@@ -234,6 +234,8 @@ static int emit_scalar(yaml_emitter_t *emitter, const char *text, bool quoted)
 static int emit_tree(yaml_emitter_t *emitter, const fm_tree *tree)
 {
     yaml_event_t event;
+    /* libyaml would quote an empty plain scalar, and '' is a text, not nothing */
+    if (fm_tree_is_null(tree)) return emit_scalar(emitter, "null", false);
     if (tree->kind == FM_TREE_SCALAR) return emit_scalar(emitter, tree->text, tree->quoted);
     bool map = tree->kind == FM_TREE_MAP;
     int made = map ? yaml_mapping_start_event_initialize(&event, NULL, NULL, 1,
