@@ -10,16 +10,6 @@ typedef struct array_state {
     bool owned;
 } array_state;
 
-enum { CACHE_LINE = 64, LINES_AHEAD = 16 };
-
-/* Rows are visited in random order: the next one is fetched while this one is copied. */
-static void fetch_ahead(const char *row, size_t bytes)
-{
-    size_t end =
-        bytes < (size_t)LINES_AHEAD * CACHE_LINE ? bytes : (size_t)LINES_AHEAD * CACHE_LINE;
-    for (size_t i = 0; i < end; i += CACHE_LINE) __builtin_prefetch(row + i);
-}
-
 static void gather(const char *from, size_t bytes, const fm_data_request *request, char *to)
 {
     if (!request->indices) {
@@ -27,7 +17,7 @@ static void gather(const char *from, size_t bytes, const fm_data_request *reques
         return;
     }
     for (int64_t i = 0; i < request->count; i++) {
-        if (i + 1 < request->count) fetch_ahead(from + request->indices[i + 1] * bytes, bytes);
+        if (i + 1 < request->count) fm_fetch_row(from + request->indices[i + 1] * bytes, bytes);
         memcpy(to + (size_t)i * bytes, from + request->indices[i] * bytes, bytes);
     }
 }

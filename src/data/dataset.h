@@ -54,6 +54,13 @@ static inline int64_t fm_field_columns(const fm_data_field *field)
     return field->shape.rank ? field->shape.dims[field->shape.rank - 1] : 1;
 }
 
+/* Rows are visited in random order: the next one is fetched while this one is worked on. */
+static inline void fm_fetch_row(const char *row, size_t bytes)
+{
+    enum { LINE = 64, MOST = 16 * LINE };
+    for (size_t i = 0; i < bytes && i < MOST; i += LINE) __builtin_prefetch(row + i);
+}
+
 /* Element i of an array as a number. */
 double fm_element(const void *data, fm_dtype dtype, size_t i);
 

@@ -4,6 +4,8 @@
 
 #if FATHOM_HAVE_FILES
 #include "data/file/file_records.h"
+#else
+static const char *const of_files[] = {"mnist", "csv", "idx", "npy"};
 #endif
 
 #include <string.h>
@@ -62,6 +64,15 @@ fm_status fm_dataset_record_find(fm_context *context, const char *name,
         *record = r;
         return FM_OK;
     }
+#if !FATHOM_HAVE_FILES
+    for (size_t i = 0; i < sizeof of_files / sizeof *of_files; i++) {
+        if (strcmp(of_files[i], name) != 0) continue;
+        return fm_fail(context, FM_ERROR_UNSUPPORTED,
+                       "data set '%s': this build reads no data files: it was configured without "
+                       "FATHOM_FILES",
+                       name);
+    }
+#endif
     const char *near = fm_nearest(name, next_record, records);
     return fm_fail(context, FM_ERROR_NOT_FOUND, "unknown data set '%s'%s%s%s", name,
                    near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");

@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { BUFFER_SIZE = 16 * 1024, CACHE_LINE = 64, LINES_AHEAD = 16, UNKNOWN = -1 };
+enum { BUFFER_SIZE = 16 * 1024, UNKNOWN = -1 };
 
 typedef struct prepared {
     fm_dataset *parent;
@@ -114,12 +114,6 @@ static fm_status fail_class(fm_context *context, const prepared *p, const fm_dat
                    p->parent->info.name, (long long)sample, (long long)p->class_count);
 }
 
-static void fetch_ahead(const char *row, size_t bytes)
-{
-    size_t most = (size_t)LINES_AHEAD * CACHE_LINE, end = bytes < most ? bytes : most;
-    for (size_t i = 0; i < end; i += CACHE_LINE) __builtin_prefetch(row + i);
-}
-
 static fm_status read_memory(const prepared *p, fm_context *context, const fm_data_request *request,
                              int field, const char *memory, convert_row convert)
 {
@@ -129,7 +123,7 @@ static fm_status read_memory(const prepared *p, fm_context *context, const fm_da
         const char *row = memory + (size_t)fm_dataset_position(p->parent, request, i) * from;
         if (request->indices && i + 1 < request->count) {
             size_t next = (size_t)fm_dataset_position(p->parent, request, i + 1);
-            fetch_ahead(memory + next * from, from);
+            fm_fetch_row(memory + next * from, from);
         }
         if (!convert(p, row, (char *)request->fields[field] + (size_t)i * to)) {
             return fail_class(context, p, request, i);

@@ -2,6 +2,8 @@
 #include "data/dataset.h"
 #include "data/file/array_file.h"
 
+#include <sys/stat.h>
+
 static fm_status parse(fm_context *context, const void *bytes, size_t size, int64_t limit,
                        fm_array *array)
 {
@@ -151,6 +153,27 @@ static void the_record_finds_files_in_places(void **state)
                  record->open(f->context, &options, &places, &train, &test));
 }
 
+/* Collections keep their sets in folders of their own; the first by name has it. */
+static void files_are_found_one_folder_deeper(void **state)
+{
+    fixture *f = *state;
+    const unsigned char one[] = {0, 0, 8, 1, 0, 0, 0, 1, 7}, two[] = {0, 0, 8, 1, 0, 0, 0, 2, 7, 8};
+    fixture_path(f, "x");
+    mkdir(fixture_path(f, "b"), 0755);
+    mkdir(fixture_path(f, "a"), 0755);
+    fixture_file(f, "b/x.idx", two, sizeof two);
+    fixture_file(f, "a/x.idx", one, sizeof one);
+    const fm_dataset_record *record;
+    assert_ok(f->context, fm_dataset_record_find(f->context, "idx", &record));
+    const char *folders[] = {f->folder, NULL};
+    fm_data_places places = {.folders = folders};
+    fm_dataset *train;
+    assert_ok(f->context,
+              record->open(f->context, &(fm_idx_options){.train = "x.idx"}, &places, &train, NULL));
+    assert_int_equal(fm_dataset_about(train)->count, 1);
+    fm_dataset_destroy(train);
+}
+
 static fm_status open_pair(fm_context *context, void *argument)
 {
     const char **paths = argument;
@@ -174,8 +197,11 @@ static void every_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        fixture_test(every_type_is_read),        fixture_test(what_a_header_promises_is_checked),
-        fixture_test(a_pair_is_a_data_set),      fixture_test(the_record_finds_files_in_places),
+        fixture_test(every_type_is_read),
+        fixture_test(what_a_header_promises_is_checked),
+        fixture_test(a_pair_is_a_data_set),
+        fixture_test(the_record_finds_files_in_places),
+        fixture_test(files_are_found_one_folder_deeper),
         fixture_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

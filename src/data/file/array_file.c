@@ -1,6 +1,7 @@
 #include "data/file/array_file.h"
 #include "base/checked.h"
 #include "data/array_source.h"
+#include "data/file/places.h"
 
 #include <string.h>
 
@@ -205,5 +206,48 @@ fm_status fm_dataset_from_xy(fm_context *context, const char *name, const char *
         status = fm_dataset_adopt_arrays(context, &info, (void *[]){x->data, y->data}, dataset);
     }
     x->data = y->data = NULL;
+    return status;
+}
+
+static fm_status open_array(fm_context *context, fm_array_reader *read, const char *path,
+                            int64_t limit, fm_array *array)
+{
+    fm_byte_stream stream;
+    *array = (fm_array){0};
+    fm_status status = fm_byte_stream_open(context, path, &stream);
+    if (status != FM_OK) return status;
+    status = read(&stream, limit, array);
+    fm_byte_stream_close(&stream);
+    return status;
+}
+
+fm_status fm_dataset_open_arrays(fm_context *context, fm_array_reader *read, const char *x,
+                                 const char *y, int64_t limit, fm_dataset **dataset)
+{
+    fm_array inputs, targets = {0};
+    *dataset = NULL;
+    fm_status status = open_array(context, read, x, limit, &inputs);
+    if (status == FM_OK && y) status = open_array(context, read, y, limit, &targets);
+    if (status != FM_OK) {
+        fm_release(context, inputs.data);
+        return status;
+    }
+    return fm_dataset_from_xy(context, fm_file_name(x), x, &inputs, &targets, dataset);
+}
+
+fm_status fm_dataset_find_arrays(fm_context *context, const fm_data_places *places,
+                                 fm_array_reader *read, const char *x, const char *y, int64_t limit,
+                                 fm_dataset **dataset)
+{
+    fm_text x_path = FM_TEXT(context), y_path = FM_TEXT(context);
+    *dataset = NULL;
+    fm_status status = fm_places_find(context, places, x, &x_path);
+    if (status == FM_OK && y) status = fm_places_find(context, places, y, &y_path);
+    if (status == FM_OK) {
+        status = fm_dataset_open_arrays(context, read, fm_text_string(&x_path),
+                                        y ? fm_text_string(&y_path) : NULL, limit, dataset);
+    }
+    fm_text_release(&x_path);
+    fm_text_release(&y_path);
     return status;
 }

@@ -33,8 +33,17 @@ fm_status fm_array_read(fm_byte_stream *stream, fm_coding coding, fm_shape shape
 fm_status fm_dataset_from_xy(fm_context *context, const char *name, const char *origin, fm_array *x,
                              fm_array *y, fm_dataset **dataset);
 
-fm_status fm_idx_read(fm_byte_stream *stream, int64_t limit, fm_array *array);
-fm_status fm_npy_read(fm_byte_stream *stream, int64_t limit, fm_array *array);
+/* Reads the one array that a file of its format holds. */
+typedef fm_status fm_array_reader(fm_byte_stream *stream, int64_t limit, fm_array *array);
+fm_array_reader fm_idx_read, fm_npy_read;
+
+/* A data set of two files, or of one when `y` is NULL. */
+fm_status fm_dataset_open_arrays(fm_context *context, fm_array_reader *read, const char *x,
+                                 const char *y, int64_t limit, fm_dataset **dataset);
+/* The same with names that are looked for in a user's places. */
+fm_status fm_dataset_find_arrays(fm_context *context, const fm_data_places *places,
+                                 fm_array_reader *read, const char *x, const char *y, int64_t limit,
+                                 fm_dataset **dataset);
 
 /* The last part of a path. */
 const char *fm_file_name(const char *path);

@@ -12,16 +12,24 @@ extern const fm_field fm_mnist_fields[], fm_csv_fields[], fm_idx_fields[], fm_np
 fm_open_record fm_open_mnist_record, fm_open_csv_record, fm_open_idx_record, fm_open_npy_record;
 
 #define FM_MNIST_RECORD                                                                            \
-    {"mnist", "28x28 images of 70,000 handwritten digits, downloaded when needed",                 \
-     "CC BY-SA 3.0 (Y. LeCun, C. Cortes)", fm_mnist_fields, 0, fm_open_mnist_record}
+    {                                                                                              \
+        "mnist", "28x28 images of 70,000 handwritten digits, downloaded when needed",              \
+            "CC BY-SA 3.0 (Y. LeCun, C. Cortes)", fm_mnist_fields, 0, fm_open_mnist_record         \
+    }
 #define FM_CSV_RECORD                                                                              \
-    {"csv", "a table of numbers and categories", NULL, fm_csv_fields, sizeof(fm_csv_options),      \
-     fm_open_csv_record}
+    {                                                                                              \
+        "csv", "a table of numbers and categories", NULL, fm_csv_fields, sizeof(fm_csv_options),   \
+            fm_open_csv_record                                                                     \
+    }
 #define FM_IDX_RECORD                                                                              \
-    {"idx", "IDX files, plain or gzip", NULL, fm_idx_fields, sizeof(fm_idx_options),               \
-     fm_open_idx_record}
+    {                                                                                              \
+        "idx", "IDX files, plain or gzip", NULL, fm_idx_fields, sizeof(fm_idx_options),            \
+            fm_open_idx_record                                                                     \
+    }
 #define FM_NPY_RECORD                                                                              \
-    {"npy", "NumPy arrays, .npz or .npy", NULL, fm_npy_fields, sizeof(fm_npy_options),             \
-     fm_open_npy_record}
+    {                                                                                              \
+        "npy", "NumPy arrays, .npz or .npy", NULL, fm_npy_fields, sizeof(fm_npy_options),          \
+            fm_open_npy_record                                                                     \
+    }
 
 #endif

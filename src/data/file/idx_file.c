@@ -1,7 +1,6 @@
 #include "base/fields.h"
 #include "data/file/array_file.h"
 #include "data/file/file_records.h"
-#include "data/file/places.h"
 #include "data/parts.h"
 
 const fm_field fm_idx_fields[] = {
@@ -66,30 +65,10 @@ fm_status fm_idx_read(fm_byte_stream *stream, int64_t limit, fm_array *array)
     return status;
 }
 
-static fm_status open_array(fm_context *context, const char *path, int64_t limit, fm_array *array)
-{
-    fm_byte_stream stream;
-    *array = (fm_array){0};
-    fm_status status = fm_byte_stream_open(context, path, &stream);
-    if (status != FM_OK) return status;
-    status = fm_idx_read(&stream, limit, array);
-    fm_byte_stream_close(&stream);
-    return status;
-}
-
 fm_status fm_dataset_open_idx(fm_context *context, const char *path, const char *labels,
                               int64_t memory_limit, fm_dataset **dataset)
 {
-    fm_array x, y = {0};
-    *dataset = NULL;
-    fm_status status = open_array(context, path, memory_limit, &x);
-    if (status != FM_OK) return status;
-    if (labels) status = open_array(context, labels, memory_limit, &y);
-    if (status != FM_OK) {
-        fm_release(context, x.data);
-        return status;
-    }
-    return fm_dataset_from_xy(context, fm_file_name(path), path, &x, &y, dataset);
+    return fm_dataset_open_arrays(context, fm_idx_read, path, labels, memory_limit, dataset);
 }
 
 /* ---- The record ---- */
@@ -108,17 +87,8 @@ static fm_status open_part(fm_context *context, const void *argument, fm_data_pa
     const char *y = part == FM_DATA_TRAIN ? options->train_labels : options->test_labels;
     *dataset = NULL;
     if (!x) return FM_OK;
-    fm_text x_path = FM_TEXT(context), y_path = FM_TEXT(context);
-    fm_status status = fm_places_find(context, request->places, x, &x_path);
-    if (status == FM_OK && y) status = fm_places_find(context, request->places, y, &y_path);
-    if (status == FM_OK) {
-        status =
-            fm_dataset_open_idx(context, fm_text_string(&x_path),
-                                y ? fm_text_string(&y_path) : NULL, options->memory_limit, dataset);
-    }
-    fm_text_release(&x_path);
-    fm_text_release(&y_path);
-    return status;
+    return fm_dataset_find_arrays(context, request->places, fm_idx_read, x, y,
+                                  options->memory_limit, dataset);
 }
 
 fm_status fm_open_idx_record(fm_context *context, const void *options, const fm_data_places *places,

@@ -251,29 +251,10 @@ fm_status fm_npy_read(fm_byte_stream *stream, int64_t limit, fm_array *array)
 
 /* ---- Data sets ---- */
 
-static fm_status open_array(fm_context *context, const char *path, int64_t limit, fm_array *array)
-{
-    fm_byte_stream stream;
-    *array = (fm_array){0};
-    fm_status status = fm_byte_stream_open(context, path, &stream);
-    if (status != FM_OK) return status;
-    status = fm_npy_read(&stream, limit, array);
-    fm_byte_stream_close(&stream);
-    return status;
-}
-
 fm_status fm_dataset_open_npy(fm_context *context, const char *x, const char *y,
                               int64_t memory_limit, fm_dataset **dataset)
 {
-    fm_array inputs, targets = {0};
-    *dataset = NULL;
-    fm_status status = open_array(context, x, memory_limit, &inputs);
-    if (status == FM_OK && y) status = open_array(context, y, memory_limit, &targets);
-    if (status != FM_OK) {
-        fm_release(context, inputs.data);
-        return status;
-    }
-    return fm_dataset_from_xy(context, fm_file_name(x), x, &inputs, &targets, dataset);
+    return fm_dataset_open_arrays(context, fm_npy_read, x, y, memory_limit, dataset);
 }
 
 /* The member of this name, or of the first default that exists; *array stays empty when the name is
@@ -326,22 +307,6 @@ typedef struct npy_request {
     const fm_data_places *places;
 } npy_request;
 
-static fm_status open_files(fm_context *context, const npy_request *request, const char *x,
-                            const char *y, fm_dataset **dataset)
-{
-    fm_text x_path = FM_TEXT(context), y_path = FM_TEXT(context);
-    fm_status status = fm_places_find(context, request->places, x, &x_path);
-    if (status == FM_OK && y) status = fm_places_find(context, request->places, y, &y_path);
-    if (status == FM_OK) {
-        status = fm_dataset_open_npy(context, fm_text_string(&x_path),
-                                     y ? fm_text_string(&y_path) : NULL,
-                                     request->options->memory_limit, dataset);
-    }
-    fm_text_release(&x_path);
-    fm_text_release(&y_path);
-    return status;
-}
-
 static fm_status open_part(fm_context *context, const void *argument, fm_data_part part,
                            fm_dataset **dataset)
 {
@@ -355,7 +320,10 @@ static fm_status open_part(fm_context *context, const void *argument, fm_data_pa
         return fm_fail(context, FM_ERROR_ARGUMENT,
                        "npy: file (a .npz) or x (a .npy) is needed: where the inputs are");
     }
-    if (!options->file) return open_files(context, request, x, y, dataset);
+    if (!options->file) {
+        return fm_dataset_find_arrays(context, request->places, fm_npy_read, x, y,
+                                      options->memory_limit, dataset);
+    }
     fm_text path = FM_TEXT(context);
     fm_status status = fm_places_find(context, request->places, options->file, &path);
     if (status == FM_OK) {
