@@ -3,12 +3,14 @@
 Our side is a C program that trains on data in memory (bench/fathom_*.c); the peer's side is a
 script that trains the same network on the same shapes (bench/peers/). Each prints one JSON line:
 
-    {"workload": "mlp", "samples_per_second": 101000.0, "flops_per_sample": 3400000, ...}
+    {"workload": "mlp", "samples_per_second": 101000.0, "flops_per_sample": 2407424, ...}
 
-They run in turn, round after round, so that a change of the machine's speed meets both. What is
-printed: the median and the spread (lowest to highest) of each side over the rounds, the ratio of the
-medians with the lowest and highest ratio of a round, and the share of the peak of fp32 multiply-adds
-that was measured in the same run. The JSON of it all is kept in bench/results/WORKLOAD.json.
+First the peer tries all of its settings; the fastest of them is what we meet. Then both sides run in
+turn, round after round, so that a change of the machine's speed meets both, and each waits until
+others leave the cores alone. What is printed: the median and the spread (lowest to highest) of each
+side over the quiet rounds, the ratio of the medians, and the share of the peak of fp32
+multiply-adds that was measured in the same rounds. The JSON of it all is kept in
+bench/results/WORKLOAD.json.
 
 FATHOM_BENCH_PYTHON names the Python that has the peer; without it `python3` is tried.
 """
@@ -18,11 +20,17 @@ import json
 import os
 import pathlib
 import platform
+import resource
 import statistics
 import subprocess
 import sys
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "bench" / "peers"))
+import machine_load  # noqa: E402  (its folder is known only here)
+
+QUIET = 0.2  # cores that others may keep busy during a round that counts
 PROGRAMS = ROOT / "build" / "release" / "bench"
 RESULTS = ROOT / "bench" / "results"
 
@@ -39,16 +47,34 @@ def fail(words):
     sys.exit(f"run_bench: {words}")
 
 
-def last_json(command, environment=None):
+def last_json(command):
     """Runs a command and returns the JSON object on its last line of output."""
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True,
-                          cwd=ROOT, env=environment, check=False)
+    try:
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True,
+                              cwd=ROOT, check=False)
+    except FileNotFoundError:
+        fail(f"{command[0]} does not exist: ./run bench builds it")
     if done.returncode != 0:
         fail(f"{command[0]} ended with status {done.returncode}:\n{done.stderr[-2000:]}")
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if not lines:
         fail(f"{command[0]} printed no JSON line")
     return json.loads(lines[-1])
+
+
+def quiet_json(command, patience):
+    """The same when others leave the cores alone; "others" tells how many they used meanwhile."""
+    machine_load.wait_until_quiet(patience)
+    start, busy, own = time.perf_counter(), machine_load.busy_seconds(), children_seconds()
+    result = last_json(command)
+    others = machine_load.busy_seconds() - busy - (children_seconds() - own)
+    result["others"] = round(max(0.0, others / (time.perf_counter() - start)), 2)
+    return result
+
+
+def children_seconds():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def peer_python(peer):
@@ -81,56 +107,62 @@ def commit():
 
 
 def summary(rounds):
-    speeds = [one["samples_per_second"] for one in rounds]
-    return {"median": statistics.median(speeds), "lowest": min(speeds), "highest": max(speeds)}
-
-
-def spread(side):
-    return f"{side['median']:>10,.0f} samples/s  ({side['lowest']:,.0f} to {side['highest']:,.0f})"
+    quiet = [one for one in rounds if one["others"] < QUIET] or rounds
+    speeds = [one["samples_per_second"] for one in quiet]
+    return {"median": statistics.median(speeds), "lowest": min(speeds), "highest": max(speeds),
+            "quiet_rounds": sum(one["others"] < QUIET for one in rounds), "rounds": rounds}
 
 
 def measure(name, peer, python, options):
     """All rounds of one workload; returns the record that is kept."""
     programs = WORKLOADS[name]
-    arguments = [name, "--threads", options.threads, "--seconds", options.seconds]
-    ours = [PROGRAMS / programs["ours"]] + arguments
-    theirs = [python, ROOT / "bench" / "peers" / programs[peer]] + arguments if python else None
-    environment = dict(os.environ, OMP_NUM_THREADS=str(options.threads))
+    ours = [PROGRAMS / programs["ours"], name, "--threads", options.threads,
+            "--seconds", options.seconds]
+    theirs = None
+    if python:
+        theirs = [python, ROOT / "bench" / "peers" / programs[peer], "--workload", name,
+                  "--threads", options.threads]
+        setting = options.setting or last_json(theirs + ["--mode", "best"])["setting"]
+        theirs += ["--mode", "setting", "--setting", setting, "--rounds", "3", "--patience",
+                   options.patience]
     our_rounds, their_rounds, peaks = [], [], []
     for _ in range(options.rounds):
-        peaks.append(last_json([PROGRAMS / "machine_peak", options.threads])["peaks"][0])
-        our_rounds.append(last_json(ours))
+        peaks.append(quiet_json([PROGRAMS / "machine_peak", options.threads], options.patience))
+        our_rounds.append(quiet_json(ours, options.patience))
         if theirs:
-            their_rounds.append(last_json(theirs, environment))
+            their_rounds.append(quiet_json(theirs, options.patience))
 
+    peak = statistics.median(one["peaks"][0]["fma_gflops"] for one in peaks)
     record = {
         "workload": name, "date": datetime.date.today().isoformat(), "commit": commit(),
         "processor": processor(), "threads": options.threads, "machine_peaks": peaks,
-        "peak_gflops": statistics.median(one["fma_gflops"] for one in peaks),
-        "fathom": summary(our_rounds), "fathom_rounds": our_rounds,
+        "peak_gflops": peak, "fathom": summary(our_rounds),
     }
     flops = our_rounds[0].get("flops_per_sample")
     if flops:
         record["gflops"] = record["fathom"]["median"] * flops * 1e-9
-        record["share_of_peak"] = record["gflops"] / record["peak_gflops"]
+        record["share_of_peak"] = record["gflops"] / peak
     if their_rounds:
         record[peer] = summary(their_rounds)
-        record[peer + "_rounds"] = their_rounds
-        ratios = [a["samples_per_second"] / b["samples_per_second"]
-                  for a, b in zip(our_rounds, their_rounds)]
         record["ratio"] = record["fathom"]["median"] / record[peer]["median"]
-        record["ratio_lowest"], record["ratio_highest"] = min(ratios), max(ratios)
     return record
+
+
+def show_side(name, side):
+    setting = side["rounds"][0].get("setting", "")
+    print(f"  {name:<8} {side['median']:>10,.0f} samples/s  ({side['lowest']:,.0f} to "
+          f"{side['highest']:,.0f}; {side['quiet_rounds']} quiet rounds of {len(side['rounds'])})"
+          f"  {setting}")
 
 
 def show(record, peer):
     print(f"{record['workload']}, {record['threads']} threads, {record['processor']}")
-    print(f"  fathom   {spread(record['fathom'])}")
+    if not all(record[side]["quiet_rounds"] for side in ("fathom", peer) if side in record):
+        print("  others kept the cores busy in every round: these figures say little")
+    show_side("fathom", record["fathom"])
     if peer in record:
-        setting = record[peer + "_rounds"][0].get("setting", "")
-        print(f"  {peer:<8} {spread(record[peer])}  {setting}")
-        print(f"  ratio    {record['ratio']:10.2f}  "
-              f"({record['ratio_lowest']:.2f} to {record['ratio_highest']:.2f} in a round)")
+        show_side(peer, record[peer])
+        print(f"  ratio    {record['ratio']:10.2f}")
     if "share_of_peak" in record:
         print(f"  {record['gflops']:.0f} GFLOP/s: {record['share_of_peak']:.2f} of the measured "
               f"peak of {record['peak_gflops']:.0f} GFLOP/s")
@@ -143,7 +175,10 @@ def main():
                         help="the peer; default: pytorch where a Python has it, else none")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--seconds", type=float, default=4, help="of training in a round")
+    parser.add_argument("--seconds", type=float, default=4, help="of training in our round")
+    parser.add_argument("--setting", help="the peer's setting; default: it tries all of them first")
+    parser.add_argument("--patience", type=float, default=20,
+                        help="seconds to wait before a round while others keep the cores busy")
     options = parser.parse_args()
 
     unknown = [name for name in options.workload if name not in WORKLOADS]
