@@ -8,7 +8,7 @@
 #include <string.h>
 
 typedef struct evaluation {
-    session session;
+    invocation invocation;
     saved_model saved;
     fm_recipe_data data;
     const fm_dataset *set;
@@ -23,9 +23,9 @@ static fm_status choose_set(evaluation *e)
     e->set = e->data.test ? e->data.test : e->data.validation;
     e->part = e->data.test ? "test" : "validation";
     if (e->set) return FM_OK;
-    return fm_fail(e->session.context, FM_ERROR_ARGUMENT,
+    return fm_fail(e->invocation.context, FM_ERROR_ARGUMENT,
                    "%s: its recipe keeps no data aside; add test_split: 0.2 to the section data",
-                   e->session.given->positional.items[0]);
+                   e->invocation.given->positional.items[0]);
 }
 
 /* ---- confusion ---------------------------------------------------------------------------------- */
@@ -119,18 +119,18 @@ static void print_text(const evaluation *e)
 static fm_status eval(evaluation *e)
 {
     fm_status status =
-        saved_model_open(&e->session, e->session.given->positional.items[0], &e->saved);
+        saved_model_open(&e->invocation, e->invocation.given->positional.items[0], &e->saved);
     if (status != FM_OK) return status;
-    status =
-        fm_recipe_open_data(e->saved.recipe, &e->session.places, e->saved.transform_json, &e->data);
-    terminal_wipe(&e->session.err);
+    status = fm_recipe_open_data(e->saved.recipe, &e->invocation.places, e->saved.transform_json,
+                                 &e->data);
+    terminal_wipe(&e->invocation.err);
     if (status == FM_OK) status = choose_set(e);
     double began = seconds_now();
     fm_evaluate_options how = {.batch_size = EVALUATION_BATCH};
     if (status == FM_OK) status = fm_evaluate(e->saved.model, e->set, &how, &e->scores);
     if (status != FM_OK) return status;
     e->seconds = seconds_now() - began;
-    if (e->session.given->json) {
+    if (e->invocation.given->json) {
         print_json(e);
     } else {
         print_text(e);
@@ -141,9 +141,9 @@ static fm_status eval(evaluation *e)
 int eval_run(const arguments *given)
 {
     evaluation e = {0};
-    if (!session_open(&e.session, given)) return EXIT_INTERNAL;
+    if (!invocation_open(&e.invocation, given)) return EXIT_INTERNAL;
     fm_status status = eval(&e);
     fm_recipe_data_close(&e.data);
     saved_model_close(&e.saved);
-    return session_close(&e.session, status);
+    return invocation_close(&e.invocation, status);
 }

@@ -15,7 +15,7 @@
  * one_sided one output, the probability of the second of two classes
  * otherwise the outputs are numbers, in the user's units, or probabilities of their own */
 typedef struct prediction {
-    session session;
+    invocation invocation;
     saved_model saved;
     bool classes, one_sided, probabilities;
     int64_t width; /* outputs of a sample */
@@ -95,7 +95,7 @@ static double probability(const prediction *p, const verdict *v, int64_t index)
 /* The K highest, by selection: K is small. */
 static void rank_classes(const prediction *p, verdict *v)
 {
-    int64_t wanted = p->session.given->top;
+    int64_t wanted = p->invocation.given->top;
     v->top = wanted < p->class_count ? wanted : p->class_count;
     for (int64_t i = 0; i < p->class_count; i++) v->order[i] = i;
     for (int64_t i = 0; i < v->top; i++) {
@@ -167,7 +167,7 @@ static void print_json(const prediction *p, const predict_input *input, int64_t 
 static void print_truth(const prediction *p, const verdict *v)
 {
     char buffer[32];
-    const terminal *t = &p->session.out;
+    const terminal *t = &p->invocation.out;
     if (!v->known) return;
     if (v->true_class == v->order[0]) {
         printf("   %sright%s", terminal_green(t), terminal_plain(t));
@@ -180,7 +180,7 @@ static void print_truth(const prediction *p, const verdict *v)
 static void print_classes(const prediction *p, const verdict *v)
 {
     char buffer[32];
-    const terminal *t = &p->session.out;
+    const terminal *t = &p->invocation.out;
     for (int64_t i = 0; i < v->top; i++) {
         printf("   %s%-*.*s%s %5.1f%%", i == 0 ? terminal_bold(t) : "", p->name_width,
                p->name_width, class_name(p, v->order[i], buffer), i == 0 ? terminal_plain(t) : "",
@@ -206,7 +206,7 @@ static void print_bar(const prediction *p, const verdict *v, int64_t rank)
     enum { BAR_WIDTH = 24 };
     char buffer[32], bar[512];
     double share = probability(p, v, v->order[rank]);
-    terminal_bar(&p->session.out, share, BAR_WIDTH, bar, sizeof bar);
+    terminal_bar(&p->invocation.out, share, BAR_WIDTH, bar, sizeof bar);
     printf("   %-*.*s %s %5.1f%%", p->name_width, p->name_width,
            class_name(p, v->order[rank], buffer), bar, 100 * share);
     if (rank == 0) print_truth(p, v);
@@ -217,7 +217,7 @@ static void print_picture(const prediction *p, const picture *image, const verdi
     int lines = picture_lines(image);
     for (int line = 0; line < lines || line - 1 < (int)v->top; line++) {
         if (line < lines) {
-            picture_print_line(image, &p->session.out, line);
+            picture_print_line(image, &p->invocation.out, line);
         } else {
             printf("%*s", image->width, "");
         }
@@ -229,7 +229,7 @@ static void print_picture(const prediction *p, const picture *image, const verdi
 static void tell(const prediction *p, const predict_input *input, int64_t number, const verdict *v,
                  const picture *image)
 {
-    if (p->session.given->json) {
+    if (p->invocation.given->json) {
         print_json(p, input, number, v);
         return;
     }
@@ -277,7 +277,7 @@ static fm_status read_picture(const prediction *p, const predict_input *input, i
 {
     const fm_data_field *x = &fm_dataset_about(input->raw)->fields[0];
     fm_data_request request = {.first = i, .count = 1, .fields = {memory}};
-    fm_status status = fm_dataset_read(p->session.context, input->raw, &request);
+    fm_status status = fm_dataset_read(p->invocation.context, input->raw, &request);
     *drawn = status == FM_OK && picture_read(image, x->shape, x->dtype, memory);
     return status;
 }
@@ -292,13 +292,13 @@ static fm_status tell_sample(const prediction *p, const predict_input *input, in
     fm_status status = FM_OK;
     if (made->label) {
         fm_data_request request = {.first = i, .count = 1, .fields = {NULL, made->label}};
-        status = fm_dataset_read(p->session.context, input->prepared, &request);
+        status = fm_dataset_read(p->invocation.context, input->prepared, &request);
         if (status != FM_OK) return status;
         read_truth(p, &v, &about->fields[1], made->label);
         if (!p->classes) fm_transform_restore(p->saved.transform, made->label, 1);
     }
     if (p->classes) rank_classes(p, &v);
-    if (p->session.given->picture && !p->session.given->json) {
+    if (p->invocation.given->picture && !p->invocation.given->json) {
         status = read_picture(p, input, i, made->raw, &image, &drawn);
     }
     int64_t number = input->numbers ? (int64_t)input->numbers[i] : i;
@@ -308,7 +308,7 @@ static fm_status tell_sample(const prediction *p, const predict_input *input, in
 
 static fm_status predict_samples(const prediction *p, const predict_input *input)
 {
-    fm_arena arena = {.context = p->session.context};
+    fm_arena arena = {.context = p->invocation.context};
     results made = {0};
     int64_t count = fm_dataset_about(input->prepared)->count;
     fm_predict_options how = {.batch_size = count < EVALUATION_BATCH ? count : EVALUATION_BATCH,
@@ -332,7 +332,7 @@ static fm_status predict_samples(const prediction *p, const predict_input *input
 static fm_status predict_input_named(prediction *p, const char *path)
 {
     predict_input input;
-    session *s = &p->session;
+    invocation *s = &p->invocation;
     fm_status status = path ? predict_input_open(s, &p->saved, path, &input)
                             : predict_input_sample(s, &p->saved, s->given->sample, &input);
     if (status != FM_OK) return status;
@@ -343,11 +343,11 @@ static fm_status predict_input_named(prediction *p, const char *path)
 
 static fm_status predict(prediction *p)
 {
-    const string_list *words = &p->session.given->positional;
-    fm_status status = saved_model_open(&p->session, words->items[0], &p->saved);
+    const string_list *words = &p->invocation.given->positional;
+    fm_status status = saved_model_open(&p->invocation, words->items[0], &p->saved);
     if (status != FM_OK) return status;
     understand(p);
-    if (p->session.given->sample) status = predict_input_named(p, NULL);
+    if (p->invocation.given->sample) status = predict_input_named(p, NULL);
     for (int i = 1; i < words->count && status == FM_OK; i++) {
         status = predict_input_named(p, words->items[i]);
     }
@@ -363,8 +363,8 @@ int predict_run(const arguments *given)
         return EXIT_USAGE;
     }
     prediction p = {0};
-    if (!session_open(&p.session, given)) return EXIT_INTERNAL;
+    if (!invocation_open(&p.invocation, given)) return EXIT_INTERNAL;
     fm_status status = predict(&p);
     saved_model_close(&p.saved);
-    return session_close(&p.session, status);
+    return invocation_close(&p.invocation, status);
 }

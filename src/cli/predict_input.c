@@ -13,7 +13,7 @@
 /* ---- formats ----------------------------------------------------------------------------------- */
 
 typedef struct source {
-    session *session;
+    invocation *invocation;
     const saved_model *saved;
     const char *path;
 } source;
@@ -36,13 +36,13 @@ static fm_csv_options csv_options(const source *from)
 static fm_status open_csv(const source *from, fm_dataset **raw)
 {
     fm_csv_options reading = csv_options(from);
-    return fm_dataset_open_csv(from->session->context, from->path, &reading, raw);
+    return fm_dataset_open_csv(from->invocation->context, from->path, &reading, raw);
 }
 
 static fm_status open_stdin(const source *from, fm_dataset **raw)
 {
     enum { MOST_BYTES = 1 << 28 };
-    fm_context *context = from->session->context;
+    fm_context *context = from->invocation->context;
     char *bytes = NULL;
     size_t size = 0, capacity = 0;
     fm_status status = FM_OK;
@@ -66,12 +66,12 @@ static fm_status open_stdin(const source *from, fm_dataset **raw)
 
 static fm_status open_npy(const source *from, fm_dataset **raw)
 {
-    return fm_dataset_open_npy(from->session->context, from->path, NULL, 0, raw);
+    return fm_dataset_open_npy(from->invocation->context, from->path, NULL, 0, raw);
 }
 
 static fm_status open_idx(const source *from, fm_dataset **raw)
 {
-    return fm_dataset_open_idx(from->session->context, from->path, NULL, 0, raw);
+    return fm_dataset_open_idx(from->invocation->context, from->path, NULL, 0, raw);
 }
 
 /* ---- PGM (netpbm: "P5 WIDTH HEIGHT MAXVAL" and a byte a pixel) ----------------------------------- */
@@ -96,7 +96,7 @@ static int pgm_number(const char **at, const char *end)
 static fm_status open_pgm(const source *from, fm_dataset **raw)
 {
     enum { LARGEST_SIDE = 1 << 14 };
-    fm_context *context = from->session->context;
+    fm_context *context = from->invocation->context;
     char *bytes;
     size_t size;
     fm_status status = fm_file_read(context, from->path, 1 << 28, &bytes, &size);
@@ -145,18 +145,18 @@ static fm_status open_raw(const source *from, fm_dataset **raw)
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
         if (ends_with(from->path, formats[i].end)) return formats[i].open(from, raw);
     }
-    return fm_fail(from->session->context, FM_ERROR_ARGUMENT,
+    return fm_fail(from->invocation->context, FM_ERROR_ARGUMENT,
                    "%s: what is it? Names of inputs end with .csv, .tsv, .npy, .idx, .idx.gz or "
                    ".pgm",
                    from->path);
 }
 
-static fm_status prepare(session *s, const saved_model *saved, predict_input *input)
+static fm_status prepare(invocation *s, const saved_model *saved, predict_input *input)
 {
     return fm_dataset_transform(s->context, input->raw, saved->transform, &input->prepared);
 }
 
-fm_status predict_input_open(session *s, const saved_model *saved, const char *path,
+fm_status predict_input_open(invocation *s, const saved_model *saved, const char *path,
                              predict_input *input)
 {
     *input = (predict_input){.name = path};
@@ -171,14 +171,14 @@ fm_status predict_input_open(session *s, const saved_model *saved, const char *p
 
 enum { MOST_SAMPLES = 10000 };
 
-static fm_status fail_list(session *s, const char *list)
+static fm_status fail_list(invocation *s, const char *list)
 {
     return fm_fail(s->context, FM_ERROR_ARGUMENT,
                    "--sample '%s': numbers from 0 are wanted, like 7, 0-9 or 0,5,8", list);
 }
 
 /* Adds the numbers of "0-9,12"; at most MOST_SAMPLES. */
-static fm_status read_list(session *s, const char *list, int64_t count, uint32_t *numbers,
+static fm_status read_list(invocation *s, const char *list, int64_t count, uint32_t *numbers,
                            int64_t *read)
 {
     *read = 0;
@@ -205,7 +205,7 @@ static fm_status read_list(session *s, const char *list, int64_t count, uint32_t
     return FM_OK;
 }
 
-static fm_status view_samples(session *s, const saved_model *saved, const fm_recipe_data *data,
+static fm_status view_samples(invocation *s, const saved_model *saved, const fm_recipe_data *data,
                               const char *list, predict_input *input)
 {
     if (!data->raw_test) {
@@ -224,7 +224,7 @@ static fm_status view_samples(session *s, const saved_model *saved, const fm_rec
     return status == FM_OK ? prepare(s, saved, input) : status;
 }
 
-fm_status predict_input_sample(session *s, const saved_model *saved, const char *list,
+fm_status predict_input_sample(invocation *s, const saved_model *saved, const char *list,
                                predict_input *input)
 {
     *input = (predict_input){.name = "test"};
@@ -238,7 +238,7 @@ fm_status predict_input_sample(session *s, const saved_model *saved, const char 
     return status;
 }
 
-void predict_input_close(session *s, predict_input *input)
+void predict_input_close(invocation *s, predict_input *input)
 {
     fm_dataset_destroy(input->prepared);
     fm_dataset_destroy(input->raw);

@@ -2,7 +2,7 @@
 #ifndef FM_CLI_PREDICT_INPUT_H
 #define FM_CLI_PREDICT_INPUT_H
 
-#include "cli/session.h"
+#include "cli/invocation.h"
 
 typedef struct predict_input {
     const char *name;
@@ -11,11 +11,11 @@ typedef struct predict_input {
 } predict_input;
 
 /* The format is told by the name's end; "-" is CSV on stdin. */
-fm_status predict_input_open(session *s, const saved_model *saved, const char *path,
+fm_status predict_input_open(invocation *s, const saved_model *saved, const char *path,
                              predict_input *input);
 /* `list` is "7", "0-9" or "0,5,8": samples of the test data. */
-fm_status predict_input_sample(session *s, const saved_model *saved, const char *list,
+fm_status predict_input_sample(invocation *s, const saved_model *saved, const char *list,
                                predict_input *input);
-void predict_input_close(session *s, predict_input *input);
+void predict_input_close(invocation *s, predict_input *input);
 
 #endif

@@ -102,17 +102,17 @@ static void draw_live(progress *p, const fm_event *event)
     add(tail, sizeof tail, "  %s samples/s", show_count(event->samples_per_second, speed));
     if (isfinite(event->eta)) add(tail, sizeof tail, "  ETA %s", show_seconds(event->eta, eta));
 
-    int width = terminal_width(&p->session->err) - 1;
+    int width = terminal_width(&p->invocation->err) - 1;
     int room = width - (int)strlen(head) - (int)strlen(tail) - 1;
     if (room >= NARROWEST_BAR) {
-        terminal_bar(&p->session->err, share, room < WIDEST_BAR ? room : WIDEST_BAR, bar,
+        terminal_bar(&p->invocation->err, share, room < WIDEST_BAR ? room : WIDEST_BAR, bar,
                      sizeof bar);
         snprintf(line, sizeof line, "%s %s%s", head, bar, tail);
     } else {
         snprintf(line, sizeof line, "%s%s", head, tail);
         if (width > 0 && width < (int)strlen(line)) line[width] = '\0';
     }
-    terminal_draw(&p->session->err, line);
+    terminal_draw(&p->invocation->err, line);
 }
 
 /* Where nothing can be drawn over, a line now and then tells that it is alive. */
@@ -134,9 +134,9 @@ static fm_status at_batch_end(void *user, fm_event *event)
         p->interrupted = true;
         event->stop = true;
     }
-    if (p->session->given->quiet) return FM_OK;
+    if (p->invocation->given->quiet) return FM_OK;
     double now = seconds_now();
-    bool live = p->session->err.live;
+    bool live = p->invocation->err.live;
     if (now - p->drawn_at < (live ? redraw_seconds : plain_seconds)) return FM_OK;
     bool first = p->drawn_at == 0;
     p->drawn_at = now;
@@ -152,8 +152,8 @@ static fm_status at_validation_begin(void *user, fm_event *event)
 {
     progress *p = user;
     (void)event;
-    if (!p->session->given->quiet && p->session->err.drawn) {
-        terminal_draw(&p->session->err, "validation ...");
+    if (!p->invocation->given->quiet && p->invocation->err.drawn) {
+        terminal_draw(&p->invocation->err, "validation ...");
     }
     return FM_OK;
 }
@@ -173,9 +173,9 @@ static void print_epoch(progress *p, const fm_event *event)
     int size =
         snprintf(tail, sizeof tail, "  %s samples/s  %s",
                  show_count(event->samples_per_second, speed), show_seconds(epoch->seconds, time));
-    const terminal *t = &p->session->err;
+    const terminal *t = &p->invocation->err;
     bool fits = !t->live || (int)strlen(line) + size < terminal_width(t);
-    terminal_wipe(&p->session->err);
+    terminal_wipe(&p->invocation->err);
     fprintf(stderr, "%s%s\n", line, fits ? tail : "");
 }
 
@@ -211,8 +211,8 @@ static fm_status at_epoch_end(void *user, fm_event *event)
         p->samples += (double)event->samples;
         p->seconds += (double)event->samples / event->samples_per_second;
     }
-    if (!p->session->given->quiet && worth_a_line(p, event)) print_epoch(p, event);
-    if (p->session->given->json) print_epoch_event(event);
+    if (!p->invocation->given->quiet && worth_a_line(p, event)) print_epoch(p, event);
+    if (p->invocation->given->json) print_epoch_event(event);
     return FM_OK;
 }
 

@@ -2,10 +2,10 @@
 #ifndef FM_CLI_PROGRESS_H
 #define FM_CLI_PROGRESS_H
 
-#include "cli/session.h"
+#include "cli/invocation.h"
 
 typedef struct progress {
-    session *session;
+    invocation *invocation;
     double drawn_at;         /* when the live line was drawn, or a plain one printed          */
     double epoch_at;         /* when an epoch's line was printed                              */
     double samples, seconds; /* of training alone, for the overall speed                      */

@@ -2,7 +2,7 @@
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
 #include "cli/json_lines.h"
-#include "cli/session.h"
+#include "cli/invocation.h"
 #include "cli/show_tables.h"
 #include "base/context.h"
 #include "base/fields.h"
@@ -11,7 +11,7 @@
 #include <string.h>
 
 typedef struct view {
-    session session;
+    invocation invocation;
     const char *name;
     saved_model saved; /* of a file; of a recipe only recipe and model are set */
     fm_recipe_data data;
@@ -26,7 +26,7 @@ typedef struct view {
 /* ---- opening ----------------------------------------------------------------------------------- */
 
 /* Looking is not worth a download: what was downloaded before is found, nothing is fetched. */
-static void stay_offline(session *s)
+static void stay_offline(invocation *s)
 {
     int count = 0;
     while (s->folders[count]) count++;
@@ -36,7 +36,7 @@ static void stay_offline(session *s)
 
 static fm_status open_view_recipe(view *v)
 {
-    session *s = &v->session;
+    invocation *s = &v->invocation;
     fm_status status = fm_recipe_open(s->context, v->name, s->given->set.items, s->given->set.count,
                                       &v->saved.recipe);
     if (status != FM_OK) return status;
@@ -57,7 +57,7 @@ static bool is_model(const char *path)
 
 static fm_status open_view(view *v)
 {
-    fm_context *context = v->session.context;
+    fm_context *context = v->invocation.context;
     if (!fm_file_exists(v->name)) {
         const char *near = fm_nearest(v->name, show_table_name, NULL);
         return fm_fail(context, FM_ERROR_NOT_FOUND, "%s: no such file%s%s%s", v->name,
@@ -68,8 +68,8 @@ static fm_status open_view(view *v)
                               "datasets, recipe, ops",
                        near ? near : "", near ? "'?" : "");
     }
-    fm_status status =
-        is_model(v->name) ? saved_model_open(&v->session, v->name, &v->saved) : open_view_recipe(v);
+    fm_status status = is_model(v->name) ? saved_model_open(&v->invocation, v->name, &v->saved)
+                                         : open_view_recipe(v);
     if (status != FM_OK) return status;
     const fm_recipe_settings *settings = fm_recipe_about(v->saved.recipe);
     const fm_field *batch_size = fm_field_find(fm_fit_fields, "batch_size");
@@ -105,7 +105,7 @@ static size_t total_memory(const fm_program_summary *summary)
 static void print_layers(const view *v)
 {
     char shape[FM_SHAPE_TEXT], parameters[32], flops[32];
-    const terminal *t = &v->session.out;
+    const terminal *t = &v->invocation.out;
     int name = 5, type = 4, output = 12;
     for (int i = 0; i < v->row_count; i++) {
         int width = (int)strlen(fm_shape_text(v->rows[i].output, shape));
@@ -129,7 +129,7 @@ static void print_layers(const view *v)
 static void print_options(const view *v, const char *what, const char *name, const fm_field *fields,
                           const void *values)
 {
-    fm_text text = FM_TEXT(v->session.context);
+    fm_text text = FM_TEXT(v->invocation.context);
     fm_fields_print(&text, fields, values, false);
     printf("%-12s %s%s%s\n", what, name, text.size ? ": " : "", fm_text_string(&text));
     fm_text_release(&text);
@@ -198,7 +198,7 @@ static fm_status print_graph(const view *v)
     fm_graph_destroy(graph);
     if (status != FM_OK) return status;
     fputs(text, stdout);
-    fm_text_free(v->session.context, text);
+    fm_text_free(v->invocation.context, text);
     return FM_OK;
 }
 
@@ -208,7 +208,7 @@ static fm_status print_program(const view *v, bool why)
     fm_status status = fm_program_print(v->program, why, &text);
     if (status != FM_OK) return status;
     fputs(text, stdout);
-    fm_text_free(v->session.context, text);
+    fm_text_free(v->invocation.context, text);
     return FM_OK;
 }
 
@@ -216,7 +216,7 @@ static fm_status print_program(const view *v, bool why)
 
 static fm_status show(view *v)
 {
-    const arguments *given = v->session.given;
+    const arguments *given = v->invocation.given;
     fm_status status = open_view(v);
     if (status != FM_OK) return status;
     if (given->graph) return print_graph(v);
@@ -247,9 +247,9 @@ int show_run(const arguments *given)
         return EXIT_USAGE;
     }
     view v = {.name = name};
-    if (!session_open(&v.session, given)) return EXIT_INTERNAL;
+    if (!invocation_open(&v.invocation, given)) return EXIT_INTERNAL;
     fm_status status = show(&v);
     fm_recipe_data_close(&v.data);
     saved_model_close(&v.saved);
-    return session_close(&v.session, status);
+    return invocation_close(&v.invocation, status);
 }

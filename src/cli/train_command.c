@@ -12,7 +12,7 @@
 enum { PATH_SIZE = 4096 };
 
 typedef struct training {
-    session session;
+    invocation invocation;
     progress progress;
     fm_recipe *recipe;
     fm_recipe_data data;
@@ -32,7 +32,7 @@ static const char suffix[] = ".safetensors";
 /* "recipes/iris.yaml" -> "iris.safetensors"; a resumed file goes on under its name. */
 static void choose_out(training *t)
 {
-    const arguments *given = t->session.given;
+    const arguments *given = t->invocation.given;
     if (given->out || given->resume) {
         snprintf(t->out, PATH_SIZE, "%s", given->out ? given->out : given->resume);
         return;
@@ -54,7 +54,7 @@ static void choose_best(training *t)
 static fm_status check_writable(training *t)
 {
     fm_file_writer writer;
-    fm_status status = fm_file_writer_open(t->session.context, t->out, &writer);
+    fm_status status = fm_file_writer_open(t->invocation.context, t->out, &writer);
     if (status == FM_OK) fm_file_writer_abandon(&writer);
     return status;
 }
@@ -63,8 +63,8 @@ static fm_status check_writable(training *t)
 
 static fm_status open_recipe(training *t)
 {
-    const arguments *given = t->session.given;
-    fm_context *context = t->session.context;
+    const arguments *given = t->invocation.given;
+    fm_context *context = t->invocation.context;
     if (given->resume) {
         fm_status status = fm_model_file_open(context, given->resume, &t->resumed);
         if (status != FM_OK) return status;
@@ -96,7 +96,7 @@ static fm_status count_parameters(training *t)
 /* The notes of the file give way to those of this run. */
 static fm_status load_resumed(training *t)
 {
-    fm_status status = fm_model_load(t->model, t->session.given->resume, NULL);
+    fm_status status = fm_model_load(t->model, t->invocation.given->resume, NULL);
     if (status != FM_OK) return status;
     return fm_model_set_note(t->model, "recipe", fm_recipe_text(t->recipe));
 }
@@ -110,9 +110,9 @@ static fm_status open_training(training *t)
     const char *fitted = t->resumed ? fm_model_file_note(t->resumed, "transform") : NULL;
     status = check_writable(t);
     if (status == FM_OK) {
-        status = fm_recipe_open_data(t->recipe, &t->session.places, fitted, &t->data);
+        status = fm_recipe_open_data(t->recipe, &t->invocation.places, fitted, &t->data);
     }
-    terminal_wipe(&t->session.err);
+    terminal_wipe(&t->invocation.err);
     if (status == FM_OK) status = fm_recipe_create_model(t->recipe, t->data.transform, &t->model);
     if (status == FM_OK && t->resumed) status = load_resumed(t);
     if (status == FM_OK) status = count_parameters(t);
@@ -132,10 +132,10 @@ static void announce_part(const fm_dataset *part, const char *what)
 
 static void announce(const training *t)
 {
-    const arguments *given = t->session.given;
+    const arguments *given = t->invocation.given;
     const char *name = given->positional.count > 0 ? given->positional.items[0] : given->resume;
     char count[32];
-    int threads = fm_context_threads(t->session.context);
+    int threads = fm_context_threads(t->invocation.context);
     if (given->json) {
         json_print(json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:i}", "event", "start", "recipe",
                              json_text(name), "out", json_text(t->out), "parameters",
@@ -172,7 +172,7 @@ static fm_status fit(training *t)
     progress_catch_signals();
     fm_status status = fm_fit(t->model, t->data.train, &options);
     progress_release_signals();
-    terminal_wipe(&t->session.err);
+    terminal_wipe(&t->invocation.err);
     return status;
 }
 
@@ -204,7 +204,7 @@ static const fm_epoch *kept_figures(const training *t)
 
 static void tell_interrupted(const training *t)
 {
-    const arguments *given = t->session.given;
+    const arguments *given = t->invocation.given;
     const char *recipe = given->positional.count > 0 ? given->positional.items[0] : "";
     if (given->json) {
         json_print(json_pack("{s:s, s:o}", "event", "interrupted", "resume", json_text(t->out)));
@@ -270,9 +270,9 @@ static void print_end(const training *t)
 static void tell_done(const training *t)
 {
     bool trained = t->progress.samples > 0 || t->progress.interrupted;
-    if (trained || !t->resumed || t->session.given->quiet) return;
-    fprintf(stderr, "%s has its %lld epochs; to add some: --epochs N\n", t->session.given->resume,
-            (long long)fm_model_history(t->model)->count);
+    if (trained || !t->resumed || t->invocation.given->quiet) return;
+    fprintf(stderr, "%s has its %lld epochs; to add some: --epochs N\n",
+            t->invocation.given->resume, (long long)fm_model_history(t->model)->count);
 }
 
 static fm_status train(training *t)
@@ -290,7 +290,7 @@ static fm_status train(training *t)
     tell_done(t);
     status = test(t);
     if (status != FM_OK) return status;
-    t->session.given->json ? print_end_event(t) : print_end(t);
+    t->invocation.given->json ? print_end_event(t) : print_end(t);
     return FM_OK;
 }
 
@@ -301,13 +301,13 @@ int train_run(const arguments *given)
         return EXIT_USAGE;
     }
     training t = {0};
-    if (!session_open(&t.session, given)) return EXIT_INTERNAL;
+    if (!invocation_open(&t.invocation, given)) return EXIT_INTERNAL;
     t.began = seconds_now();
-    t.progress.session = &t.session;
+    t.progress.invocation = &t.invocation;
     fm_status status = train(&t);
     fm_model_destroy(t.model);
     fm_recipe_data_close(&t.data);
     fm_recipe_destroy(t.recipe);
     fm_model_file_close(t.resumed);
-    return session_close(&t.session, status);
+    return invocation_close(&t.invocation, status);
 }

@@ -1,4 +1,4 @@
-#include "cli/session.h"
+#include "cli/invocation.h"
 #include "cli/exit_codes.h"
 #include "cli/json_lines.h"
 #include "base/context.h"
@@ -19,7 +19,7 @@ double seconds_now(void)
 
 static bool show_download(void *user, const char *file, int64_t received, int64_t total)
 {
-    session *s = user;
+    invocation *s = user;
     char got[32], all[32], bar[256], line[512];
     if (total > 0) {
         terminal_bar(&s->err, (double)received / (double)total, 24, bar, sizeof bar);
@@ -33,7 +33,7 @@ static bool show_download(void *user, const char *file, int64_t received, int64_
 }
 
 /* The XDG base directory specification: $XDG_CACHE_HOME, else ~/.cache. */
-static const char *find_cache(session *s)
+static const char *find_cache(invocation *s)
 {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     int size = -1;
@@ -45,7 +45,7 @@ static const char *find_cache(session *s)
     return size > 0 && size < (int)sizeof s->cache ? s->cache : NULL;
 }
 
-static void find_places(session *s)
+static void find_places(invocation *s)
 {
     const char *shared = getenv("FATHOM_DATA");
     int count = 0;
@@ -63,15 +63,15 @@ static void find_places(session *s)
 
 static void print_log(void *user, fm_log_level level, const char *message)
 {
-    session *s = user;
+    invocation *s = user;
     if (level == FM_LOG_DEBUG || (s->given->quiet && level != FM_LOG_WARNING)) return;
     terminal_wipe(&s->err);
     fprintf(stderr, "%s%s\n", level == FM_LOG_WARNING ? "warning: " : "", message);
 }
 
-bool session_open(session *s, const arguments *given)
+bool invocation_open(invocation *s, const arguments *given)
 {
-    *s = (session){.given = given, .out = terminal_of(stdout), .err = terminal_of(stderr)};
+    *s = (invocation){.given = given, .out = terminal_of(stdout), .err = terminal_of(stderr)};
     find_places(s);
     fm_context_options options = {.log = print_log, .log_user = s, .threads = (int)given->threads};
     if (fm_context_create(&options, &s->context) == FM_OK) return true;
@@ -79,7 +79,7 @@ bool session_open(session *s, const arguments *given)
     return false;
 }
 
-int session_close(session *s, fm_status status)
+int invocation_close(invocation *s, fm_status status)
 {
     int code = exit_code_of(status);
     terminal_wipe(&s->err);
@@ -98,7 +98,7 @@ int session_close(session *s, fm_status status)
 
 /* ---- a saved model ------------------------------------------------------------------------------ */
 
-static fm_status read_notes(session *s, const char *path, saved_model *saved)
+static fm_status read_notes(invocation *s, const char *path, saved_model *saved)
 {
     const char *recipe = fm_model_file_note(saved->file, "recipe");
     saved->transform_json = fm_model_file_note(saved->file, "transform");
@@ -122,7 +122,7 @@ static bool is_recipe(const char *path)
     return dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
 }
 
-fm_status saved_model_open(session *s, const char *path, saved_model *saved)
+fm_status saved_model_open(invocation *s, const char *path, saved_model *saved)
 {
     *saved = (saved_model){0};
     if (is_recipe(path)) {

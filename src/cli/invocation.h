@@ -1,25 +1,25 @@
 /* What every command needs: a context, the two terminals, where data is looked for, and the way out
  * with words and an exit code. */
-#ifndef FM_CLI_SESSION_H
-#define FM_CLI_SESSION_H
+#ifndef FM_CLI_INVOCATION_H
+#define FM_CLI_INVOCATION_H
 
 #include "cli/arguments.h"
 #include "cli/terminal.h"
 #include "fathom/recipe.h"
 
-typedef struct session {
+typedef struct invocation {
     const arguments *given;
     fm_context *context;
     terminal out, err;
     fm_data_places places;
     const char *folders[3];
     char cache[4096];
-} session;
+} invocation;
 
 /* On failure says so; the exit code is then EXIT_INTERNAL. */
-bool session_open(session *s, const arguments *given);
+bool invocation_open(invocation *s, const arguments *given);
 /* Prints the context's words unless all went well, releases the context, gives the exit code. */
-int session_close(session *s, fm_status status);
+int invocation_close(invocation *s, fm_status status);
 
 /* Samples at a time where nothing is learned: one number, so that train and eval agree to the bit. */
 enum { EVALUATION_BATCH = 256 };
@@ -36,7 +36,7 @@ typedef struct saved_model {
     fm_model *model;
 } saved_model;
 
-fm_status saved_model_open(session *s, const char *path, saved_model *saved);
+fm_status saved_model_open(invocation *s, const char *path, saved_model *saved);
 void saved_model_close(saved_model *saved);
 
 #endif
