@@ -7,6 +7,9 @@ static const fm_backend *const backends[] = {
 #if FATHOM_HAVE_FAST
     &fm_cpu_backend,
 #endif
+#if FATHOM_HAVE_ONEDNN
+    &fm_onednn_backend,
+#endif
     &fm_portable_backend,
 };
 

@@ -6,6 +6,8 @@
 
 extern const fm_backend fm_portable_backend;
 
+extern const fm_backend fm_onednn_backend;
+
 extern const fm_backend fm_cpu_backend;
 /* "cpu.avx512", "cpu.avx2", "cpu.baseline": those that this processor runs, best first. They are
  * found by name only: "cpu" is the first. */
