@@ -24,6 +24,13 @@ foreach(feature ONEDNN OPENMP FAST FILES)
   endif()
 endforeach()
 
+# Its loops over results are vectorised as those of backend/cpu/vector are, see there.
+if(FATHOM_ONEDNN)
+  set_source_files_properties(
+    ${PROJECT_SOURCE_DIR}/src/backend/onednn/onednn_backend.c
+    PROPERTIES COMPILE_OPTIONS "$<$<NOT:$<CONFIG:Debug>>:-O3>;-fno-trapping-math")
+endif()
+
 # Files of backend/cpu/vector are compiled once for each instruction set; FM_ISA names it.
 if(FATHOM_FAST)
   set(isas baseline)

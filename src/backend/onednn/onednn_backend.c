@@ -112,6 +112,12 @@ static void release(fm_context *context, void *state)
     fm_release(context, state);
 }
 
+/* Loops over the result are shared out, or too short for it: all threads or the caller alone. */
+static int parts_for(int threads, int64_t elements)
+{
+    return elements < PARALLEL_ELEMENTS ? 1 : threads;
+}
+
 static const float *floats(const fm_call *call, int input)
 {
     return call->inputs[input].data;
@@ -182,15 +188,26 @@ static fm_status prepare_matmul(const fm_site *site, fm_need *need)
                    need);
 }
 
+static void apply_relu(float *y, int64_t begin, int64_t end)
+{
+    for (int64_t i = begin; i < end; i++) y[i] = y[i] < 0 ? 0 : y[i];
+}
+
+static void apply_mask(const float *mask, float *y, int64_t begin, int64_t end)
+{
+    for (int64_t i = begin; i < end; i++) y[i] = mask[i] > 0 ? y[i] : 0;
+}
+
 static void finish(int threads, int64_t count, bool relu, const float *mask, float *y)
 {
-    (void)threads;
+    const int parts = parts_for(threads, count);
 #ifdef _OPENMP
-#pragma omp parallel for num_threads(threads) schedule(static) if (count > PARALLEL_ELEMENTS)
+#pragma omp parallel for num_threads(parts) schedule(static, 1) if (parts > 1)
 #endif
-    for (int64_t i = 0; i < count; i++) {
-        const float x = relu && y[i] < 0 ? 0 : y[i];
-        y[i] = !mask || mask[i] > 0 ? x : 0;
+    for (int part = 0; part < parts; part++) {
+        const int64_t begin = count * part / parts, end = count * (part + 1) / parts;
+        if (relu) apply_relu(y, begin, end);
+        if (mask) apply_mask(mask, y, begin, end);
     }
 }
 
@@ -231,13 +248,25 @@ static fm_status prepare_gradient(const fm_site *site, fm_need *need)
     return prepare(site, &s, (prepared){0}, need);
 }
 
-/* sums += factor dy's rows, one after the other. */
-static void add_rows(const fm_tensor *dy, float factor, float *sums)
+/* sums[begin, end) += factor dy's rows, one after the other. */
+static void add_columns(const fm_tensor *dy, float factor, float *sums, int64_t begin, int64_t end)
 {
     const int64_t rows = dy->shape.dims[0], columns = dy->shape.dims[1];
     const float *row = dy->data;
     for (int64_t i = 0; i < rows; i++, row += columns) {
-        for (int64_t j = 0; j < columns; j++) sums[j] += factor * row[j];
+        for (int64_t j = begin; j < end; j++) sums[j] += factor * row[j];
+    }
+}
+
+static void add_rows(int threads, const fm_tensor *dy, float factor, float *sums)
+{
+    const int64_t columns = dy->shape.dims[1];
+    const int parts = parts_for(threads, dy->count);
+#ifdef _OPENMP
+#pragma omp parallel for num_threads(parts) schedule(static, 1) if (parts > 1)
+#endif
+    for (int part = 0; part < parts; part++) {
+        add_columns(dy, factor, sums, columns * part / parts, columns * (part + 1) / parts);
     }
 }
 
@@ -247,7 +276,7 @@ static void run_dense_grad(const fm_call *call)
     fm_onednn_product_run(p->product, floats(call, 0), floats(call, 1), NULL, NULL,
                           call->outputs[0].data, call->scratch);
     memset(call->outputs[1].data, 0, (size_t)call->outputs[1].count * sizeof(float));
-    add_rows(&call->inputs[1], 1, call->outputs[1].data);
+    add_rows(call->threads, &call->inputs[1], 1, call->outputs[1].data);
 }
 
 /* The product adds to what the output holds: unless it lies over the input, a copy of it. */
@@ -265,7 +294,7 @@ static void run_dense_sgd(const fm_call *call)
     const float factor = -*floats(call, RATE);
     fm_onednn_product_run(p->product, floats(call, X), floats(call, DY), NULL, &factor,
                           call->outputs[0].data, call->scratch);
-    add_rows(&call->inputs[DY], factor, call->outputs[1].data);
+    add_rows(call->threads, &call->inputs[DY], factor, call->outputs[1].data);
 }
 
 /* -------------------------------------------------------------------------------------------------- */
