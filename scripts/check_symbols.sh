@@ -36,5 +36,5 @@ declared=$(for header in include/fathom/*.h; do
                    grep -oE 'fm_[a-z0-9_]+ *\(' | tr -d ' (' || true
            done | sort -u)
 absent=$(comm -23 <(echo "$declared") <(echo "$exported"))
-[[ -z $absent ]] || echo "declared in a public header, but not there yet:" $absent
+[[ -z $absent ]] || complain "declared in a public header, but not in the library:" $absent
 exit $failed

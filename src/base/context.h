@@ -29,6 +29,6 @@ fm_status fm_fail_copy(fm_context *to, const fm_context *from);
 fm_status fm_context_fork(const fm_context *context, fm_context **child);
 
 __attribute__((format(printf, 3, 4))) void fm_report(const fm_context *context, fm_log_level level,
-                                                  const char *format, ...);
+                                                     const char *format, ...);
 
 #endif

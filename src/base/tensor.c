@@ -73,8 +73,7 @@ bool fm_shape_equal(fm_shape a, fm_shape b)
 fm_shape fm_shape_batch(int64_t count, fm_shape sample)
 {
     fm_shape shape = {.rank = sample.rank + 1, .dims = {count}};
-    for (int i = 0; i < sample.rank && i + 1 < FM_MAX_RANK; i++)
-        shape.dims[i + 1] = sample.dims[i];
+    for (int i = 0; i < sample.rank && i + 1 < FM_MAX_RANK; i++) shape.dims[i + 1] = sample.dims[i];
     return shape;
 }
 

@@ -1,9 +1,5 @@
+#include "support/fixture.h"
 #include "fathom/tensor.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <string.h>
-#include <cmocka.h>
 
 static void shapes_count_and_print(void **state)
 {
@@ -54,10 +50,10 @@ static void dtypes_have_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(shapes_count_and_print),
-        cmocka_unit_test(impossible_shapes_have_no_size),
-        cmocka_unit_test(longest_text_fits),
-        cmocka_unit_test(dtypes_have_names),
+        fixture_test(shapes_count_and_print),
+        fixture_test(impossible_shapes_have_no_size),
+        fixture_test(longest_text_fits),
+        fixture_test(dtypes_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
