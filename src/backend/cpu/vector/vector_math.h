@@ -110,7 +110,7 @@ INLINE float log_near_1(float f, float k)
 INLINE float split_exponent(float x, int32_t *k)
 {
     const int32_t root = 0x3f3504f3; /* sqrt(1/2) */
-    const int32_t above = bits_of(x) - root;
+    const int32_t above = (int32_t)((uint32_t)bits_of(x) - (uint32_t)root);
     *k = above >> 23;
     return float_of((above & 0x7fffff) + root) - 1;
 }
