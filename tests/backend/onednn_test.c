@@ -319,7 +319,7 @@ static void training_equals_portable(void **state)
     static trained wanted, one, two;
     fm_context *second = fixture_context(f, 2), *first = fixture_context(f, 1);
     for (int i = 0; i < 4; i++) {
-        const int64_t rows = i & 1 ? MOST_ROWS : 6;
+        const int64_t rows = i & 1 ? MOST_ROWS : 3;
         memset(&one, 0, sizeof one);
         memset(&two, 0, sizeof two);
         train(first, portable, rows, i & 2, &wanted);
@@ -329,7 +329,7 @@ static void training_equals_portable(void **state)
         for (int k = 0; k < IN * HIDDEN; k++) assert_near(one.kernel[k], wanted.kernel[k], 1e-5);
         for (int k = 0; k < rows * OUT; k++) assert_near(one.logits[k], wanted.logits[k], 1e-4);
         assert_memory_equal(&one, &two, sizeof one);
-        assert_int_equal(one.packed, rows < 16);
+        assert_int_equal(one.packed, rows < 4);
     }
     fm_context_destroy(first);
     fm_context_destroy(second);
@@ -379,7 +379,7 @@ static fm_status train_once(fm_context *context, void *argument)
 static void every_allocation_may_fail(void **state)
 {
     fixture *f = *state;
-    fm_graph *graph = build(f->context, 6, true);
+    fm_graph *graph = build(f->context, 3, true);
     assert_true(fail_each_allocation(f, train_once, graph) > 10);
     fm_graph_destroy(graph);
 }

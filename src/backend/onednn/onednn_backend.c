@@ -19,7 +19,7 @@ typedef struct prepared {
 /* Panels are packed once and save the packing of weights in each run, which is most of a product of
  * few rows and 2 % of one of 128. Training would pay for them, moving weights twice a step: a
  * gradient is plain. */
-enum { FEW_ROWS = 16 };
+enum { FEW_ROWS = 4 };
 
 /* Elements for which a second thread pays. */
 enum { PARALLEL_ELEMENTS = 1 << 14 };
