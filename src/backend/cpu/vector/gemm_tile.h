@@ -138,18 +138,8 @@ static tile_function *const wide_tiles[WIDE_ROWS][2] = {
 /* Transposes VECTOR_LENGTH rows in place. Step s exchanges the blocks of s x s beside the diagonal:
  * lane j of the upper row stays where j & s is 0 and else comes from the lower row, s lanes before;
  * the lower row the other way round. */
-#define UPPER(j, s)       ((j) & (s) ? (j) - (s) + VECTOR_LENGTH : (j))
-#define LOWER(j, s)       ((j) & (s) ? (j) + VECTOR_LENGTH : (j) + (s))
-#define LANES_4(f, j, s)  f(j, s), f(j + 1, s), f(j + 2, s), f(j + 3, s)
-#define LANES_8(f, j, s)  LANES_4(f, j, s), LANES_4(f, j + 4, s)
-#define LANES_16(f, j, s) LANES_8(f, j, s), LANES_8(f, j + 8, s)
-#if VECTOR_LENGTH == 16
-#define LANES(f, s) LANES_16(f, 0, s)
-#elif VECTOR_LENGTH == 8
-#define LANES(f, s) LANES_8(f, 0, s)
-#else
-#define LANES(f, s) LANES_4(f, 0, s)
-#endif
+#define UPPER(j, s) ((j) & (s) ? (j) - (s) + VECTOR_LENGTH : (j))
+#define LOWER(j, s) ((j) & (s) ? (j) + VECTOR_LENGTH : (j) + (s))
 #define EXCHANGE(row, s)                                                                           \
     UNROLL for (int i = 0; i < VECTOR_LENGTH; i++)                                                 \
     {                                                                                              \

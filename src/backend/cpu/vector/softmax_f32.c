@@ -19,27 +19,6 @@ INLINE vector exp_of(vector x)
     return load(lane);
 }
 
-INLINE vector larger_of(vector x, vector y)
-{
-    const lanes first = x > y;
-    return (vector)(((lanes)x & first) | ((lanes)y & ~first));
-}
-
-#define FOLD(v, join)                                                                              \
-    float half[VECTOR_LENGTH];                                                                     \
-    store(half, v);                                                                                \
-    for (int width = VECTOR_LENGTH / 2; width > 0; width /= 2) {                                   \
-        for (int i = 0; i < width; i++) half[i] = join(half[i], half[i + width]);                  \
-    }                                                                                              \
-    return half[0];
-
-#define ADD(x, y)    ((x) + (y))
-#define LARGER(x, y) ((x) > (y) ? (x) : (y))
-
-INLINE float sum_of_lanes(vector v){FOLD(v, ADD)}
-
-INLINE float largest_of_lanes(vector v){FOLD(v, LARGER)}
-
 /* The vector of x that begins at i, the lanes beyond n filled. */
 INLINE vector load_row(const float *x, int64_t i, int64_t n, float fill)
 {
@@ -60,7 +39,7 @@ INLINE void store_row(float *y, int64_t i, int64_t n, vector value)
 /* ---- rows ---------------------------------------------------------------------------------------- */
 
 /* A NaN may get lost here; it comes back by the sum of exponentials. */
-static float largest(int64_t n, const float *x)
+INLINE float largest(int64_t n, const float *x)
 {
     vector best = broadcast(-INFINITY);
     EACH_VECTOR(i, n) best = larger_of(load_row(x, i, n, -INFINITY), best);
@@ -68,13 +47,8 @@ static float largest(int64_t n, const float *x)
 }
 
 /* y = e^(x - shift), unless it is NULL; returns the sums of the lanes. */
-static vector exponentials(int64_t n, float shift, const float *x, float *y)
+INLINE vector short_exponentials(int64_t n, float shift, const float *x, float *y)
 {
-    if (n > SHORT_ROW) {
-        const int64_t half = n / 2 / VECTOR_LENGTH * VECTOR_LENGTH;
-        const vector lower = exponentials(half, shift, x, y);
-        return lower + exponentials(n - half, shift, x + half, y ? y + half : NULL);
-    }
     vector sum = {0};
     EACH_VECTOR(i, n)
     {
@@ -85,9 +59,40 @@ static vector exponentials(int64_t n, float shift, const float *x, float *y)
     return sum;
 }
 
-static void scale_row(int64_t n, float scale, float *y)
+static vector long_exponentials(int64_t n, float shift, const float *x, float *y)
 {
-    EACH_VECTOR(i, n) store_row(y, i, n, load_row(y, i, n, 0) * scale);
+    if (n <= SHORT_ROW) return short_exponentials(n, shift, x, y);
+    const int64_t half = n / 2 / VECTOR_LENGTH * VECTOR_LENGTH;
+    const vector lower = long_exponentials(half, shift, x, y);
+    return lower + long_exponentials(n - half, shift, x + half, y ? y + half : NULL);
+}
+
+/* A row's exponentials: e^(x - shift), their sum, and they themselves when they fit a vector. */
+typedef struct exponentials {
+    float shift, sum;
+    vector only;
+} exponentials;
+
+INLINE exponentials one_vector(int64_t n, const float *x)
+{
+    const vector row = load_row(x, 0, n, -INFINITY);
+    const float shift = largest_of_lanes(row);
+    const vector e = exp_of(row - shift);
+    return (exponentials){shift, sum_of_lanes(e), e};
+}
+
+/* Longer than a vector: they are left in y unless it is NULL. */
+INLINE exponentials many_vectors(int64_t n, const float *x, float *y)
+{
+    const float shift = largest(n, x);
+    const vector sums =
+        n <= SHORT_ROW ? short_exponentials(n, shift, x, y) : long_exponentials(n, shift, x, y);
+    return (exponentials){.shift = shift, .sum = sum_of_lanes(sums)};
+}
+
+INLINE exponentials exponentials_of(int64_t n, const float *x)
+{
+    return n <= VECTOR_LENGTH ? one_vector(n, x) : many_vectors(n, x, NULL);
 }
 
 typedef struct rows {
@@ -99,39 +104,75 @@ typedef struct rows {
     float smoothing;
 } rows;
 
+typedef vector row_result(const rows *r, int64_t row);
+
+/* Results of a vector each. Some are made before they are stored: part of a vector that is stored
+ * where the next row is loaded from, in place, would hold up that row. */
+INLINE void narrow_rows(const rows *r, int64_t begin, int64_t end, row_result *result)
+{
+    enum { TOGETHER = 8 };
+    for (int64_t row = begin; row < end; row += TOGETHER) {
+        const int64_t left = end - row, count = left < TOGETHER ? left : TOGETHER;
+        vector results[TOGETHER];
+        for (int64_t i = 0; i < count; i++) results[i] = result(r, row + i);
+        for (int64_t i = 0; i < count; i++) {
+            store_row(r->y + (row + i) * r->n, 0, r->n, results[i]);
+        }
+    }
+}
+
+INLINE vector softmax_row(const rows *r, int64_t row)
+{
+    const exponentials e = one_vector(r->n, r->x + row * r->n);
+    return e.only * (1 / e.sum);
+}
+
 static void softmax_rows(const void *argument, int64_t begin, int64_t end)
 {
     const rows *r = argument;
+    const int64_t n = r->n;
+    if (n <= VECTOR_LENGTH) {
+        narrow_rows(r, begin, end, softmax_row);
+        return;
+    }
     for (int64_t row = begin; row < end; row++) {
-        const float *x = r->x + row * r->n;
-        float *y = r->y + row * r->n;
-        const float sum = sum_of_lanes(exponentials(r->n, largest(r->n, x), x, y));
-        scale_row(r->n, 1 / sum, y);
+        float *y = r->y + row * n;
+        const exponentials e = many_vectors(n, r->x + row * n, y);
+        const float scale = 1 / e.sum;
+        EACH_VECTOR(i, n) store_row(y, i, n, load_row(y, i, n, 0) * scale);
     }
 }
 
 static void log_softmax_rows(const void *argument, int64_t begin, int64_t end)
 {
     const rows *r = argument;
+    const int64_t n = r->n;
     for (int64_t row = begin; row < end; row++) {
-        const float *x = r->x + row * r->n;
-        float *y = r->y + row * r->n;
-        const float shift = largest(r->n, x);
-        const float log_sum = vector_log(sum_of_lanes(exponentials(r->n, shift, x, NULL)));
-        EACH_VECTOR(i, r->n) store_row(y, i, r->n, (load_row(x, i, r->n, 0) - shift) - log_sum);
+        const float *x = r->x + row * n;
+        const exponentials e = exponentials_of(n, x);
+        const float log_sum = vector_log(e.sum);
+        EACH_VECTOR(i, n)
+        {
+            store_row(r->y + row * n, i, n, (load_row(x, i, n, 0) - e.shift) - log_sum);
+        }
     }
 }
 
-/* A row of infinities has the largest of them as its result. */
+static float largest_or_nan(int64_t n, const float *x)
+{
+    float best = x[0];
+    for (int64_t i = 1; i < n; i++) best = x[i] > best || x[i] != x[i] ? x[i] : best;
+    return best;
+}
+
+/* A row whose largest element is infinite has that as its result: infinity - infinity stays away. */
 static void logsumexp_rows(const void *argument, int64_t begin, int64_t end)
 {
     const rows *r = argument;
     for (int64_t row = begin; row < end; row++) {
-        const float *x = r->x + row * r->n;
-        const float shift = largest(r->n, x);
-        const float safe = isfinite(shift) ? shift : 0; /* keeps infinity - infinity away */
-        const float sum = sum_of_lanes(exponentials(r->n, safe, x, NULL));
-        r->y[row] = isfinite(shift) || sum != sum ? safe + vector_log(sum) : shift;
+        const exponentials e = exponentials_of(r->n, r->x + row * r->n);
+        r->y[row] = isfinite(e.shift) ? e.shift + vector_log(e.sum)
+                                      : largest_or_nan(r->n, r->x + row * r->n);
     }
 }
 
@@ -142,14 +183,14 @@ static bool is_class(const rows *r, int64_t row)
     return r->labels[row] >= 0 && r->labels[row] < r->n;
 }
 
-static float sparse_loss(const rows *r, const float *x, int32_t label)
+INLINE float sparse_loss(const rows *r, const float *x, int32_t label)
 {
-    const float shift = largest(r->n, x);
-    const float log_sum = vector_log(sum_of_lanes(exponentials(r->n, shift, x, NULL)));
-    const float loss = (1 - r->smoothing) * (log_sum - (x[label] - shift));
+    const exponentials e = exponentials_of(r->n, x);
+    const float log_sum = vector_log(e.sum);
+    const float loss = (1 - r->smoothing) * (log_sum - (x[label] - e.shift));
     if (r->smoothing == 0) return loss;
     vector sum = {0};
-    EACH_VECTOR(i, r->n) sum += load_row(x, i, r->n, shift) - shift;
+    EACH_VECTOR(i, r->n) sum += load_row(x, i, r->n, e.shift) - e.shift;
     return loss + r->smoothing * (log_sum - sum_of_lanes(sum) / (float)r->n);
 }
 
@@ -162,17 +203,32 @@ static void sparse_rows(const void *argument, int64_t begin, int64_t end)
     }
 }
 
+/* dy (p - t) of the elements from i on. */
+INLINE vector sparse_grad(const rows *r, int64_t row, int64_t i, vector p)
+{
+    const float dy = is_class(r, row) ? r->dy[row] : NAN, spread = r->smoothing / (float)r->n;
+    const lanes is_label = lane_numbers == (int32_t)(r->labels[row] - i);
+    return dy * (p - spread) - keep_where(broadcast(dy * (1 - r->smoothing)), is_label);
+}
+
+INLINE vector sparse_grad_row(const rows *r, int64_t row)
+{
+    return sparse_grad(r, row, 0, softmax_row(r, row));
+}
+
 static void sparse_grad_rows(const void *argument, int64_t begin, int64_t end)
 {
     const rows *r = argument;
     const int64_t n = r->n;
+    if (n <= VECTOR_LENGTH) {
+        narrow_rows(r, begin, end, sparse_grad_row);
+        return;
+    }
+    softmax_rows(argument, begin, end);
     for (int64_t row = begin; row < end; row++) {
-        const float *x = r->x + row * n, dy = is_class(r, row) ? r->dy[row] : NAN;
         float *grad = r->y + row * n;
-        const float scale = 1 / sum_of_lanes(exponentials(n, largest(n, x), x, grad));
-        const float spread = r->smoothing / (float)n;
-        EACH_VECTOR(i, n) store_row(grad, i, n, dy * (load_row(grad, i, n, 0) * scale - spread));
-        if (is_class(r, row)) grad[r->labels[row]] -= dy * (1 - r->smoothing);
+        EACH_VECTOR(i, n)
+        store_row(grad, i, n, sparse_grad(r, row, i, load_row(grad, i, n, 0)));
     }
 }
 
@@ -185,34 +241,45 @@ static void dense_rows(const void *argument, int64_t begin, int64_t end)
     const int64_t n = r->n;
     for (int64_t row = begin; row < end; row++) {
         const float *x = r->x + row * n, *t = r->targets + row * n;
-        const float shift = largest(n, x);
-        const float log_sum = vector_log(sum_of_lanes(exponentials(n, shift, x, NULL)));
+        const exponentials e = exponentials_of(n, x);
+        const float log_sum = vector_log(e.sum);
         vector sum = {0};
         EACH_VECTOR(i, n)
         {
             const vector target = load_row(t, i, n, 0);
-            const vector term = target * (log_sum - (load_row(x, i, n, 0) - shift));
+            const vector term = target * (log_sum - (load_row(x, i, n, 0) - e.shift));
             sum += keep_where(term, target != 0);
         }
         r->y[row] = sum_of_lanes(sum);
     }
 }
 
+/* dy (p sum_k t_k - t) */
+INLINE vector dense_grad_row(const rows *r, int64_t row)
+{
+    const vector t = load_row(r->targets + row * r->n, 0, r->n, 0);
+    return r->dy[row] * (softmax_row(r, row) * sum_of_lanes(t) - t);
+}
+
 static void dense_grad_rows(const void *argument, int64_t begin, int64_t end)
 {
     const rows *r = argument;
     const int64_t n = r->n;
+    if (n <= VECTOR_LENGTH) {
+        narrow_rows(r, begin, end, dense_grad_row);
+        return;
+    }
+    softmax_rows(argument, begin, end);
     for (int64_t row = begin; row < end; row++) {
-        const float *x = r->x + row * n, *t = r->targets + row * n, dy = r->dy[row];
+        const float *t = r->targets + row * n;
         float *grad = r->y + row * n;
         vector total = {0};
         EACH_VECTOR(i, n) total += load_row(t, i, n, 0);
-        const float sum = sum_of_lanes(exponentials(n, largest(n, x), x, grad));
-        const float scale = sum_of_lanes(total) / sum;
+        const float sum = sum_of_lanes(total);
         EACH_VECTOR(i, n)
         {
-            const vector p = load_row(grad, i, n, 0) * scale;
-            store_row(grad, i, n, dy * (p - load_row(t, i, n, 0)));
+            const vector p = load_row(grad, i, n, 0);
+            store_row(grad, i, n, r->dy[row] * (p * sum - load_row(t, i, n, 0)));
         }
     }
 }

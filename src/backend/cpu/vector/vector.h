@@ -41,6 +41,21 @@ typedef float vector __attribute__((vector_size(4 * VECTOR_LENGTH), may_alias));
 typedef float loose_vector __attribute__((vector_size(4 * VECTOR_LENGTH), may_alias, aligned(4)));
 typedef int32_t lanes __attribute__((vector_size(4 * VECTOR_LENGTH)));
 
+/* f(0, s), f(1, s), ...: the lanes of a shuffle. */
+#define LANES_4(f, j, s)  f(j, s), f(j + 1, s), f(j + 2, s), f(j + 3, s)
+#define LANES_8(f, j, s)  LANES_4(f, j, s), LANES_4(f, j + 4, s)
+#define LANES_16(f, j, s) LANES_8(f, j, s), LANES_8(f, j + 8, s)
+#if VECTOR_LENGTH == 16
+#define LANES(f, s) LANES_16(f, 0, s)
+#elif VECTOR_LENGTH == 8
+#define LANES(f, s) LANES_8(f, 0, s)
+#else
+#define LANES(f, s) LANES_4(f, 0, s)
+#endif
+
+#define LANE_NUMBER(j, s) j
+static const lanes lane_numbers = {LANES(LANE_NUMBER, 0)};
+
 INLINE vector load(const float *from)
 {
     return *(const loose_vector *)from;
@@ -103,6 +118,49 @@ INLINE void store_first(float *to, vector value, size_t count)
 #else
     for (size_t i = 0; i < count; i++) to[i] = value[i];
 #endif
+}
+
+/* y where they are not ordered. */
+INLINE vector larger_of(vector x, vector y)
+{
+#if defined(__AVX512F__)
+    return (vector)_mm512_max_ps((__m512)x, (__m512)y);
+#elif VECTOR_LENGTH == 8
+    return (vector)_mm256_max_ps((__m256)x, (__m256)y);
+#elif defined(__SSE2__)
+    return (vector)_mm_max_ps((__m128)x, (__m128)y);
+#else
+    const lanes first = x > y;
+    return (vector)(((lanes)x & first) | ((lanes)y & ~first));
+#endif
+}
+
+/* All lanes into one, by halves. */
+#define ROTATED(j, s) (((j) + (s)) % VECTOR_LENGTH)
+#define ROTATE(v, s)  __builtin_shufflevector(v, v, LANES(ROTATED, s))
+
+INLINE float sum_of_lanes(vector v)
+{
+#if VECTOR_LENGTH > 8
+    v += ROTATE(v, 8);
+#endif
+#if VECTOR_LENGTH > 4
+    v += ROTATE(v, 4);
+#endif
+    v += ROTATE(v, 2);
+    return v[0] + v[1];
+}
+
+INLINE float largest_of_lanes(vector v)
+{
+#if VECTOR_LENGTH > 8
+    v = larger_of(v, ROTATE(v, 8));
+#endif
+#if VECTOR_LENGTH > 4
+    v = larger_of(v, ROTATE(v, 4));
+#endif
+    v = larger_of(v, ROTATE(v, 2));
+    return v[0] > v[1] ? v[0] : v[1];
 }
 
 INLINE vector keep_where(vector value, lanes condition)

@@ -46,14 +46,14 @@ INLINE float fused(float x, float y, float z)
 /* -126 <= n <= 127 */
 INLINE float power_of_two(int32_t n)
 {
-    return float_of((int32_t)((uint32_t)(n + 127) << 23));
+    return float_of((int32_t)(((uint32_t)n + 127) << 23));
 }
 
-/* x = n ln 2 + r, |r| <= ln 2 / 2. */
+/* x = n ln 2 + r, |r| <= ln 2 / 2; anything for an x beyond the range of results. */
 INLINE float reduce_exponent(float x, int32_t *n)
 {
     const float shifted = x * LOG2_E + ROUNDER, whole = shifted - ROUNDER;
-    *n = bits_of(shifted) - bits_of(ROUNDER);
+    *n = (int32_t)((uint32_t)bits_of(shifted) - (uint32_t)bits_of(ROUNDER));
     return fused(whole, -LN2_LOW, fused(whole, -LN2_HIGH, x));
 }
 
@@ -72,21 +72,20 @@ INLINE float expm1_near_0(float r)
 INLINE float vector_exp(float x)
 {
     int32_t n;
-    x = x > 104 ? 104 : x;
-    x = x < -104 ? -104 : x;
     const float r = reduce_exponent(x, &n), e = 1 + expm1_near_0(r);
     const int32_t half = n >> 1;
-    return e * power_of_two(half) * power_of_two(n - half);
+    const float y = e * power_of_two(half) * power_of_two((int32_t)((uint32_t)n - (uint32_t)half));
+    return x > 89 ? INFINITY : x < -104 ? 0 : y;
 }
 
 /* 2^n (e^r - 1) + 2^n - 1, halved until the end: 2^128 is no float. */
 INLINE float vector_expm1(float x)
 {
     int32_t n;
-    float clipped = x > 89 ? 89 : x;
-    clipped = clipped < -20 ? -20 : clipped;
-    const float r = reduce_exponent(clipped, &n), scale = power_of_two(n - 1);
-    return 2 * fused(scale, expm1_near_0(r), scale - 0.5f);
+    const float r = reduce_exponent(x, &n);
+    const float scale = power_of_two((int32_t)((uint32_t)n - 1));
+    const float y = 2 * fused(scale, expm1_near_0(r), scale - 0.5f);
+    return x > 89 ? INFINITY : x < -20 ? -1 : y;
 }
 
 /* log(1 + f) + k ln 2 for sqrt(1/2) <= 1 + f < sqrt(2) */
