@@ -8,6 +8,8 @@
  *    order of steps, one arena with proven offsets. fm_program_run allocates nothing and looks
  *    nothing up.
  *  - Same seed, same bits, for any number of threads.
+ *  - While a program runs, subnormal numbers count as zeros, as operands and as results (where the
+ *    processor can do that: x86, Arm); the caller's floating-point mode is restored.
  *  - Programs must be destroyed before their store; a program owns no graph: it may be destroyed
  *    right after compiling.
  */

@@ -1,6 +1,7 @@
 /* From a graph to steps that only run. */
 #include "run/program_inside.h"
 #include "base/checked.h"
+#include "base/float_mode.h"
 #include "fathom/program.h"
 #include "pass/fuse.h"
 #include "pass/layout.h"
@@ -361,7 +362,7 @@ static fm_status check_outputs(const fm_program *program, const fm_step *step)
     return FM_OK;
 }
 
-fm_status fm_program_run(fm_program *program)
+static fm_status run_steps(const fm_program *program)
 {
     const fm_step *end = program->steps + program->step_count;
     for (const fm_step *step = program->steps; step < end; step++) {
@@ -370,6 +371,15 @@ fm_status fm_program_run(fm_program *program)
         fm_status status = check_outputs(program, step);
         if (status != FM_OK) return status;
     }
+    return FM_OK;
+}
+
+fm_status fm_program_run(fm_program *program)
+{
+    const fm_float_mode before = fm_flush_subnormals();
+    fm_status status = run_steps(program);
+    fm_float_mode_set(before);
+    if (status != FM_OK) return status;
     for (size_t i = 0; i < program->plan.commit_count; i++) {
         const fm_program_commit *commit = &program->commits[i];
         memcpy(commit->to, commit->from, commit->bytes);

@@ -1,5 +1,6 @@
 /* What the instruction sets share: their choice, the layout in panels, the parallel region. */
 #include "backend/cpu/gemm.h"
+#include "backend/cpu/parallel.h"
 
 #include <string.h>
 
@@ -24,15 +25,22 @@ const fm_gemm_isa *fm_gemm_isa_at(int index)
     return index < count ? list[index] : NULL;
 }
 
+typedef struct whole_product {
+    const fm_gemm_isa *isa;
+    const fm_gemm *gemm;
+    float *scratch;
+} whole_product;
+
+static void run_product_part(const void *argument, int part, int parts)
+{
+    const whole_product *p = argument;
+    float *scratch = p->scratch + (size_t)part * fm_gemm_scratch_floats(p->isa, p->gemm);
+    fm_gemm_run_part(p->isa, p->gemm, (unsigned)part, (unsigned)parts, scratch);
+}
+
 void fm_gemm_run(const fm_gemm_isa *isa, const fm_gemm *gemm, unsigned threads, float *scratch)
 {
-    const size_t floats = fm_gemm_scratch_floats(isa, gemm);
-
-#ifdef _OPENMP
-#pragma omp parallel for num_threads(threads) schedule(static, 1) if (threads > 1)
-#endif
-    for (unsigned part = 0; part < threads; part++)
-        fm_gemm_run_part(isa, gemm, part, threads, scratch + part * floats);
+    fm_in_parts((int)threads, run_product_part, &(whole_product){isa, gemm, scratch});
 }
 
 /* Width of the panel whose first column has `left` columns from it to the end. */

@@ -1,6 +1,7 @@
 /* Matrix products of f32: matmul and the fused ops of dense layers, on gemm.h. */
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/panels.h"
+#include "backend/cpu/parallel.h"
 #include "backend/cpu/vector/kernels.h"
 #include "base/memory.h"
 #include "op/fused_ops.h"
@@ -218,12 +219,15 @@ static fm_gemm with_pointers(const fm_call *call, const product *p)
 }
 
 /* The matrices of a batch are shared out; when they are few, each is. */
-static void run_batch_part(const fm_call *call, const product *p, int part, float *scratch)
+static void run_batch_part(const void *argument, int part, int parts)
 {
+    const fm_call *call = argument;
+    const product *p = call->state;
     const fm_gemm first = with_pointers(call, p);
-    const bool whole = p->count >= p->threads;
+    const bool whole = p->count >= parts;
     const ptrdiff_t c_step = (ptrdiff_t)(first.rows * first.columns);
-    for (int64_t i = whole ? part : 0; i < p->count; i += whole ? p->threads : 1) {
+    float *scratch = (float *)call->scratch + (size_t)part * p->scratch_floats;
+    for (int64_t i = whole ? part : 0; i < p->count; i += whole ? parts : 1) {
         fm_gemm gemm = first;
         int64_t rest = i;
         for (int d = p->batch.rank - 1; d >= 0; d--) {
@@ -233,7 +237,7 @@ static void run_batch_part(const fm_call *call, const product *p, int part, floa
         }
         gemm.c += i * c_step;
         if (gemm.mask) gemm.mask += i * c_step;
-        fm_gemm_run_part(ISA, &gemm, whole ? 0 : (unsigned)part, whole ? 1 : (unsigned)p->threads,
+        fm_gemm_run_part(ISA, &gemm, whole ? 0 : (unsigned)part, whole ? 1 : (unsigned)parts,
                          scratch);
     }
 }
@@ -241,18 +245,12 @@ static void run_batch_part(const fm_call *call, const product *p, int part, floa
 static void run_matmul(const fm_call *call)
 {
     const product *p = call->state;
-    float *scratch = call->scratch;
-    if (p->count == 1) {
-        const fm_gemm gemm = with_pointers(call, p);
-        fm_gemm_run(ISA, &gemm, (unsigned)p->threads, scratch);
+    if (p->count > 1) {
+        fm_in_parts(p->threads, run_batch_part, call);
         return;
     }
-#ifdef _OPENMP
-#pragma omp parallel for num_threads(p->threads) schedule(static, 1) if (p->threads > 1)
-#endif
-    for (int part = 0; part < p->threads; part++) {
-        run_batch_part(call, p, part, scratch + (size_t)part * p->scratch_floats);
-    }
+    const fm_gemm gemm = with_pointers(call, p);
+    fm_gemm_run(ISA, &gemm, (unsigned)p->threads, call->scratch);
 }
 
 /* ---- dense_grad ---------------------------------------------------------------------------------- */
