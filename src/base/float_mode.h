@@ -36,16 +36,28 @@ static inline void fm_float_mode_set(fm_float_mode mode)
 #endif
 }
 
+#if defined(__SSE2__)
+#define FM_FLUSH_BITS UINT64_C(0x8040) /* FTZ and DAZ */
+#elif defined(__aarch64__)
+#define FM_FLUSH_BITS (UINT64_C(1) << 24) /* FZ */
+#else
+#define FM_FLUSH_BITS UINT64_C(0)
+#endif
+
 /* Subnormal operands and results are zeros from here on (where the processor can do that); returns
  * the mode before. */
 static inline fm_float_mode fm_flush_subnormals(void)
 {
     const fm_float_mode before = fm_float_mode_get();
-#if defined(__SSE2__)
-    fm_float_mode_set(before | 0x8040); /* FTZ and DAZ */
-#elif defined(__aarch64__)
-    fm_float_mode_set(before | UINT64_C(1) << 24); /* FZ */
-#endif
+    fm_float_mode_set(before | FM_FLUSH_BITS);
+    return before;
+}
+
+/* The reverse. */
+static inline fm_float_mode fm_keep_subnormals(void)
+{
+    const fm_float_mode before = fm_float_mode_get();
+    fm_float_mode_set(before & ~FM_FLUSH_BITS);
     return before;
 }
 

@@ -7,7 +7,8 @@
 
 #include <stdbool.h>
 
-/* body for each part, by as many threads, in the caller's floating-point mode. */
+/* body for each part, by as many threads, in the caller's floating-point mode. A thread that OpenMP
+ * makes for it inherits a mode for life: the one that keeps subnormals, whoever comes first. */
 typedef void fm_part_body(const void *argument, int part, int parts);
 static inline void fm_in_parts(int parts, fm_part_body *body, const void *argument)
 {
@@ -15,7 +16,7 @@ static inline void fm_in_parts(int parts, fm_part_body *body, const void *argume
         body(argument, 0, 1);
         return;
     }
-    const fm_float_mode mode = fm_float_mode_get();
+    const fm_float_mode mode = fm_keep_subnormals();
 #ifdef _OPENMP
 #pragma omp parallel for num_threads(parts) schedule(static, 1)
 #endif
@@ -25,6 +26,7 @@ static inline void fm_in_parts(int parts, fm_part_body *body, const void *argume
         body(argument, part, parts);
         fm_float_mode_set(own);
     }
+    fm_float_mode_set(mode);
 }
 
 /* Entering and leaving a region costs about half a microsecond: it pays from a few of them on.
