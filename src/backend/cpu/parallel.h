@@ -30,7 +30,7 @@ static inline void fm_in_parts(int parts, fm_part_body *body, const void *argume
 }
 
 /* Entering and leaving a region costs about half a microsecond: it pays from a few of them on.
- * Measured as the work of one thread where two threads become faster than one. */
+ * An estimate from that cost, like the costs of the kernels that are held against it. */
 enum { FM_PARALLEL_NANOSECONDS = 2500 };
 
 /* Where part `part` of `parts` begins: at a multiple of `step`, except the end. */
