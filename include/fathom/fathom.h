@@ -3,6 +3,7 @@
  *   base.h      contexts, status codes, errors in words       schema.h   options as data
  *   tensor.h    element types and shapes                      graph.h    values, scopes, gradients
  *   ops.h       the built-in ops                              op.h       writing an op
+ *   vision_ops.h  convolution, pooling, normalisation, resampling
  *   nn.h        layers, activations, initialisers             loss.h     losses
  *   metric.h    metrics                                       optimizer.h, schedule.h
  *   program.h   the store of variables, compiled programs     backend.h  writing a backend
@@ -28,5 +29,6 @@
 #include "fathom/schema.h"
 #include "fathom/tensor.h"
 #include "fathom/train.h"
+#include "fathom/vision_ops.h"
 
 #endif

@@ -133,7 +133,8 @@ static void a_resumed_run_is_the_same_run(void **state)
  * of 75 saved states, which is there after some ten milliseconds. */
 #define LONG                                                                                       \
     "recipes/spirals.yaml --set data.train_size=3000 --set data.test_size=90 "                     \
-    "--set train.checkpoint_every=2000 --set train.batch_size=10 --epochs 500 --threads 1 --quiet "
+    "--set train.checkpoint_every=2000 --set train.batch_size=10 --epochs 500 --threads 1 "        \
+    "--quiet "
 
 static void wait_and_kill(fixture *f, const char *signal_name, const char *file, char *line,
                           size_t size)
