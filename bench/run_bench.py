@@ -10,7 +10,8 @@ turn, round after round, so that a change of the machine's speed meets both, and
 others leave the cores alone. What is printed: the median and the spread (lowest to highest) of each
 side over the quiet rounds, the ratio of the medians, and the share of the peak of fp32
 multiply-adds that was measured in the same rounds. The JSON of it all is kept in
-bench/results/WORKLOAD.json.
+bench/results/WORKLOAD.json,
+of predictions in WORKLOAD-predict-BATCH.json.
 
 FATHOM_BENCH_PYTHON names the Python that has the peer; without it `python3` is tried.
 """
@@ -36,8 +37,11 @@ RESULTS = ROOT / "bench" / "results"
 
 # workload: our program, the peer's script for each peer
 WORKLOADS = {
-    "mlp": {"ours": "fathom_mlp", "pytorch": "pytorch_mlp.py"},
-    "mlp-dropout": {"ours": "fathom_mlp", "pytorch": "pytorch_mlp.py"},
+    "mlp": {"ours": "fathom_steps", "pytorch": "pytorch_mlp.py"},
+    "mlp-dropout": {"ours": "fathom_steps", "pytorch": "pytorch_mlp.py"},
+    "mnist-cnn": {"ours": "fathom_steps", "pytorch": "pytorch_vision.py"},
+    "resnet20": {"ours": "fathom_steps", "pytorch": "pytorch_vision.py"},
+    "resnet50": {"ours": "fathom_steps", "pytorch": "pytorch_vision.py"},
 }
 PEERS = ["pytorch", "none"]
 PEER_MODULES = {"pytorch": "torch"}
@@ -116,12 +120,13 @@ def summary(rounds):
 def measure(name, peer, python, options):
     """All rounds of one workload; returns the record that is kept."""
     programs = WORKLOADS[name]
+    both = ["--phase", options.phase] + (["--batch", options.batch] if options.batch else [])
     ours = [PROGRAMS / programs["ours"], name, "--threads", options.threads,
-            "--seconds", options.seconds]
+            "--seconds", options.seconds] + both
     theirs = None
     if python:
         theirs = [python, ROOT / "bench" / "peers" / programs[peer], "--workload", name,
-                  "--threads", options.threads]
+                  "--threads", options.threads] + both
         setting = options.setting or last_json(theirs + ["--mode", "best"])["setting"]
         theirs += ["--mode", "setting", "--setting", setting, "--rounds", "3", "--patience",
                    options.patience]
@@ -134,7 +139,7 @@ def measure(name, peer, python, options):
 
     peak = statistics.median(one["peaks"][0]["fma_gflops"] for one in peaks)
     record = {
-        "workload": name, "date": datetime.date.today().isoformat(), "commit": commit(),
+        "workload": name, "phase": options.phase, "batch": our_rounds[0]["batch"], "date": datetime.date.today().isoformat(), "commit": commit(),
         "processor": processor(), "threads": options.threads, "machine_peaks": peaks,
         "peak_gflops": peak, "fathom": summary(our_rounds),
     }
@@ -145,6 +150,8 @@ def measure(name, peer, python, options):
     if their_rounds:
         record[peer] = summary(their_rounds)
         record["ratio"] = record["fathom"]["median"] / record[peer]["median"]
+        record["memory_ratio"] = (record["fathom"]["rounds"][0]["peak_bytes"] /
+                                  record[peer]["rounds"][0]["peak_bytes"])
     return record
 
 
@@ -156,13 +163,15 @@ def show_side(name, side):
 
 
 def show(record, peer):
-    print(f"{record['workload']}, {record['threads']} threads, {record['processor']}")
+    print(f"{record['workload']}, {record['phase']}, batch {record['batch']}, "
+          f"{record['threads']} threads, {record['processor']}")
     if not all(record[side]["quiet_rounds"] for side in ("fathom", peer) if side in record):
         print("  others kept the cores busy in every round: these figures say little")
     show_side("fathom", record["fathom"])
     if peer in record:
         show_side(peer, record[peer])
-        print(f"  ratio    {record['ratio']:10.2f}")
+        print(f"  ratio    {record['ratio']:10.2f}   peak memory of the process: "
+              f"{record['memory_ratio']:.2f}")
     if "share_of_peak" in record:
         print(f"  {record['gflops']:.0f} GFLOP/s: {record['share_of_peak']:.2f} of the measured "
               f"peak of {record['peak_gflops']:.0f} GFLOP/s")
@@ -173,6 +182,8 @@ def main():
     parser.add_argument("workload", nargs="*", help="; ".join(WORKLOADS) + " (default: all)")
     parser.add_argument("--against", choices=PEERS,
                         help="the peer; default: pytorch where a Python has it, else none")
+    parser.add_argument("--phase", choices=["train", "predict"], default="train")
+    parser.add_argument("--batch", type=int, help="default: the workload's")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--seconds", type=float, default=4, help="of training in our round")
@@ -195,7 +206,8 @@ def main():
     for name in options.workload or WORKLOADS:
         record = measure(name, peer, python, options)
         show(record, peer)
-        (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        kind = "" if options.phase == "train" else f"-{options.phase}-{record['batch']}"
+        (RESULTS / f"{name}{kind}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

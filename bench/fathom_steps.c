@@ -1,0 +1,246 @@
+/* Speed of steps on data in memory: one JSON line.
+ *
+ *     fathom_steps WORKLOAD [--phase train|predict] [--batch N] [--threads N] [--seconds S]
+ *                  [--backend NAME]
+ *
+ * mlp          784-512-256-10, ReLU, cross-entropy, SGD rate 0.01, batch 128
+ * mlp-dropout  784-128-10, ReLU, dropout 0.2, cross-entropy, Adam rate 0.001, batch 32
+ *
+ * As on the peers' side samples lie in memory as f32 and batches are consecutive slices: nothing but
+ * steps is measured. peak_bytes is the largest resident size of the process. */
+#define _GNU_SOURCE
+#include "fathom/loss.h"
+#include "fathom/nn.h"
+#include "fathom/optimizer.h"
+#include "fathom/program.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+/* Enough samples that they do not stay in the cache. */
+enum { MOST_SAMPLES = 60000, MOST_BYTES = 192 << 20 };
+
+typedef struct workload {
+    const char *name;
+    fm_val (*build)(fm_graph *graph, fm_val x);
+    fm_shape sample;
+    int64_t classes, batch;
+    double multiplications; /* of a sample going forward, in matrix products and convolutions   */
+    double first;           /* of these, the first layer's: it needs no gradient of its input   */
+    fm_optimizer optimizer;
+} workload;
+
+static fm_val mlp(fm_graph *g, fm_val x)
+{
+    x = fm_dense(g, x, .units = 512, .activation = FM_RELU);
+    x = fm_dense(g, x, .units = 256, .activation = FM_RELU);
+    return fm_dense(g, x, .units = 10);
+}
+
+static fm_val mlp_dropout(fm_graph *g, fm_val x)
+{
+    x = fm_dense(g, x, .units = 128, .activation = FM_RELU);
+    x = fm_dropout(g, x, .rate = 0.2);
+    return fm_dense(g, x, .units = 10);
+}
+
+static const workload workloads[] = {
+    {"mlp",
+     mlp,
+     {1, {784}},
+     10,
+     128,
+     784 * 512 + 512 * 256 + 256 * 10,
+     784 * 512,
+     {.rule = FM_SGD, .learning_rate = 0.01}},
+    {"mlp-dropout",
+     mlp_dropout,
+     {1, {784}},
+     10,
+     32,
+     784 * 128 + 128 * 10,
+     784 * 128,
+     {.rule = FM_ADAM, .learning_rate = 0.001}},
+};
+
+typedef struct options {
+    const workload *workload;
+    bool predict;
+    int64_t batch;
+    int threads;
+    double seconds;
+    const char *backends[2];
+} options;
+
+static void die(const char *words)
+{
+    fprintf(stderr, "fathom_steps: %s\n", words);
+    exit(1);
+}
+
+static options read_options(int count, char **arguments)
+{
+    options o = {.threads = 2, .seconds = 4};
+    for (size_t i = 0; count > 1 && i < sizeof workloads / sizeof *workloads; i++) {
+        if (strcmp(arguments[1], workloads[i].name) == 0) o.workload = &workloads[i];
+    }
+    if (!o.workload) die("the first argument is a workload: see the head of bench/fathom_steps.c");
+    o.batch = o.workload->batch;
+    for (int i = 2; i + 1 < count; i += 2) {
+        const char *value = arguments[i + 1];
+        if (strcmp(arguments[i], "--threads") == 0)
+            o.threads = atoi(value);
+        else if (strcmp(arguments[i], "--seconds") == 0)
+            o.seconds = atof(value);
+        else if (strcmp(arguments[i], "--backend") == 0)
+            o.backends[0] = value;
+        else if (strcmp(arguments[i], "--batch") == 0)
+            o.batch = atoll(value);
+        else if (strcmp(arguments[i], "--phase") == 0)
+            o.predict = strcmp(value, "predict") == 0;
+        else
+            die("unknown option");
+    }
+    return o;
+}
+
+static fm_graph *make_graph(fm_context *context, const options *o)
+{
+    const workload *w = o->workload;
+    fm_graph *g;
+    fm_graph_options how = {.mode = o->predict ? FM_PREDICT : FM_TRAIN};
+    if (fm_graph_create(context, &how, &g) != FM_OK) return NULL;
+    fm_val x = fm_input(g, "x", FM_F32, fm_shape_batch(o->batch, w->sample));
+    fm_val logits = w->build(g, x);
+    if (o->predict) {
+        fm_output(g, "result", logits);
+        return g;
+    }
+    fm_val y = fm_input(g, "y", FM_I32, FM_SHAPE(o->batch));
+    fm_val loss = fm_loss(g, FM_SPARSE_CATEGORICAL_CROSSENTROPY, logits, y);
+    fm_minimize_with(g, loss, &w->optimizer);
+    fm_output(g, "result", loss);
+    return g;
+}
+
+/* Forward, and for each gradient once more. */
+static double flops_per_sample(const options *o)
+{
+    double forward = 2 * o->workload->multiplications;
+    return o->predict ? forward : 3 * forward - 2 * o->workload->first;
+}
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+static double peak_bytes(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return 1024.0 * (double)usage.ru_maxrss;
+}
+
+typedef struct run {
+    fm_program *program;
+    float *pixels;
+    int32_t *labels;
+    int64_t sample_size, samples, batch, steps;
+    bool predict;
+} run;
+
+/* Whole batches, two of them at least. */
+static void make_data(run *r, const workload *w)
+{
+    r->sample_size = fm_shape_elements(w->sample);
+    int64_t most = MOST_BYTES / (4 * r->sample_size);
+    int64_t batches = (most < MOST_SAMPLES ? most : MOST_SAMPLES) / r->batch;
+    r->samples = (batches < 2 ? 2 : batches) * r->batch;
+    size_t count = (size_t)(r->samples * r->sample_size);
+    r->pixels = aligned_alloc(64, (count * sizeof(float) + 63) / 64 * 64);
+    r->labels = aligned_alloc(64, ((size_t)r->samples * sizeof(int32_t) + 63) / 64 * 64);
+    if (!r->pixels || !r->labels) die("out of memory");
+    uint32_t bits = 1;
+    for (size_t i = 0; i < count; i++) {
+        bits = bits * 1664525u + 1013904223u;
+        r->pixels[i] = (float)(bits >> 8) * 0x1p-24f;
+    }
+    for (int64_t i = 0; i < r->samples; i++) {
+        bits = bits * 1664525u + 1013904223u;
+        r->labels[i] = (int32_t)((bits >> 16) % (uint32_t)w->classes);
+    }
+}
+
+/* Batches are read where they lie when they are aligned, which all but batches of one sample are. */
+static void feed(run *r, const char *name, const void *elements, size_t bytes)
+{
+    if ((uintptr_t)elements % 64 == 0) {
+        if (fm_program_bind_input(r->program, name, elements) == FM_OK) return;
+        die("an input was refused");
+    }
+    memcpy(fm_program_input(r->program, name), elements, bytes);
+}
+
+static void step(run *r)
+{
+    int64_t first = r->steps++ * r->batch % r->samples;
+    feed(r, "x", r->pixels + first * r->sample_size,
+         sizeof(float) * (size_t)(r->batch * r->sample_size));
+    if (!r->predict) feed(r, "y", r->labels + first, sizeof(int32_t) * (size_t)r->batch);
+    if (fm_program_run(r->program) != FM_OK) die("a step failed");
+}
+
+/* Steps for so many seconds; returns samples per second. */
+static double measure(run *r, double seconds)
+{
+    double start = now(), passed;
+    int64_t before = r->steps;
+    int64_t at_once = 6400 / r->batch + 1;
+    do {
+        for (int64_t i = 0; i < at_once && (i < 1 || now() - start < seconds); i++) step(r);
+        passed = now() - start;
+    } while (passed < seconds);
+    return (double)((r->steps - before) * r->batch) / passed;
+}
+
+int main(int count, char **arguments)
+{
+    options o = read_options(count, arguments);
+    fm_context *context;
+    fm_store *store;
+    if (fm_context_create(&(fm_context_options){.threads = o.threads}, &context) != FM_OK ||
+        fm_store_create(context, 1, &store) != FM_OK) {
+        die("out of memory");
+    }
+    fm_graph *graph = make_graph(context, &o);
+    run r = {.batch = o.batch, .predict = o.predict};
+    if (!graph) die("out of memory");
+    fm_program_options how = {.backends = o.backends[0] ? o.backends : NULL};
+    if (fm_program_create(store, graph, &how, &r.program) != FM_OK) die(fm_error_message(context));
+    if (!o.predict) {
+        *(float *)fm_program_input(r.program, FM_LEARNING_RATE) =
+            (float)fm_optimizer_rate(&o.workload->optimizer);
+    }
+    make_data(&r, o.workload);
+
+    measure(&r, o.seconds / 8);
+    double speed = measure(&r, o.seconds);
+    printf("{\"workload\": \"%s\", \"samples_per_second\": %.1f, \"threads\": %d, \"batch\": %d, "
+           "\"flops_per_sample\": %.0f, \"steps\": %lld, \"peak_bytes\": %.0f, \"result\": %.6f}\n",
+           o.workload->name, speed, fm_context_threads(context), (int)r.batch, flops_per_sample(&o),
+           (long long)r.steps, peak_bytes(),
+           (double)*(const float *)fm_program_output(r.program, "result"));
+    fm_program_destroy(r.program);
+    fm_graph_destroy(graph);
+    fm_store_destroy(store);
+    fm_context_destroy(context);
+    free(r.pixels);
+    free(r.labels);
+    return 0;
+}
