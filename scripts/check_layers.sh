@@ -26,10 +26,10 @@ find src include/fathom -name '*.[ch]' -print0 | sort -z | xargs -0 awk '
         # layer: its public headers
         headers["base"]    = "base schema tensor"
         headers["ir"]      = "graph op backend" # the records that everything above is made of
-        headers["op"]      = "ops"
+        headers["op"]      = "ops vision_ops"
         headers["run"]     = "program"
-        headers["nn"]      = "nn loss metric optimizer schedule"
-        headers["data"]    = "data data_files"
+        headers["nn"]      = "nn nn_vision zoo loss metric optimizer schedule"
+        headers["data"]    = "data data_files image"
         headers["io"]      = "io"
         headers["train"]   = "train recipe"
         headers["cli"]     = "fathom" # all of it

@@ -1,5 +1,6 @@
 #include "base/memory.h"
 #include "base/checked.h"
+#include "base/plain_numbers.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -131,10 +132,10 @@ char *fm_arena_format(fm_arena *arena, const char *format, ...)
     va_list arguments, again;
     va_start(arguments, format);
     va_copy(again, arguments);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    int length = fm_plain_print(NULL, 0, format, arguments);
     va_end(arguments);
     char *text = length < 0 ? NULL : fm_arena_allocate(arena, (size_t)length + 1);
-    if (text) vsnprintf(text, (size_t)length + 1, format, again);
+    if (text) fm_plain_print(text, (size_t)length + 1, format, again);
     va_end(again);
     return text;
 }

@@ -1,9 +1,9 @@
 #include "base/text.h"
 #include "base/checked.h"
 #include "base/memory.h"
+#include "base/plain_numbers.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 static bool make_room(fm_text *text, size_t more)
@@ -31,10 +31,10 @@ void fm_text_add(fm_text *text, const char *format, ...)
     va_list arguments, again;
     va_start(arguments, format);
     va_copy(again, arguments);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    int length = fm_plain_print(NULL, 0, format, arguments);
     va_end(arguments);
     if (length >= 0 && make_room(text, (size_t)length)) {
-        vsnprintf(text->bytes + text->size, (size_t)length + 1, format, again);
+        fm_plain_print(text->bytes + text->size, (size_t)length + 1, format, again);
         text->size += (size_t)length;
     }
     va_end(again);

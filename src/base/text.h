@@ -14,6 +14,7 @@ typedef struct fm_text {
 
 #define FM_TEXT(context_) ((fm_text){.context = (context_)})
 
+/* Numbers are written plainly, in any locale. */
 __attribute__((format(printf, 2, 3))) void fm_text_add(fm_text *text, const char *format, ...);
 void fm_text_add_bytes(fm_text *text, const void *bytes, size_t size);
 /* "" while empty. */

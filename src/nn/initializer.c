@@ -1,11 +1,11 @@
 /* Initialisers: how variables start. Formulas and sources are in fathom/nn.h. */
 #include "base/memory.h"
+#include "base/plain_numbers.h"
 #include "base/random.h"
 #include "fathom/nn.h"
 #include "nn/option.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 enum { FAN_IN, FAN_AVERAGE };
 
@@ -360,9 +360,9 @@ static fm_status parse_numbers(fm_context *context, const char *text, const char
             return fm_fail(context, FM_ERROR_ARGUMENT, "%s has no '%s'%s%s%s", record->name, word,
                            near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
         }
-        char *end;
-        double value = strtod(at + used, &end);
-        if (end == at + used) break;
+        const char *end;
+        double value;
+        if (!fm_plain_number(at + used, &end, &value)) break;
         fm_status status = fm_field_set_real(context, field, made, record->name, value);
         if (status != FM_OK) return status;
         at = end + strspn(end, " ");

@@ -1,12 +1,10 @@
-#define _GNU_SOURCE
 #include "data/file/csv_reader.h"
 #include "base/memory.h"
+#include "base/plain_numbers.h"
 
-#include <locale.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 fm_status fm_csv_fail(const fm_csv_reader *reader, const fm_csv_cell *cell, fm_status status,
@@ -298,9 +296,6 @@ bool fm_csv_number(const fm_csv_cell *cell, double *value)
     if (cell->size >= sizeof copy) return false;
     memcpy(copy, cell->text, cell->size);
     copy[cell->size] = '\0';
-    locale_t plain = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
-    if (plain == (locale_t)0) return false;
-    *value = strtod_l(copy, NULL, plain);
-    freelocale(plain);
-    return isfinite(*value);
+    const char *end;
+    return fm_plain_number(copy, &end, value) && isfinite(*value);
 }

@@ -1,5 +1,6 @@
 #include "train/recipe/recipe_options.h"
 #include "base/fields.h"
+#include "base/plain_numbers.h"
 
 #include <errno.h>
 #include <math.h>
@@ -32,9 +33,8 @@ bool fm_tree_real(const fm_tree *tree, double *value)
     if (strcmp(text, ".inf") == 0) return *value = sign * (double)INFINITY, true;
     if (strcmp(text, ".nan") == 0) return *value = (double)NAN, true;
     if (!*text || text[strspn(text, "0123456789.eE+-")]) return false;
-    char *end;
-    *value = strtod(tree->text, &end);
-    return *end == '\0' && isfinite(*value);
+    const char *end;
+    return fm_plain_number(tree->text, &end, value) && *end == '\0' && isfinite(*value);
 }
 
 bool fm_tree_bool(const fm_tree *tree, bool *value)
