@@ -32,10 +32,14 @@ typedef struct fm_op fm_op;
 /* What the graph is built for; layers ask it (dropout is the identity unless training). */
 typedef enum fm_mode { FM_PREDICT, FM_EVALUATE, FM_TRAIN } fm_mode;
 
-/* dtype  of weights and activations: FM_F32, or FM_F64 for checks. */
+/* dtype   of weights and activations: FM_F32, or FM_F64 for checks
+ * freeze  patterns of variables' paths, "resnet18/" and a star, with commas between them ('*' any
+ *         characters, '?' one): such a variable keeps its value. It is not trainable, and updates of
+ *         it are not recorded. Must stay alive while the graph is built.                          */
 typedef struct fm_graph_options {
     fm_mode mode;
     fm_dtype dtype;
+    const char *freeze;
 } fm_graph_options;
 
 FM_API fm_status fm_graph_create(fm_context *context, const fm_graph_options *options,
@@ -95,6 +99,10 @@ FM_API const char *fm_val_name(const fm_graph *graph, fm_val value);
 /* Variables in order of creation: i from 0 while the result's id is not 0. */
 FM_API fm_val fm_graph_variable(const fm_graph *graph, int i);
 FM_API bool fm_val_trainable(const fm_graph *graph, fm_val variable);
+/* Does it match `freeze`? A layer that keeps statistics uses them as they are then, in training too. */
+FM_API bool fm_val_frozen(const fm_graph *graph, fm_val variable);
+/* A mistake of the graph unless every pattern of `freeze` matches a variable: when all are there. */
+FM_API void fm_graph_check_freeze(fm_graph *graph);
 
 /* ---- scopes ---------------------------------------------------------------------------------- */
 

@@ -56,7 +56,14 @@ FM_API const char *fm_recipe_text(const fm_recipe *recipe);
 /* model             input_shape is known only with the data: fm_recipe_create_model fills it in
  * fit               without data, callbacks and checkpoint
  * checkpoint_every  steps between saved states; 0: after each epoch only
- * keep_best         save the best epoch as well, judged by `monitor`                            */
+ * keep_best         save the best epoch as well, judged by `monitor`
+ * start_from        the file whose weights a new training begins with, NULL: initial ones;
+ *                   start_from.skip as fm_load_options                                           */
+typedef struct fm_start_from {
+    const char *file;
+    const char *skip;
+} fm_start_from;
+
 typedef struct fm_recipe_settings {
     const fm_dataset_record *dataset;
     const void *dataset_options;
@@ -67,6 +74,7 @@ typedef struct fm_recipe_settings {
     int64_t checkpoint_every;
     bool keep_best;
     const char *monitor;
+    fm_start_from start_from;
 } fm_recipe_settings;
 
 FM_API const fm_recipe_settings *fm_recipe_about(const fm_recipe *recipe);
@@ -74,6 +82,7 @@ FM_API const fm_recipe_settings *fm_recipe_about(const fm_recipe *recipe);
 /* The keys of the sections `data` and `train` that no other table has, for lists of options. */
 FM_API extern const fm_field fm_recipe_data_fields[];
 FM_API extern const fm_field fm_recipe_train_fields[];
+FM_API extern const fm_field fm_start_from_fields[]; /* of train.start_from */
 
 /* ---- data -------------------------------------------------------------------------------------- */
 
@@ -102,6 +111,10 @@ FM_API fm_val fm_recipe_build(fm_graph *graph, fm_val x, void *recipe);
 FM_API bool fm_recipe_says_input(const fm_recipe *recipe);
 FM_API fm_status fm_recipe_create_model(fm_recipe *recipe, const fm_transform *transform,
                                         fm_model **model);
+
+/* Takes the weights of start_from into the model, for a training that is not resumed; nothing without
+ * one. The file is looked for here and in the recipe's folder. */
+FM_API fm_status fm_recipe_start(fm_recipe *recipe, fm_model *model);
 
 /* One layer as `fathom show` prints it. */
 typedef struct fm_layer_row {

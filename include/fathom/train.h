@@ -52,6 +52,8 @@ enum {
  *                 loss, too
  *  schedule       of the optimizer's learning rate; zero is constant
  *  seed           of initial values, dropout, and the order of the data
+ *  freeze         patterns of variables that are not trained, as fm_graph_options.freeze; copied. One
+ *                 that matches no variable is FM_ERROR_ARGUMENT
  *  program        how to compile; NULL: the defaults                                             */
 typedef struct fm_model_options {
     fm_val (*build)(fm_graph *graph, fm_val x, void *argument);
@@ -66,6 +68,7 @@ typedef struct fm_model_options {
     fm_optimizer optimizer;
     fm_schedule schedule;
     int64_t seed;
+    const char *freeze;
     const fm_program_options *program;
 } fm_model_options;
 
@@ -350,11 +353,15 @@ FM_API fm_status fm_model_save(fm_model *model, const char *path, const fm_save_
 
 /*  weights_only   the variables of the model function; step, slots, history and notes stay
  *  partial        take what fits by path and shape, leave the rest as it is
+ *  skip           patterns, as fm_graph_options.freeze: such variables of the model stay as they are
+ *                 and such variables of the file are not asked for. One that matches neither is
+ *                 FM_ERROR_ARGUMENT
  * Without `partial`, variables that are missing in the file, that the model does not have, or that
  * have another shape or dtype are one FM_ERROR_SHAPE that lists them; nothing is changed then. */
 typedef struct fm_load_options {
     bool weights_only;
     bool partial;
+    const char *skip;
 } fm_load_options;
 
 FM_API fm_status fm_model_load(fm_model *model, const char *path, const fm_load_options *options);

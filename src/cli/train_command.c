@@ -114,7 +114,9 @@ static fm_status open_training(training *t)
     }
     terminal_wipe(&t->invocation.err);
     if (status == FM_OK) status = fm_recipe_create_model(t->recipe, t->data.transform, &t->model);
-    if (status == FM_OK && t->resumed) status = load_resumed(t);
+    if (status == FM_OK) {
+        status = t->resumed ? load_resumed(t) : fm_recipe_start(t->recipe, t->model);
+    }
     if (status == FM_OK) status = count_parameters(t);
     return status;
 }

@@ -1,5 +1,6 @@
 /* Graphs: creation, failure, values, scopes, variables, updates and outputs. */
 #include "ir/ir.h"
+#include "base/pattern.h"
 #include "base/random.h"
 
 #include <stdarg.h>
@@ -338,6 +339,7 @@ fm_val fm_variable(fm_graph *graph, const char *name, fm_dtype dtype, fm_shape s
     if (fm_map_set(&graph->variable_by_path, path, index) != FM_OK) return out_of_memory(graph);
     fm_graph_variable_record *record = &graph->variables[graph->variable_count++];
     record->value = value;
+    record->frozen = fm_patterns_match(graph->options.freeze, path);
     if (options) record->options = *options;
     return value;
 }
@@ -351,7 +353,28 @@ fm_val fm_graph_variable(const fm_graph *graph, int i)
 bool fm_val_trainable(const fm_graph *graph, fm_val variable)
 {
     const fm_value *value = fm_value_of(graph, variable);
-    return value->kind == FM_VARIABLE && !graph->variables[value->variable].options.not_trainable;
+    return value->kind == FM_VARIABLE && !graph->variables[value->variable].frozen &&
+           !graph->variables[value->variable].options.not_trainable;
+}
+
+bool fm_val_frozen(const fm_graph *graph, fm_val variable)
+{
+    const fm_value *value = fm_value_of(graph, variable);
+    return value->kind == FM_VARIABLE && graph->variables[value->variable].frozen;
+}
+
+static const char *next_variable(const void *list, int index)
+{
+    const fm_graph *graph = list;
+    fm_val variable = fm_graph_variable(graph, index);
+    return variable.id ? fm_val_name(graph, variable) : NULL;
+}
+
+void fm_graph_check_freeze(fm_graph *graph)
+{
+    if (graph->status != FM_OK) return;
+    graph->status = fm_patterns_check(graph->context, graph->options.freeze, "freeze", "variable",
+                                      next_variable, graph);
 }
 
 void fm_update(fm_graph *graph, fm_val variable, fm_val next)
@@ -363,6 +386,7 @@ void fm_update(fm_graph *graph, fm_val variable, fm_val next)
         return;
     }
     fm_graph_variable_record *record = &graph->variables[value->variable];
+    if (record->frozen) return;
     if (record->next.id) {
         fm_graph_fail(graph, FM_ERROR_ARGUMENT, "'%s' is updated twice in one step", value->name);
         return;

@@ -85,7 +85,9 @@ static bool copy_contents(const fm_graph *from, fm_graph *to)
 
 fm_status fm_graph_clone(const fm_graph *graph, fm_graph **copy)
 {
-    fm_status status = fm_graph_create(graph->context, &graph->options, copy);
+    fm_graph_options options = graph->options;
+    options.freeze = NULL; /* the caller's; the variables know */
+    fm_status status = fm_graph_create(graph->context, &options, copy);
     if (status != FM_OK) return status;
     if (copy_contents(graph, *copy)) return FM_OK;
     fm_graph_destroy(*copy);

@@ -46,6 +46,7 @@ typedef struct fm_graph_variable_record {
     fm_val value;
     fm_variable_options options;
     fm_val next; /* {0}: not updated */
+    bool frozen;
 } fm_graph_variable_record;
 
 typedef struct fm_named_value {

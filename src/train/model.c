@@ -62,6 +62,7 @@ static void build_graph(const fm_model *model, fm_graph *graph, int64_t batch)
                       fm_dtype_name(fm_graph_dtype(graph)), (long long)batch);
         return;
     }
+    fm_graph_check_freeze(graph);
     fm_output(graph, "prediction", prediction);
     if (fm_graph_mode(graph) == FM_PREDICT) {
         add_probabilities(model, graph, prediction);
@@ -79,8 +80,9 @@ fm_status fm_model_graph(fm_model *model, fm_mode mode, int64_t batch_size, fm_g
                        (long long)batch_size);
     }
     fm_graph *made;
-    fm_status status = fm_graph_create(
-        model->context, &(fm_graph_options){.mode = mode, .dtype = model->options.dtype}, &made);
+    const fm_graph_options options = {
+        .mode = mode, .dtype = model->options.dtype, .freeze = model->options.freeze};
+    fm_status status = fm_graph_create(model->context, &options, &made);
     if (status != FM_OK) return status;
     build_graph(model, made, batch_size);
     status = fm_graph_status(made);
@@ -173,6 +175,10 @@ static fm_status copy_options(fm_model *model, const fm_model_options *options)
 {
     model->options = *options;
     if (options->program) model->program_options = *options->program;
+    if (options->freeze) {
+        model->options.freeze = fm_arena_string(&model->arena, options->freeze);
+        if (!model->options.freeze) return FM_ERROR_MEMORY;
+    }
     fm_loss_options *loss = &model->options.loss_options;
     if (loss->class_weights) {
         size_t bytes = (size_t)loss->class_count * sizeof(double);

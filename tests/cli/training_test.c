@@ -295,6 +295,33 @@ static void show_counts_what_training_takes(void **state)
     json_decref(object);
 }
 
+/* A new head on a body that was trained before. */
+static void training_starts_from_a_saved_model(void **state)
+{
+    fixture *f = *state;
+    program_run(f, "$FATHOM train " SPIRALS "--epochs 3 --quiet --out $HERE/body.safetensors");
+    const program_result *r = program_run(
+        f, "$FATHOM train " SPIRALS "--epochs 1 --quiet --json --out $HERE/tuned.safetensors "
+           "--set 'train.start_from={file: body.safetensors, skip: [dense_2/*]}' "
+           "--set 'train.freeze=[dense/*, dense_1/*]'");
+    assert_int_not_equal(r->code, 0); /* not here, and the recipe lies elsewhere */
+    assert_non_null(strstr(r->err, "body.safetensors"));
+    json_t *end = last_event(program_run(
+        f, "R=$PWD; cd $HERE; $FATHOM train $R/" SPIRALS "--epochs 1 --quiet --json --out "
+           "tuned.safetensors --set 'train.start_from={file: body.safetensors, skip: [dense_2/*]}' "
+           "--set 'train.freeze=[dense/*, dense_1/*]'"));
+    assert_true(number_at(end, "test", "loss") > 0);
+    json_decref(end);
+    r = program_run(f, "$FATHOM train " SPIRALS "--set 'train.freeze=[dens/*]' --out $HERE/x");
+    assert_non_null(strstr(r->err, "no variable matches 'dens/*'; did you mean 'dense/*'?"));
+    r = program_run(f, "$FATHOM train " SPIRALS "--set model.0.dense.units=7 --out $HERE/x --set "
+                       "train.start_from=$HERE/body.safetensors");
+    assert_non_null(strstr(r->err, "dense/bias is f32 (32), the model wants f32 (7)"));
+    assert_non_null(strstr(r->err, "start_from: {file: ..., skip: [PATTERN]}"));
+    r = program_run(f, "$FATHOM eval $HERE/tuned.safetensors --json"); /* needs no body any more */
+    json_decref(last_event(r));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +335,7 @@ int main(void)
         fixture_test(a_table_is_learned_and_predicted),
         fixture_test(pictures_are_drawn),
         fixture_test(show_counts_what_training_takes),
+        fixture_test(training_starts_from_a_saved_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

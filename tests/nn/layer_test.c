@@ -313,7 +313,8 @@ static fm_status build_all(fm_context *context, void *argument)
 {
     (void)argument;
     fm_graph *g;
-    fm_status status = fm_graph_create(context, &(fm_graph_options){FM_TRAIN, FM_F64}, &g);
+    fm_status status =
+        fm_graph_create(context, &(fm_graph_options){.mode = FM_TRAIN, .dtype = FM_F64}, &g);
     if (status != FM_OK) return status;
     fm_val x = fm_input(g, "x", FM_F64, FM_SHAPE(2, 3, 4));
     fm_val y = fm_dense(g, fm_flatten(g, x), .units = 3, .kernel_l2 = 0.1);

@@ -169,7 +169,8 @@ static void f32_follows_f64(void **state)
             fm_graph *g;
             fm_dtype dtype = single ? FM_F32 : FM_F64;
             assert_ok(f->context,
-                      fm_graph_create(f->context, &(fm_graph_options){FM_TRAIN, dtype}, &g));
+                      fm_graph_create(f->context,
+                                      &(fm_graph_options){.mode = FM_TRAIN, .dtype = dtype}, &g));
             fm_val v = fm_variable(g, "w", dtype, FM_SHAPE(),
                                    &(fm_variable_options){fm_constant_initializer(0.75), false});
             fm_minimize(g, fm_square(g, fm_add_scalar(g, v, -2)), .rule = rule,
@@ -197,7 +198,8 @@ static fm_status minimize_once(fm_context *context, void *argument)
 {
     (void)argument;
     fm_graph *g;
-    fm_status status = fm_graph_create(context, &(fm_graph_options){FM_TRAIN, FM_F64}, &g);
+    fm_status status =
+        fm_graph_create(context, &(fm_graph_options){.mode = FM_TRAIN, .dtype = FM_F64}, &g);
     if (status != FM_OK) return status;
     fm_val x = fm_input(g, "x", FM_F64, FM_SHAPE(4, 2));
     fm_val y = fm_input(g, "y", FM_I32, FM_SHAPE(4));

@@ -3,7 +3,9 @@
 fm_graph *graph_for(fixture *f, fm_mode mode)
 {
     fm_graph *graph;
-    assert_ok(f->context, fm_graph_create(f->context, &(fm_graph_options){mode, FM_F64}, &graph));
+    assert_ok(
+        f->context,
+        fm_graph_create(f->context, &(fm_graph_options){.mode = mode, .dtype = FM_F64}, &graph));
     return graph;
 }
 

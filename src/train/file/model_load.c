@@ -1,4 +1,5 @@
 #include "train/file/model_format.h"
+#include "base/pattern.h"
 #include "base/text.h"
 #include "ir/ir.h"
 
@@ -53,6 +54,7 @@ static bool is_model_variable(const loading *l, const char *path)
 /* Whether the caller wants this variable of the graph from the file. */
 static bool is_wanted(const loading *l, const char *path)
 {
+    if (fm_patterns_match(l->options.skip, path)) return false;
     return is_model_variable(l, path) || (!l->options.weights_only && l->slots_in_file);
 }
 
@@ -83,8 +85,18 @@ static void list_entry(const loading *l, const char *name, listing *unexpected)
 {
     if (name[0] == '@' || fm_map_get(&l->graph->variable_by_path, name, NULL)) return;
     if (l->options.weights_only && fm_is_slot(name)) return;
+    if (fm_patterns_match(l->options.skip, name)) return;
     list_begin(unexpected, "not in the model: ");
     if (list_shows(unexpected)) fm_text_add(&unexpected->text, "%s", name);
+}
+
+/* The model's variables, then the file's. */
+static const char *next_name(const void *list, int index)
+{
+    const loading *l = list;
+    int variables = (int)l->model->graph->variable_count, at = index - variables;
+    if (at < 0) return fm_val_name(l->model->graph, fm_graph_variable(l->model->graph, index));
+    return at < fm_safetensors_count(l->tensors) ? fm_safetensors_at(l->tensors, at)->name : NULL;
 }
 
 static fm_status check_fit(loading *l)
@@ -364,7 +376,9 @@ static fm_status open_loading(loading *l, const char *path)
 /* A file of weights alone has no place in it: training begins anew. */
 static fm_status load_all(loading *l)
 {
-    fm_status status = l->options.partial ? FM_OK : check_fit(l);
+    fm_status status = fm_patterns_check(l->model->context, l->options.skip, "skip", "variable",
+                                         next_name, l);
+    if (status == FM_OK && !l->options.partial) status = check_fit(l);
     if (status == FM_OK) status = read_variables(l);
     if (status == FM_OK) status = store_variables(l);
     if (status != FM_OK || l->options.weights_only) return status;

@@ -315,9 +315,16 @@ static fm_val build_model(fm_recipe *recipe, fm_graph *graph, fm_val x, bool des
     return recipe->values[recipe->layer_count];
 }
 
-fm_val fm_recipe_build(fm_graph *graph, fm_val x, void *recipe)
+fm_val fm_recipe_build(fm_graph *graph, fm_val x, void *argument)
 {
-    return build_model(recipe, graph, x, false);
+    fm_recipe *recipe = argument;
+    fm_val output = build_model(recipe, graph, x, false);
+    if (fm_graph_status(graph) != FM_OK) return output;
+    fm_graph_check_freeze(graph);
+    if (fm_graph_status(graph) == FM_OK) return output;
+    const fm_tree *train = fm_tree_get(recipe->tree, "train");
+    fm_tree_blame(recipe->context, fm_tree_get(train, "freeze"));
+    return (fm_val){0};
 }
 
 /* Names outlive the graph that they were read from. A layer that adds nothing when predicting

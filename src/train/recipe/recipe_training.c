@@ -1,6 +1,7 @@
 /* The sections loss, optimizer, metrics and train. */
 #include "train/recipe/recipe_inside.h"
 #include "base/fields.h"
+#include "base/file.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -151,6 +152,16 @@ const fm_field fm_recipe_train_fields[] = {
      .type = FM_FIELD_BOOL},
     {"monitor", "what keep_best judges by (default: val_loss, else loss)",
      offsetof(fm_recipe_settings, monitor), .type = FM_FIELD_STRING},
+    {"freeze", "patterns of variables that are not trained: [body/*, '*/bias']",
+     offsetof(fm_recipe_settings, model.freeze), .type = FM_FIELD_STRING},
+    {0},
+};
+
+const fm_field fm_start_from_fields[] = {
+    {"file", "a saved model whose weights are taken", offsetof(fm_start_from, file),
+     .type = FM_FIELD_STRING, .required = true},
+    {"skip", "patterns of variables that are left as they are: [head/*]",
+     offsetof(fm_start_from, skip), .type = FM_FIELD_STRING},
     {0},
 };
 
@@ -165,9 +176,23 @@ static fm_status read_callback(fm_recipe *recipe, const fm_tree *section, const 
     return fm_options_read(&recipe->arena, tree, key, &part, 1, NULL);
 }
 
+/* `start_from: FILE`, or a map with what to skip. */
+static fm_status read_start_from(fm_recipe *recipe, const fm_tree *section)
+{
+    fm_start_from *start = &recipe->settings.start_from;
+    const fm_tree *tree = fm_tree_get(section, "start_from");
+    if (fm_tree_is_null(tree)) return FM_OK;
+    if (tree->kind == FM_TREE_SCALAR) {
+        start->file = tree->text;
+        return FM_OK;
+    }
+    fm_options_part part = {fm_start_from_fields, start};
+    return fm_options_read(&recipe->arena, tree, "start_from", &part, 1, NULL);
+}
+
 fm_status fm_recipe_read_train(fm_recipe *recipe, const fm_tree *section)
 {
-    static const char *const others[] = {"early_stopping", "reduce_on_plateau", NULL};
+    static const char *const others[] = {"early_stopping", "reduce_on_plateau", "start_from", NULL};
     fm_recipe_settings *settings = &recipe->settings;
     const fm_tree *split = fm_tree_get(section, "validation_split");
     if (split) {
@@ -188,6 +213,36 @@ fm_status fm_recipe_read_train(fm_recipe *recipe, const fm_tree *section)
                                &recipe->reduce_on_plateau, &given);
         if (given) settings->fit.reduce_on_plateau = &recipe->reduce_on_plateau;
     }
+    if (status == FM_OK) status = read_start_from(recipe, section);
     settings->model.seed = settings->fit.seed;
     return status;
+}
+
+/* ---- the weights to begin with ------------------------------------------------------------------ */
+
+static const char *find_start(fm_recipe *recipe)
+{
+    const char *file = recipe->settings.start_from.file;
+    if (fm_file_exists(file) || file[0] == '/' || !recipe->folder) return file;
+    const char *beside = fm_arena_format(&recipe->arena, "%s/%s", recipe->folder, file);
+    return !beside || fm_file_exists(beside) ? beside : file;
+}
+
+fm_status fm_recipe_start(fm_recipe *recipe, fm_model *model)
+{
+    const fm_start_from *start = &recipe->settings.start_from;
+    if (!start->file) return FM_OK;
+    const fm_load_options options = {.weights_only = true, .skip = start->skip};
+    const char *path = find_start(recipe);
+    fm_status status = path ? fm_model_load(model, path, &options) : FM_ERROR_MEMORY;
+    if (status == FM_OK || status == FM_ERROR_MEMORY) return status;
+    if (status == FM_ERROR_SHAPE) {
+        const char *words = fm_arena_string(&recipe->arena, fm_error_message(recipe->context));
+        if (!words) return FM_ERROR_MEMORY;
+        fm_fail(recipe->context, status,
+                "%s. What should not be taken goes into start_from: {file: ..., skip: [PATTERN]}",
+                words);
+    }
+    const fm_tree *train = fm_tree_get(recipe->tree, "train");
+    return fm_tree_blame(recipe->context, fm_tree_get(train, "start_from"));
 }
