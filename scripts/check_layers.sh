@@ -31,7 +31,7 @@ find src include/fathom -name '*.[ch]' -print0 | sort -z | xargs -0 awk '
         headers["nn"]      = "nn nn_vision zoo loss metric optimizer schedule"
         headers["data"]    = "data data_files image"
         headers["io"]      = "io"
-        headers["train"]   = "train recipe"
+        headers["train"]   = "train recipe gradients"
         headers["cli"]     = "fathom" # all of it
         for (row in headers) {
             count = split(headers[row], names, " ")

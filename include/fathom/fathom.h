@@ -8,7 +8,7 @@
  *   metric.h    metrics                                       optimizer.h, schedule.h
  *   program.h   the store of variables, compiled programs     backend.h  writing a backend
  *   data.h      data sets, transforms, the loader             data_files.h  CSV, IDX, NPY, MNIST
- *   train.h     fit, evaluate, predict, checkpoints
+ *   train.h     fit, evaluate, predict, checkpoints           gradients.h   their size in each layer
  */
 #ifndef FATHOM_FATHOM_H
 #define FATHOM_FATHOM_H
@@ -17,6 +17,7 @@
 #include "fathom/base.h"
 #include "fathom/data.h"
 #include "fathom/data_files.h"
+#include "fathom/gradients.h"
 #include "fathom/graph.h"
 #include "fathom/loss.h"
 #include "fathom/metric.h"

@@ -195,6 +195,8 @@ FM_API fm_status fm_history_write_csv(const fm_model *model, const char *path);
 
 /* ---- callbacks --------------------------------------------------------------------------------- */
 
+typedef struct fm_gradients fm_gradients; /* gradients.h */
+
 /* What a hook is told, and may change. Read running figures with fm_event_scores: they are worked
  * out when asked for. */
 typedef struct fm_event {
@@ -208,6 +210,7 @@ typedef struct fm_event {
     double seconds, epoch_seconds;  /* since fit and since the epoch began (without pauses)    */
     double samples_per_second;      /* training alone, this epoch                              */
     double epoch_eta, eta;          /* seconds left in the epoch and in all; NaN while unknown */
+    const fm_gradients *gradients;  /* of the last batch, NULL when not measured               */
     double rate_factor;             /* multiplies the schedule's rate; a hook may change it    */
     bool stop; /* a hook sets it: fit writes its checkpoint (if it has one), keeps its place for
                   `resume` and returns FM_OK                                                   */
@@ -300,9 +303,14 @@ FM_API extern const fm_field fm_checkpoint_fields[];
  *                    variables are those of before that step. (They are copied every 1000 steps;
  *                    the steps since then are run again with every value checked. A file saved
  *                    then has no place in training: a resumed run goes on from a checkpoint.)
+ *  gradients_every   steps between two measurements of the layers' gradients (gradients.h), counted
+ *                    from the run's first; FM_EACH_EPOCH: the first step of each epoch; 0: none. A
+ *                    smaller last batch is not measured
  *  time_limit        seconds; the step that passes it is the last
  *  csv               this file holds fm_history_write_csv after each epoch
  *  callbacks         called in order, behind plateau and early stopping, before csv and checkpoint */
+enum { FM_EACH_EPOCH = -1 };
+
 typedef struct fm_fit_options {
     int64_t epochs, batch_size;
     double validation_split;
@@ -312,6 +320,7 @@ typedef struct fm_fit_options {
     int64_t workers, prefetch;
     int64_t initial_epoch;
     bool resume, ignore_nonfinite;
+    int64_t gradients_every;
     double time_limit;
     const fm_early_stopping *early_stopping;
     const fm_reduce_on_plateau *reduce_on_plateau;

@@ -18,9 +18,9 @@ typedef struct arguments {
     const struct command *command;
     string_list positional;
     const char *data, *out, *resume, *sample, *backend;
-    int64_t threads, top;
+    int64_t threads, top, gradients_every;
     string_list set; /* KEY=VALUE, also of --epochs and its like */
-    bool json, quiet, graph, plan, why, picture, help, version;
+    bool json, quiet, graph, plan, why, picture, gradients, help, version;
     bool man;   /* of help */
     char *text; /* memory behind set */
 } arguments;

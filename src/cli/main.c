@@ -13,6 +13,8 @@ static const char *const train_examples[] = {
     "try other numbers without editing the file",
     "fathom train my.yaml --resume my.safetensors",
     "go on after Ctrl-C or a power cut, with the same bits as without it",
+    "fathom train my.yaml --gradients",
+    "see in which layers the gradient vanishes or explodes",
     "fathom train my.yaml --json | tail -1",
     "the figures for a script",
     NULL,
@@ -22,7 +24,7 @@ static const char train_notes[] =
     "its like list what can stand in it.\n"
     "Ctrl-C finishes the step, saves and tells how to go on; pressed twice it ends at once.\n"
     "Results are printed on stdout, progress on stderr. With --json each line of stdout is an "
-    "object with \"event\": start, epoch, and at last end.";
+    "object with \"event\": start, epoch, gradients, and at last end.";
 
 static const char *const eval_examples[] = {
     "fathom eval strokes-mlp.safetensors",

@@ -1,6 +1,7 @@
 /* fathom train */
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
+#include "cli/gradient_report.h"
 #include "cli/json_lines.h"
 #include "cli/progress.h"
 #include "base/context.h"
@@ -160,7 +161,9 @@ static fm_status fit(training *t)
 {
     const fm_recipe_settings *settings = fm_recipe_about(t->recipe);
     fm_fit_options options = settings->fit;
-    fm_callback watch = progress_callback(&t->progress);
+    const arguments *given = t->invocation.given;
+    const fm_callback callbacks[] = {progress_callback(&t->progress),
+                                     gradient_report_callback(&t->invocation)};
     fm_checkpoint checkpoint = {.path = t->out,
                                 .every_steps = settings->checkpoint_every,
                                 .pause = 1,
@@ -169,8 +172,10 @@ static fm_status fit(training *t)
     options.validation = t->data.validation;
     options.resume = t->resumed != NULL;
     options.checkpoint = &checkpoint;
-    options.callbacks = &watch;
-    options.callback_count = 1;
+    options.callbacks = callbacks;
+    options.callback_count = sizeof callbacks / sizeof callbacks[0];
+    if (given->gradients) options.gradients_every = FM_EACH_EPOCH;
+    if (given->gradients_every) options.gradients_every = given->gradients_every;
     progress_catch_signals();
     fm_status status = fm_fit(t->model, t->data.train, &options);
     progress_release_signals();

@@ -1,6 +1,7 @@
 /* The loop over epochs and batches. */
 #include "train/fit.h"
 #include "base/fields.h"
+#include "fathom/gradients.h"
 
 #include <math.h>
 #include <string.h>
@@ -72,6 +73,17 @@ static double next_rate(const fm_fit_run *run)
     return rate * run->event.rate_factor;
 }
 
+static fm_status measure_gradients(fm_fit_run *run, const fm_batch *batch)
+{
+    int64_t every = run->options.gradients_every;
+    run->event.gradients = NULL;
+    if (every == 0 || batch->count != run->whole->batch) return FM_OK;
+    uint64_t steps = fm_store_step(run->model->store) - run->first_step;
+    bool due =
+        every == FM_EACH_EPOCH ? run->model->training.batch == 0 : steps % (uint64_t)every == 0;
+    return due ? fm_model_gradients(run->model, batch, &run->event.gradients) : FM_OK;
+}
+
 static fm_status run_step(fm_fit_run *run, const fm_batch *batch)
 {
     fm_model *model = run->model;
@@ -82,6 +94,7 @@ static fm_status run_step(fm_fit_run *run, const fm_batch *batch)
     if (!run->options.ignore_nonfinite) {
         status = fm_guard_before(&run->guard, training->epoch, training->batch, rate);
     }
+    if (status == FM_OK) status = measure_gradients(run, batch);
     if (status == FM_OK) status = fm_compiled_run(model, compiled, batch->x, batch->y, rate);
     if (status != FM_OK) return status;
     double loss = fm_compiled_loss(model, compiled);
@@ -223,6 +236,7 @@ fm_status fm_fit(fm_model *model, const fm_dataset *data, const fm_fit_options *
     fm_status status = fm_fit_run_open(model, data, options, run);
     if (status == FM_OK) {
         run->started = run->epoch_started = fm_now();
+        run->first_step = fm_store_step(model->store);
         run->event.stop = run->early.model && fm_early_watch_over(&run->early);
         if (run->event.stop) model->training.history.stop = FM_STOP_EARLY;
         status = CALL_HOOKS(run, train_begin);

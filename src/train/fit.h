@@ -25,6 +25,7 @@ typedef struct fm_fit_run {
     double started, epoch_started;
     double seconds_before;  /* of the epoch, spent before this fit */
     int64_t samples_before; /* the same for samples                */
+    uint64_t first_step;    /* the store's when this fit began     */
 } fm_fit_run;
 
 /* Checks everything, compiles the programs, allocates whatever the loop needs. close also after a

@@ -1,4 +1,5 @@
 #include "train/fit.h"
+#include "train/gradient_probe.h"
 #include "base/fields.h"
 
 #include <string.h>
@@ -26,6 +27,10 @@ const fm_field fm_fit_fields[] = {
      .type = FM_FIELD_INT, .maximum = 1e9},
     {"ignore_nonfinite", "go on when the loss is NaN or infinite",
      offsetof(fm_fit_options, ignore_nonfinite), .type = FM_FIELD_BOOL},
+    {"gradients_every",
+     "steps between two looks at the layers' gradients, -1: the first step of each epoch",
+     offsetof(fm_fit_options, gradients_every), .type = FM_FIELD_INT, .minimum = -1,
+     .maximum = 1e15},
     {"time_limit", "seconds after which no further step is made (default: no limit)",
      offsetof(fm_fit_options, time_limit), .type = FM_FIELD_REAL, .maximum = 1e12},
     {"csv", "file of the history", offsetof(fm_fit_options, csv), .type = FM_FIELD_STRING},
@@ -83,6 +88,10 @@ static fm_status compile_all(fm_fit_run *run)
     if (status == FM_OK && rest) status = fm_model_compiled(model, FM_TRAIN, rest, &run->rest);
     if (status != FM_OK) return status;
     if (!run->whole) run->whole = run->rest;
+    if (run->options.gradients_every && run->whole) {
+        status = fm_gradient_probe_open(model, run->whole->batch);
+        if (status != FM_OK) return status;
+    }
     if (!run->validation) return FM_OK;
     fm_compiled *unused;
     count = fm_dataset_about(run->validation)->count;

@@ -1,4 +1,4 @@
-#include "train/model.h"
+#include "train/gradient_probe.h"
 #include "fathom/ops.h"
 #include "ir/ir.h"
 #include "run/store.h"
@@ -42,55 +42,67 @@ static fm_val add_loss(const fm_model *model, fm_graph *graph, fm_val prediction
     return loss;
 }
 
-static void build_graph(const fm_model *model, fm_graph *graph, int64_t batch)
+/* Returns the loss, {0} for FM_PREDICT. */
+static fm_val build_graph(const fm_model *model, fm_graph *graph, int64_t batch)
 {
     const fm_model_options *options = &model->options;
     fm_val x =
         fm_input(graph, "x", options->input_dtype, fm_shape_batch(batch, options->input_shape));
     fm_val prediction = options->build(graph, x, options->argument);
     if (!prediction.id) {
-        fm_graph_fail(graph, FM_ERROR_ARGUMENT, "the model function returned no value");
-        return;
+        return fm_graph_fail(graph, FM_ERROR_ARGUMENT, "the model function returned no value");
     }
     fm_shape shape = fm_val_shape(graph, prediction);
     if (shape.rank < 1 || shape.dims[0] != batch ||
         fm_val_dtype(graph, prediction) != fm_graph_dtype(graph)) {
-        fm_graph_fail(graph, FM_ERROR_SHAPE,
-                      "the model returned %s %s, wanted %s with a batch of %lld first",
-                      fm_dtype_name(fm_val_dtype(graph, prediction)),
-                      fm_shape_text(shape, (char[FM_SHAPE_TEXT]){0}),
-                      fm_dtype_name(fm_graph_dtype(graph)), (long long)batch);
-        return;
+        return fm_graph_fail(graph, FM_ERROR_SHAPE,
+                             "the model returned %s %s, wanted %s with a batch of %lld first",
+                             fm_dtype_name(fm_val_dtype(graph, prediction)),
+                             fm_shape_text(shape, (char[FM_SHAPE_TEXT]){0}),
+                             fm_dtype_name(fm_graph_dtype(graph)), (long long)batch);
     }
     fm_graph_check_freeze(graph);
     fm_output(graph, "prediction", prediction);
     if (fm_graph_mode(graph) == FM_PREDICT) {
         add_probabilities(model, graph, prediction);
-        return;
+        return (fm_val){0};
     }
-    fm_val loss = add_loss(model, graph, prediction);
-    if (fm_graph_mode(graph) == FM_TRAIN) fm_minimize_with(graph, loss, &options->optimizer);
+    return add_loss(model, graph, prediction);
 }
 
-fm_status fm_model_graph(fm_model *model, fm_mode mode, int64_t batch_size, fm_graph **graph)
+fm_status fm_model_loss_graph(const fm_model *model, fm_mode mode, int64_t batch, fm_graph **graph,
+                              fm_val *loss)
 {
     *graph = NULL;
-    if (batch_size < 1) {
+    if (batch < 1) {
         return fm_fail(model->context, FM_ERROR_ARGUMENT, "a batch of %lld samples was asked for",
-                       (long long)batch_size);
+                       (long long)batch);
     }
     fm_graph *made;
     const fm_graph_options options = {
         .mode = mode, .dtype = model->options.dtype, .freeze = model->options.freeze};
     fm_status status = fm_graph_create(model->context, &options, &made);
     if (status != FM_OK) return status;
-    build_graph(model, made, batch_size);
+    *loss = build_graph(model, made, batch);
     status = fm_graph_status(made);
     if (status == FM_OK) {
         *graph = made;
     } else {
         fm_graph_destroy(made);
     }
+    return status;
+}
+
+fm_status fm_model_graph(fm_model *model, fm_mode mode, int64_t batch_size, fm_graph **graph)
+{
+    fm_val loss;
+    fm_status status = fm_model_loss_graph(model, mode, batch_size, graph, &loss);
+    if (status != FM_OK || mode != FM_TRAIN) return status;
+    fm_minimize_with(*graph, loss, &model->options.optimizer);
+    status = fm_graph_status(*graph);
+    if (status == FM_OK) return FM_OK;
+    fm_graph_destroy(*graph);
+    *graph = NULL;
     return status;
 }
 
@@ -103,10 +115,19 @@ fm_status fm_model_compile(fm_model *model, fm_mode mode, int64_t batch,
     fm_graph *graph;
     fm_status status = fm_model_graph(model, mode, batch, &graph);
     if (status != FM_OK) return status;
-    fm_compiled *made = fm_allocate_zeroed(model->context, sizeof *made);
-    status =
-        made ? fm_program_create(model->store, graph, options, &made->program) : FM_ERROR_MEMORY;
+    status = fm_model_compile_graph(model, mode, batch, graph, options, compiled);
     fm_graph_destroy(graph);
+    return status;
+}
+
+fm_status fm_model_compile_graph(fm_model *model, fm_mode mode, int64_t batch,
+                                 const fm_graph *graph, const fm_program_options *options,
+                                 fm_compiled **compiled)
+{
+    *compiled = NULL;
+    fm_compiled *made = fm_allocate_zeroed(model->context, sizeof *made);
+    fm_status status =
+        made ? fm_program_create(model->store, graph, options, &made->program) : FM_ERROR_MEMORY;
     if (status != FM_OK) {
         fm_release(model->context, made);
         return status;
@@ -295,6 +316,7 @@ void fm_model_destroy(fm_model *model)
     if (!model) return;
     fm_context *context = model->context;
     fm_training_clear(model);
+    fm_gradient_probe_close(model);
     for (size_t i = 0; i < model->compiled_count; i++) {
         fm_compiled_destroy(model, model->compiled[i]);
     }

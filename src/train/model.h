@@ -20,6 +20,8 @@ typedef struct fm_compiled {
     bool has_run;
 } fm_compiled;
 
+typedef struct fm_gradient_probe fm_gradient_probe;
+
 typedef struct fm_note {
     char *key, *text;
 } fm_note;
@@ -66,10 +68,18 @@ struct fm_model {
     fm_note *notes;
     size_t note_count, note_capacity;
     fm_training training;
+    fm_gradient_probe *probe; /* NULL until gradients are asked for */
 };
 
 /* ---- programs and steps ---- */
 
+/* The graph up to the loss ({0} for FM_PREDICT), without the optimizer. */
+fm_status fm_model_loss_graph(const fm_model *model, fm_mode mode, int64_t batch, fm_graph **graph,
+                              fm_val *loss);
+/* Compiles a graph with the model's inputs and outputs. */
+fm_status fm_model_compile_graph(fm_model *model, fm_mode mode, int64_t batch,
+                                 const fm_graph *graph, const fm_program_options *options,
+                                 fm_compiled **compiled);
 /* Compiles without keeping: `options` instead of the model's. */
 fm_status fm_model_compile(fm_model *model, fm_mode mode, int64_t batch,
                            const fm_program_options *options, fm_compiled **compiled);
@@ -77,6 +87,8 @@ void fm_compiled_destroy(fm_model *model, fm_compiled *compiled);
 /* The kept one of this mode and size, compiled at first use. */
 fm_status fm_model_compiled(fm_model *model, fm_mode mode, int64_t batch, fm_compiled **compiled);
 
+/* It has samples, x and y. */
+fm_status fm_batch_check(const fm_model *model, const fm_batch *batch);
 /* Runs one batch; y and rate are read where the mode has them. */
 fm_status fm_compiled_run(fm_model *model, fm_compiled *compiled, const void *x, const void *y,
                           double rate);

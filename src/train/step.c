@@ -68,15 +68,18 @@ fm_status fm_compiled_measure(const fm_model *model, const fm_compiled *compiled
 
 /* ---- loops of the user's own ---- */
 
+fm_status fm_batch_check(const fm_model *model, const fm_batch *batch)
+{
+    if (batch->count > 0 && batch->x && batch->y) return FM_OK;
+    return fm_fail(model->context, FM_ERROR_ARGUMENT, "a step needs a batch with samples, x and y");
+}
+
 static fm_status run_batch(fm_model *model, fm_mode mode, const fm_batch *batch, double rate,
                            double *loss)
 {
-    if (batch->count < 1 || !batch->x || !batch->y) {
-        return fm_fail(model->context, FM_ERROR_ARGUMENT,
-                       "a step needs a batch with samples, x and y");
-    }
     fm_compiled *compiled;
-    fm_status status = fm_model_compiled(model, mode, batch->count, &compiled);
+    fm_status status = fm_batch_check(model, batch);
+    if (status == FM_OK) status = fm_model_compiled(model, mode, batch->count, &compiled);
     if (status == FM_OK) status = fm_compiled_run(model, compiled, batch->x, batch->y, rate);
     if (status == FM_OK && loss) *loss = fm_compiled_loss(model, compiled);
     return status;

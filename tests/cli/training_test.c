@@ -322,6 +322,31 @@ static void training_starts_from_a_saved_model(void **state)
     json_decref(last_event(r));
 }
 
+static void gradients_are_told(void **state)
+{
+    fixture *f = *state;
+    const program_result *r = program_run(
+        f, "$FATHOM train " SPIRALS "--epochs 2 --gradients --quiet --out $HERE/m.safetensors");
+    assert_int_equal(r->code, 0);
+    assert_non_null(strstr(r->out, "gradients of step 1, epoch 1: norm "));
+    assert_non_null(strstr(r->out, ", epoch 2: norm "));
+    assert_non_null(strstr(r->out, "\n  dense_1  "));
+    assert_non_null(strstr(r->out, "  kernel "));
+    r = program_run(f, "$FATHOM train " SPIRALS "--epochs 1 --gradients-every 1000 --quiet --json "
+                       "--out $HERE/m.safetensors | grep gradients");
+    json_t *event = last_event(r);
+    assert_string_equal(text_at(event, "event"), "gradients");
+    assert_int_equal(number_at(event, "step", NULL), 1);
+    const json_t *layers = json_object_get(event, "layers");
+    assert_int_equal(json_array_size(layers), 3);
+    const json_t *layer = json_array_get(layers, 2);
+    assert_string_equal(text_at(layer, "layer"), "dense_2");
+    assert_string_equal(text_at(layer, "state"), "sound");
+    assert_true(number_at(layer, "norm", NULL) > 0);
+    assert_int_equal(json_array_size(json_object_get(layer, "variables")), 2);
+    json_decref(event);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -336,6 +361,7 @@ int main(void)
         fixture_test(pictures_are_drawn),
         fixture_test(show_counts_what_training_takes),
         fixture_test(training_starts_from_a_saved_model),
+        fixture_test(gradients_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

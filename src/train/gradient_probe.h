@@ -1,0 +1,12 @@
+/* The program that measures gradients; a model has at most one, for one batch size. */
+#ifndef FM_TRAIN_GRADIENT_PROBE_H
+#define FM_TRAIN_GRADIENT_PROBE_H
+
+#include "fathom/gradients.h"
+#include "train/model.h"
+
+/* Compiles it unless it is there; before a loop that must not allocate. */
+fm_status fm_gradient_probe_open(fm_model *model, int64_t batch);
+void fm_gradient_probe_close(fm_model *model);
+
+#endif
