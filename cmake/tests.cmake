@@ -5,7 +5,7 @@ pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 # NAME.valgrind, but for those that start programs or repeat much work. Folders with threads run in
 # the tsan build, too (label `threads`).
 set(thread_folders backend data run train)
-set(without_valgrind command_line_test examples_test parity_test resume_test)
+set(without_valgrind command_line_test examples_test parity_test resume_test winograd_test)
 
 # What the tests share: the includes in cmocka's order, a context that counts its allocations.
 file(GLOB support_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*.c)

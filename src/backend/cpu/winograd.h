@@ -37,7 +37,7 @@ typedef struct fm_winograd_epilogue {
 } fm_winograd_epilogue;
 
 typedef struct fm_winograd_isa {
-    const char *name;
+    const char *name; /* "avx512", "avx2", "baseline" */
     size_t (*scratch_floats)(const fm_winograd *w, int threads);
     /* turned: y is the gradient of x, x that of y: the kernel is (3, 3, filters, channels), read
      * backwards. */
@@ -49,10 +49,7 @@ typedef struct fm_winograd_isa {
                         int threads, float *scratch);
 } fm_winograd_isa;
 
-extern const fm_winograd_isa fm_winograd_isa_baseline;
-#if FATHOM_HAVE_X86_ISAS
-extern const fm_winograd_isa fm_winograd_isa_avx2;
-extern const fm_winograd_isa fm_winograd_isa_avx512;
-#endif
+/* Those that this processor runs, best first; NULL at the end. */
+const fm_winograd_isa *fm_winograd_isa_at(int index);
 
 #endif

@@ -7,7 +7,7 @@
 #ifndef FM_BACKEND_CPU_GEMM_TILE_H
 #define FM_BACKEND_CPU_GEMM_TILE_H
 
-#include "backend/cpu/vector/vector.h"
+#include "backend/cpu/vector/transpose.h"
 
 #if VECTOR_LENGTH == 16
 #define TILE_ROWS    12
@@ -23,8 +23,6 @@
 #define WIDE_ROWS    3 /* so few rows leave room for a tile over WIDE_PANELS panels, */
 #define WIDE_PANELS  4 /* hence for enough independent sums                          */
 #define WIDE_VECTORS (2 * WIDE_PANELS)
-
-#define UNROLL _Pragma("GCC unroll 16")
 
 /* A tile of C and what it is computed from. B's vector v at depth d is at
  * b + d * b_depth + v / 2 * b_panel + v % 2 * VECTOR_LENGTH. */
@@ -134,32 +132,6 @@ static tile_function *const wide_tiles[WIDE_ROWS][2] = {
     {tile_2x8, tile_2x8_a_rows_contiguous},
     {tile_3x8, tile_3x8_a_rows_contiguous},
 };
-
-/* Transposes VECTOR_LENGTH rows in place. Step s exchanges the blocks of s x s beside the diagonal:
- * lane j of the upper row stays where j & s is 0 and else comes from the lower row, s lanes before;
- * the lower row the other way round. */
-#define UPPER(j, s) ((j) & (s) ? (j) - (s) + VECTOR_LENGTH : (j))
-#define LOWER(j, s) ((j) & (s) ? (j) + VECTOR_LENGTH : (j) + (s))
-#define EXCHANGE(row, s)                                                                           \
-    UNROLL for (int i = 0; i < VECTOR_LENGTH; i++)                                                 \
-    {                                                                                              \
-        if (i & (s)) continue;                                                                     \
-        const vector upper = row[i], lower = row[i + (s)];                                         \
-        row[i] = __builtin_shufflevector(upper, lower, LANES(UPPER, s));                           \
-        row[i + (s)] = __builtin_shufflevector(upper, lower, LANES(LOWER, s));                     \
-    }
-
-INLINE void transpose(vector row[VECTOR_LENGTH])
-{
-    EXCHANGE(row, 1)
-    EXCHANGE(row, 2)
-#if VECTOR_LENGTH > 4
-    EXCHANGE(row, 4)
-#endif
-#if VECTOR_LENGTH > 8
-    EXCHANGE(row, 8)
-#endif
-}
 
 /* to[d][i] = from[i * from_row + d] for i < rows, d < depth, both up to VECTOR_LENGTH; zero from
  * there to i = VECTOR_LENGTH. The rows of `to` are PANEL_WIDTH apart, here and below. */

@@ -1,0 +1,547 @@
+/* Winograd convolution for one instruction set; winograd.h is the interface, winograd_transform.h the
+ * arithmetic. Tiles are worked on in blocks that stay in the second cache with all that is made of
+ * them: x's transform, the products, y. */
+#include "backend/cpu/winograd.h"
+#include "backend/cpu/gemm.h"
+#include "backend/cpu/parallel.h"
+#include "backend/cpu/vector/transpose.h"
+#include "backend/cpu/vector/winograd_transform.h"
+
+#include <string.h>
+
+extern const fm_gemm_isa FM_ISA_SYMBOL(fm_gemm_isa);
+#define ISA (&FM_ISA_SYMBOL(fm_gemm_isa))
+
+enum {
+    ALL_POINTS = POINTS * POINTS,
+    BLOCK_FLOATS = 1 << 17, /* what a block may take of the second cache                     */
+    LEAST_BLOCK = 24,       /* tiles, so that a product has rows enough                      */
+    MOST_BLOCK = 96,
+    SUMS_FLOATS = 1 << 18, /* a smaller gradient of the kernel is summed in SUMS parts      */
+    SUMS = 8,
+    PAD = 16 /* floats between points: else all 36 fall on one set of the first cache     */
+};
+
+typedef struct geometry {
+    fm_winograd w;
+    int64_t tiles_down, tiles_across, tiles;
+    int64_t block, blocks;        /* tiles of a block, blocks                          */
+    size_t kernel_step;           /* floats of the transformed kernel at one point     */
+    size_t x_step, y_step;        /* of a block's x and y at one point                 */
+    size_t gemm_floats, u_floats; /* scratch of a product; the transformed kernel      */
+} geometry;
+
+static size_t round_up(size_t floats)
+{
+    return (floats + PAD - 1) / PAD * PAD;
+}
+
+/* share: into how many parts all tiles should at least be cut. */
+static geometry geometry_of(const fm_winograd *w, int64_t channels, int64_t share)
+{
+    geometry g = {.w = *w};
+    g.tiles_down = (w->out_height + RESULTS - 1) / RESULTS;
+    g.tiles_across = (w->out_width + RESULTS - 1) / RESULTS;
+    g.tiles = w->images * g.tiles_down * g.tiles_across;
+    int64_t block = BLOCK_FLOATS / (ALL_POINTS * (channels + w->filters));
+    if (block > (g.tiles + share - 1) / share) block = (g.tiles + share - 1) / share;
+    block = block < LEAST_BLOCK ? LEAST_BLOCK : block > MOST_BLOCK ? MOST_BLOCK : block;
+    g.block = block / 12 * 12;
+    g.blocks = (g.tiles + g.block - 1) / g.block;
+    g.kernel_step = round_up(fm_gemm_panels_floats(ISA, (size_t)channels, (size_t)w->filters));
+    g.u_floats = ALL_POINTS * g.kernel_step;
+    g.x_step = round_up((size_t)(g.block * channels)) + PAD;
+    g.y_step = round_up(fm_gemm_panels_floats(ISA, (size_t)g.block, (size_t)w->filters)) + PAD;
+    return g;
+}
+
+/* Tile number `tile`: its image and the first row and column of its results. */
+typedef struct tile_place {
+    int64_t image, row, column;
+} tile_place;
+
+static tile_place place_of(const geometry *g, int64_t tile)
+{
+    const int64_t image = tile / (g->tiles_down * g->tiles_across);
+    const int64_t rest = tile % (g->tiles_down * g->tiles_across);
+    return (tile_place){image, rest / g->tiles_across * RESULTS, rest % g->tiles_across * RESULTS};
+}
+
+/* A square of an image, `size` by `size` from (row, column), which may lie outside. */
+typedef struct square {
+    const float *image;
+    int64_t height, width, channels, row, column;
+    bool inside;
+} square;
+
+static square square_of(const float *images, int64_t image, int64_t height, int64_t width,
+                        int64_t channels, int64_t row, int64_t column, int size)
+{
+    return (square){images + image * height * width * channels,
+                    height,
+                    width,
+                    channels,
+                    row,
+                    column,
+                    row >= 0 && column >= 0 && row + size <= height && column + size <= width};
+}
+
+/* Vectors of a square: that of (i, j) at from + i row + j column. */
+typedef struct patch {
+    const float *from;
+    ptrdiff_t row, column;
+} patch;
+
+/* Channels [c, c + count) of the square, where they lie or in `buffer`, with zeros for what is
+ * outside. */
+INLINE patch patch_of(const square *s, int64_t c, int64_t count, int size, float *buffer)
+{
+    if (s->inside && count == VECTOR_LENGTH) {
+        return (patch){s->image + (s->row * s->width + s->column) * s->channels + c,
+                       s->width * s->channels, s->channels};
+    }
+    for (int i = 0; i < size; i++) {
+        for (int j = 0; j < size; j++) {
+            const int64_t row = s->row + i, column = s->column + j;
+            const bool outside = row < 0 || column < 0 || row >= s->height || column >= s->width;
+            const float *from = s->image + (row * s->width + column) * s->channels + c;
+            store(buffer + (i * size + j) * VECTOR_LENGTH,
+                  outside ? (vector){0} : load_up_to(from, (size_t)count));
+        }
+    }
+    return (patch){buffer, size * VECTOR_LENGTH, VECTOR_LENGTH};
+}
+
+static int64_t lanes_left(int64_t all, int64_t at)
+{
+    return all - at < VECTOR_LENGTH ? all - at : VECTOR_LENGTH;
+}
+
+static void store_up_to(float *to, vector value, int64_t count)
+{
+    if (count == VECTOR_LENGTH)
+        store(to, value);
+    else
+        store_first(to, value, (size_t)count);
+}
+
+/* Where column `column` of row `row` lies in a matrix of `rows` in panels of `columns`. */
+static size_t in_panels(int64_t rows, int64_t columns, int64_t row, int64_t column)
+{
+    const int64_t width = (int64_t)ISA->panel_width, panel = column / width * width;
+    const int64_t stored = columns - panel <= VECTOR_LENGTH ? VECTOR_LENGTH : width;
+    return (size_t)(panel * rows + row * stored + column - panel);
+}
+
+/* ---- x, y and the kernel to points and back ------------------------------------------------------ */
+
+/* Channels [from, to) of a tile: x[point][to - from] */
+static void transform_tile_of_x(const geometry *g, const float *x, int64_t tile, int64_t from,
+                                int64_t to, float *points)
+{
+    const fm_winograd *w = &g->w;
+    const tile_place at = place_of(g, tile);
+    const square s = square_of(x, at.image, w->height, w->width, w->channels, at.row - w->pad_top,
+                               at.column - w->pad_left, POINTS);
+    _Alignas(64) float buffer[ALL_POINTS * VECTOR_LENGTH];
+    for (int64_t c = from; c < to; c += VECTOR_LENGTH) {
+        const int64_t count = lanes_left(to, c);
+        const patch p = patch_of(&s, c, count, POINTS, buffer);
+        float *out = points + (c - from);
+        vector half[ALL_POINTS];
+        transform_columns(transform_x, p.from, p.row, p.column, half, POINTS);
+        UNROLL for (int i = 0; i < POINTS; i++)
+        {
+            vector t[POINTS];
+            transform_row(transform_x, half, i, t);
+            UNROLL for (int j = 0; j < POINTS; j++)
+            {
+                store_up_to(out, t[j], count);
+                out += g->x_step;
+            }
+        }
+    }
+}
+
+/* A tile of dy as row `row` of matrices (rows, filters) in panels. */
+static void transform_tile_of_dy(const geometry *g, const float *dy, int64_t tile, int64_t row,
+                                 int64_t rows, float *points)
+{
+    const fm_winograd *w = &g->w;
+    const tile_place at = place_of(g, tile);
+    const square s = square_of(dy, at.image, w->out_height, w->out_width, w->filters, at.row,
+                               at.column, RESULTS);
+    _Alignas(64) float buffer[RESULTS * RESULTS * VECTOR_LENGTH];
+    for (int64_t f = 0; f < w->filters; f += VECTOR_LENGTH) {
+        const patch p = patch_of(&s, f, lanes_left(w->filters, f), RESULTS, buffer);
+        float *out = points + in_panels(rows, w->filters, row, f);
+        vector half[ALL_POINTS];
+        transform_columns(transform_dy, p.from, p.row, p.column, half, RESULTS);
+        UNROLL for (int i = 0; i < POINTS; i++)
+        {
+            vector t[POINTS];
+            transform_row(transform_dy, half, i, t);
+            UNROLL for (int j = 0; j < POINTS; j++)
+            {
+                store(out, t[j]);
+                out += g->y_step;
+            }
+        }
+    }
+}
+
+INLINE vector finish(const fm_winograd_epilogue *e, vector value, int64_t at, int64_t f,
+                     size_t count)
+{
+    if (e->bias) value += load_up_to(e->bias + f, count);
+    if (e->residual) value += load_up_to(e->residual + at, count);
+    if (e->relu) value = keep_where(value, ~(value <= 0));
+    if (e->mask) value = keep_where(value, load_up_to(e->mask + at, count) > 0);
+    return value;
+}
+
+/* Filters [f, f + count) of a tile's results, those within y. `whole`: all sixteen, of a vector. */
+INLINE void write_tile(const fm_winograd *w, const fm_winograd_epilogue *e, const vector *half,
+                       tile_place at, int64_t f, int64_t count, const bool whole, float *y)
+{
+    const int64_t first = (at.image * w->out_height + at.row) * w->out_width + at.column;
+    UNROLL for (int i = 0; i < RESULTS; i++)
+    {
+        vector t[RESULTS];
+        transform_row(transform_to_y, half, i, t);
+        if (!whole && at.row + i >= w->out_height) return;
+        UNROLL for (int j = 0; j < RESULTS; j++)
+        {
+            if (!whole && at.column + j >= w->out_width) break;
+            const int64_t to = (first + i * w->out_width + j) * w->filters + f;
+            store_up_to(y + to, finish(e, t[j], to, f, (size_t)count),
+                        whole ? VECTOR_LENGTH : count);
+        }
+    }
+}
+
+static void transform_tile_to_y(const geometry *g, const float *points, int64_t tile,
+                                const fm_winograd_epilogue *e, float *y)
+{
+    const fm_winograd *w = &g->w;
+    const tile_place at = place_of(g, tile);
+    const bool whole = at.row + RESULTS <= w->out_height && at.column + RESULTS <= w->out_width;
+    const bool bare = !e->bias && !e->residual && !e->relu && !e->mask;
+    const ptrdiff_t step = (ptrdiff_t)g->y_step;
+    for (int64_t f = 0; f < w->filters; f += VECTOR_LENGTH) {
+        const int64_t count = lanes_left(w->filters, f);
+        vector half[ALL_POINTS];
+        transform_columns(transform_to_y, points + f, POINTS * step, step, half, POINTS);
+        if (!whole || count < VECTOR_LENGTH)
+            write_tile(w, e, half, at, f, count, false, y);
+        else if (bare)
+            write_tile(w, &(fm_winograd_epilogue){0}, half, at, f, VECTOR_LENGTH, true, y);
+        else
+            write_tile(w, e, half, at, f, VECTOR_LENGTH, true, y);
+    }
+}
+
+/* What the parts of a convolution share. */
+typedef struct convolution {
+    geometry g;
+    const float *x, *kernel;
+    const fm_winograd_epilogue *epilogue;
+    float *y, *u, *scratch;
+    size_t part_floats;
+} convolution;
+
+/* u[point] (channels, filters) in panels, of the kernel (3, 3, channels, filters) */
+static void transform_kernel_rows(const void *argument, int64_t begin, int64_t end)
+{
+    const convolution *a = argument;
+    const geometry *g = &a->g;
+    const int64_t channels = g->w.channels, filters = g->w.filters, size = channels * filters;
+    _Alignas(64) float buffer[TAPS * TAPS * VECTOR_LENGTH];
+    for (int64_t c = begin; c < end; c++) {
+        for (int64_t f = 0; f < filters; f += VECTOR_LENGTH) {
+            const int64_t count = lanes_left(filters, f);
+            const float *from = a->kernel + c * filters + f;
+            patch p = {from, TAPS * size, size};
+            if (count < VECTOR_LENGTH) {
+                for (int i = 0; i < TAPS * TAPS; i++) {
+                    store(buffer + i * VECTOR_LENGTH, load_first(from + i * size, (size_t)count));
+                }
+                p = (patch){buffer, TAPS * VECTOR_LENGTH, VECTOR_LENGTH};
+            }
+            float *to = a->u + in_panels(channels, filters, c, f);
+            vector half[ALL_POINTS];
+            transform_columns(transform_kernel, p.from, p.row, p.column, half, TAPS);
+            UNROLL for (int i = 0; i < POINTS; i++)
+            {
+                vector u[POINTS];
+                transform_row(transform_kernel, half, i, u);
+                UNROLL for (int j = 0; j < POINTS; j++)
+                {
+                    store(to, u[j]);
+                    to += g->kernel_step;
+                }
+            }
+        }
+    }
+}
+
+/* One square of the kernel, [f][c] to [c][f], up to a vector each. */
+static void turn_block(const float *from, int64_t channels, float *to, int64_t filters, int64_t c,
+                       int64_t f)
+{
+    vector block[VECTOR_LENGTH];
+    const int64_t rows = lanes_left(filters, f), columns = lanes_left(channels, c);
+    for (int64_t i = 0; i < VECTOR_LENGTH; i++) {
+        block[i] =
+            i < rows ? load_up_to(from + (f + i) * channels + c, (size_t)columns) : (vector){0};
+    }
+    transpose(block);
+    for (int64_t i = 0; i < columns; i++) store_up_to(to + (c + i) * filters + f, block[i], rows);
+}
+
+typedef struct turning {
+    const float *from; /* (3, 3, filters, channels)                  */
+    float *to;         /* (3, 3, channels, filters), read backwards  */
+    int64_t channels, filters;
+} turning;
+
+static void turn_rows(const void *argument, int64_t begin, int64_t end)
+{
+    const turning *a = argument;
+    const int64_t size = a->channels * a->filters;
+    for (int64_t i = 0; i < TAPS * TAPS; i++) {
+        for (int64_t c = begin; c < end; c += VECTOR_LENGTH) {
+            for (int64_t f = 0; f < a->filters; f += VECTOR_LENGTH) {
+                turn_block(a->from + (TAPS * TAPS - 1 - i) * size, a->channels, a->to + i * size,
+                           a->filters, c, f);
+            }
+        }
+    }
+}
+
+/* ---- convolution --------------------------------------------------------------------------------- */
+
+static void convolve_block(const convolution *a, int64_t number, float *scratch)
+{
+    const geometry *g = &a->g;
+    const int64_t first = number * g->block;
+    const int64_t count = g->tiles - first < g->block ? g->tiles - first : g->block;
+    float *x = scratch, *y = x + ALL_POINTS * g->x_step, *rest = y + ALL_POINTS * g->y_step;
+    for (int64_t t = 0; t < count; t++) {
+        transform_tile_of_x(g, a->x, first + t, 0, g->w.channels, x + t * g->w.channels);
+    }
+    fm_gemm gemm = {.rows = (size_t)count,
+                    .columns = (size_t)g->w.filters,
+                    .depth = (size_t)g->w.channels,
+                    .a_row_stride = g->w.channels,
+                    .a_depth_stride = 1,
+                    .b_layout = FM_GEMM_PANELS,
+                    .c_row_stride = g->w.filters};
+    for (size_t p = 0; p < ALL_POINTS; p++) {
+        gemm.a = x + p * g->x_step;
+        gemm.b = a->u + p * g->kernel_step;
+        gemm.c = y + p * g->y_step;
+        fm_gemm_run_part(ISA, &gemm, 0, 1, rest);
+    }
+    for (int64_t t = 0; t < count; t++) {
+        transform_tile_to_y(g, y + t * g->w.filters, first + t, a->epilogue, a->y);
+    }
+}
+
+static void convolve_part(const void *argument, int part, int parts)
+{
+    const convolution *a = argument;
+    const int64_t end = fm_range_bound(a->g.blocks, 1, part + 1, parts);
+    for (int64_t b = fm_range_bound(a->g.blocks, 1, part, parts); b < end; b++) {
+        convolve_block(a, b, a->scratch + (size_t)part * a->part_floats);
+    }
+}
+
+static size_t gemm_floats(size_t rows, size_t columns, size_t depth)
+{
+    const fm_gemm gemm = {
+        .rows = rows, .columns = columns, .depth = depth, .b_layout = FM_GEMM_PANELS};
+    return round_up(fm_gemm_scratch_floats(ISA, &gemm));
+}
+
+static size_t convolve_part_floats(const geometry *g)
+{
+    return ALL_POINTS * (g->x_step + g->y_step) +
+           gemm_floats((size_t)g->block, (size_t)g->w.filters, (size_t)g->w.channels);
+}
+
+static size_t turned_floats(const fm_winograd *w)
+{
+    return round_up((size_t)(TAPS * TAPS * w->channels * w->filters));
+}
+
+static size_t scratch_floats(const fm_winograd *w, int threads)
+{
+    const geometry g = geometry_of(w, w->channels, 2 * threads);
+    return g.u_floats + turned_floats(w) + (size_t)threads * convolve_part_floats(&g);
+}
+
+static void convolve(const fm_winograd *w, const float *x, const float *kernel, bool turned,
+                     const fm_winograd_epilogue *epilogue, float *y, int threads, float *scratch)
+{
+    convolution a = {.g = geometry_of(w, w->channels, 2 * threads),
+                     .x = x,
+                     .kernel = kernel,
+                     .epilogue = epilogue,
+                     .y = y,
+                     .u = scratch};
+    float *turned_kernel = a.u + a.g.u_floats;
+    a.scratch = turned_kernel + turned_floats(w);
+    a.part_floats = convolve_part_floats(&a.g);
+    const double row_nanoseconds = 1.5 * (double)w->filters;
+    if (turned) {
+        a.kernel = turned_kernel;
+        fm_in_ranges(threads, w->channels, VECTOR_LENGTH, row_nanoseconds, turn_rows,
+                     &(turning){kernel, turned_kernel, w->channels, w->filters});
+    }
+    fm_in_ranges(threads, w->channels, 1, row_nanoseconds, transform_kernel_rows, &a);
+    fm_in_parts(threads, convolve_part, &a);
+}
+
+/* ---- the gradient of the kernel ------------------------------------------------------------------ */
+
+/* Tiles are cut into `sums` shares that are added up at the end, channels into `slices`: a slice of a
+ * share is a job of its own. Sums do not depend on the number of threads, slices may. */
+typedef struct kernel_gradient {
+    geometry g;
+    const float *x, *dy;
+    float *dkernel, *du, *scratch;
+    int64_t sums, slices;
+    int64_t slice;                 /* channels of one, the last may have fewer            */
+    size_t du_floats, part_floats; /* of a job; scratch of a part                         */
+} kernel_gradient;
+
+static kernel_gradient describe_gradient(const fm_winograd *w, int threads)
+{
+    const size_t whole = fm_gemm_panels_floats(ISA, (size_t)w->channels, (size_t)w->filters);
+    kernel_gradient k = {.sums = ALL_POINTS * whole <= SUMS_FLOATS ? SUMS : 1, .slices = 1};
+    k.slice = w->channels;
+    if (k.sums == 1) {
+        const int64_t vectors = (w->channels + VECTOR_LENGTH - 1) / VECTOR_LENGTH;
+        k.slice = (vectors + threads - 1) / threads * VECTOR_LENGTH;
+        k.slices = (w->channels + k.slice - 1) / k.slice;
+    }
+    k.g = geometry_of(w, w->channels, k.sums);
+    k.g.kernel_step = round_up(fm_gemm_panels_floats(ISA, (size_t)k.slice, (size_t)w->filters));
+    k.g.x_step = round_up((size_t)(k.g.block * k.slice)) + PAD;
+    k.du_floats = ALL_POINTS * k.g.kernel_step;
+    k.part_floats = ALL_POINTS * (k.g.x_step + k.g.y_step) +
+                    gemm_floats((size_t)k.slice, (size_t)w->filters, (size_t)k.g.block);
+    return k;
+}
+
+static size_t kernel_grad_scratch_floats(const fm_winograd *w, int threads)
+{
+    const kernel_gradient k = describe_gradient(w, threads);
+    return (size_t)(k.sums * k.slices) * k.du_floats + (size_t)threads * k.part_floats;
+}
+
+static int64_t slice_end(const kernel_gradient *k, int64_t from)
+{
+    return from + k->slice < k->g.w.channels ? from + k->slice : k->g.w.channels;
+}
+
+/* du[point] (channels of the slice, filters) += x[point]^T dy[point] */
+static void add_block(const kernel_gradient *k, int64_t number, int64_t from, int64_t to, float *du,
+                      float *scratch)
+{
+    const geometry *g = &k->g;
+    const int64_t first = number * g->block;
+    const int64_t count = g->tiles - first < g->block ? g->tiles - first : g->block;
+    float *x = scratch, *dy = x + ALL_POINTS * g->x_step, *rest = dy + ALL_POINTS * g->y_step;
+    for (int64_t t = 0; t < count; t++) {
+        transform_tile_of_x(g, k->x, first + t, from, to, x + t * (to - from));
+        transform_tile_of_dy(g, k->dy, first + t, t, count, dy);
+    }
+    fm_gemm gemm = {.rows = (size_t)(to - from),
+                    .columns = (size_t)g->w.filters,
+                    .depth = (size_t)count,
+                    .a_row_stride = 1,
+                    .a_depth_stride = to - from,
+                    .b_layout = FM_GEMM_PANELS,
+                    .c_layout = FM_GEMM_PANELS,
+                    .accumulate = true,
+                    .scale = 1};
+    for (size_t p = 0; p < ALL_POINTS; p++) {
+        gemm.a = x + p * g->x_step;
+        gemm.b = dy + p * g->y_step;
+        gemm.c = du + p * g->kernel_step;
+        fm_gemm_run_part(ISA, &gemm, 0, 1, rest);
+    }
+}
+
+static void gradient_part(const void *argument, int part, int parts)
+{
+    const kernel_gradient *k = argument;
+    float *scratch = k->scratch + (size_t)part * k->part_floats;
+    for (int64_t job = part; job < k->sums * k->slices; job += parts) {
+        const int64_t share = job / k->slices, from = job % k->slices * k->slice;
+        float *du = k->du + (size_t)job * k->du_floats;
+        const int64_t end = fm_range_bound(k->g.blocks, 1, (int)share + 1, (int)k->sums);
+        memset(du, 0, k->du_floats * sizeof *du);
+        for (int64_t b = fm_range_bound(k->g.blocks, 1, (int)share, (int)k->sums); b < end; b++) {
+            add_block(k, b, from, slice_end(k, from), du, scratch);
+        }
+    }
+}
+
+/* dkernel of channels [begin, end) from the sums of du */
+static void finish_rows(const void *argument, int64_t begin, int64_t end)
+{
+    const kernel_gradient *k = argument;
+    const int64_t channels = k->g.w.channels, filters = k->g.w.filters;
+    for (int64_t c = begin; c < end; c++) {
+        const int64_t number = c / k->slice, from = number * k->slice;
+        const int64_t rows = slice_end(k, from) - from;
+        for (int64_t f = 0; f < filters; f += VECTOR_LENGTH) {
+            const float *du =
+                k->du + (size_t)number * k->du_floats + in_panels(rows, filters, c - from, f);
+            _Alignas(64) float sums[ALL_POINTS * VECTOR_LENGTH];
+            vector half[ALL_POINTS];
+            for (size_t p = 0; p < ALL_POINTS; p++) {
+                const float *point = du + p * k->g.kernel_step;
+                vector sum = load(point);
+                for (int64_t s = 1; s < k->sums; s++) {
+                    sum += load(point + (size_t)(s * k->slices) * k->du_floats);
+                }
+                store(sums + p * VECTOR_LENGTH, sum);
+            }
+            transform_columns(transform_to_dkernel, sums, POINTS * VECTOR_LENGTH, VECTOR_LENGTH,
+                              half, POINTS);
+            for (int i = 0; i < TAPS; i++) {
+                vector dw[TAPS];
+                transform_row(transform_to_dkernel, half, i, dw);
+                for (int j = 0; j < TAPS; j++) {
+                    store_up_to(k->dkernel + ((i * TAPS + j) * channels + c) * filters + f, dw[j],
+                                lanes_left(filters, f));
+                }
+            }
+        }
+    }
+}
+
+static void kernel_grad(const fm_winograd *w, const float *x, const float *dy, float *dkernel,
+                        int threads, float *scratch)
+{
+    kernel_gradient k = describe_gradient(w, threads);
+    k.x = x;
+    k.dy = dy;
+    k.dkernel = dkernel;
+    k.du = scratch;
+    k.scratch = k.du + (size_t)(k.sums * k.slices) * k.du_floats;
+    fm_in_parts(threads, gradient_part, &k);
+    fm_in_ranges(threads, w->channels, 1, 1.5 * (double)(w->filters * k.sums), finish_rows, &k);
+}
+
+const fm_winograd_isa FM_ISA_SYMBOL(fm_winograd_isa) = {
+    .name = FM_ISA_NAME,
+    .scratch_floats = scratch_floats,
+    .convolve = convolve,
+    .kernel_grad_scratch_floats = kernel_grad_scratch_floats,
+    .kernel_grad = kernel_grad,
+};
