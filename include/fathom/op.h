@@ -78,7 +78,7 @@ typedef struct fm_vjp {
 
 /* One check of the op, as data: "f(3,4) f(4,5)". Letters say what values suit: f any in [-2, 2],
  * p positive, n away from zero, d all different, u in (0.1, 0.9), w any in [-8, 8], i5 integers
- * 0..4. */
+ * 0..4 as i32, b5 as u8. */
 typedef struct fm_case {
     const char *inputs;     /* NULL ends the table */
     const void *attributes; /* NULL: zeros         */

@@ -73,7 +73,9 @@ FM_API fm_val fm_average_pool(fm_graph *g, fm_val x, const fm_pool *pool);
  *     layer     axes the last (ones), gamma of their shape  Ba et al. 2016
  *     instance  axes the spatial ones, gamma (c)            Ulyanov et al. 2016
  *     group     x as (n, spatial..., groups, c / groups), axes spatial and last   Wu, He 2018
- * mean and rstd = 1 / sqrt(variance + epsilon), with x's shape but 1 along the axes, may be NULL. */
+ * gamma and beta have one shape. mean and rstd = 1 / sqrt(variance + epsilon), with x's shape but 1
+ * along the axes, may be NULL; gradients that reach them flow on to x (stop_gradient them where they
+ * become running statistics). The variance is computed from the centred x, without cancellation. */
 FM_API fm_val fm_normalize_over(fm_graph *g, fm_val x, fm_val gamma, fm_val beta, fm_ints axes,
                                 double epsilon, fm_val *mean, fm_val *rstd);
 

@@ -3,7 +3,7 @@
 #define ADDRESS(name, ...) &fm_op_##name,
 
 static const fm_op *const ops[] = {FM_UNARY_OPS(ADDRESS) FM_PARAMETER_OPS(ADDRESS) FM_BINARY_OPS(
-    ADDRESS) FM_OTHER_OPS(ADDRESS) FM_UPDATE_OPS(ADDRESS)};
+    ADDRESS) FM_OTHER_OPS(ADDRESS) FM_VISION_OPS(ADDRESS) FM_UPDATE_OPS(ADDRESS)};
 
 const fm_op *fm_op_at(int i)
 {

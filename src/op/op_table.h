@@ -38,6 +38,22 @@
     OP(random_normal_like)                                                                         \
     OP(drop)
 
+/* Of fathom/vision_ops.h. */
+#define FM_VISION_OPS(OP)                                                                          \
+    OP(convolve)                                                                                   \
+    OP(convolve_transposed)                                                                        \
+    OP(convolve_kernel_grad)                                                                       \
+    OP(max_pool)                                                                                   \
+    OP(max_pool_grad)                                                                              \
+    OP(max_pool_pick)                                                                              \
+    OP(average_pool)                                                                               \
+    OP(average_pool_grad)                                                                          \
+    OP(normalize)                                                                                  \
+    OP(normalize_grad)                                                                             \
+    OP(window_sum)                                                                                 \
+    OP(take)                                                                                       \
+    OP(take_grad)
+
 /* They have no gradient rule: a loss that depends on an update is a mistake. */
 #define FM_UPDATE_OPS(OP)                                                                          \
     OP(sgd)                                                                                        \
@@ -59,6 +75,7 @@ FM_UNARY_OPS(FM_DECLARE_OP)
 FM_PARAMETER_OPS(FM_DECLARE_OP)
 FM_BINARY_OPS(FM_DECLARE_OP)
 FM_OTHER_OPS(FM_DECLARE_OP)
+FM_VISION_OPS(FM_DECLARE_OP)
 FM_UPDATE_OPS(FM_DECLARE_OP)
 #undef FM_DECLARE_OP
 

@@ -270,7 +270,7 @@ enum { NAN_AND_INFINITY = 5, ALL_SPECIALS = sizeof specials / sizeof *specials }
 static void sprinkle(op_job *job, fm_random *random, int kinds)
 {
     for (int i = 0; i < job->inputs.count; i++) {
-        if (job->inputs.inputs[i].letter == 'i') continue;
+        if (strchr("ib", job->inputs.inputs[i].letter)) continue;
         for (int64_t k = fm_shape_elements(job->inputs.inputs[i].shape); k-- > 0;) {
             if (fm_random_below(random, 3)) continue;
             job->values[i][k] = (double)(float)specials[fm_random_below(random, (uint64_t)kinds)];

@@ -213,6 +213,8 @@ static double element_of(const void *data, fm_dtype dtype, int64_t i)
         return ((const double *)data)[i];
     case FM_I64:
         return (double)((const int64_t *)data)[i];
+    case FM_U8:
+        return ((const uint8_t *)data)[i];
     default:
         return ((const int32_t *)data)[i];
     }

@@ -7,10 +7,10 @@
 static case_input parse_input(const char **text, const char *whole)
 {
     case_input input = {.letter = **text};
-    if (!strchr("fpnduwi", input.letter)) fail_msg("%s: unknown letter %c", whole, input.letter);
+    if (!strchr("fpnduwib", input.letter)) fail_msg("%s: unknown letter %c", whole, input.letter);
     (*text)++;
     char *end = NULL;
-    if (input.letter == 'i') {
+    if (input.letter == 'i' || input.letter == 'b') {
         input.limit = (int)strtol(*text, &end, 10);
         *text = end;
     }
@@ -39,7 +39,7 @@ op_case op_case_parse(const char *text)
 
 fm_dtype op_case_dtype(const case_input *input, fm_dtype real)
 {
-    return input->letter == 'i' ? FM_I32 : real;
+    return input->letter == 'i' ? FM_I32 : input->letter == 'b' ? FM_U8 : real;
 }
 
 /* Element i of `count` for a letter. */
@@ -69,6 +69,10 @@ void op_case_fill(const case_input *input, int index, fm_dtype real, void *eleme
     for (int64_t i = 0; i < count; i++) {
         if (input->letter == 'i') {
             ((int32_t *)elements)[i] = (int32_t)fm_random_below(&random, (uint64_t)input->limit);
+            continue;
+        }
+        if (input->letter == 'b') {
+            ((uint8_t *)elements)[i] = (uint8_t)fm_random_below(&random, (uint64_t)input->limit);
             continue;
         }
         float value = (float)value_of(input->letter, &random, i, count);

@@ -6,7 +6,7 @@
 
 typedef struct case_input {
     char letter;
-    int limit; /* of the letter i: integers below it */
+    int limit; /* of the letters i, b: integers below it */
     fm_shape shape;
 } case_input;
 
@@ -18,7 +18,7 @@ typedef struct op_case {
 /* A word that is not of the language fails the test. */
 op_case op_case_parse(const char *text);
 
-/* i32 for the letter i, else `real`. */
+/* i32 for the letter i, u8 for b, else `real`. */
 fm_dtype op_case_dtype(const case_input *input, fm_dtype real);
 
 /* Values of input number `index` of a case; in f64 they are exact in f32 too, so that both dtypes

@@ -25,6 +25,8 @@ static void put_number(void *elements, fm_dtype dtype, int64_t i, double number)
         ((double *)elements)[i] = number;
     } else if (dtype == FM_F32) {
         ((float *)elements)[i] = (float)number;
+    } else if (dtype == FM_U8) {
+        ((uint8_t *)elements)[i] = (uint8_t)number;
     } else {
         ((int32_t *)elements)[i] = (int32_t)number;
     }
@@ -37,9 +39,9 @@ op_job op_job_make(fixture *f, const fm_op *op, const void *attributes, const op
         int64_t count = fm_shape_elements(inputs->inputs[i].shape);
         job.values[i] = new_numbers(f, count);
         op_case_fill(&inputs->inputs[i], i, FM_F64, job.values[i]);
-        if (inputs->inputs[i].letter != 'i') continue;
+        fm_dtype dtype = op_case_dtype(&inputs->inputs[i], FM_F64);
         for (int64_t k = count; k-- > 0;) {
-            job.values[i][k] = ((const int32_t *)job.values[i])[k];
+            job.values[i][k] = number_at(job.values[i], dtype, k);
         }
     }
     return job;
