@@ -1,4 +1,5 @@
 #include "pass/fuse.h"
+#include "pass/fuse_rules.h"
 #include "op/fused_ops.h"
 #include "op/op_table.h"
 #include "op/op_attributes.h"
@@ -6,13 +7,7 @@
 
 #include <string.h>
 
-typedef struct fuser {
-    fm_graph *graph;
-    uint32_t *uses;      /* by value id: operands, updates and outputs that read it            */
-    uint32_t *first_use; /* by value id: the first node that reads it */
-} fuser;
-
-static void count_uses(fuser *f)
+static void count_uses(fm_fuser *f)
 {
     const fm_graph *graph = f->graph;
     memset(f->uses, 0, graph->value_count * sizeof *f->uses);
@@ -29,8 +24,7 @@ static void count_uses(fuser *f)
     for (size_t i = 0; i < graph->variable_count; i++) f->uses[graph->variables[i].next.id]++;
 }
 
-/* The living node of op `op` that makes `value`, or NULL. */
-static fm_node *made_by(const fuser *f, fm_val value, const fm_op *op)
+fm_node *fm_fuse_made_by(const fm_fuser *f, fm_val value, const fm_op *op)
 {
     const fm_value *record = fm_value_of(f->graph, value);
     if (record->kind != FM_TEMPORARY) return NULL;
@@ -38,15 +32,13 @@ static fm_node *made_by(const fuser *f, fm_val value, const fm_op *op)
     return node->op == op && !node->dead ? node : NULL;
 }
 
-/* As made_by, for a value that nobody else reads: its producer can be swallowed. */
-static fm_node *swallowable(const fuser *f, fm_val value, const fm_op *op)
+fm_node *fm_fuse_swallowable(const fm_fuser *f, fm_val value, const fm_op *op)
 {
-    return f->uses[value.id] == 1 ? made_by(f, value, op) : NULL;
+    return f->uses[value.id] == 1 ? fm_fuse_made_by(f, value, op) : NULL;
 }
 
-/* Turns `node` into one of `op`; its outputs stay. */
-static bool rewrite(fuser *f, fm_node *node, const fm_op *op, const void *attributes,
-                    const fm_val *inputs, int count)
+bool fm_fuse_rewrite(fm_fuser *f, fm_node *node, const fm_op *op, const void *attributes,
+                     const fm_val *inputs, int count)
 {
     fm_arena *arena = &f->graph->arena;
     fm_val *list = fm_arena_allocate(arena, (size_t)count * sizeof *list);
@@ -63,7 +55,7 @@ static bool rewrite(fuser *f, fm_node *node, const fm_op *op, const void *attrib
 
 /* ---- product + bias, + activation, x mask -------------------------------------------------------- */
 
-static bool is_real_matrix_product(const fuser *f, const fm_node *product)
+static bool is_real_matrix_product(const fm_fuser *f, const fm_node *product)
 {
     fm_shape b = fm_val_shape(f->graph, product->inputs[1]);
     return b.rank == 2 && fm_val_shape(f->graph, product->inputs[0]).rank >= 2;
@@ -83,11 +75,11 @@ static bool as_fused(const fm_node *node, fm_fused_matmul_attributes *attributes
 }
 
 /* add(matmul(a, b), bias (n)) -> fused_matmul(a, b, bias) */
-static bool fuse_bias(fuser *f, fm_node *node)
+static bool fuse_bias(fm_fuser *f, fm_node *node)
 {
     if (node->op != &fm_op_add) return false;
     for (int side = 0; side < 2; side++) {
-        fm_node *product = swallowable(f, node->inputs[side], &fm_op_matmul);
+        fm_node *product = fm_fuse_swallowable(f, node->inputs[side], &fm_op_matmul);
         if (!product || !is_real_matrix_product(f, product)) continue;
         fm_val bias = node->inputs[1 - side];
         fm_shape shape = fm_val_shape(f->graph, bias);
@@ -98,7 +90,7 @@ static bool fuse_bias(fuser *f, fm_node *node)
         as_fused(product, &attributes);
         attributes.bias = true;
         fm_val inputs[] = {product->inputs[0], product->inputs[1], bias};
-        if (!rewrite(f, node, &fm_op_fused_matmul, &attributes, inputs, 3)) return false;
+        if (!fm_fuse_rewrite(f, node, &fm_op_fused_matmul, &attributes, inputs, 3)) return false;
         product->dead = true;
         return true;
     }
@@ -106,17 +98,18 @@ static bool fuse_bias(fuser *f, fm_node *node)
 }
 
 /* A product whose only reader is `node`, without a mask or an activation yet. */
-static fm_node *open_product(const fuser *f, fm_val value, fm_fused_matmul_attributes *attributes)
+static fm_node *open_product(const fm_fuser *f, fm_val value,
+                             fm_fused_matmul_attributes *attributes)
 {
-    fm_node *product = swallowable(f, value, &fm_op_fused_matmul);
-    if (!product) product = swallowable(f, value, &fm_op_matmul);
+    fm_node *product = fm_fuse_swallowable(f, value, &fm_op_fused_matmul);
+    if (!product) product = fm_fuse_swallowable(f, value, &fm_op_matmul);
     if (!product || !is_real_matrix_product(f, product)) return NULL;
     as_fused(product, attributes);
     return attributes->mask || attributes->activation ? NULL : product;
 }
 
 /* relu(product) and kin -> the product with an activation */
-static bool fuse_activation(fuser *f, fm_node *node)
+static bool fuse_activation(fm_fuser *f, fm_node *node)
 {
     int activation = fm_fused_activation_of(node->op);
     if (activation == FM_FUSED_NONE) return false;
@@ -124,8 +117,8 @@ static bool fuse_activation(fuser *f, fm_node *node)
     fm_node *product = open_product(f, node->inputs[0], &attributes);
     if (!product) return false;
     attributes.activation = activation;
-    if (!rewrite(f, node, &fm_op_fused_matmul, &attributes, product->inputs,
-                 product->input_count)) {
+    if (!fm_fuse_rewrite(f, node, &fm_op_fused_matmul, &attributes, product->inputs,
+                         product->input_count)) {
         return false;
     }
     product->dead = true;
@@ -133,7 +126,7 @@ static bool fuse_activation(fuser *f, fm_node *node)
 }
 
 /* relu_grad(product, y) -> the product masked by y */
-static bool fuse_mask(fuser *f, fm_node *node)
+static bool fuse_mask(fm_fuser *f, fm_node *node)
 {
     if (node->op != &fm_op_relu_grad) return false;
     fm_fused_matmul_attributes attributes;
@@ -146,7 +139,8 @@ static bool fuse_mask(fuser *f, fm_node *node)
     memcpy(inputs, product->inputs, (size_t)product->input_count * sizeof *inputs);
     inputs[product->input_count] = node->inputs[1];
     attributes.mask = true;
-    if (!rewrite(f, node, &fm_op_fused_matmul, &attributes, inputs, product->input_count + 1)) {
+    if (!fm_fuse_rewrite(f, node, &fm_op_fused_matmul, &attributes, inputs,
+                         product->input_count + 1)) {
         return false;
     }
     product->dead = true;
@@ -157,8 +151,8 @@ static bool fuse_mask(fuser *f, fm_node *node)
 
 /* Joins two nodes of one output each into the later one, which becomes `op` with both outputs. Only
  * where nobody reads the earlier one's output before the later one runs. */
-static bool join(fuser *f, fm_node *first, fm_node *second, const fm_op *op, const fm_val *inputs,
-                 int count)
+static bool join(fm_fuser *f, fm_node *first, fm_node *second, const fm_op *op,
+                 const fm_val *inputs, int count)
 {
     fm_node *earlier = first < second ? first : second, *later = first < second ? second : first;
     uint32_t later_index = (uint32_t)(later - f->graph->nodes);
@@ -167,7 +161,7 @@ static bool join(fuser *f, fm_node *first, fm_node *second, const fm_op *op, con
     if (!outputs) return false;
     outputs[0] = first->outputs[0];
     outputs[1] = second->outputs[0];
-    if (!rewrite(f, later, op, NULL, inputs, count)) return false;
+    if (!fm_fuse_rewrite(f, later, op, NULL, inputs, count)) return false;
     later->outputs = outputs;
     later->output_count = 2;
     for (uint32_t k = 0; k < 2; k++) {
@@ -188,7 +182,7 @@ static bool sums_rows(const fm_graph *graph, const fm_node *node)
 }
 
 /* matmul(x^T, dy) and sum(dy, rows) -> dense_grad(x, dy) */
-static bool fuse_dense_grad(fuser *f, fm_node *node)
+static bool fuse_dense_grad(fm_fuser *f, fm_node *node)
 {
     fm_graph *graph = f->graph;
     const fm_matmul_attributes *product = node->attributes;
@@ -215,11 +209,11 @@ static bool is_plain_sgd(const fm_node *node)
 enum { PARAMETER, GRADIENT, RATE, ITERATION };
 
 /* sgd(kernel, dense_grad:0) and sgd(bias, dense_grad:1) -> dense_sgd */
-static bool fuse_dense_sgd(fuser *f, fm_node *node)
+static bool fuse_dense_sgd(fm_fuser *f, fm_node *node)
 {
     fm_graph *graph = f->graph;
     if (!is_plain_sgd(node)) return false;
-    fm_node *gradients = swallowable(f, node->inputs[GRADIENT], &fm_op_dense_grad);
+    fm_node *gradients = fm_fuse_swallowable(f, node->inputs[GRADIENT], &fm_op_dense_grad);
     if (!gradients || gradients->outputs[0].id != node->inputs[GRADIENT].id) return false;
     fm_val bias_gradient = gradients->outputs[1];
     if (f->uses[bias_gradient.id] != 1) return false;
@@ -237,16 +231,14 @@ static bool fuse_dense_sgd(fuser *f, fm_node *node)
 
 /* ---- the pass ------------------------------------------------------------------------------------ */
 
-typedef bool fusion_rule(fuser *f, fm_node *node);
-
 /* One rule over the whole graph, before the next: later rules build on earlier ones. */
-static fusion_rule *const rules[] = {fuse_bias, fuse_activation, fuse_mask, fuse_dense_grad,
-                                     fuse_dense_sgd};
+static fm_fuse_rule *const rules[] = {fuse_bias, fuse_activation, fuse_mask, fuse_dense_grad,
+                                      fuse_dense_sgd};
 
 fm_status fm_fuse(fm_graph *graph)
 {
     fm_context *context = graph->context;
-    fuser f = {.graph = graph};
+    fm_fuser f = {.graph = graph};
     f.uses = fm_allocate_array(context, graph->value_count, sizeof *f.uses);
     f.first_use = fm_allocate_array(context, graph->value_count, sizeof *f.first_use);
     fm_status status = f.uses && f.first_use ? FM_OK : FM_ERROR_MEMORY;

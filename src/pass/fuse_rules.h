@@ -1,0 +1,24 @@
+/* What the rules of the fuse pass share. A rule looks at one node, and rewrites it or leaves it. */
+#ifndef FM_PASS_FUSE_RULES_H
+#define FM_PASS_FUSE_RULES_H
+
+#include "ir/ir.h"
+
+typedef struct fm_fuser {
+    fm_graph *graph;
+    uint32_t *uses;      /* by value id: operands, updates and outputs that read it            */
+    uint32_t *first_use; /* by value id: the first node that reads it */
+} fm_fuser;
+
+/* true: the graph was changed. */
+typedef bool fm_fuse_rule(fm_fuser *f, fm_node *node);
+
+/* The living node of op `op` that makes `value`, or NULL. */
+fm_node *fm_fuse_made_by(const fm_fuser *f, fm_val value, const fm_op *op);
+/* As made_by, for a value that nobody else reads: its producer can be swallowed. */
+fm_node *fm_fuse_swallowable(const fm_fuser *f, fm_val value, const fm_op *op);
+/* Turns `node` into one of `op`; its outputs stay. */
+bool fm_fuse_rewrite(fm_fuser *f, fm_node *node, const fm_op *op, const void *attributes,
+                     const fm_val *inputs, int count);
+
+#endif
