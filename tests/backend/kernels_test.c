@@ -218,9 +218,11 @@ static op_result product_bound(fixture *f, const op_job *job, const tolerance *t
 
 /* ---- running ------------------------------------------------------------------------------------- */
 
-/* An op with a kernel is expected to use it unless there is nothing to compute. */
+/* An op with a kernel is expected to use it unless there is nothing to compute. Those of convolutions
+ * are for some shapes only: their own tests see to it that they run. */
 static bool must_use_kernel(const op_job *job)
 {
+    if (strncmp(job->op->name, "convolve", 8) == 0) return false;
     for (int i = 0; i < job->inputs.count; i++) {
         if (fm_shape_elements(job->inputs.inputs[i].shape) == 0) return false;
     }

@@ -1,6 +1,9 @@
 #include "support/fixture.h"
 #include "backend/cpu/winograd.h"
 #include "base/memory.h"
+#include "op/op_table.h"
+#include "op/vision_attributes.h"
+#include "support/op_job.h"
 
 #include <math.h>
 #include <string.h>
@@ -192,11 +195,48 @@ static void layers_of_networks_agree_with_the_definition(void **state)
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) check(*state, &layers[i], &s);
 }
 
+/* The kernel of the cpu backend in a program, against the portable one in f64. */
+static void check_op(fixture *f, const fm_op *op, const char *inputs, int64_t padding, fm_ints size,
+                     int64_t terms)
+{
+    const fm_convolve_attributes attributes = {
+        .window = {.strides = {2, {1, 1}},
+                   .dilations = {2, {1, 1}},
+                   .padding_begin = {2, {padding, padding}},
+                   .padding_end = {2, {padding, padding}},
+                   .groups = 1},
+        .size = size,
+    };
+    op_case parsed = op_case_parse(inputs);
+    op_job job = op_job_make(f, op, &attributes, &parsed);
+    op_result wanted = op_job_run(f, &job, FM_F64, "portable", 1);
+    op_result got = op_job_run(f, &job, FM_F32, "cpu", 2);
+    assert_non_null(strstr(got.kernel, "winograd"));
+    for (int64_t i = 0; i < wanted.elements[0]; i++) {
+        const double error = fabs(got.values[0][i] - wanted.values[0][i]);
+        assert_true(error <= 4 * TOLERANCE * (double)(terms + 10));
+    }
+    op_result_release(f, &got);
+    op_result_release(f, &wanted);
+    op_job_release(f, &job);
+}
+
+static void programs_use_it(void **state)
+{
+    const fm_ints none = {0}, x = {2, {13, 14}}, kernel = {2, {3, 3}};
+    check_op(*state, &fm_op_convolve, "f(3,13,14,20) f(3,3,20,36)", 1, none, 9 * 20);
+    check_op(*state, &fm_op_convolve, "f(3,13,14,20) f(3,3,20,36)", 0, none, 9 * 20);
+    check_op(*state, &fm_op_convolve_transposed, "f(3,11,12,36) f(3,3,20,36)", 0, x, 9 * 36);
+    check_op(*state, &fm_op_convolve_transposed, "f(3,15,16,36) f(3,3,20,36)", 2, x, 9 * 36);
+    check_op(*state, &fm_op_convolve_kernel_grad, "f(3,13,14,20) f(3,13,14,36)", 1, kernel, 546);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         fixture_test(any_shape_agrees_with_the_definition),
         fixture_test(layers_of_networks_agree_with_the_definition),
+        fixture_test(programs_use_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,6 +23,7 @@ extern const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_reductions);
 extern const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_softmax);
 extern const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_random);
 extern const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_updates);
+extern const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_winograd);
 extern const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_movement);
 
 /* "cpu.avx512.matmul" */
