@@ -7,6 +7,9 @@
  *  - Everything is decided by fm_program_create: kernels chosen and prepared, layouts, fusion, the
  *    order of steps, one arena with proven offsets. fm_program_run allocates nothing and looks
  *    nothing up.
+ *  - What depends on constants and variables alone, and on none that the program updates, is computed
+ *    at the first run and again after the store's variables were changed by somebody else: written,
+ *    loaded, or trained by another program.
  *  - Same seed, same bits, for any number of threads.
  *  - While a program runs, subnormal numbers count as zeros, as operands and as results (where the
  *    processor can do that: x86, Arm); the caller's floating-point mode is restored.
@@ -61,12 +64,18 @@ typedef struct fm_program fm_program;
 
 /* backends         names in order of preference, ending with NULL; default: every fast one that is
  *                  built in, then "portable". "portable" alone runs the textbook.
+ * no_fusion, no_simplify, no_prologue  without this pass; for comparing
+ * shares_arena     the store's programs with this option use one arena, as large as the largest
+ *                  needs, instead of one each. What an output holds stays there until the next run of
+ *                  its own program, as ever.
  * private_buffers  every value has its own memory: the oracle of the memory planner's tests.
  * check_finite     after each step look for NaN and infinity: slow, for finding the first one.   */
 typedef struct fm_program_options {
     const char *const *backends;
     bool no_fusion;
     bool no_simplify;
+    bool no_prologue;
+    bool shares_arena;
     bool private_buffers;
     bool check_finite;
 } fm_program_options;
@@ -86,14 +95,15 @@ FM_API const void *fm_program_output(fm_program *program, const char *name);
 FM_API fm_status fm_program_bind_input(fm_program *program, const char *name, const void *elements);
 
 /* FM_ERROR_NONFINITE with check_finite names the first step and scope that made a NaN or infinity;
- * otherwise it cannot fail. Adds 1 to the store's step if the program has updates. */
+ * FM_ERROR_MEMORY a shared arena that was lost when it could not grow; otherwise it cannot fail. Adds 1 to the store's step if the program has updates. */
 FM_API fm_status fm_program_run(fm_program *program);
 
 /* What compiling decided. Bytes: the arena (activations, gradients, scratch), the lower bound that
- * lifetimes allow, variables. flops of one run. */
+ * lifetimes allow, variables. Kept: what the first `prologue_steps` make once, and outputs apart from a
+ * shared arena. flops of one run without the prologue. */
 typedef struct fm_program_summary {
-    int steps;
-    size_t arena_bytes, arena_bound, variable_bytes, constant_bytes, input_bytes;
+    int steps, prologue_steps;
+    size_t arena_bytes, arena_bound, kept_bytes, variable_bytes, constant_bytes, input_bytes;
     double flops;
 } fm_program_summary;
 FM_API fm_program_summary fm_program_summarize(const fm_program *program);

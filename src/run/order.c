@@ -19,6 +19,7 @@ typedef struct edge {
 
 typedef struct sorter {
     const fm_graph *graph;
+    const bool *first; /* by node, may be NULL */
     fm_order *order;
     uint32_t *first_edge; /* by node: index into edges plus 1 */
     uint32_t *waiting;    /* by node: unscheduled predecessors */
@@ -40,16 +41,18 @@ static fm_status add_edge(sorter *s, uint32_t from, uint32_t to)
     return FM_OK;
 }
 
-static bool comes_first(const fm_graph *graph, uint32_t a, uint32_t b)
+static bool comes_first(const sorter *s, uint32_t a, uint32_t b)
 {
-    bool update_a = graph->nodes[a].role == FM_UPDATE, update_b = graph->nodes[b].role == FM_UPDATE;
+    const fm_node *nodes = s->graph->nodes;
+    if (s->first && s->first[a] != s->first[b]) return s->first[a];
+    bool update_a = nodes[a].role == FM_UPDATE, update_b = nodes[b].role == FM_UPDATE;
     return update_a != update_b ? update_a : a < b;
 }
 
 static void push_ready(sorter *s, uint32_t node)
 {
     size_t at = s->heap_count++;
-    while (at && comes_first(s->graph, node, s->heap[(at - 1) / 2])) {
+    while (at && comes_first(s, node, s->heap[(at - 1) / 2])) {
         s->heap[at] = s->heap[(at - 1) / 2];
         at = (at - 1) / 2;
     }
@@ -61,11 +64,10 @@ static uint32_t pop_ready(sorter *s)
     uint32_t top = s->heap[0], last = s->heap[--s->heap_count];
     size_t at = 0;
     for (size_t child = 1; child < s->heap_count; child = 2 * at + 1) {
-        if (child + 1 < s->heap_count &&
-            comes_first(s->graph, s->heap[child + 1], s->heap[child])) {
+        if (child + 1 < s->heap_count && comes_first(s, s->heap[child + 1], s->heap[child])) {
             child++;
         }
-        if (!comes_first(s->graph, s->heap[child], last)) break;
+        if (!comes_first(s, s->heap[child], last)) break;
         s->heap[at] = s->heap[child];
         at = child;
     }
@@ -192,11 +194,11 @@ static fm_status order_nodes(sorter *s)
     return status;
 }
 
-fm_status fm_order_make(const fm_graph *graph, bool overwrite, fm_order *order)
+fm_status fm_order_make(const fm_graph *graph, bool overwrite, const bool *first, fm_order *order)
 {
     fm_context *context = graph->context;
     size_t nodes = graph->node_count + 1;
-    sorter s = {.graph = graph, .order = order};
+    sorter s = {.graph = graph, .first = first, .order = order};
     *order = (fm_order){0};
     order->nodes = fm_allocate_array(context, nodes, sizeof *order->nodes);
     order->overwrites = fm_allocate_zeroed(context, graph->variable_count + 1);

@@ -7,8 +7,10 @@
 typedef struct planner {
     const fm_graph *graph;
     fm_plan *plan;
-    uint32_t *last_use; /* by root value id: the last step that reads it through any view */
-    bool private_buffers;
+    fm_plan_options options;
+    uint32_t *last_use;   /* by root value id: the last step that reads it through any view */
+    uint32_t *written_to; /* by value id: the variable that it is written over, plus 1       */
+    bool *is_output;      /* by root value id */
 } planner;
 
 static fm_status add_buffer(planner *p, fm_buffer buffer, uint32_t *index)
@@ -55,7 +57,9 @@ static void find_last_uses(planner *p)
         }
     }
     for (size_t i = 0; i < graph->output_count; i++) {
-        p->last_use[fm_view_root(graph, graph->outputs[i].value).id] = end;
+        uint32_t root = fm_view_root(graph, graph->outputs[i].value).id;
+        p->last_use[root] = end;
+        p->is_output[root] = true;
     }
     for (size_t i = 0; i < p->plan->commit_count; i++) {
         p->last_use[fm_view_root(graph, p->plan->commits[i].value).id] = end;
@@ -77,16 +81,20 @@ static fm_status list_commits(planner *p)
     return FM_OK;
 }
 
-/* The variable whose memory `value` is written into, or -1. */
-static int overwritten_by(const planner *p, fm_val value)
+static void find_overwriting_values(planner *p)
 {
     const fm_graph *graph = p->graph;
     for (size_t i = 0; i < graph->variable_count; i++) {
-        if (p->plan->order.overwrites[i] && graph->variables[i].next.id == value.id) {
-            return (int)i;
-        }
+        if (!p->plan->order.overwrites[i]) continue;
+        p->written_to[graph->variables[i].next.id] = (uint32_t)i + 1;
     }
-    return -1;
+}
+
+/* A value that a later run, or whoever looks after a run, still finds. */
+static bool is_kept(const planner *p, fm_val value, uint32_t step)
+{
+    if (p->options.outputs_kept && p->is_output[value.id]) return true;
+    return step < p->plan->prologue && p->last_use[value.id] >= p->plan->prologue;
 }
 
 /* The arena buffer of the input that output `k` may overwrite at `step`, or FM_NO_BUFFER. */
@@ -94,7 +102,7 @@ static uint32_t reusable_input(const planner *p, const fm_node *node, int k, uin
 {
     const fm_graph *graph = p->graph;
     int input = node->op->in_place[k] - 1;
-    if (p->private_buffers || input < 0 || input >= node->input_count) return FM_NO_BUFFER;
+    if (p->options.private_buffers || input < 0 || input >= node->input_count) return FM_NO_BUFFER;
     fm_val root = fm_view_root(graph, node->inputs[input]);
     uint32_t buffer = p->plan->buffer_of[root.id];
     if (p->plan->buffers[buffer].place != FM_IN_ARENA) return FM_NO_BUFFER;
@@ -121,10 +129,16 @@ static fm_status place_output(planner *p, const fm_node *node, int k, uint32_t s
         *home = plan->buffer_of[node->inputs[0].id];
         return FM_OK;
     }
-    int variable = overwritten_by(p, value);
-    if (variable >= 0) {
-        *home = plan->buffer_of[p->graph->variables[variable].value.id];
+    uint32_t variable = p->written_to[value.id];
+    if (variable) {
+        *home = plan->buffer_of[p->graph->variables[variable - 1].value.id];
         return FM_OK;
+    }
+    size_t bytes = fm_value_bytes(p->graph, value);
+    if (is_kept(p, value, step)) {
+        fm_buffer kept = {.place = FM_IN_KEPT, .offset = plan->kept_bytes, .bytes = bytes};
+        plan->kept_bytes += fm_round_up(bytes, FM_ALIGNMENT);
+        return add_buffer(p, kept, home);
     }
     uint32_t last = p->last_use[value.id] > step ? p->last_use[value.id] : step;
     *home = reusable_input(p, node, k, step);
@@ -133,14 +147,15 @@ static fm_status place_output(planner *p, const fm_node *node, int k, uint32_t s
         return FM_OK;
     }
     fm_buffer buffer = {.place = FM_IN_ARENA,
-                        .first = p->private_buffers ? 0 : step,
-                        .last = p->private_buffers ? (uint32_t)plan->order.count : last,
-                        .bytes = fm_value_bytes(p->graph, value)};
+                        .first = p->options.private_buffers ? 0 : step,
+                        .last = p->options.private_buffers ? (uint32_t)plan->order.count : last,
+                        .bytes = bytes};
     return add_buffer(p, buffer, home);
 }
 
-static fm_status place_step(planner *p, uint32_t step, const size_t *scratch_bytes)
+static fm_status place_step(planner *p, uint32_t step)
 {
+    const size_t *scratch_bytes = p->options.scratch_bytes;
     fm_plan *plan = p->plan;
     uint32_t index = plan->order.nodes[step];
     const fm_node *node = &p->graph->nodes[index];
@@ -149,7 +164,7 @@ static fm_status place_step(planner *p, uint32_t step, const size_t *scratch_byt
         status = place_output(p, node, k, step);
     }
     plan->scratch_buffer[step] = FM_NO_BUFFER;
-    if (status != FM_OK || !scratch_bytes[index]) return status;
+    if (status != FM_OK || !scratch_bytes || !scratch_bytes[index]) return status;
     fm_buffer scratch = {
         .place = FM_IN_ARENA, .first = step, .last = step, .bytes = scratch_bytes[index]};
     return add_buffer(p, scratch, &plan->scratch_buffer[step]);
@@ -239,36 +254,55 @@ static fm_status find_bound(planner *p)
 
 /* ---- all together ------------------------------------------------------------------------------ */
 
-static fm_status fill_plan(planner *p, const size_t *scratch_bytes)
+static fm_status allocate_plan(planner *p)
 {
-    const fm_graph *graph = p->graph;
+    fm_context *context = p->graph->context;
+    size_t values = p->graph->value_count;
     fm_plan *plan = p->plan;
-    fm_status status = fm_order_make(graph, !p->private_buffers, &plan->order);
-    if (status != FM_OK) return status;
-    plan->buffer_of = fm_allocate_array(graph->context, graph->value_count, sizeof(uint32_t));
-    plan->scratch_buffer =
-        fm_allocate_array(graph->context, plan->order.count + 1, sizeof(uint32_t));
-    p->last_use = fm_allocate_zeroed(graph->context, graph->value_count * sizeof(uint32_t));
-    if (!plan->buffer_of || !plan->scratch_buffer || !p->last_use) return FM_ERROR_MEMORY;
-    memset(plan->buffer_of, 0xff, graph->value_count * sizeof(uint32_t));
+    plan->buffer_of = fm_allocate_array(context, values, sizeof(uint32_t));
+    plan->scratch_buffer = fm_allocate_array(context, plan->order.count + 1, sizeof(uint32_t));
+    p->last_use = fm_allocate_zeroed(context, values * sizeof(uint32_t));
+    p->written_to = fm_allocate_zeroed(context, values * sizeof(uint32_t));
+    p->is_output = fm_allocate_zeroed(context, values);
+    if (!plan->buffer_of || !plan->scratch_buffer || !p->last_use || !p->written_to ||
+        !p->is_output) {
+        return FM_ERROR_MEMORY;
+    }
+    memset(plan->buffer_of, 0xff, values * sizeof(uint32_t));
+    return FM_OK;
+}
 
+static fm_status fill_plan(planner *p)
+{
+    fm_plan *plan = p->plan;
+    const bool *steady = p->options.steady;
+    fm_status status = fm_order_make(p->graph, !p->options.private_buffers, steady, &plan->order);
+    if (status == FM_OK) status = allocate_plan(p);
+    if (status != FM_OK) return status;
+    while (steady && plan->prologue < plan->order.count &&
+           steady[plan->order.nodes[plan->prologue]]) {
+        plan->prologue++;
+    }
     status = list_commits(p);
     if (status == FM_OK) status = place_fixed(p);
-    if (status == FM_OK) find_last_uses(p);
+    if (status != FM_OK) return status;
+    find_last_uses(p);
+    find_overwriting_values(p);
     for (uint32_t step = 0; status == FM_OK && step < plan->order.count; step++) {
-        status = place_step(p, step, scratch_bytes);
+        status = place_step(p, step);
     }
     if (status == FM_OK) status = assign_offsets(p);
     return status == FM_OK ? find_bound(p) : status;
 }
 
-fm_status fm_plan_make(const fm_graph *graph, const size_t *scratch_bytes, bool private_buffers,
-                       fm_plan *plan)
+fm_status fm_plan_make(const fm_graph *graph, const fm_plan_options *options, fm_plan *plan)
 {
     *plan = (fm_plan){0};
-    planner p = {.graph = graph, .plan = plan, .private_buffers = private_buffers};
-    fm_status status = fill_plan(&p, scratch_bytes);
+    planner p = {.graph = graph, .plan = plan, .options = *options};
+    fm_status status = fill_plan(&p);
     fm_release(graph->context, p.last_use);
+    fm_release(graph->context, p.written_to);
+    fm_release(graph->context, p.is_output);
     if (status != FM_OK) fm_plan_release(graph->context, plan);
     return status;
 }

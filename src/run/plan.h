@@ -4,7 +4,14 @@
 
 #include "run/order.h"
 
-typedef enum fm_home { FM_IN_ARENA, FM_IN_STORE, FM_IN_INPUT, FM_IN_CONSTANT } fm_home;
+typedef enum fm_home {
+    FM_IN_ARENA,
+    FM_IN_STORE,
+    FM_IN_INPUT,
+    FM_IN_CONSTANT,
+    FM_IN_KEPT, /* stays as it is until it is computed again */
+    FM_HOMES
+} fm_home;
 
 typedef struct fm_buffer {
     fm_home place;
@@ -29,15 +36,27 @@ typedef struct fm_plan {
     uint32_t *scratch_buffer; /* by step, FM_NO_BUFFER without                                */
     fm_commit *commits;
     size_t commit_count;
+    size_t prologue; /* so many steps at the beginning need not be run again: see run/prologue.h */
+    size_t kept_bytes;
     size_t arena_bytes, arena_bound; /* the bound: the most bytes alive at one step           */
 } fm_plan;
 
-/* scratch_bytes: by node index. private_buffers: nothing is shared or overwritten. */
-fm_status fm_plan_make(const fm_graph *graph, const size_t *scratch_bytes, bool private_buffers,
-                       fm_plan *plan);
+/*  scratch_bytes    by node index; NULL: none
+ *  steady           by node index: the prologue; NULL: none
+ *  private_buffers  nothing is shared or overwritten
+ *  outputs_kept     outputs do not lie in the arena, so that others may use it after a run */
+typedef struct fm_plan_options {
+    const size_t *scratch_bytes;
+    const bool *steady;
+    bool private_buffers;
+    bool outputs_kept;
+} fm_plan_options;
+
+fm_status fm_plan_make(const fm_graph *graph, const fm_plan_options *options, fm_plan *plan);
 void fm_plan_release(fm_context *context, fm_plan *plan);
 
-/* Proves from the plan alone that no step overwrites what a later step, output or commit reads.
+/* Proves from the plan alone that no step overwrites what a later step, output or commit reads, and
+ * that the prologue reads nothing that changes from run to run and leaves what is read of it.
  * Shares no code with the planner. FM_ERROR_INTERNAL names the step and both values. */
 fm_status fm_plan_check(const fm_graph *graph, const fm_plan *plan);
 

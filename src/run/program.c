@@ -7,6 +7,7 @@
 #include "pass/layout.h"
 #include "pass/simplify.h"
 #include "op/copy.h"
+#include "run/prologue.h"
 
 #include <string.h>
 
@@ -101,6 +102,30 @@ static bool fixed_layout(const void *store, const char *path, fm_layout *layout)
     return true;
 }
 
+static fm_status make_plan(fm_program *program)
+{
+    const fm_graph *graph = program->graph;
+    fm_context *context = graph->context;
+    size_t nodes = graph->node_count + 1;
+    size_t *scratch = fm_allocate_zeroed(context, nodes * sizeof *scratch);
+    bool *steady = fm_allocate_zeroed(context, nodes);
+    fm_status status = scratch && steady ? FM_OK : FM_ERROR_MEMORY;
+    if (status == FM_OK) {
+        for (size_t i = 0; i < graph->node_count; i++) {
+            scratch[i] = program->placements[i].need.scratch_bytes;
+        }
+        if (!program->options.no_prologue) fm_prologue_find(graph, steady);
+        const fm_plan_options options = {.scratch_bytes = scratch,
+                                         .steady = steady,
+                                         .private_buffers = program->options.private_buffers,
+                                         .outputs_kept = program->options.shares_arena};
+        status = fm_plan_make(graph, &options, &program->plan);
+    }
+    fm_release(context, scratch);
+    fm_release(context, steady);
+    return status == FM_OK ? fm_plan_check(graph, &program->plan) : status;
+}
+
 static fm_status place_and_plan(fm_program *program)
 {
     fm_graph *graph = program->graph;
@@ -117,17 +142,7 @@ static fm_status place_and_plan(fm_program *program)
     program->placement_count = graph->node_count;
     status = fm_place_prepare(graph, program->placements);
     if (status == FM_OK) status = require_variables(program);
-    if (status != FM_OK) return status;
-
-    nodes = graph->node_count + 1;
-    size_t *scratch = fm_allocate_zeroed(context, nodes * sizeof *scratch);
-    if (!scratch) return FM_ERROR_MEMORY;
-    for (size_t i = 0; i < graph->node_count; i++) {
-        scratch[i] = program->placements[i].need.scratch_bytes;
-    }
-    status = fm_plan_make(graph, scratch, program->options.private_buffers, &program->plan);
-    fm_release(context, scratch);
-    return status == FM_OK ? fm_plan_check(graph, &program->plan) : status;
+    return status == FM_OK ? make_plan(program) : status;
 }
 
 /* ---- memory and steps --------------------------------------------------------------------------- */
@@ -137,10 +152,19 @@ static fm_status allocate_memory(fm_program *program)
     const fm_graph *graph = program->graph;
     fm_context *context = graph->context;
     size_t inputs = graph->input_count + 1;
-    program->arena = fm_allocate_zeroed(context, program->plan.arena_bytes);
+    if (program->options.shares_arena) {
+        fm_status status = fm_store_reserve(program->store, program->plan.arena_bytes);
+        if (status != FM_OK) return status;
+        program->arena = program->store->workspace;
+    } else {
+        program->arena = fm_allocate_zeroed(context, program->plan.arena_bytes);
+    }
+    program->kept = fm_allocate_zeroed(context, program->plan.kept_bytes);
     program->input_data = fm_allocate_zeroed(context, inputs * sizeof(void *));
     program->input_own = fm_allocate_zeroed(context, inputs * sizeof(void *));
-    if (!program->arena || !program->input_data || !program->input_own) return FM_ERROR_MEMORY;
+    if (!program->arena || !program->kept || !program->input_data || !program->input_own) {
+        return FM_ERROR_MEMORY;
+    }
     for (size_t i = 0; i < graph->input_count; i++) {
         size_t bytes = fm_value_bytes(graph, graph->inputs[i].value);
         program->input_own[i] = fm_allocate_zeroed(context, bytes);
@@ -164,6 +188,8 @@ static void *buffer_memory(const fm_program *program, uint32_t index)
     switch (buffer->place) {
     case FM_IN_ARENA:
         return program->arena + buffer->offset;
+    case FM_IN_KEPT:
+        return program->kept + buffer->offset;
     case FM_IN_STORE: {
         uint32_t stored = program->variables[buffer->index];
         return stored == NOT_STORED ? NULL : program->store->variables[stored].data;
@@ -172,6 +198,8 @@ static void *buffer_memory(const fm_program *program, uint32_t index)
         return program->input_data[input_number(graph, buffer->index)];
     case FM_IN_CONSTANT:
         return (void *)(uintptr_t)graph->values[buffer->index].data;
+    case FM_HOMES:
+        break;
     }
     return NULL;
 }
@@ -184,7 +212,6 @@ static fm_tensor *add_tensors(fm_program *program, const fm_node *node, const fm
         uint32_t buffer = program->plan.buffer_of[values[i].id];
         program->tensor_buffers[program->tensor_count++] = buffer;
         first[i] = fm_place_operand(program->graph, node, values[i]);
-        first[i].data = buffer_memory(program, buffer);
     }
     return first;
 }
@@ -211,10 +238,36 @@ static void add_step(fm_program *program, uint32_t position)
                            .seed = &program->store->seed,
                            .step = &program->store->step,
                            .state = placement->need.state};
-    uint32_t scratch = plan->scratch_buffer[position];
-    if (scratch != FM_NO_BUFFER) step->call.scratch = buffer_memory(program, scratch);
+    step->scratch = plan->scratch_buffer[position];
+    if (position < plan->prologue) {
+        program->prologue_count++;
+        return;
+    }
     program->flops +=
         node->op->flops ? node->op->flops(&step->call) : (double)step->call.outputs[0].count;
+}
+
+/* Every pointer that a step will follow: once, and again when a shared arena has moved. */
+static void point_at_memory(fm_program *program)
+{
+    const fm_graph *graph = program->graph;
+    const fm_plan *plan = &program->plan;
+    for (size_t i = 0; i < program->tensor_count; i++) {
+        program->tensors[i].data = buffer_memory(program, program->tensor_buffers[i]);
+    }
+    for (size_t i = 0; i < program->step_count; i++) {
+        fm_step *step = &program->steps[i];
+        bool needs = step->scratch != FM_NO_BUFFER;
+        step->call.scratch = needs ? buffer_memory(program, step->scratch) : NULL;
+    }
+    for (size_t i = 0; i < plan->commit_count; i++) {
+        fm_val value = plan->commits[i].value;
+        fm_val variable = graph->variables[plan->commits[i].variable].value;
+        program->commits[i] =
+            (fm_program_commit){.to = buffer_memory(program, plan->buffer_of[variable.id]),
+                                .from = buffer_memory(program, plan->buffer_of[value.id]),
+                                .bytes = fm_value_bytes(graph, value)};
+    }
 }
 
 static fm_status make_steps(fm_program *program)
@@ -234,14 +287,7 @@ static fm_status make_steps(fm_program *program)
         return FM_ERROR_MEMORY;
     }
     for (uint32_t i = 0; i < plan->order.count; i++) add_step(program, i);
-    for (size_t i = 0; i < plan->commit_count; i++) {
-        fm_val value = plan->commits[i].value, variable;
-        variable = graph->variables[plan->commits[i].variable].value;
-        program->commits[i] =
-            (fm_program_commit){.to = buffer_memory(program, plan->buffer_of[variable.id]),
-                                .from = buffer_memory(program, plan->buffer_of[value.id]),
-                                .bytes = fm_value_bytes(graph, value)};
-    }
+    point_at_memory(program);
     return FM_OK;
 }
 
@@ -289,7 +335,8 @@ void fm_program_destroy(fm_program *program)
         }
     }
     fm_release(context, program->variables);
-    fm_release(context, program->arena);
+    if (!program->options.shares_arena) fm_release(context, program->arena);
+    fm_release(context, program->kept);
     fm_release(context, program->input_data);
     fm_release(context, program->input_own);
     fm_release(context, program->tensors);
@@ -362,10 +409,10 @@ static fm_status check_outputs(const fm_program *program, const fm_step *step)
     return FM_OK;
 }
 
-static fm_status run_steps(const fm_program *program)
+static fm_status run_steps(const fm_program *program, size_t first)
 {
     const fm_step *end = program->steps + program->step_count;
-    for (const fm_step *step = program->steps; step < end; step++) {
+    for (const fm_step *step = program->steps + first; step < end; step++) {
         step->run(&step->call);
         if (!program->options.check_finite) continue;
         fm_status status = check_outputs(program, step);
@@ -374,16 +421,33 @@ static fm_status run_steps(const fm_program *program)
     return FM_OK;
 }
 
+/* Another program of the store may have needed a larger arena since. */
+static fm_status follow_arena(fm_program *program)
+{
+    fm_store *store = program->store;
+    fm_status status = fm_store_reserve(store, program->plan.arena_bytes);
+    if (status != FM_OK || program->arena == store->workspace) return status;
+    program->arena = store->workspace;
+    point_at_memory(program);
+    return FM_OK;
+}
+
 fm_status fm_program_run(fm_program *program)
 {
+    fm_store *store = program->store;
+    fm_status status = program->options.shares_arena ? follow_arena(program) : FM_OK;
+    if (status != FM_OK) return status;
+    bool changed = program->seen != store->changes;
     const fm_float_mode before = fm_flush_subnormals();
-    fm_status status = run_steps(program);
+    status = run_steps(program, changed ? 0 : program->prologue_count);
     fm_float_mode_set(before);
     if (status != FM_OK) return status;
     for (size_t i = 0; i < program->plan.commit_count; i++) {
         const fm_program_commit *commit = &program->commits[i];
         memcpy(commit->to, commit->from, commit->bytes);
     }
-    program->store->step += program->has_updates;
+    store->step += program->has_updates;
+    store->changes += program->has_updates;
+    program->seen = store->changes; /* the prologue reads nothing that this program updates */
     return FM_OK;
 }

@@ -10,6 +10,7 @@ typedef struct fm_step {
     void (*run)(const fm_call *call);
     fm_call call;
     const fm_node *node;
+    uint32_t scratch; /* its buffer in the plan, FM_NO_BUFFER without */
 } fm_step;
 
 /* A copy of a next value into its variable, after the last step. */
@@ -27,14 +28,16 @@ struct fm_program {
     fm_placement *placements; /* by node */
     size_t placement_count;
     uint32_t *variables; /* by graph variable: the store's index */
-    char *arena;
-    void **input_data;  /* by graph input: what is read now           */
-    void **input_own;   /* by graph input: the program's own memory   */
-    fm_tensor *tensors; /* operands of all steps, in one piece        */
+    char *arena;         /* its own, or the store's workspace as it was at the last run */
+    char *kept;          /* what the prologue made, and outputs that lie outside of the arena */
+    void **input_data;   /* by graph input: what is read now           */
+    void **input_own;    /* by graph input: the program's own memory   */
+    fm_tensor *tensors;  /* operands of all steps, in one piece        */
     size_t tensor_count;
     uint32_t *tensor_buffers; /* by tensor: its buffer in the plan */
     fm_step *steps;
-    size_t step_count;
+    size_t step_count, prologue_count; /* the first steps are the prologue            */
+    uint64_t seen;                     /* the store's changes that the prologue knows */
     fm_program_commit *commits;
     bool has_updates;
     double flops;

@@ -5,6 +5,8 @@ fm_program_summary fm_program_summarize(const fm_program *program)
 {
     const fm_graph *graph = program->graph;
     fm_program_summary summary = {.steps = (int)program->step_count,
+                                  .prologue_steps = (int)program->prologue_count,
+                                  .kept_bytes = program->plan.kept_bytes,
                                   .arena_bytes = program->plan.arena_bytes,
                                   .arena_bound = program->plan.arena_bound,
                                   .flops = program->flops};
@@ -22,10 +24,10 @@ fm_program_summary fm_program_summarize(const fm_program *program)
 
 static void print_place(const fm_program *program, fm_val value, fm_text *text)
 {
-    static const char *const places[] = {"arena", "variable", "input", "constant"};
+    static const char *const places[] = {"arena", "variable", "input", "constant", "kept"};
     const fm_buffer *buffer = &program->plan.buffers[program->plan.buffer_of[value.id]];
     fm_text_add(text, " %s", places[buffer->place]);
-    if (buffer->place == FM_IN_ARENA) {
+    if (buffer->place == FM_IN_ARENA || buffer->place == FM_IN_KEPT) {
         fm_text_add(text, "[%zu, %zu)", buffer->offset, buffer->offset + buffer->bytes);
     }
 }
@@ -55,9 +57,15 @@ fm_status fm_program_print(const fm_program *program, bool why, char **result)
     *result = NULL;
     fm_text_add(&text,
                 "%d steps, %.4g flops, arena %zu bytes (lifetimes allow %zu), variables %zu, "
-                "inputs %zu, constants %zu\n",
+                "inputs %zu, constants %zu",
                 summary.steps, summary.flops, summary.arena_bytes, summary.arena_bound,
                 summary.variable_bytes, summary.input_bytes, summary.constant_bytes);
+    if (summary.kept_bytes) fm_text_add(&text, ", kept %zu", summary.kept_bytes);
+    if (summary.prologue_steps) {
+        fm_text_add(&text, "\nthe first %d steps run again only when variables were changed",
+                    summary.prologue_steps);
+    }
+    fm_text_add(&text, "\n");
     for (size_t i = 0; i < program->step_count; i++) print_step(program, i, why, &text);
     for (size_t i = 0; i < program->plan.commit_count; i++) {
         const fm_commit *commit = &program->plan.commits[i];

@@ -12,6 +12,7 @@ fm_status fm_store_create(fm_context *context, uint64_t seed, fm_store **store)
     (*store)->context = context;
     (*store)->seed = seed;
     (*store)->by_path.context = context;
+    (*store)->changes = 1;
     return FM_OK;
 }
 
@@ -25,7 +26,18 @@ void fm_store_destroy(fm_store *store)
     }
     fm_release(context, store->variables);
     fm_map_release(&store->by_path);
+    fm_release(context, store->workspace);
     fm_release(context, store);
+}
+
+/* The old one goes first: both may not fit into memory together. */
+fm_status fm_store_reserve(fm_store *store, size_t bytes)
+{
+    if (store->workspace && store->workspace_bytes >= bytes) return FM_OK;
+    fm_release(store->context, store->workspace);
+    store->workspace = fm_allocate_zeroed(store->context, bytes);
+    store->workspace_bytes = store->workspace ? bytes : 0;
+    return store->workspace ? FM_OK : FM_ERROR_MEMORY;
 }
 
 uint64_t fm_store_seed(const fm_store *store)
@@ -95,6 +107,7 @@ fm_status fm_store_write(fm_store *store, int index, const void *elements)
     fm_status status = check_index(store, index);
     if (status != FM_OK) return status;
     fm_stored_variable *variable = &store->variables[index];
+    store->changes++;
     if (variable->layout.type) {
         int threads = fm_context_threads(store->context);
         variable->layout.type->pack(&variable->layout, elements, variable->data, threads);

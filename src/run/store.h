@@ -20,6 +20,9 @@ typedef struct fm_stored_variable {
 struct fm_store {
     fm_context *context;
     uint64_t seed, step;
+    uint64_t changes; /* grows whenever a variable may have changed */
+    char *workspace;  /* the arena of programs that share one       */
+    size_t workspace_bytes;
     fm_stored_variable *variables;
     size_t count, capacity;
     fm_map by_path;
@@ -30,6 +33,10 @@ struct fm_store {
  * uses the variable in another. */
 fm_status fm_store_require(fm_store *store, const char *path, fm_dtype dtype, fm_shape shape,
                            const fm_variable_options *options, uint32_t *index);
+
+/* The workspace has at least this size. It moves when it grows, so programs look where it is before
+ * they run; what lay in it is lost. */
+fm_status fm_store_reserve(fm_store *store, size_t bytes);
 
 /* Moves a variable that no program uses into another layout. */
 fm_status fm_store_relayout(fm_store *store, uint32_t index, const fm_layout *layout);

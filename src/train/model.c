@@ -196,6 +196,7 @@ static fm_status copy_options(fm_model *model, const fm_model_options *options)
 {
     model->options = *options;
     if (options->program) model->program_options = *options->program;
+    model->program_options.shares_arena = true;
     if (options->freeze) {
         model->options.freeze = fm_arena_string(&model->arena, options->freeze);
         if (!model->options.freeze) return FM_ERROR_MEMORY;

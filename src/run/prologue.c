@@ -1,0 +1,40 @@
+#include "run/prologue.h"
+
+static bool is_steady_value(const fm_graph *graph, fm_val value, const bool *steady)
+{
+    const fm_value *record = fm_value_of(graph, value);
+    switch (record->kind) {
+    case FM_CONSTANT:
+        return true;
+    case FM_VARIABLE:
+        return !graph->variables[record->variable].next.id;
+    case FM_TEMPORARY:
+        return steady[record->producer];
+    case FM_INPUT:
+        return false;
+    }
+    return false;
+}
+
+static bool is_steady_node(const fm_graph *graph, const fm_node *node, const bool *steady)
+{
+    if (node->dead || (node->op->flags & FM_OP_RANDOM)) return false;
+    for (int k = 0; k < node->input_count; k++) {
+        if (!is_steady_value(graph, node->inputs[k], steady)) return false;
+    }
+    return true;
+}
+
+/* Reorders stand behind the nodes that read them, so one pass may not be enough. */
+void fm_prologue_find(const fm_graph *graph, bool *steady)
+{
+    bool changed = true;
+    for (size_t i = 0; i < graph->node_count; i++) steady[i] = false;
+    while (changed) {
+        changed = false;
+        for (size_t i = 0; i < graph->node_count; i++) {
+            if (steady[i] || !is_steady_node(graph, &graph->nodes[i], steady)) continue;
+            steady[i] = changed = true;
+        }
+    }
+}
