@@ -5,6 +5,7 @@
  *   ops.h       the built-in ops                              op.h       writing an op
  *   vision_ops.h  convolution, pooling, normalisation, resampling
  *   nn.h        layers, activations, initialisers             loss.h     losses
+ *   nn_vision.h  layers for images                         zoo.h      networks from the literature
  *   metric.h    metrics                                       optimizer.h, schedule.h
  *   program.h   the store of variables, compiled programs     backend.h  writing a backend
  *   data.h      data sets, transforms, the loader             data_files.h  CSV, IDX, NPY, MNIST
@@ -22,6 +23,7 @@
 #include "fathom/loss.h"
 #include "fathom/metric.h"
 #include "fathom/nn.h"
+#include "fathom/nn_vision.h"
 #include "fathom/op.h"
 #include "fathom/ops.h"
 #include "fathom/optimizer.h"
@@ -31,5 +33,6 @@
 #include "fathom/tensor.h"
 #include "fathom/train.h"
 #include "fathom/vision_ops.h"
+#include "fathom/zoo.h"
 
 #endif

@@ -124,7 +124,13 @@ FM_API void fm_output(fm_graph *graph, const char *name, fm_val value);
 FM_API fm_val fm_graph_output(const fm_graph *graph, const char *name); /* {0} when absent */
 FM_API fm_val fm_graph_input(const fm_graph *graph, const char *name);  /* {0} when absent */
 
-/* Layers' penalties (weight decay, auxiliary losses), each of rank 0, that training adds to the
+/* A second prediction of the same labels, of the output's shape: while training fit adds its loss,
+ * times weight > 0, to what it minimises (auxiliary heads: Szegedy et al. 2014). In order of adding: i
+ * from 0 while the result's id is not 0. */
+FM_API void fm_add_auxiliary(fm_graph *graph, fm_val prediction, double weight);
+FM_API fm_val fm_graph_auxiliary(const fm_graph *graph, int i, double *weight);
+
+/* Layers' penalties (weight decay), each of rank 0, that training adds to the
  * loss; their sum, or {0} without one. */
 FM_API void fm_add_penalty(fm_graph *graph, fm_val penalty);
 FM_API fm_val fm_graph_penalty(const fm_graph *graph);

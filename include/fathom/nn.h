@@ -38,6 +38,7 @@ extern "C" {
 typedef enum fm_activation {
     FM_LINEAR, /* the identity */
     FM_RELU,
+    FM_RELU6, /* cut at 6: Krizhevsky 2010 */
     FM_LEAKY_RELU,
     FM_PRELU,
     FM_ELU,
@@ -230,6 +231,24 @@ FM_API const fm_layer_record *fm_layer_find(const char *name);
  * the layer's scope, builds. Call this, not `build`; for layers outside the library too. */
 FM_API fm_val fm_layer_build(fm_graph *g, const fm_layer_record *layer, const fm_val *inputs,
                              int count, const void *options);
+
+/* A layer as it was built: a row of `fathom show`. */
+typedef struct fm_layer_row {
+    const char *name;   /* its scope: "dense_1"                                     */
+    const char *type;   /* "dense"                                                  */
+    fm_shape output;    /* of one sample, without the batch                         */
+    int64_t parameters; /* trainable, that it is the first to make                  */
+    double flops;       /* of one sample, predicting; 0 for what only training has  */
+    double macs;        /* multiply-accumulates of its convolutions and products    */
+} fm_layer_row;
+
+/* The layers of a model function for one sample of this shape, in order, without those inside of
+ * others. Release the rows with fm_layers_release. */
+typedef fm_val fm_model_function(fm_graph *g, fm_val x, void *argument);
+FM_API fm_status fm_layers_describe(fm_context *context, fm_model_function *build, void *argument,
+                                    fm_shape input, fm_dtype dtype, fm_layer_row **rows,
+                                    int *count);
+FM_API void fm_layers_release(fm_context *context, fm_layer_row *rows);
 
 #ifdef __cplusplus
 }

@@ -49,6 +49,8 @@ void fm_graph_destroy(fm_graph *graph)
     fm_release(context, graph->inputs);
     fm_release(context, graph->outputs);
     fm_release(context, graph->scopes);
+    fm_release(context, graph->layers);
+    fm_release(context, graph->auxiliaries);
     fm_release(context, graph);
 }
 

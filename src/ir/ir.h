@@ -54,6 +54,19 @@ typedef struct fm_named_value {
     fm_val value;
 } fm_named_value;
 
+/* A layer as it was built (nn/layer.c): what it added lies in these ranges. */
+typedef struct fm_layer_note {
+    const char *scope, *kind;
+    size_t first_node, end_node, first_variable, end_variable;
+    fm_val output;
+} fm_layer_note;
+
+/* What fm_add_auxiliary was given. */
+typedef struct fm_auxiliary {
+    fm_val prediction;
+    double weight;
+} fm_auxiliary;
+
 struct fm_graph {
     fm_context *context;
     fm_graph_options options;
@@ -74,6 +87,11 @@ struct fm_graph {
     fm_map fresh_names;      /* "scope/base" -> how often it was entered    */
     const char **scopes;     /* the path of each level; scopes[0] is ""     */
     size_t scope_count, scope_capacity;
+    fm_layer_note *layers; /* the outermost ones */
+    size_t layer_count, layer_capacity;
+    int layer_depth; /* how many are being built */
+    fm_auxiliary *auxiliaries;
+    size_t auxiliary_count, auxiliary_capacity;
     fm_val penalty; /* the sum of fm_add_penalty, {0} without */
     fm_role role;   /* of nodes added now */
     uint32_t next_stream;

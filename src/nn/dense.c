@@ -2,17 +2,6 @@
 #include "nn/activation.h"
 #include "nn/layer.h"
 
-/* l1 sum|w| + l2 sum w^2 */
-static void add_penalty(fm_graph *g, fm_val w, double l1, double l2)
-{
-    if (l1 != 0) {
-        fm_add_penalty(g, fm_mul_scalar(g, fm_sum(g, fm_abs(g, w), (fm_ints){0}, false), l1));
-    }
-    if (l2 != 0) {
-        fm_add_penalty(g, fm_mul_scalar(g, fm_sum(g, fm_square(g, w), (fm_ints){0}, false), l2));
-    }
-}
-
 static fm_val build_dense(fm_graph *g, const fm_val *inputs, int count, const void *options)
 {
     (void)count;
@@ -27,23 +16,14 @@ static fm_val build_dense(fm_graph *g, const fm_val *inputs, int count, const vo
     fm_val kernel = fm_parameter(
         g, "kernel", FM_SHAPE(shape.dims[shape.rank - 1], o->units),
         fm_initializer_choose(g, &o->kernel_initializer, fm_glorot_uniform()), &is_new);
-    if (is_new) add_penalty(g, kernel, o->kernel_l1, o->kernel_l2);
+    if (is_new) fm_penalize(g, kernel, o->kernel_l1, o->kernel_l2);
     fm_val y = fm_matmul(g, inputs[0], kernel);
-    if (!o->no_bias) {
-        fm_val bias =
-            fm_parameter(g, "bias", FM_SHAPE(o->units),
-                         fm_initializer_choose(g, &o->bias_initializer, fm_zeros()), NULL);
-        y = fm_add(g, y, bias);
-    }
+    if (!o->no_bias) y = fm_add_bias(g, y, &o->bias_initializer);
     return fm_activate(g, y, o->activation);
 }
 
 #define FIELD(member, kind, doc, ...) FM_FIELD(fm_dense_options, member, kind, doc, __VA_ARGS__)
-#define INITIALIZER(member, doc_)                                                                  \
-    {                                                                                              \
-        .name = #member, .doc = doc_, .offset = offsetof(fm_dense_options, member.name),           \
-        .type = FM_FIELD_STRING                                                                    \
-    }
+#define INITIALIZER(member, doc)      FM_INITIALIZER_FIELD(fm_dense_options, member, doc)
 static const fm_field fields[] = {
     FM_NAME_FIELD(fm_dense_options),
     FIELD(units, FM_FIELD_INT, "features of the output", .required = true, .minimum = 1,

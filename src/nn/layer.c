@@ -1,4 +1,5 @@
 /* Layers: the table, and what every layer does before it builds. */
+#include "ir/ir.h"
 #include "nn/layer.h"
 
 #include <stdio.h>
@@ -22,7 +23,8 @@ static const fm_layer_record *const layers[] = {&fm_layer_dense,
                                                 &fm_layer_maximum,
                                                 &fm_layer_minimum,
                                                 &fm_layer_concatenate,
-                                                FM_ACTIVATION_LAYERS(ADDRESS)};
+                                                FM_ACTIVATION_LAYERS(ADDRESS)
+                                                    FM_VISION_LAYERS(ADDRESS)};
 enum { LAYERS = sizeof layers / sizeof layers[0] };
 
 const fm_layer_record *fm_layer_at(int i)
@@ -79,6 +81,30 @@ static void fail_options(fm_graph *g, const fm_layer_record *layer, bool named)
     fm_graph_fail(g, fm_error_status(context), "%s", words + (repeats ? kind + 2 : 0));
 }
 
+/* Layers inside of others are not noted. */
+static fm_layer_note begin_note(fm_graph *g, const fm_layer_record *layer)
+{
+    g->layer_depth++;
+    return (fm_layer_note){.scope = fm_scope_path(g),
+                           .kind = layer->name,
+                           .first_node = g->node_count,
+                           .first_variable = g->variable_count};
+}
+
+static void end_note(fm_graph *g, fm_layer_note note, fm_val output)
+{
+    if (--g->layer_depth > 0 || !output.id) return;
+    note.output = output;
+    note.end_node = g->node_count;
+    note.end_variable = g->variable_count;
+    if (fm_grow(g->context, &g->layers, &g->layer_capacity, g->layer_count + 1,
+                sizeof *g->layers) != FM_OK) {
+        fm_graph_fail_context(g);
+        return;
+    }
+    g->layers[g->layer_count++] = note;
+}
+
 fm_val fm_layer_build(fm_graph *g, const fm_layer_record *layer, const fm_val *inputs, int count,
                       const void *options)
 {
@@ -98,11 +124,13 @@ fm_val fm_layer_build(fm_graph *g, const fm_layer_record *layer, const fm_val *i
     }
     fm_val result = {0};
     fm_context *context = fm_graph_context(g);
+    fm_layer_note note = begin_note(g, layer);
     if (fm_fields_complete(context, layer->fields, filled, layer->name) == FM_OK) {
         result = layer->build(g, inputs, count, filled);
     } else {
         fail_options(g, layer, name != NULL);
     }
+    end_note(g, note, result);
     fm_scope_leave(g);
     return result;
 }
@@ -131,4 +159,13 @@ fm_val fm_parameter(fm_graph *g, const char *name, fm_shape shape, fm_initialize
                               &(fm_variable_options){.initializer = initializer});
     if (is_new) *is_new = made.id && fm_graph_variable(g, before).id == made.id;
     return made;
+}
+
+fm_val fm_add_bias(fm_graph *g, fm_val y, const fm_initializer *initializer)
+{
+    if (!y.id) return y;
+    fm_shape shape = fm_val_shape(g, y);
+    fm_val bias = fm_parameter(g, "bias", FM_SHAPE(shape.dims[shape.rank - 1]),
+                               fm_initializer_choose(g, initializer, fm_zeros()), NULL);
+    return fm_add(g, y, bias);
 }

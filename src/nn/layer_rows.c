@@ -1,0 +1,124 @@
+/* Layers of a built graph, as `fathom show` lists them. */
+#include "ir/ir.h"
+#include "nn/layer.h"
+#include "op/op_table.h"
+
+static double node_flops(const fm_graph *graph, const fm_node *node)
+{
+    fm_tensor tensors[FM_MAX_INPUTS + FM_MAX_OUTPUTS];
+    for (int i = 0; i < node->input_count + node->output_count; i++) {
+        bool input = i < node->input_count;
+        const fm_value *value =
+            fm_value_of(graph, input ? node->inputs[i] : node->outputs[i - node->input_count]);
+        tensors[i] = (fm_tensor){NULL, value->dtype, value->shape, fm_shape_elements(value->shape)};
+    }
+    const fm_tensor *outputs = tensors + node->input_count;
+    fm_call call = {.op = node->op,
+                    .attributes = node->attributes,
+                    .inputs = tensors,
+                    .outputs = outputs,
+                    .input_count = node->input_count,
+                    .output_count = node->output_count};
+    if (node->op->flops) return node->op->flops(&call);
+    return node->op->flags & FM_OP_VIEW ? 0 : (double)outputs[0].count;
+}
+
+/* Ops whose work is multiplying and adding up. */
+static bool is_product(const fm_op *op)
+{
+    return op == &fm_op_matmul || op == &fm_op_convolve || op == &fm_op_convolve_transposed;
+}
+
+static fm_shape without_batch(fm_shape shape)
+{
+    fm_shape sample = {.rank = shape.rank > 0 ? shape.rank - 1 : 0};
+    for (int i = 0; i < sample.rank; i++) sample.dims[i] = shape.dims[i + 1];
+    return sample;
+}
+
+static fm_layer_row describe(const fm_graph *graph, const fm_layer_note *note)
+{
+    fm_layer_row row = {.name = note->scope,
+                        .type = note->kind,
+                        .output = without_batch(fm_val_shape(graph, note->output))};
+    for (size_t k = note->first_variable; k < note->end_variable; k++) {
+        const fm_graph_variable_record *variable = &graph->variables[k];
+        if (variable->options.not_trainable) continue;
+        row.parameters += fm_shape_elements(fm_val_shape(graph, variable->value));
+    }
+    for (size_t k = note->first_node; k < note->end_node; k++) {
+        double flops = node_flops(graph, &graph->nodes[k]);
+        row.flops += flops;
+        if (is_product(graph->nodes[k].op)) row.macs += flops / 2;
+    }
+    return row;
+}
+
+typedef struct description {
+    fm_context *context;
+    fm_model_function *build;
+    void *argument;
+    fm_shape input;
+    fm_dtype dtype;
+} description;
+
+static fm_status build_as(const description *d, fm_mode mode, fm_graph **graph)
+{
+    fm_status status = fm_graph_create(d->context, &(fm_graph_options){.mode = mode}, graph);
+    if (status != FM_OK) return status;
+    d->build(*graph, fm_input(*graph, "x", d->dtype, fm_shape_batch(1, d->input)), d->argument);
+    status = fm_graph_status(*graph);
+    if (status == FM_OK) return FM_OK;
+    fm_graph_destroy(*graph);
+    *graph = NULL;
+    return status;
+}
+
+/* One block: rows, and behind them their names. */
+static fm_status make_rows(const fm_graph *train, const fm_graph *predict, fm_layer_row **rows)
+{
+    size_t count = train->layer_count, bytes = count * sizeof **rows, k = 0;
+    for (size_t i = 0; i < count; i++) bytes += strlen(train->layers[i].scope) + 1;
+    *rows = fm_allocate(train->context, bytes + 1);
+    if (!*rows) return FM_ERROR_MEMORY;
+    char *text = (char *)(*rows + count);
+    for (size_t i = 0; i < count; i++) {
+        fm_layer_row *row = &(*rows)[i];
+        *row = describe(train, &train->layers[i]);
+        row->flops = row->macs = 0;
+        if (k < predict->layer_count && strcmp(predict->layers[k].scope, row->name) == 0) {
+            fm_layer_row same = describe(predict, &predict->layers[k++]);
+            row->flops = same.flops;
+            row->macs = same.macs;
+        }
+        size_t size = strlen(row->name) + 1;
+        row->name = memcpy(text, row->name, size);
+        text += size;
+    }
+    return FM_OK;
+}
+
+/* Training has every variable, predicting the work that a sample takes then. */
+fm_status fm_layers_describe(fm_context *context, fm_model_function *build, void *argument,
+                             fm_shape input, fm_dtype dtype, fm_layer_row **rows, int *count)
+{
+    const description d = {context, build, argument, input, dtype};
+    fm_graph *train, *predict;
+    *rows = NULL;
+    *count = 0;
+    fm_status status = build_as(&d, FM_TRAIN, &train);
+    if (status != FM_OK) return status;
+    status = build_as(&d, FM_PREDICT, &predict);
+    if (status == FM_OK) {
+        status = make_rows(train, predict, rows);
+        *count = (int)train->layer_count;
+        fm_graph_destroy(predict);
+    }
+    fm_graph_destroy(train);
+    return status;
+}
+
+void fm_layers_release(fm_context *context, fm_layer_row *rows)
+{
+    fm_release(context, rows);
+}
