@@ -9,6 +9,7 @@
  *       - dense: 128                          a lone value sets the main option: units
  *       - add: {inputs: [features, previous]} branches: outputs by name; `input` is the data,
  *       - dense: {units: 10}                  `previous` the layer above
+ *                                          or a network of zoo.h: {zoo: resnet50, classes: 10}
  *     loss:      sparse_categorical_crossentropy
  *     optimizer: {adam: {learning_rate: 0.001, schedule: {cosine: {decay_steps: 4000}}}}
  *     metrics:   [accuracy, {top_k_accuracy: {k: 3}}]
@@ -29,6 +30,7 @@
 #ifndef FATHOM_RECIPE_H
 #define FATHOM_RECIPE_H
 
+#include "fathom/nn.h"
 #include "fathom/train.h"
 
 #ifdef __cplusplus
@@ -116,16 +118,7 @@ FM_API fm_status fm_recipe_create_model(fm_recipe *recipe, const fm_transform *t
  * one. The file is looked for here and in the recipe's folder. */
 FM_API fm_status fm_recipe_start(fm_recipe *recipe, fm_model *model);
 
-/* One layer as `fathom show` prints it. */
-typedef struct fm_layer_row {
-    const char *name; /* its scope: "dense_1"               */
-    const char *type; /* "dense"                            */
-    fm_shape output;  /* of one sample, without the batch   */
-    int64_t parameters;
-    double flops; /* of one sample, forward             */
-} fm_layer_row;
-
-/* Builds the model for one sample of this shape; *rows has *count entries and stays the recipe's. */
+/* fm_layers_describe of the recipe's model; *rows has *count entries and stays the recipe's. */
 FM_API fm_status fm_recipe_layers(fm_recipe *recipe, fm_shape input, fm_dtype dtype,
                                   const fm_layer_row **rows, int *count);
 

@@ -3,7 +3,9 @@
 #include "cli/exit_codes.h"
 #include "cli/json_lines.h"
 #include "cli/invocation.h"
+#include "cli/layer_table.h"
 #include "cli/show_tables.h"
+#include "cli/show_zoo.h"
 #include "base/context.h"
 #include "base/fields.h"
 #include "base/file.h"
@@ -15,10 +17,8 @@ typedef struct view {
     const char *name;
     saved_model saved; /* of a file; of a recipe only recipe and model are set */
     fm_recipe_data data;
-    fm_shape input;
     fm_dtype input_dtype;
-    const fm_layer_row *rows;
-    int row_count;
+    layer_table layers;
     int64_t batch_size;
     fm_program *program; /* of a training step */
 } view;
@@ -65,7 +65,7 @@ static fm_status open_view(view *v)
                             : ", nor a table; tables are layers, "
                               "activations, losses, optimizers, "
                               "schedules, metrics, initializers, "
-                              "datasets, recipe, ops",
+                              "datasets, zoo, recipe, ops",
                        near ? near : "", near ? "'?" : "");
     }
     fm_status status = is_model(v->name) ? saved_model_open(&v->invocation, v->name, &v->saved)
@@ -74,56 +74,19 @@ static fm_status open_view(view *v)
     const fm_recipe_settings *settings = fm_recipe_about(v->saved.recipe);
     const fm_field *batch_size = fm_field_find(fm_fit_fields, "batch_size");
     v->batch_size = fm_field_int(batch_size, &settings->fit);
-    v->input = fm_model_input(v->saved.model, &v->input_dtype);
-    status = fm_recipe_layers(v->saved.recipe, v->input, v->input_dtype, &v->rows, &v->row_count);
+    v->layers.input = fm_model_input(v->saved.model, &v->input_dtype);
+    status = fm_recipe_layers(v->saved.recipe, v->layers.input, v->input_dtype, &v->layers.rows,
+                              &v->layers.count);
     if (status != FM_OK) return status;
     return fm_model_program(v->saved.model, FM_TRAIN, v->batch_size, &v->program);
 }
 
 /* ---- the table --------------------------------------------------------------------------------- */
 
-static int64_t total_parameters(const view *v)
-{
-    int64_t total = 0;
-    for (int i = 0; i < v->row_count; i++) total += v->rows[i].parameters;
-    return total;
-}
-
-static double total_flops(const view *v)
-{
-    double total = 0;
-    for (int i = 0; i < v->row_count; i++) total += v->rows[i].flops;
-    return total;
-}
-
 static size_t total_memory(const fm_program_summary *summary)
 {
     return summary->arena_bytes + summary->variable_bytes + summary->constant_bytes +
            summary->input_bytes;
-}
-
-static void print_layers(const view *v)
-{
-    char shape[FM_SHAPE_TEXT], parameters[32], flops[32];
-    const terminal *t = &v->invocation.out;
-    int name = 5, type = 4, output = 12;
-    for (int i = 0; i < v->row_count; i++) {
-        int width = (int)strlen(fm_shape_text(v->rows[i].output, shape));
-        if (width > output) output = width;
-        if ((int)strlen(v->rows[i].name) > name) name = (int)strlen(v->rows[i].name);
-        if ((int)strlen(v->rows[i].type) > type) type = (int)strlen(v->rows[i].type);
-    }
-    printf("%s%-*s  %-*s  %-*s %13s %15s%s\n", terminal_bold(t), name, "layer", type, "type",
-           output, "output", "parameters", "FLOPs", terminal_plain(t));
-    printf("%-*s  %-*s  %s\n", name, "input", type, "", fm_shape_text(v->input, shape));
-    for (int i = 0; i < v->row_count; i++) {
-        const fm_layer_row *row = &v->rows[i];
-        printf("%-*s  %-*s  %-*s %13s %15s\n", name, row->name, type, row->type, output,
-               fm_shape_text(row->output, shape), show_count((double)row->parameters, parameters),
-               show_count(row->flops, flops));
-    }
-    printf("%-*s %13s %15s\n", name + type + output + 4, "total",
-           show_count((double)total_parameters(v), parameters), show_count(total_flops(v), flops));
 }
 
 static void print_options(const view *v, const char *what, const char *name, const fm_field *fields,
@@ -164,26 +127,14 @@ static void print_training(const view *v)
 static void print_json(const view *v)
 {
     fm_program_summary summary = fm_program_summarize(v->program);
-    json_t *layers = json_array();
-    for (int i = 0; i < v->row_count; i++) {
-        const fm_layer_row *row = &v->rows[i];
-        json_t *output = json_array();
-        for (int d = 0; d < row->output.rank; d++) {
-            json_array_append_new(output, json_integer(row->output.dims[d]));
-        }
-        json_array_append_new(layers, json_pack("{s:s, s:s, s:o, s:I, s:o}", "name", row->name,
-                                                "type", row->type, "output", output, "parameters",
-                                                (json_int_t)row->parameters, "flops",
-                                                json_number(row->flops)));
-    }
     json_print(json_pack(
         "{s:s, s:o, s:I, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "event", "show", "name",
-        json_text(v->name), "parameters", (json_int_t)total_parameters(v), "flops",
-        json_number(total_flops(v)), "memory", (json_int_t)total_memory(&summary),
+        json_text(v->name), "parameters", (json_int_t)layer_table_parameters(&v->layers), "flops",
+        json_number(layer_table_flops(&v->layers)), "memory", (json_int_t)total_memory(&summary),
         "train_step_flops", json_number(summary.flops), "batch_size", (json_int_t)v->batch_size,
         "variable_bytes", (json_int_t)summary.variable_bytes, "arena_bytes",
         (json_int_t)summary.arena_bytes, "constant_bytes", (json_int_t)summary.constant_bytes,
-        "input_bytes", (json_int_t)summary.input_bytes, "layers", layers));
+        "input_bytes", (json_int_t)summary.input_bytes, "layers", layer_table_json(&v->layers)));
 }
 
 /* ---- graph and program -------------------------------------------------------------------------- */
@@ -224,7 +175,7 @@ static fm_status show(view *v)
     if (given->json) {
         print_json(v);
     } else {
-        print_layers(v);
+        layer_table_print(&v->invocation.out, &v->layers);
         print_training(v);
     }
     return FM_OK;
@@ -235,7 +186,13 @@ int show_run(const arguments *given)
     const char *name = given->positional.items[0];
     const char *only = given->positional.count > 1 ? given->positional.items[1] : NULL;
     const show_table *table = show_table_find(name);
+    const char *network = show_zoo_name(name);
+    if (network && !only) return show_zoo_network(given, network);
     if (table) {
+        if (!only && strcmp(name, "zoo") == 0) {
+            show_zoo_list(given->json);
+            return EXIT_DONE;
+        }
         if (show_table_print(table, only, given->json)) return EXIT_DONE;
         const char *near = show_table_nearest(table, only);
         fprintf(stderr, "fathom show: the table %s has no '%s'%s%s%s\n", name, only,

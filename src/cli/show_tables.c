@@ -5,6 +5,7 @@
 #include "fathom/backend.h"
 #include "fathom/nn.h"
 #include "fathom/recipe.h"
+#include "fathom/zoo.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -91,6 +92,18 @@ static bool dataset_row(int index, row *entry)
     return true;
 }
 
+static bool zoo_row(int index, row *entry)
+{
+    const fm_zoo_record *record = fm_zoo_at(index);
+    if (!record) return false;
+    *entry = (row){.name = record->name,
+                   .doc = record->doc,
+                   .fields = record->fields,
+                   .note_name = "paper",
+                   .note = record->paper};
+    return true;
+}
+
 /* Sections of a recipe, and the maps in them, that belong to no record. */
 static bool recipe_row(int index, row *entry)
 {
@@ -105,7 +118,8 @@ static bool recipe_row(int index, row *entry)
         {.name = "data.validation_split",
          .doc = "a share kept aside for validation: a number, or a map",
          .fields = fm_split_fields},
-        {.name = "model", .doc = "a list of layers: 'fathom show layers'"},
+        {.name = "model",
+         .doc = "a list of layers: 'fathom show layers'; or {zoo: NAME}: 'fathom show zoo'"},
         {.name = "loss", .doc = "a loss: 'fathom show losses'; class_weights is a list of numbers"},
         {.name = "optimizer",
          .doc =
@@ -140,6 +154,7 @@ static const show_table tables[] = {
     {"metrics", metric_row},
     {"initializers", initializer_row},
     {"datasets", dataset_row},
+    {"zoo", zoo_row},
     {"recipe", recipe_row},
     {"ops", op_row},
 };

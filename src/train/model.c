@@ -25,6 +25,19 @@ static void add_probabilities(const fm_model *model, fm_graph *graph, fm_val pre
     }
 }
 
+/* The losses of auxiliary heads count as penalties: they are trained on, and not in the loss that is
+ * told. */
+static void add_auxiliaries(const fm_model *model, fm_graph *graph, fm_val y)
+{
+    fm_val prediction;
+    double weight;
+    for (int i = 0; (prediction = fm_graph_auxiliary(graph, i, &weight)).id; i++) {
+        fm_val loss =
+            fm_loss_with(graph, model->options.loss, prediction, y, &model->options.loss_options);
+        fm_add_penalty(graph, fm_mul_scalar(graph, loss, weight));
+    }
+}
+
 static fm_val add_loss(const fm_model *model, fm_graph *graph, fm_val prediction)
 {
     fm_shape shape;
@@ -39,6 +52,7 @@ static fm_val add_loss(const fm_model *model, fm_graph *graph, fm_val prediction
     fm_val loss =
         fm_loss_with(graph, model->options.loss, prediction, y, &model->options.loss_options);
     fm_output(graph, "loss", loss);
+    if (fm_graph_mode(graph) == FM_TRAIN) add_auxiliaries(model, graph, y);
     return loss;
 }
 

@@ -223,7 +223,9 @@ static fm_status check_classes(fm_recipe *recipe, const fm_model *model,
     if (!column || column->kind != FM_COLUMN_CATEGORICAL || column->category_count <= outputs) {
         return FM_OK;
     }
-    const fm_named_tree *last = &recipe->layers[recipe->layer_count - 1].named;
+    const fm_named_tree network = {.name = "model", .place = recipe->model};
+    const fm_named_tree *last =
+        recipe->zoo ? &network : &recipe->layers[recipe->layer_count - 1].named;
     fm_fail(recipe->context, FM_ERROR_SHAPE,
             "%s: the last layer has %lld outputs, but the data has %lld classes", last->name,
             (long long)outputs, (long long)column->category_count);

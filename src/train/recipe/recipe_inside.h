@@ -5,6 +5,7 @@
 #include "train/recipe/recipe_options.h"
 #include "fathom/nn.h"
 #include "fathom/recipe.h"
+#include "fathom/zoo.h"
 
 /* A layer of the list. Outputs are numbered: 0 is the model's input, i + 1 what layer i makes. */
 typedef struct recipe_layer {
@@ -28,10 +29,12 @@ struct fm_recipe {
     fm_reduce_on_plateau reduce_on_plateau;
     recipe_layer *layers;
     int layer_count;
-    fm_val *values;       /* outputs while a graph is built      */
-    const fm_tree *input; /* the `input` entry, or NULL          */
-    fm_ints input_shape;  /* what it says                        */
-    fm_layer_row *rows;   /* of fm_recipe_layers                 */
+    fm_val *values;           /* outputs while a graph is built      */
+    const fm_tree *input;     /* the `input` entry, or NULL          */
+    fm_ints input_shape;      /* what it says                        */
+    const fm_tree *model;     /* the section                         */
+    const fm_zoo_record *zoo; /* the network that it names, or NULL: a list of layers */
+    fm_zoo_options zoo_options;
 };
 
 fm_status fm_recipe_read_model(fm_recipe *recipe, const fm_tree *section);

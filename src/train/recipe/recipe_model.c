@@ -177,9 +177,8 @@ static const fm_field input_fields[] = {
 };
 
 /* The first entry may say what goes in: `- input: [28, 28]`. */
-static fm_status read_input(fm_recipe *recipe, const fm_tree *item)
+static fm_status read_input(fm_recipe *recipe, const fm_tree *value)
 {
-    const fm_tree *value = item->first;
     recipe->input = value;
     fm_options_part part = {input_fields, &recipe->input_shape};
     if (value->kind == FM_TREE_MAP || fm_tree_is_null(value)) {
@@ -189,22 +188,51 @@ static fm_status read_input(fm_recipe *recipe, const fm_tree *item)
                           value);
 }
 
+static const char *next_network(const void *list, int index)
+{
+    (void)list;
+    const fm_zoo_record *record = fm_zoo_at(index);
+    return record ? record->name : NULL;
+}
+
+/* {zoo: resnet50, classes: 10}, the network's options beside its name; `input` as in a list. */
+static fm_status read_zoo(fm_recipe *recipe, const fm_tree *section)
+{
+    static const char *const others[] = {"zoo", "input", NULL};
+    const fm_tree *name = fm_tree_get(section, "zoo"), *input = fm_tree_get(section, "input");
+    if (fm_tree_is_null(name) || name->kind != FM_TREE_SCALAR) {
+        return fm_tree_fail(recipe->context, name ? name : section, FM_ERROR_ARGUMENT,
+                            "model: a list of layers is wanted, or a network of the zoo: {zoo: "
+                            "resnet50} ('fathom show zoo' lists them)");
+    }
+    const fm_named_tree named = {.name = name->text, .place = name};
+    recipe->zoo = fm_zoo_find(named.name);
+    if (!recipe->zoo) return fm_recipe_unknown(recipe, &named, "network", next_network);
+    if (input) {
+        fm_status status = read_input(recipe, input);
+        if (status != FM_OK) return status;
+    }
+    fm_options_part part = {recipe->zoo->fields, &recipe->zoo_options};
+    return fm_options_read(&recipe->arena, section, recipe->zoo->name, &part, 1, others);
+}
+
 fm_status fm_recipe_read_model(fm_recipe *recipe, const fm_tree *section)
 {
+    recipe->model = section;
+    if (section->kind == FM_TREE_MAP) return read_zoo(recipe, section);
     if (section->kind != FM_TREE_LIST || section->count == 0) {
         return fm_tree_fail(recipe->context, section, FM_ERROR_ARGUMENT,
                             "model: a list of layers is wanted, a line '- dense: {units: 10}' for "
-                            "each");
+                            "each, or a network: {zoo: resnet50}");
     }
     size_t count = (size_t)section->count;
     recipe->layers = fm_arena_allocate(&recipe->arena, count * sizeof(recipe_layer));
     recipe->values = fm_arena_allocate(&recipe->arena, (count + 1) * sizeof(fm_val));
-    recipe->rows = fm_arena_allocate(&recipe->arena, count * sizeof(fm_layer_row));
-    if (!recipe->layers || !recipe->values || !recipe->rows) return FM_ERROR_MEMORY;
+    if (!recipe->layers || !recipe->values) return FM_ERROR_MEMORY;
     for (const fm_tree *item = section->first; item; item = item->next) {
         bool input = item == section->first && item->kind == FM_TREE_MAP && item->count == 1 &&
                      strcmp(item->first->key, model_input) == 0;
-        fm_status status = input ? read_input(recipe, item) : read_layer(recipe, item);
+        fm_status status = input ? read_input(recipe, item->first) : read_layer(recipe, item);
         if (status != FM_OK) return status;
     }
     if (recipe->layer_count == 0) {
@@ -241,56 +269,27 @@ static fm_val build_layer(fm_recipe *recipe, fm_graph *graph, const recipe_layer
     return fm_layer_build(graph, layer->record, inputs, layer->input_count, layer->options);
 }
 
-/* What building layer i has added to the graph, as facts about the layer. */
-typedef struct layer_mark {
-    size_t nodes, variables;
-} layer_mark;
-
-static layer_mark mark_of(const fm_graph *graph)
+static fm_val build_layers(fm_recipe *recipe, fm_graph *graph, fm_val x)
 {
-    return (layer_mark){graph->node_count, graph->variable_count};
+    recipe->values[0] = x;
+    for (int i = 0; i < recipe->layer_count; i++) {
+        const recipe_layer *layer = &recipe->layers[i];
+        recipe->values[i + 1] = build_layer(recipe, graph, layer);
+        if (fm_graph_status(graph) == FM_OK) continue;
+        fm_named_blame(recipe->context, &layer->named);
+        return (fm_val){0};
+    }
+    return recipe->values[recipe->layer_count];
 }
 
-static double node_flops(const fm_graph *graph, const fm_node *node)
+static fm_val build_zoo(fm_recipe *recipe, fm_graph *graph, fm_val x)
 {
-    fm_tensor tensors[FM_MAX_INPUTS + FM_MAX_OUTPUTS];
-    for (int i = 0; i < node->input_count + node->output_count; i++) {
-        bool input = i < node->input_count;
-        const fm_value *value =
-            fm_value_of(graph, input ? node->inputs[i] : node->outputs[i - node->input_count]);
-        tensors[i] = (fm_tensor){NULL, value->dtype, value->shape, fm_shape_elements(value->shape)};
-    }
-    const fm_tensor *outputs = tensors + node->input_count;
-    fm_call call = {.op = node->op,
-                    .attributes = node->attributes,
-                    .inputs = tensors,
-                    .outputs = outputs,
-                    .input_count = node->input_count,
-                    .output_count = node->output_count};
-    if (node->op->flops) return node->op->flops(&call);
-    return node->op->flags & FM_OP_VIEW ? 0 : (double)outputs[0].count;
+    fm_val output = fm_zoo_with(graph, recipe->zoo->name, x, &recipe->zoo_options);
+    if (fm_graph_status(graph) != FM_OK) fm_tree_blame(recipe->context, recipe->model);
+    return output;
 }
 
-static fm_layer_row describe_layer(const fm_graph *graph, layer_mark before,
-                                   const recipe_layer *layer, fm_val output)
-{
-    fm_layer_row row = {.name = layer->label,
-                        .type = layer->record->name,
-                        .output = without_batch(fm_val_shape(graph, output))};
-    for (size_t i = before.variables; i < graph->variable_count; i++) {
-        const fm_graph_variable_record *variable = &graph->variables[i];
-        if (variable->options.not_trainable) continue;
-        row.parameters += fm_shape_elements(fm_val_shape(graph, variable->value));
-    }
-    for (size_t i = before.nodes; i < graph->node_count; i++) {
-        row.flops += node_flops(graph, &graph->nodes[i]);
-        if (!row.name && *graph->nodes[i].scope) row.name = graph->nodes[i].scope;
-    }
-    return row;
-}
-
-/* `describe`: rows are filled in too. */
-static fm_val build_model(fm_recipe *recipe, fm_graph *graph, fm_val x, bool describe)
+static fm_val build_model(fm_recipe *recipe, fm_graph *graph, fm_val x)
 {
     if (fm_graph_status(graph) != FM_OK) return (fm_val){0};
     if (!input_fits(recipe, graph, x)) {
@@ -300,25 +299,13 @@ static fm_val build_model(fm_recipe *recipe, fm_graph *graph, fm_val x, bool des
         fm_tree_blame(recipe->context, recipe->input);
         return (fm_val){0};
     }
-    recipe->values[0] = x;
-    for (int i = 0; i < recipe->layer_count; i++) {
-        const recipe_layer *layer = &recipe->layers[i];
-        layer_mark before = mark_of(graph);
-        fm_val output = build_layer(recipe, graph, layer);
-        recipe->values[i + 1] = output;
-        if (fm_graph_status(graph) != FM_OK) {
-            fm_named_blame(recipe->context, &layer->named);
-            return (fm_val){0};
-        }
-        if (describe) recipe->rows[i] = describe_layer(graph, before, layer, output);
-    }
-    return recipe->values[recipe->layer_count];
+    return recipe->zoo ? build_zoo(recipe, graph, x) : build_layers(recipe, graph, x);
 }
 
 fm_val fm_recipe_build(fm_graph *graph, fm_val x, void *argument)
 {
     fm_recipe *recipe = argument;
-    fm_val output = build_model(recipe, graph, x, false);
+    fm_val output = build_model(recipe, graph, x);
     if (fm_graph_status(graph) != FM_OK) return output;
     fm_graph_check_freeze(graph);
     if (fm_graph_status(graph) == FM_OK) return output;
@@ -327,41 +314,27 @@ fm_val fm_recipe_build(fm_graph *graph, fm_val x, void *argument)
     return (fm_val){0};
 }
 
-/* Names outlive the graph that they were read from. A layer that adds nothing when predicting
- * (dropout) has its name from its kind, numbered as scopes are. */
-static fm_status keep_row_name(fm_recipe *recipe, int position)
+static fm_val describe_build(fm_graph *graph, fm_val x, void *recipe)
 {
-    fm_layer_row *row = &recipe->rows[position];
-    int earlier = 0;
-    for (int i = 0; i < position; i++) {
-        const recipe_layer *other = &recipe->layers[i];
-        earlier += other->record == recipe->layers[position].record && !other->label;
-    }
-    if (row->name) {
-        row->name =
-            fm_arena_format(&recipe->arena, "%.*s", (int)strcspn(row->name, "/"), row->name);
-    } else if (earlier > 0) {
-        row->name = fm_arena_format(&recipe->arena, "%s_%d", row->type, earlier);
-    } else {
-        row->name = row->type;
-    }
-    return row->name ? FM_OK : FM_ERROR_MEMORY;
+    return build_model(recipe, graph, x);
 }
 
 fm_status fm_recipe_layers(fm_recipe *recipe, fm_shape input, fm_dtype dtype,
                            const fm_layer_row **rows, int *count)
 {
-    fm_graph *graph;
-    fm_graph_options options = {.mode = FM_PREDICT};
-    fm_status status = fm_graph_create(recipe->context, &options, &graph);
+    fm_layer_row *made, *kept = NULL;
+    *rows = NULL;
+    fm_status status =
+        fm_layers_describe(recipe->context, describe_build, recipe, input, dtype, &made, count);
     if (status != FM_OK) return status;
-    build_model(recipe, graph, fm_input(graph, "x", dtype, fm_shape_batch(1, input)), true);
-    status = fm_graph_status(graph);
-    for (int i = 0; i < recipe->layer_count && status == FM_OK; i++) {
-        status = keep_row_name(recipe, i);
+    kept = fm_arena_allocate(&recipe->arena, (size_t)(*count + 1) * sizeof *kept);
+    if (!kept) status = FM_ERROR_MEMORY;
+    for (int i = 0; i < *count && status == FM_OK; i++) {
+        kept[i] = made[i];
+        kept[i].name = fm_arena_string(&recipe->arena, made[i].name);
+        if (!kept[i].name) status = FM_ERROR_MEMORY;
     }
-    fm_graph_destroy(graph);
-    *rows = recipe->rows;
-    *count = recipe->layer_count;
+    fm_layers_release(recipe->context, made);
+    *rows = kept;
     return status;
 }
