@@ -35,21 +35,6 @@ int fm_fused_activation_of(const fm_op *op)
     return FM_FUSED_NONE;
 }
 
-/* Runs one of the parts on tensors of the fused call. */
-static void run_part(const fm_op *op, const void *attributes, const fm_call *call,
-                     const fm_tensor *inputs, int count, const fm_tensor *output)
-{
-    op->run(&(fm_call){.op = op,
-                       .attributes = attributes,
-                       .inputs = inputs,
-                       .outputs = output,
-                       .input_count = count,
-                       .output_count = 1,
-                       .threads = call->threads,
-                       .seed = call->seed,
-                       .step = call->step});
-}
-
 /* ---- fused_matmul -------------------------------------------------------------------------------- */
 
 static fm_status infer_fused_matmul(fm_infer *infer)
@@ -81,12 +66,13 @@ static void run_fused_matmul(const fm_call *call)
     const fm_fused_matmul_attributes *a = call->attributes;
     const fm_tensor *y = call->outputs;
     fm_matmul_attributes product = {a->transpose_a, a->transpose_b};
-    run_part(&fm_op_matmul, &product, call, call->inputs, 2, y);
-    if (a->bias) run_part(&fm_op_add, NULL, call, (fm_tensor[]){*y, call->inputs[2]}, 2, y);
+    fm_run_part(&fm_op_matmul, &product, call, call->inputs, 2, y, 1);
+    if (a->bias) fm_run_part(&fm_op_add, NULL, call, (fm_tensor[]){*y, call->inputs[2]}, 2, y, 1);
     const fm_op *activation = fm_fused_activation_op(a->activation);
-    if (activation) run_part(activation, NULL, call, y, 1, y);
+    if (activation) fm_run_part(activation, NULL, call, y, 1, y, 1);
     if (!a->mask) return;
-    run_part(&fm_op_relu_grad, NULL, call, (fm_tensor[]){*y, call->inputs[2 + a->bias]}, 2, y);
+    fm_run_part(&fm_op_relu_grad, NULL, call, (fm_tensor[]){*y, call->inputs[2 + a->bias]}, 2, y,
+                1);
 }
 
 static double fused_matmul_flops(const fm_call *call)
@@ -171,8 +157,8 @@ static void run_dense_grad(const fm_call *call)
 {
     static const fm_matmul_attributes product = {.transpose_a = true};
     static const fm_axes_attributes rows = {.axes = {1, {0}}};
-    run_part(&fm_op_matmul, &product, call, call->inputs, 2, &call->outputs[0]);
-    run_part(&fm_op_sum, &rows, call, &call->inputs[1], 1, &call->outputs[1]);
+    fm_run_part(&fm_op_matmul, &product, call, call->inputs, 2, &call->outputs[0], 1);
+    fm_run_part(&fm_op_sum, &rows, call, &call->inputs[1], 1, &call->outputs[1], 1);
 }
 
 static double product_flops(const fm_tensor *x, const fm_tensor *dy)

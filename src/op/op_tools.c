@@ -163,3 +163,18 @@ double fm_softmax_flops(const fm_call *call)
 {
     return 5 * (double)call->inputs[0].count;
 }
+
+void fm_run_part(const fm_op *op, const void *attributes, const fm_call *call,
+                 const fm_tensor *inputs, int input_count, const fm_tensor *outputs,
+                 int output_count)
+{
+    op->run(&(fm_call){.op = op,
+                       .attributes = attributes,
+                       .inputs = inputs,
+                       .outputs = outputs,
+                       .input_count = input_count,
+                       .output_count = output_count,
+                       .threads = call->threads,
+                       .seed = call->seed,
+                       .step = call->step});
+}

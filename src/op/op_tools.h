@@ -63,6 +63,11 @@ typedef struct fm_reduced {
 } fm_reduced;
 fm_reduced fm_reduced_of(const fm_axes_attributes *attributes, fm_shape shape);
 
+/* Runs an op that is part of a fused one by its portable kernel, on tensors of the fused call. */
+void fm_run_part(const fm_op *op, const void *attributes, const fm_call *call,
+                 const fm_tensor *inputs, int input_count, const fm_tensor *outputs,
+                 int output_count);
+
 /* flops columns */
 double fm_no_flops(const fm_call *call);      /* moves bytes only                 */
 double fm_input_flops(const fm_call *call);   /* one per element of input 0       */

@@ -6,17 +6,19 @@
  *   ulps      so many units in the last place of the f64 result, but at least of `floor` times the
  *             first operand, where the formula itself cancels; what a subnormal number counts
  *   rows      softmax and kin: so many times 2^-24 of the largest of the row's results or `floor`
+ *   tensor    so many times 2^-24 of the largest of the output or `floor`
  *   product   (depth + 8) 2^-24 times the same product of absolute values (Higham 2002, 3.5)        */
 #include "support/op_job.h"
 #include "backend/backends.h"
 #include "backend/cpu/parallel.h"
 #include "base/random.h"
+#include "op/fused_normalize.h"
 #include "op/fused_ops.h"
 #include "op/op_attributes.h"
 #include "op/op_table.h"
 #include "op/optimizer_ops.h"
 
-typedef enum tolerance_kind { EXACT, ULPS, ROWS, PRODUCT, NO_KERNEL } tolerance_kind;
+typedef enum tolerance_kind { EXACT, ULPS, ROWS, TENSOR, PRODUCT } tolerance_kind;
 
 typedef struct tolerance {
     const fm_op *op;
@@ -51,6 +53,11 @@ static const tolerance tolerances[] = {
     {&fm_op_fused_matmul, PRODUCT, 8, 0},
     {&fm_op_dense_grad, PRODUCT, 8, 0},
     {&fm_op_dense_sgd, PRODUCT, 8, 0},
+    {&fm_op_normalize, TENSOR, 16, 1},
+    {&fm_op_normalize_grad, TENSOR, 64, 1},
+    {&fm_op_fused_normalize, TENSOR, 16, 1},
+    {&fm_op_fused_normalize_grad, TENSOR, 64, 1},
+    {&fm_op_fused_normalize_add_grad, TENSOR, 64, 1},
 };
 
 /* ---- which kernels there are --------------------------------------------------------------------- */
@@ -120,6 +127,13 @@ static double allowed(const tolerance *t, const op_job *job, const op_result *ex
         const int64_t row = expected->elements[output] / rows;
         double largest = t->floor;
         for (int64_t k = i / row * row; k < i / row * row + row; k++) {
+            largest = fmax(largest, fabs(expected->values[output][k]));
+        }
+        return t->ulps * 0x1p-24 * largest;
+    }
+    if (t->kind == TENSOR) {
+        double largest = t->floor;
+        for (int64_t k = 0; k < expected->elements[output]; k++) {
             largest = fmax(largest, fabs(expected->values[output][k]));
         }
         return t->ulps * 0x1p-24 * largest;
@@ -218,15 +232,16 @@ static op_result product_bound(fixture *f, const op_job *job, const tolerance *t
 
 /* ---- running ------------------------------------------------------------------------------------- */
 
-/* An op with a kernel is expected to use it unless there is nothing to compute. Those of convolutions
- * are for some shapes only: their own tests see to it that they run. */
+/* An op with a kernel is expected to use it unless there is nothing to compute. Those of convolution
+ * and normalisation are for some shapes only: their own tests see to it that they run. */
 static bool must_use_kernel(const op_job *job)
 {
     if (strncmp(job->op->name, "convolve", 8) == 0) return false;
     for (int i = 0; i < job->inputs.count; i++) {
         if (fm_shape_elements(job->inputs.inputs[i].shape) == 0) return false;
     }
-    return job->op != &fm_op_equal;
+    return job->op != &fm_op_equal && job->op != &fm_op_normalize &&
+           job->op != &fm_op_normalize_grad;
 }
 
 static void check_backend(fixture *f, const op_job *job, const tolerance *t,
@@ -307,8 +322,9 @@ static void cases_of_the_records(void **state)
     for (op_case_at at = {0}; op_case_next(&at);) {
         check_case(*state, at.op, at.row->attributes, at.row->inputs);
     }
-    const fm_op *const fused[] = {&fm_op_fused_matmul, &fm_op_dense_grad};
-    for (int i = 0; i < 2; i++) {
+    const fm_op *const fused[] = {&fm_op_fused_matmul, &fm_op_dense_grad, &fm_op_fused_normalize,
+                                  &fm_op_fused_normalize_grad, &fm_op_fused_normalize_add_grad};
+    for (size_t i = 0; i < sizeof fused / sizeof *fused; i++) {
         for (const fm_case *row = fused[i]->cases; row->inputs; row++) {
             check_case(*state, fused[i], row->attributes, row->inputs);
         }

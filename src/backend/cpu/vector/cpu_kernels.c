@@ -1,12 +1,8 @@
 /* The kernels of one instruction set as a backend. */
 #include "backend/cpu/vector/kernels.h"
 
-static const fm_kernel_family *const families[] = {
-    &FM_ISA_SYMBOL(fm_cpu_winograd), &FM_ISA_SYMBOL(fm_cpu_products),
-    &FM_ISA_SYMBOL(fm_cpu_softmax),  &FM_ISA_SYMBOL(fm_cpu_updates),
-    &FM_ISA_SYMBOL(fm_cpu_unary),    &FM_ISA_SYMBOL(fm_cpu_binary),
-    &FM_ISA_SYMBOL(fm_cpu_random),   &FM_ISA_SYMBOL(fm_cpu_reductions),
-};
+#define ROW(name) &FM_ISA_SYMBOL(fm_cpu_##name),
+static const fm_kernel_family *const families[] = {EACH_FAMILY(ROW)};
 
 static const fm_kernel *kernel_at(int index)
 {

@@ -16,15 +16,21 @@ typedef struct fm_kernel_family {
 #define FAMILY(table) {table, (int)(sizeof table / sizeof *table)}
 /* clang-format on */
 
-extern const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_products);
-extern const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_unary);
-extern const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_binary);
-extern const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_reductions);
-extern const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_softmax);
-extern const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_random);
-extern const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_updates);
-extern const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_winograd);
-extern const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_movement);
+/* In order of preference where two have kernels of one op. */
+#define EACH_FAMILY(F)                                                                             \
+    F(winograd)                                                                                    \
+    F(products)                                                                                    \
+    F(softmax)                                                                                     \
+    F(updates)                                                                                     \
+    F(unary)                                                                                       \
+    F(binary)                                                                                      \
+    F(random)                                                                                      \
+    F(reductions)                                                                                  \
+    F(normalize_columns)                                                                           \
+    F(pool)
+
+#define DECLARE_FAMILY(name) extern const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_##name);
+EACH_FAMILY(DECLARE_FAMILY)
 
 /* "cpu.avx512.matmul" */
 #define KERNEL_NAME(op) "cpu." FM_ISA_NAME "." op

@@ -72,6 +72,28 @@ INLINE vector broadcast(float value)
     return value - (vector){0};
 }
 
+/* Past the caches, to a multiple of a vector's size: for results that are larger than they are. The
+ * thread ends them before it is done. */
+INLINE void stream(float *to, vector value)
+{
+#if defined(__AVX512F__)
+    _mm512_stream_ps(to, (__m512)value);
+#elif VECTOR_LENGTH == 8
+    _mm256_stream_ps(to, (__m256)value);
+#elif defined(__SSE2__)
+    _mm_stream_ps(to, (__m128)value);
+#else
+    store(to, value);
+#endif
+}
+
+INLINE void end_streams(void)
+{
+#if defined(__SSE2__)
+    _mm_sfence();
+#endif
+}
+
 INLINE vector multiply_add(vector x, vector y, vector z)
 {
 #if defined(__AVX512F__)

@@ -1,0 +1,182 @@
+#include "op/fused_normalize.h"
+#include "op/op_table.h"
+#include "op/op_tools.h"
+#include "op/vision_attributes.h"
+
+#define KERNEL_FILE "kernel/normalize_relu.h"
+#include "kernel/instantiate.h"
+
+enum { X, GAMMA };
+
+/* ---- shapes -------------------------------------------------------------------------------------- */
+
+static fm_normalize_attributes plain_attributes(fm_shape x, double epsilon)
+{
+    fm_normalize_attributes plain = {.axes = {.count = x.rank - 1}, .epsilon = epsilon};
+    for (int i = 0; i < x.rank - 1; i++) plain.axes.at[i] = i;
+    return plain;
+}
+
+/* x has at least two dimensions, gamma one for the last of them. */
+static fm_status infer_batch(const fm_infer *infer)
+{
+    const fm_shape x = infer->shapes[X], row = {1, {fm_shape_last(x)}};
+    fm_status status = fm_infer_reals(infer);
+    if (status == FM_OK) status = fm_infer_rank(infer, X, 2);
+    if (status != FM_OK) return status;
+    if (!fm_shape_equal(infer->shapes[GAMMA], row)) {
+        return fm_infer_fail(infer, "gamma must have an element for each channel");
+    }
+    return FM_OK;
+}
+
+/* Inputs [from, end) have x's shape, those before gamma's or as many elements. */
+static fm_status infer_like_x(const fm_infer *infer, int from)
+{
+    for (int i = GAMMA; i < infer->input_count; i++) {
+        const fm_shape shape = infer->shapes[i];
+        const bool whole = i >= from;
+        const bool right = whole ? fm_shape_equal(shape, infer->shapes[X])
+                                 : fm_shape_elements(shape) == infer->shapes[GAMMA].dims[0];
+        if (!right) {
+            return fm_infer_fail(infer, "input %d must have %s", i,
+                                 whole ? "x's shape" : "an element for each channel");
+        }
+    }
+    return FM_OK;
+}
+
+static fm_status infer_normalize(fm_infer *infer)
+{
+    fm_status status = infer_batch(infer);
+    if (status == FM_OK) status = infer_like_x(infer, 3);
+    if (status != FM_OK) return status;
+    fm_shape kept = infer->shapes[X];
+    for (int i = 0; i < kept.rank - 1; i++) kept.dims[i] = 1;
+    infer->output_shapes[0] = infer->shapes[X];
+    infer->output_shapes[1] = infer->output_shapes[2] = kept;
+    for (int i = 0; i < 3; i++) infer->output_dtypes[i] = infer->dtypes[X];
+    return FM_OK;
+}
+
+static fm_status infer_gradients(fm_infer *infer, int from)
+{
+    fm_status status = infer_batch(infer);
+    if (status == FM_OK) status = infer_like_x(infer, from);
+    if (status != FM_OK) return status;
+    for (int i = 0; i < infer->op->outputs; i++) {
+        infer->output_shapes[i] = infer->shapes[i == 1 || i == 2 ? GAMMA : X];
+        infer->output_dtypes[i] = infer->dtypes[X];
+    }
+    return FM_OK;
+}
+
+static fm_status infer_normalize_grad(fm_infer *infer)
+{
+    return infer_gradients(infer, 5);
+}
+
+static fm_status infer_normalize_add_grad(fm_infer *infer)
+{
+    return infer_gradients(infer, 4);
+}
+
+/* ---- portable kernels ---------------------------------------------------------------------------- */
+
+static void run_normalize(const fm_call *call)
+{
+    const fm_fused_normalize_attributes *a = call->attributes;
+    const fm_normalize_attributes plain = plain_attributes(call->inputs[X].shape, a->epsilon);
+    const fm_tensor *y = call->outputs;
+    fm_run_part(&fm_op_normalize, &plain, call, call->inputs, 3, call->outputs, 3);
+    if (call->input_count == 4) {
+        fm_run_part(&fm_op_add, NULL, call, (fm_tensor[]){*y, call->inputs[3]}, 2, y, 1);
+    }
+    if (a->relu) fm_run_part(&fm_op_relu, NULL, call, y, 1, y, 1);
+}
+
+static void run_normalize_grad(const fm_call *call)
+{
+    const fm_tensor *in = call->inputs, *out = call->outputs;
+    const int64_t c = in[GAMMA].count, rows = in[X].count / c;
+    FM_RUN_REAL(normalize_relu_grad, out->dtype, rows, c, in[X].data, in[GAMMA].data, in[2].data,
+                in[3].data, in[4].data, in[5].data, out[0].data, out[1].data, out[2].data);
+}
+
+static void run_normalize_add_grad(const fm_call *call)
+{
+    const fm_normalize_attributes plain = plain_attributes(call->inputs[X].shape, 0);
+    const fm_tensor *in = call->inputs, *dz = &call->outputs[3];
+    fm_run_part(&fm_op_relu_grad, NULL, call, &in[4], 2, dz, 1);
+    const fm_tensor inputs[] = {in[X], in[GAMMA], in[2], in[3], *dz};
+    fm_run_part(&fm_op_normalize_grad, &plain, call, inputs, 5, call->outputs, 3);
+}
+
+static double normalize_flops(const fm_call *call)
+{
+    return 8.0 * (double)call->inputs[X].count;
+}
+
+/* ---- records ------------------------------------------------------------------------------------- */
+
+static const fm_field normalize_fields[] = {
+    {.name = "epsilon",
+     .doc = "added to the variance",
+     .offset = offsetof(fm_fused_normalize_attributes, epsilon),
+     .type = FM_FIELD_REAL},
+    {.name = "relu",
+     .doc = "applied last",
+     .offset = offsetof(fm_fused_normalize_attributes, relu),
+     .type = FM_FIELD_BOOL},
+    {0},
+};
+
+static const fm_fused_normalize_attributes case_attributes[] = {{1e-3, true}, {1e-5, false}};
+
+const fm_op fm_op_fused_normalize = {
+    .name = "fused_normalize",
+    .doc = "batch normalisation, a residual added, relu",
+    .min_inputs = 3,
+    .max_inputs = 4,
+    .outputs = 3,
+    .attributes_size = sizeof(fm_fused_normalize_attributes),
+    .attributes = normalize_fields,
+    .infer = infer_normalize,
+    .run = run_normalize,
+    .flops = normalize_flops,
+    .cases = (const fm_case[]){{"f(2,3,3,5) f(5) f(5)", &case_attributes[0]},
+                               {"f(7,17) f(17) f(17) f(7,17)", &case_attributes[0]},
+                               {"f(2,3,4) f(4) f(4) f(2,3,4)", &case_attributes[1]},
+                               {NULL, NULL}},
+};
+
+const fm_op fm_op_fused_normalize_grad = {
+    .name = "fused_normalize_grad",
+    .doc = "the gradients of relu after batch normalisation",
+    .min_inputs = 6,
+    .max_inputs = 6,
+    .outputs = 3,
+    .infer = infer_normalize_grad,
+    .run = run_normalize_grad,
+    .flops = normalize_flops,
+    .in_place = {6},
+    .cases = (const fm_case[]){{"f(2,3,3,5) f(5) f(5) f(1,1,1,5) p(1,1,1,5) f(2,3,3,5)", NULL},
+                               {"f(7,17) f(17) f(17) f(1,17) p(1,17) f(7,17)", NULL},
+                               {NULL, NULL}},
+};
+
+const fm_op fm_op_fused_normalize_add_grad = {
+    .name = "fused_normalize_add_grad",
+    .doc = "the gradients of relu after batch normalisation and a residual sum",
+    .min_inputs = 6,
+    .max_inputs = 6,
+    .outputs = 4,
+    .infer = infer_normalize_add_grad,
+    .run = run_normalize_add_grad,
+    .flops = normalize_flops,
+    .in_place = {0, 0, 0, 5},
+    .cases =
+        (const fm_case[]){{"f(2,3,3,5) f(5) f(1,1,1,5) p(1,1,1,5) f(2,3,3,5) f(2,3,3,5)", NULL},
+                          {"f(7,17) f(17) f(1,17) p(1,17) f(7,17) f(7,17)", NULL},
+                          {NULL, NULL}},
+};

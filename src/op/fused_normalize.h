@@ -1,0 +1,25 @@
+/* Ops that the fuse pass makes of a batch normalisation (fm_normalize_over, axes all but the last,
+ * gamma (c)) and what surrounds it: a residual sum, relu, relu's gradient. Each computes what its parts
+ * compute; they exist after differentiation only and have no gradient rules. */
+#ifndef FM_OP_FUSED_NORMALIZE_H
+#define FM_OP_FUSED_NORMALIZE_H
+
+#include "fathom/op.h"
+
+typedef struct fm_fused_normalize_attributes {
+    double epsilon;
+    bool relu;
+} fm_fused_normalize_attributes;
+
+/* x, gamma, beta, maybe a residual of x's shape -> y = relu(normalised x + residual), mean, rstd */
+extern const fm_op fm_op_fused_normalize;
+
+/* x, gamma, beta, mean, rstd, dy -> dx, dgamma, dbeta of y = relu(normalised x): where relu let
+ * through is computed again, so that backward needs no y. */
+extern const fm_op fm_op_fused_normalize_grad;
+
+/* x, gamma, mean, rstd, dy, y -> dx, dgamma, dbeta, dz of y = relu(normalised x + residual): dz, dy
+ * where y is positive, is the residual's gradient. */
+extern const fm_op fm_op_fused_normalize_add_grad;
+
+#endif

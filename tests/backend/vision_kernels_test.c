@@ -1,0 +1,277 @@
+/* The kernels of normalisation and pooling against the portable ones, on the shapes of real networks
+ * and on awkward ones, by one, two and three threads. Pooling has the portable bits; normalisation is
+ * within 1e-5 of numbers near one. */
+#include "support/op_job.h"
+#include "backend/backends.h"
+#include "base/random.h"
+#include "fathom/ops.h"
+#include "fathom/program.h"
+#include "fathom/vision_ops.h"
+#include "op/fused_normalize.h"
+#include "op/op_table.h"
+#include "op/vision_attributes.h"
+
+#if FATHOM_HAVE_FAST
+
+static void compare(const op_job *job, const char *backend, const op_result *wanted,
+                    const op_result *got, double tolerance)
+{
+    for (int k = 0; k < wanted->count; k++) {
+        double largest = 1;
+        for (int64_t i = 0; i < wanted->elements[k]; i++) {
+            if (isfinite(wanted->values[k][i])) largest = fmax(largest, fabs(wanted->values[k][i]));
+        }
+        for (int64_t i = 0; i < wanted->elements[k]; i++) {
+            const double a = wanted->values[k][i], b = got->values[k][i];
+            if (a == b || (isnan(a) && isnan(b)) || fabs(a - b) <= tolerance * largest) continue;
+            char shape[FM_SHAPE_TEXT];
+            fail_msg("%s %s on %s, output %d, element %lld: %.9g instead of %.9g", job->op->name,
+                     fm_shape_text(job->inputs.inputs[0].shape, shape), backend, k, (long long)i, b,
+                     a);
+        }
+    }
+}
+
+static void check_job(fixture *f, const op_job *job, double tolerance)
+{
+    op_result wanted = op_job_run(f, job, FM_F32, "portable", 1);
+    for (int i = 0; fm_cpu_backend_at(i); i++) {
+        const char *backend = fm_cpu_backend_at(i)->name;
+        op_result one = op_job_run(f, job, FM_F32, backend, 1);
+        if (strncmp(one.kernel, backend, strlen(backend)) != 0) {
+            fail_msg("%s ran on %s instead of %s", job->op->name, one.kernel, backend);
+        }
+        compare(job, backend, &wanted, &one, tolerance);
+        for (int threads = 2; threads <= 3; threads++) {
+            op_result many = op_job_run(f, job, FM_F32, backend, threads);
+            compare(job, "more threads", &one, &many, 0);
+            op_result_release(f, &many);
+        }
+        op_result_release(f, &one);
+    }
+    op_result_release(f, &wanted);
+}
+
+static op_job parse(fixture *f, const fm_op *op, const void *attributes, const char *inputs)
+{
+    op_case parsed = op_case_parse(inputs);
+    return op_job_make(f, op, attributes, &parsed);
+}
+
+static void check(fixture *f, const fm_op *op, const void *attributes, const char *inputs,
+                  double tolerance)
+{
+    op_job job = parse(f, op, attributes, inputs);
+    check_job(f, &job, tolerance);
+    op_job_release(f, &job);
+}
+
+/* ---- normalisation ------------------------------------------------------------------------------- */
+
+enum { NORMALIZE_TOLERANCE_PARTS = 100000 };
+static const double near = 1.0 / NORMALIZE_TOLERANCE_PARTS;
+
+/* x, and as text: the shapes of gamma and of the statistics. */
+static const struct {
+    fm_ints axes;
+    const char *x, *gamma, *statistics;
+} normal_shapes[] = {
+    {{3, {0, 1, 2}}, "2,7,9,64", "64", "1,1,1,64"},
+    {{3, {0, 1, 2}}, "1,1,1,3", "3", "1,1,1,3"},
+    {{3, {0, 1, 2}}, "3,14,14,24", "24", "1,1,1,24"},
+    {{3, {0, 1, 2}}, "2,7,7,1040", "1040", "1,1,1,1040"},
+    {{3, {0, 1, 2}}, "5,31,3,67", "67", "1,1,1,67"},
+    {{1, {0}}, "1030,16", "16", "1,16"},
+    {{1, {0}}, "2,5", "5", "1,5"},
+    {{2, {0, 1}}, "4,33,129", "129", "1,1,129"},
+    {{2, {1, 2}}, "3,6,5,20", "20", "3,1,1,20"},
+    {{1, {1}}, "2,37,33", "1,33", "2,1,33"},
+    {{2, {1, 3}}, "2,35,4,6", "4,6", "2,1,4,1"},
+    {{3, {1, 2, 4}}, "2,3,5,2,17", "2,17", "2,1,1,2,1"},
+};
+
+enum { NORMAL_SHAPES = sizeof normal_shapes / sizeof *normal_shapes };
+
+static void normalisation(void **state)
+{
+    char text[256];
+    for (int i = 0; i < NORMAL_SHAPES; i++) {
+        const char *x = normal_shapes[i].x, *gamma = normal_shapes[i].gamma;
+        const fm_normalize_attributes a = {normal_shapes[i].axes, 1e-3};
+        snprintf(text, sizeof text, "f(%s) f(%s) f(%s)", x, gamma, gamma);
+        check(*state, &fm_op_normalize, &a, text, near);
+        snprintf(text, sizeof text, "f(%s) f(%s) f(%s) p(%s) f(%s)", x, gamma,
+                 normal_shapes[i].statistics, normal_shapes[i].statistics, x);
+        check(*state, &fm_op_normalize_grad, &a, text, near);
+    }
+}
+
+static void batch_norm_with_relu(void **state)
+{
+    char text[256];
+    for (int i = 0; i < NORMAL_SHAPES; i++) {
+        const char *x = normal_shapes[i].x, *gamma = normal_shapes[i].gamma;
+        const char *kept = normal_shapes[i].statistics;
+        if (normal_shapes[i].axes.at[0] != 0) continue;
+        for (int relu = 0; relu < 2; relu++) {
+            const fm_fused_normalize_attributes a = {1e-3, relu};
+            snprintf(text, sizeof text, "f(%s) f(%s) f(%s)", x, gamma, gamma);
+            check(*state, &fm_op_fused_normalize, &a, text, near);
+            snprintf(text, sizeof text, "f(%s) f(%s) f(%s) f(%s)", x, gamma, gamma, x);
+            check(*state, &fm_op_fused_normalize, &a, text, near);
+        }
+        snprintf(text, sizeof text, "f(%s) f(%s) f(%s) f(%s) p(%s) f(%s)", x, gamma, gamma, kept,
+                 kept, x);
+        check(*state, &fm_op_fused_normalize_grad, NULL, text, near);
+        snprintf(text, sizeof text, "f(%s) f(%s) f(%s) p(%s) f(%s) f(%s)", x, gamma, kept, kept, x,
+                 x);
+        check(*state, &fm_op_fused_normalize_add_grad, NULL, text, near);
+    }
+}
+
+/* A mean a thousand times the deviation: E[x^2] - mean^2 would have no correct digit in f32. */
+static void nothing_cancels(void **state)
+{
+    const fm_normalize_attributes a = {{2, {0, 1}}, 1e-5};
+    op_job job = parse(*state, &fm_op_normalize, &a, "f(40,100,17) f(17) f(17)");
+    for (int i = 0; i < 40 * 100 * 17; i++) {
+        job.values[0][i] = (double)(float)(1000 + job.values[0][i]);
+    }
+    check_job(*state, &job, 2e-4); /* x itself is known to 6e-5 */
+    op_result exact = op_job_run(*state, &job, FM_F64, "portable", 1);
+    op_result fast = op_job_run(*state, &job, FM_F32, NULL, 2);
+    for (int64_t k = 0; k < 17; k++) {
+        assert_near(fast.values[2][k] / exact.values[2][k], 1, 1e-5);
+    }
+    op_result_release(*state, &exact);
+    op_result_release(*state, &fast);
+    op_job_release(*state, &job);
+}
+
+/* ---- pooling ------------------------------------------------------------------------------------- */
+
+#define WINDOW(k, s, begin, end)                                                                   \
+    {                                                                                              \
+        .kernel_size = {2, {k, k}}, .window = {                                                    \
+            .strides = {2, {s, s}},                                                                \
+            .dilations = {2, {1, 1}},                                                              \
+            .padding_begin = {2, {begin, begin}},                                                  \
+            .padding_end = {2, {end, end}}                                                         \
+        }                                                                                          \
+    }
+#define ADAPTIVE(h, w)                                                                             \
+    {                                                                                              \
+        .output_size = { 2, {h, w} }                                                               \
+    }
+
+static const struct {
+    fm_pool pool;
+    int n, h, w, c, y_h, y_w;
+} pools[] = {
+    {WINDOW(2, 2, 0, 0), 2, 8, 12, 64, 4, 6},  {WINDOW(3, 2, 1, 1), 2, 14, 14, 24, 7, 7},
+    {WINDOW(3, 2, 0, 0), 1, 13, 13, 40, 6, 6}, {WINDOW(3, 1, 1, 1), 2, 7, 7, 83, 7, 7},
+    {WINDOW(3, 2, 0, 1), 2, 8, 6, 17, 4, 3},   {WINDOW(2, 2, 0, 0), 3, 5, 7, 6, 2, 3},
+    {WINDOW(5, 3, 2, 2), 1, 12, 9, 16, 4, 3},  {WINDOW(7, 1, 0, 0), 1, 7, 7, 130, 1, 1},
+    {WINDOW(2, 3, 0, 0), 1, 8, 8, 1, 3, 3},    {ADAPTIVE(3, 2), 2, 7, 5, 33, 3, 2},
+    {ADAPTIVE(1, 1), 2, 6, 9, 18, 1, 1},
+};
+
+enum { POOLS = sizeof pools / sizeof *pools };
+
+static fm_pool_attributes pool_attributes(int i, bool count_padding)
+{
+    fm_pool_attributes a = {pools[i].pool, {2, {pools[i].h, pools[i].w}}};
+    a.pool.count_padding = count_padding;
+    return a;
+}
+
+static void max_pools(void **state)
+{
+    char x[64], text[160];
+    for (int i = 0; i < POOLS; i++) {
+        const fm_pool_attributes a = pool_attributes(i, false);
+        snprintf(x, sizeof x, "f(%d,%d,%d,%d)", pools[i].n, pools[i].h, pools[i].w, pools[i].c);
+        op_job job = parse(*state, &fm_op_max_pool, &a, x);
+        check_job(*state, &job, 0);
+        fm_random random = fm_random_at(5, 0, (uint32_t)i);
+        const int64_t count = fm_shape_elements(job.inputs.inputs[0].shape);
+        for (int64_t k = 0; k < count; k++) { /* ties, NaN, infinities */
+            static const double some[] = {0, -0.0, 1, 1, -1, NAN, INFINITY, -INFINITY};
+            job.values[0][k] = some[fm_random_below(&random, 8)];
+        }
+        check_job(*state, &job, 0);
+        op_job_release(*state, &job);
+        snprintf(x, sizeof x, "(%d,%d,%d,%d)", pools[i].n, pools[i].y_h, pools[i].y_w, pools[i].c);
+        snprintf(text, sizeof text, "f%s b12%s", x, x);
+        check(*state, &fm_op_max_pool_grad, &a, text, 0);
+    }
+}
+
+static void average_pools(void **state)
+{
+    char text[160];
+    for (int i = 0; i < POOLS; i++) {
+        for (int count_padding = 0; count_padding < 2; count_padding++) {
+            const fm_pool_attributes a = pool_attributes(i, count_padding);
+            snprintf(text, sizeof text, "f(%d,%d,%d,%d)", pools[i].n, pools[i].h, pools[i].w,
+                     pools[i].c);
+            check(*state, &fm_op_average_pool, &a, text, 0);
+            snprintf(text, sizeof text, "f(%d,%d,%d,%d)", pools[i].n, pools[i].y_h, pools[i].y_w,
+                     pools[i].c);
+            check(*state, &fm_op_average_pool_grad, &a, text, 0);
+        }
+    }
+}
+
+static fm_status make_pool_program(fm_context *context, void *graph)
+{
+    fm_store *store = NULL;
+    fm_program *program = NULL;
+    fm_status status = fm_store_create(context, 5, &store);
+    if (status == FM_OK) status = fm_program_create(store, graph, NULL, &program);
+    fm_program_destroy(program);
+    if (store) fm_store_destroy(store);
+    return status;
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    fixture *f = *state;
+    fm_graph *graph;
+    assert_ok(f->context, fm_graph_create(f->context, NULL, &graph));
+    fm_val x = fm_input(graph, "x", FM_F32, FM_SHAPE(2, 6, 6, 5));
+    fm_val gamma = fm_input(graph, "gamma", FM_F32, FM_SHAPE(5));
+    fm_val y = fm_normalize_over(graph, x, gamma, gamma, (fm_ints){3, {0, 1, 2}}, 1e-3, NULL, NULL);
+    fm_val pooled = fm_max_pool(graph, fm_relu(graph, y), &(fm_pool)WINDOW(3, 2, 1, 1)), dx;
+    fm_grad(graph, fm_sum(graph, pooled, (fm_ints){0}, 0), &x, 1, &dx);
+    fm_output(graph, "dx", dx);
+    assert_ok(f->context, fm_graph_status(graph));
+    assert_true(fail_each_allocation(f, make_pool_program, graph) > 10);
+    fm_graph_destroy(graph);
+}
+
+#endif
+
+static void built_with_kernels(void **state)
+{
+    (void)state;
+#if !FATHOM_HAVE_FAST
+    skip();
+#endif
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(built_with_kernels),
+#if FATHOM_HAVE_FAST
+        fixture_test(normalisation),
+        fixture_test(batch_norm_with_relu),
+        fixture_test(nothing_cancels),
+        fixture_test(max_pools),
+        fixture_test(average_pools),
+        fixture_test(every_allocation_may_fail),
+#endif
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
