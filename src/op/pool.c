@@ -33,16 +33,32 @@ static bool is_adaptive(const fm_pool *pool)
     return pool->output_size.count > 0;
 }
 
+static int64_t greatest_common_divisor(int64_t a, int64_t b)
+{
+    while (b) {
+        int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* The largest of ceil((o + 1) x / y) - floor(o x / y). With x = q y + r, o x / y has a fractional part of
+ * at most (y - gcd(x, y)) / y, and the rest of the window reaches r / y further than q. */
+static int64_t widest_adaptive(int64_t x, int64_t y)
+{
+    int64_t rest = x % y;
+    if (rest == 0) return x / y;
+    return x / y + (rest > greatest_common_divisor(x, y) ? 2 : 1);
+}
+
 /* The most places that a window has. */
 static int64_t largest_window(const fm_pool *pool, fm_ints x)
 {
     double places = 1; /* a product that cannot overflow */
     for (int d = 0; d < x.count; d++) {
-        int64_t y = is_adaptive(pool) ? pool->output_size.at[d] : 1, widest = x.at[d];
-        /* ceil((o + 1) x / y) - floor(o x / y) is at most this, which x / y whole does not reach */
-        if (is_adaptive(pool)) widest = x.at[d] % y == 0 ? x.at[d] / y : x.at[d] / y + 2;
-        if (widest > x.at[d]) widest = x.at[d];
-        places *= (double)(is_adaptive(pool) ? widest : pool->kernel_size.at[d]);
+        places *= (double)(is_adaptive(pool) ? widest_adaptive(x.at[d], pool->output_size.at[d])
+                                             : pool->kernel_size.at[d]);
     }
     return places < 1e9 ? (int64_t)places : 1000000000;
 }

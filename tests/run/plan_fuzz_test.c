@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "fathom/ops.h"
 #include "fathom/program.h"
+#include "fathom/vision_ops.h"
 #include "run/store.h"
 
 enum { GRAPHS = 10000, MOST_VALUES = 48, VARIABLES = 4, STEPS = 3 };
@@ -98,8 +99,63 @@ static fm_val normalized(builder *b)
     return x.id ? fm_softmax(b->graph, x) : any(b);
 }
 
-static fm_val (*const kinds[])(builder *) = {unary,   unary,  binary,  binary,     flat,   turned,
-                                             reduced, joined, dropped, normalized, product};
+/* (r, c) as an image of one dimension, (1, r, c); {0}: there is none with two rows. */
+static fm_val image(builder *b)
+{
+    fm_val x = any_of_rank(b, 2);
+    if (!x.id) return x;
+    fm_shape shape = fm_val_shape(b->graph, x);
+    if (shape.dims[0] < 2) return (fm_val){0};
+    return fm_reshape_to(b->graph, x, FM_SHAPE(1, shape.dims[0], shape.dims[1]));
+}
+
+/* (1, r, c) as (r, c) */
+static fm_val table(builder *b, fm_val image_)
+{
+    fm_shape shape = fm_val_shape(b->graph, image_);
+    return fm_reshape_to(b->graph, image_, FM_SHAPE(shape.dims[1], shape.dims[2]));
+}
+
+/* A largest value has a second output, of bytes. */
+static fm_val pooled(builder *b)
+{
+    fm_val x = image(b);
+    fm_pool pool = {.kernel_size = {1, {2}}, .window.strides = {1, {1 + below(b, 2)}}};
+    if (!x.id) return any(b);
+    return table(b, below(b, 2) ? fm_max_pool(b->graph, x, &pool)
+                                : fm_average_pool(b->graph, x, &pool));
+}
+
+static fm_val convolved(builder *b)
+{
+    fm_val x = image(b);
+    if (!x.id) return any(b);
+    fm_val rows = table(b, x), kernel = fm_matmul_transposed(b->graph, rows, rows, true, false);
+    int64_t channels = fm_val_shape(b->graph, kernel).dims[0];
+    kernel = fm_reshape_to(b->graph, kernel, FM_SHAPE(1, channels, channels));
+    return table(b, fm_convolve(b->graph, x, kernel, NULL));
+}
+
+/* Three outputs; two are read by the gradient alone. */
+static fm_val standardized(builder *b)
+{
+    fm_val x = image(b);
+    if (!x.id) return any(b);
+    fm_val row = fm_sum(b->graph, x, (fm_ints){2, {0, 1}}, false);
+    return table(b, fm_normalize_over(b->graph, x, row, row, (fm_ints){1, {1}}, 1e-2, NULL, NULL));
+}
+
+static fm_val taken(builder *b)
+{
+    fm_val x = image(b);
+    const int32_t positions[] = {1, 0, 1};
+    if (!x.id) return any(b);
+    return fm_window_sum(b->graph, table(b, fm_take(b->graph, x, 1, positions, 3)), 1, 0);
+}
+
+static fm_val (*const kinds[])(builder *) = {unary,   unary,   binary,    binary,       flat,
+                                             turned,  reduced, joined,    dropped,      normalized,
+                                             product, pooled,  convolved, standardized, taken};
 
 static fm_val make_next(builder *b, fm_val variable)
 {
