@@ -5,14 +5,20 @@
  *
  * mlp          784-512-256-10, ReLU, cross-entropy, SGD rate 0.01, batch 128
  * mlp-dropout  784-128-10, ReLU, dropout 0.2, cross-entropy, Adam rate 0.001, batch 32
+ * mnist-cnn    28x28x1: conv 32 3x3, conv 64 3x3, ReLU, max-pool 2, dropout .25, dense 128,
+ *              dropout .5, dense 10; Adam rate 0.001, batch 128
+ * resnet20     of the zoo at 32x32x3; momentum 0.9, batch 128
+ * resnet50     of the zoo at 224x224x3; momentum 0.9, batch 16
  *
  * As on the peers' side samples lie in memory as f32 and batches are consecutive slices: nothing but
  * steps is measured. peak_bytes is the largest resident size of the process. */
 #define _GNU_SOURCE
 #include "fathom/loss.h"
 #include "fathom/nn.h"
+#include "fathom/nn_vision.h"
 #include "fathom/optimizer.h"
 #include "fathom/program.h"
+#include "fathom/zoo.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +53,34 @@ static fm_val mlp_dropout(fm_graph *g, fm_val x)
     return fm_dense(g, x, .units = 10);
 }
 
+static fm_val mnist_cnn(fm_graph *g, fm_val x)
+{
+    x = fm_conv2d(g, x, .filters = 32, .kernel_size = {1, {3}}, .activation = FM_RELU);
+    x = fm_conv2d(g, x, .filters = 64, .kernel_size = {1, {3}}, .activation = FM_RELU);
+    x = fm_max_pooling2d(g, x, .pool_size = {1, {2}});
+    x = fm_dropout(g, x, .rate = 0.25);
+    x = fm_dense(g, fm_flatten(g, x), .units = 128, .activation = FM_RELU);
+    x = fm_dropout(g, x, .rate = 0.5);
+    return fm_dense(g, x, .units = 10);
+}
+
+static fm_val resnet20(fm_graph *g, fm_val x)
+{
+    return fm_zoo(g, "resnet20", x);
+}
+
+static fm_val resnet50(fm_graph *g, fm_val x)
+{
+    return fm_zoo(g, "resnet50", x);
+}
+
+enum { MNIST_FIRST = 26 * 26 * 9 * 32, RESNET20_FIRST = 32 * 32 * 27 * 16 };
+enum { RESNET50_FIRST = 112 * 112 * 147 * 64 };
+#define MOMENTUM                                                                                   \
+    {                                                                                              \
+        .rule = FM_SGD, .learning_rate = 0.1, .momentum = 0.9                                      \
+    }
+
 static const workload workloads[] = {
     {"mlp",
      mlp,
@@ -64,6 +98,16 @@ static const workload workloads[] = {
      784 * 128 + 128 * 10,
      784 * 128,
      {.rule = FM_ADAM, .learning_rate = 0.001}},
+    {"mnist-cnn",
+     mnist_cnn,
+     {3, {28, 28, 1}},
+     10,
+     128,
+     MNIST_FIRST + 24 * 24 * 288 * 64 + 9216 * 128 + 128 * 10,
+     MNIST_FIRST,
+     {.rule = FM_ADAM, .learning_rate = 0.001}},
+    {"resnet20", resnet20, {3, {32, 32, 3}}, 10, 128, 40551040, RESNET20_FIRST, MOMENTUM},
+    {"resnet50", resnet50, {3, {224, 224, 3}}, 1000, 16, 4089184256, RESNET50_FIRST, MOMENTUM},
 };
 
 typedef struct options {
