@@ -58,6 +58,9 @@ static const tolerance tolerances[] = {
     {&fm_op_fused_normalize, TENSOR, 16, 1},
     {&fm_op_fused_normalize_grad, TENSOR, 64, 1},
     {&fm_op_fused_normalize_add_grad, TENSOR, 64, 1},
+    {&fm_op_convolve, PRODUCT, 8, 0},
+    {&fm_op_convolve_transposed, PRODUCT, 8, 0},
+    {&fm_op_convolve_kernel_grad, PRODUCT, 8, 0},
 };
 
 /* ---- which kernels there are --------------------------------------------------------------------- */
@@ -196,7 +199,10 @@ static void make_absolute(op_job *job)
 
 static int64_t depth_of(const op_job *job)
 {
-    const fm_shape a = job->inputs.inputs[0].shape;
+    const fm_shape a = job->inputs.inputs[0].shape, b = job->inputs.inputs[1].shape;
+    if (job->op == &fm_op_convolve) return fm_shape_elements(b) / b.dims[b.rank - 1];
+    if (job->op == &fm_op_convolve_transposed) return fm_shape_elements(b) / b.dims[b.rank - 2];
+    if (job->op == &fm_op_convolve_kernel_grad) return fm_shape_elements(b) / b.dims[b.rank - 1];
     if (job->op == &fm_op_dense_grad) return a.dims[0];
     if (job->op == &fm_op_dense_sgd) return job->inputs.inputs[2].shape.dims[0];
     const fm_matmul_attributes *read = job->attributes;

@@ -10,24 +10,35 @@ static const fm_gemm_isa *isa_of(const fm_layout *layout)
     return fm_gemm_isa_at(i);
 }
 
+/* All dimensions but the last. */
+static size_t rows_of(const fm_layout *layout)
+{
+    size_t rows = 1;
+    for (int i = 0; i + 1 < layout->shape.rank; i++) rows *= (size_t)layout->shape.dims[i];
+    return rows;
+}
+
+static size_t columns_of(const fm_layout *layout)
+{
+    return (size_t)layout->shape.dims[layout->shape.rank - 1];
+}
+
 static size_t panels_bytes(const fm_layout *layout)
 {
-    const size_t rows = (size_t)layout->shape.dims[0], columns = (size_t)layout->shape.dims[1];
-    return fm_gemm_panels_floats(isa_of(layout), rows, columns) * sizeof(float);
+    return fm_gemm_panels_floats(isa_of(layout), rows_of(layout), columns_of(layout)) *
+           sizeof(float);
 }
 
 static void panels_pack(const fm_layout *layout, const void *plain, void *packed, int threads)
 {
     (void)threads;
-    fm_gemm_pack_panels(isa_of(layout), (size_t)layout->shape.dims[0],
-                        (size_t)layout->shape.dims[1], plain, packed);
+    fm_gemm_pack_panels(isa_of(layout), rows_of(layout), columns_of(layout), plain, packed);
 }
 
 static void panels_unpack(const fm_layout *layout, const void *packed, void *plain, int threads)
 {
     (void)threads;
-    fm_gemm_unpack_panels(isa_of(layout), (size_t)layout->shape.dims[0],
-                          (size_t)layout->shape.dims[1], packed, plain);
+    fm_gemm_unpack_panels(isa_of(layout), rows_of(layout), columns_of(layout), packed, plain);
 }
 
 const fm_layout_type fm_panels = {

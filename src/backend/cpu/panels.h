@@ -7,7 +7,8 @@
 
 extern const fm_layout_type fm_panels;
 
-/* A matrix in the panels that `isa` multiplies. */
+/* A matrix in the panels that `isa` multiplies; of more dimensions, the last makes the columns: the
+ * kernel of a convolution. */
 fm_layout fm_panels_of(const fm_gemm_isa *isa, fm_shape shape);
 
 #endif

@@ -1,25 +1,10 @@
-/* The inner loops of gemm_f32.c: a tile of C, and packing.
- *
- * A tile is up to TILE_ROWS rows by one or two vectors of C, held in registers while depth runs:
- * each step loads the vectors of B once and broadcasts one number of A for each row. The size is
- * what the registers hold: 12 x 2 sums of the 32 registers that AVX-512 has, 6 x 2 of the 16 of
- * AVX2, 4 x 2 where a product needs a register of its own. */
+/* The inner loops of gemm_f32.c: a tile of C. */
 #ifndef FM_BACKEND_CPU_GEMM_TILE_H
 #define FM_BACKEND_CPU_GEMM_TILE_H
 
-#include "backend/cpu/vector/transpose.h"
+#include "backend/cpu/vector/packing.h"
+#include "backend/cpu/vector/tile_size.h"
 
-#if VECTOR_LENGTH == 16
-#define TILE_ROWS    12
-#define EACH_ROWS(f) f(1) f(2) f(3) f(4) f(5) f(6) f(7) f(8) f(9) f(10) f(11) f(12)
-#elif VECTOR_LENGTH == 8
-#define TILE_ROWS    6
-#define EACH_ROWS(f) f(1) f(2) f(3) f(4) f(5) f(6)
-#else
-#define TILE_ROWS    4
-#define EACH_ROWS(f) f(1) f(2) f(3) f(4)
-#endif
-#define PANEL_WIDTH  (2 * VECTOR_LENGTH)
 #define WIDE_ROWS    3 /* so few rows leave room for a tile over WIDE_PANELS panels, */
 #define WIDE_PANELS  4 /* hence for enough independent sums                          */
 #define WIDE_VECTORS (2 * WIDE_PANELS)
@@ -42,9 +27,6 @@ struct tile {
     bool relu;
     bool accumulate;
 };
-
-#define FOR_ROWS    UNROLL for (int r = 0; r < rows; r++)
-#define FOR_VECTORS UNROLL for (int v = 0; v < vectors; v++)
 
 INLINE void tile_epilogue(const struct tile *t, vector sum[][WIDE_VECTORS], int rows, int vectors)
 {
@@ -132,66 +114,5 @@ static tile_function *const wide_tiles[WIDE_ROWS][2] = {
     {tile_2x8, tile_2x8_a_rows_contiguous},
     {tile_3x8, tile_3x8_a_rows_contiguous},
 };
-
-/* to[d][i] = from[i * from_row + d] for i < rows, d < depth, both up to VECTOR_LENGTH; zero from
- * there to i = VECTOR_LENGTH. The rows of `to` are PANEL_WIDTH apart, here and below. */
-static void pack_transposed_block(float *to, const float *from, ptrdiff_t from_row, size_t rows,
-                                  size_t depth)
-{
-    vector block[VECTOR_LENGTH];
-
-    if (rows == VECTOR_LENGTH && depth == VECTOR_LENGTH) {
-        UNROLL for (int i = 0; i < VECTOR_LENGTH; i++) block[i] = load(from + i * from_row);
-        transpose(block);
-        UNROLL for (int i = 0; i < VECTOR_LENGTH; i++) store(to + i * PANEL_WIDTH, block[i]);
-        return;
-    }
-    for (size_t i = 0; i < VECTOR_LENGTH; i++) {
-        const float *line = from + (ptrdiff_t)i * from_row;
-        block[i] = i >= rows ? (vector){0} : load_up_to(line, depth);
-    }
-    transpose(block);
-    for (size_t d = 0; d < depth; d++) store(to + d * PANEL_WIDTH, block[d]);
-}
-
-/* to[d][i] = from[i * from_row + d] for i < rows <= width, d < depth; zero up to i = width. */
-static void pack_transposed(float *to, size_t width, const float *from, ptrdiff_t from_row,
-                            size_t rows, size_t depth)
-{
-    for (size_t i = 0; i < width; i += VECTOR_LENGTH) {
-        const size_t some = rows <= i ? 0 : rows - i < VECTOR_LENGTH ? rows - i : VECTOR_LENGTH;
-        for (size_t d = 0; d < depth; d += VECTOR_LENGTH) {
-            const size_t deep = depth - d < VECTOR_LENGTH ? depth - d : VECTOR_LENGTH;
-            pack_transposed_block(to + d * PANEL_WIDTH + i,
-                                  from + (ptrdiff_t)i * from_row + (ptrdiff_t)d, from_row, some,
-                                  deep);
-        }
-    }
-}
-
-/* to[d][i] = from[d * from_depth + i] for i < columns, d < depth; zero from there to i = width. */
-static void pack_rows(float *to, size_t width, const float *from, ptrdiff_t from_depth,
-                      size_t columns, size_t depth)
-{
-    const size_t left = columns < VECTOR_LENGTH ? columns : VECTOR_LENGTH, right = columns - left;
-
-    for (size_t d = 0; d < depth; d++, from += from_depth, to += PANEL_WIDTH) {
-        store(to, load_up_to(from, left));
-        if (width == PANEL_WIDTH) {
-            store(to + VECTOR_LENGTH, load_up_to(from + VECTOR_LENGTH, right));
-        }
-    }
-}
-
-static void pack_any(float *to, size_t width, const float *from, ptrdiff_t from_depth,
-                     ptrdiff_t from_column, size_t columns, size_t depth)
-{
-    for (size_t d = 0; d < depth; d++) {
-        for (size_t i = 0; i < width; i++) {
-            to[d * PANEL_WIDTH + i] =
-                i < columns ? from[(ptrdiff_t)d * from_depth + (ptrdiff_t)i * from_column] : 0;
-        }
-    }
-}
 
 #endif

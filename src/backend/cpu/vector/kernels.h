@@ -19,6 +19,7 @@ typedef struct fm_kernel_family {
 /* In order of preference where two have kernels of one op. */
 #define EACH_FAMILY(F)                                                                             \
     F(winograd)                                                                                    \
+    F(convolution)                                                                                 \
     F(products)                                                                                    \
     F(softmax)                                                                                     \
     F(updates)                                                                                     \
@@ -35,6 +36,8 @@ EACH_FAMILY(DECLARE_FAMILY)
 /* "cpu.avx512.matmul" */
 #define KERNEL_NAME(op) "cpu." FM_ISA_NAME "." op
 
+/* Multiply-adds for which a second thread pays: see FM_PARALLEL_NANOSECONDS. */
+#define PARALLEL_PRODUCT  150e3
 #define LIGHT_NANOSECONDS 0.12 /* an element that is only moved, as fm_in_ranges wants to know it */
 #define LINE              16   /* floats of a cache line: two threads do not write to one */
 

@@ -13,9 +13,7 @@
 extern const fm_gemm_isa FM_ISA_SYMBOL(fm_gemm_isa);
 #define ISA (&FM_ISA_SYMBOL(fm_gemm_isa))
 
-/* Multiply-adds for which a second thread pays: see FM_PARALLEL_NANOSECONDS. */
-#define PARALLEL_PRODUCT 150e3
-#define MOST_ELEMENTS    ((int64_t)1 << 40) /* so that sizes of panels do not overflow */
+#define MOST_ELEMENTS ((int64_t)1 << 40) /* so that sizes of panels do not overflow */
 
 /* A product with everything that is known before it runs. */
 typedef struct product {

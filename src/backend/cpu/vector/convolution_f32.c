@@ -1,0 +1,230 @@
+/* Convolutions of f32 images by their definition, and both adjoints: windows.h. */
+#include "backend/cpu/gemm.h"
+#include "backend/cpu/panels.h"
+#include "backend/cpu/vector/windows.h"
+#include "op/op_table.h"
+#include "op/vision_attributes.h"
+
+extern const fm_gemm_isa FM_ISA_SYMBOL(fm_gemm_isa);
+#define ISA (&FM_ISA_SYMBOL(fm_gemm_isa))
+
+#define GRADIENT_BANDS 16 /* whatever the number of threads */
+#define MOST_OFFSET    ((double)(1 << 30))
+
+typedef struct convolution_state {
+    fm_window_plan plan;
+    fm_windows windows;          /* without the pointers; or */
+    fm_kernel_gradient gradient; /* likewise                 */
+    int threads;
+} convolution_state;
+
+/* ---- geometry ------------------------------------------------------------------------------------ */
+
+/* A window of one dimension is one row of two. */
+static fm_convolution geometry_of(const fm_site *site, const fm_shape *x, const fm_shape *kernel,
+                                  const fm_shape *y)
+{
+    const fm_window *window = &((const fm_convolve_attributes *)site->attributes)->window;
+    const int spatial = x->rank - 2;
+    fm_convolution c = {.images = x->dims[0],
+                        .groups = window->groups > 1 ? window->groups : 1,
+                        .channels = x->dims[x->rank - 1],
+                        .filters = y->dims[y->rank - 1],
+                        .x = {1, 1},
+                        .y = {1, 1},
+                        .kernel = {1, 1},
+                        .strides = {1, 1},
+                        .dilations = {1, 1}};
+    for (int i = 0; i < spatial; i++) {
+        const int d = i + 2 - spatial;
+        c.x[d] = x->dims[1 + i];
+        c.y[d] = y->dims[1 + i];
+        c.kernel[d] = kernel->dims[i];
+        c.strides[d] = window->strides.at[i];
+        c.dilations[d] = window->dilations.at[i];
+        c.padding[d] = window->padding_begin.at[i];
+    }
+    return c;
+}
+
+static const char *match_geometry(const fm_site *site, const fm_shape *x, const fm_shape *kernel,
+                                  const fm_shape *y)
+{
+    const char *refusal = refuse_unless_f32(site);
+    if (refusal) return refusal;
+    if (x->rank > 4) return "three spatial dimensions";
+    const fm_convolution c = geometry_of(site, x, kernel, y);
+    double image = (double)(c.channels > c.filters ? c.channels : c.filters);
+    for (int d = 0; d < 2; d++) {
+        const int64_t size = c.x[d] > c.y[d] ? c.x[d] : c.y[d];
+        image *= (double)size + (double)c.padding[d] +
+                 (double)c.kernel[d] * (double)c.dilations[d] + (double)c.strides[d];
+    }
+    if (image > MOST_OFFSET || fm_shape_elements(*kernel) > MOST_OFFSET) {
+        return "an image or a kernel has more than 2^30 elements";
+    }
+    return NULL;
+}
+
+static double multiply_adds(const fm_convolution *c)
+{
+    return (double)c->images * (double)(c->y[0] * c->y[1]) * (double)(c->kernel[0] * c->kernel[1]) *
+           (double)(c->channels / c->groups) * (double)c->filters;
+}
+
+static bool is_panels(const fm_layout *layout)
+{
+    return layout->type == &fm_panels;
+}
+
+/* ---- convolve and convolve_transposed ------------------------------------------------------------ */
+
+static fm_status prepare_windows(const fm_site *site, const fm_convolution *c, bool adjoint,
+                                 fm_need *need)
+{
+    convolution_state *state = fm_allocate_zeroed(site->context, sizeof *state);
+    if (!state) return FM_ERROR_MEMORY;
+    state->threads = multiply_adds(c) < PARALLEL_PRODUCT ? 1 : site->threads;
+    fm_status status =
+        fm_window_plan_make(site->context, c, adjoint, 2 * state->threads, &state->plan);
+    if (status != FM_OK) {
+        fm_release(site->context, state);
+        return status;
+    }
+    state->windows = (fm_windows){.plan = &state->plan,
+                                  .adjoint = adjoint,
+                                  .kernel.panels = is_panels(&site->input_layouts[1])};
+    need->scratch_bytes =
+        FM_ISA_SYMBOL(fm_windows_scratch_floats)(&state->windows, state->threads) * sizeof(float);
+    need->state = state;
+    return FM_OK;
+}
+
+static void release_state(fm_context *context, void *pointer)
+{
+    convolution_state *state = pointer;
+    fm_arena_release(&state->plan.arena);
+    fm_release(context, state);
+}
+
+/* Weights stay in panels. */
+static void layouts_of_windows(const fm_site *site, fm_layout *inputs, fm_layout *outputs)
+{
+    const fm_window *window = &((const fm_convolve_attributes *)site->attributes)->window;
+    outputs[0] = (fm_layout){0};
+    if (site->input_is_variable[1] && window->groups <= 1) {
+        inputs[1] = fm_panels_of(ISA, site->inputs[1].shape);
+    }
+}
+
+static void run_windows(const fm_call *call)
+{
+    const convolution_state *state = call->state;
+    fm_windows windows = state->windows;
+    windows.source = call->inputs[0].data;
+    windows.kernel.data = call->inputs[1].data;
+    windows.result = call->outputs[0].data;
+    FM_ISA_SYMBOL(fm_windows_run)(&windows, state->threads, call->scratch);
+}
+
+static const char *match_convolve(const fm_site *site)
+{
+    return match_geometry(site, &site->inputs[0].shape, &site->inputs[1].shape,
+                          &site->outputs[0].shape);
+}
+
+static fm_status prepare_convolve(const fm_site *site, fm_need *need)
+{
+    const fm_convolution c =
+        geometry_of(site, &site->inputs[0].shape, &site->inputs[1].shape, &site->outputs[0].shape);
+    return prepare_windows(site, &c, false, need);
+}
+
+static const char *match_transposed(const fm_site *site)
+{
+    return match_geometry(site, &site->outputs[0].shape, &site->inputs[1].shape,
+                          &site->inputs[0].shape);
+}
+
+static fm_status prepare_transposed(const fm_site *site, fm_need *need)
+{
+    const fm_convolution c =
+        geometry_of(site, &site->outputs[0].shape, &site->inputs[1].shape, &site->inputs[0].shape);
+    return prepare_windows(site, &c, true, need);
+}
+
+/* ---- convolve_kernel_grad ------------------------------------------------------------------------ */
+
+static const char *match_kernel_grad(const fm_site *site)
+{
+    return match_geometry(site, &site->inputs[0].shape, &site->outputs[0].shape,
+                          &site->inputs[1].shape);
+}
+
+static void layouts_of_kernel_grad(const fm_site *site, fm_layout *inputs, fm_layout *outputs)
+{
+    (void)inputs;
+    const fm_window *window = &((const fm_convolve_attributes *)site->attributes)->window;
+    if (!is_panels(&outputs[0]) || window->groups > 1) outputs[0] = (fm_layout){0};
+}
+
+static fm_status prepare_kernel_grad(const fm_site *site, fm_need *need)
+{
+    const fm_convolution c =
+        geometry_of(site, &site->inputs[0].shape, &site->outputs[0].shape, &site->inputs[1].shape);
+    convolution_state *state = fm_allocate_zeroed(site->context, sizeof *state);
+    if (!state) return FM_ERROR_MEMORY;
+    state->threads = multiply_adds(&c) < PARALLEL_PRODUCT ? 1 : site->threads;
+    fm_status status = fm_window_plan_make(site->context, &c, false, GRADIENT_BANDS, &state->plan);
+    if (status == FM_OK) {
+        status = FM_ISA_SYMBOL(fm_kernel_gradient_make)(&state->plan, &state->gradient);
+    }
+    if (status != FM_OK) {
+        release_state(site->context, state);
+        return status;
+    }
+    state->gradient.panels = is_panels(&site->output_layouts[0]);
+    need->scratch_bytes =
+        FM_ISA_SYMBOL(fm_kernel_gradient_scratch_floats)(&state->gradient, state->threads) *
+        sizeof(float);
+    need->state = state;
+    return FM_OK;
+}
+
+static void run_kernel_grad(const fm_call *call)
+{
+    const convolution_state *state = call->state;
+    fm_kernel_gradient gradient = state->gradient;
+    gradient.x = call->inputs[0].data;
+    gradient.dy = call->inputs[1].data;
+    gradient.dkernel = call->outputs[0].data;
+    FM_ISA_SYMBOL(fm_kernel_gradient_run)(&gradient, state->threads, call->scratch);
+}
+
+/* -------------------------------------------------------------------------------------------------- */
+
+static const fm_kernel kernels[] = {
+    {.name = KERNEL_NAME("convolve"),
+     .op = &fm_op_convolve,
+     .match = match_convolve,
+     .layouts = layouts_of_windows,
+     .prepare = prepare_convolve,
+     .run = run_windows,
+     .release = release_state},
+    {.name = KERNEL_NAME("convolve_transposed"),
+     .op = &fm_op_convolve_transposed,
+     .match = match_transposed,
+     .layouts = layouts_of_windows,
+     .prepare = prepare_transposed,
+     .run = run_windows,
+     .release = release_state},
+    {.name = KERNEL_NAME("convolve_kernel_grad"),
+     .op = &fm_op_convolve_kernel_grad,
+     .match = match_kernel_grad,
+     .layouts = layouts_of_kernel_grad,
+     .prepare = prepare_kernel_grad,
+     .run = run_kernel_grad,
+     .release = release_state},
+};
+
+const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_convolution) = FAMILY(kernels);

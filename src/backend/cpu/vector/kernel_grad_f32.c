@@ -1,0 +1,274 @@
+/* The gradient of a convolution's kernel: windows.h says what, window_plan.h how x is cut.
+ *
+ * dkernel[row, filter] = sum over pixels of x[window of the pixel, row] dy[pixel, filter] is a product
+ * of great depth and few results. Tiles of dkernel stay in registers over a band's pixels and are
+ * added to memory once a band; a panel of the band's dy is packed once for all rows. */
+#include "backend/cpu/vector/windows.h"
+#include "backend/cpu/vector/packing.h"
+#include "backend/cpu/vector/window_tile.h"
+
+#include <string.h>
+
+#define MOST_SLICES  16
+#define SLICES_SPACE (512 << 10) /* floats of all slices */
+#define SLICE_PIXELS 512         /* adding the slices up costs little beside so many products */
+
+#ifndef BLOCK_PIXELS
+#define BLOCK_PIXELS 192 /* dy's panel stays in the first cache while all rows of dkernel use it */
+#endif
+#define PACKED_FLOATS (BLOCK_PIXELS * PANEL_WIDTH)
+
+#define MIN(x, y) ((x) < (y) ? (x) : (y))
+#define MAX(x, y) ((x) > (y) ? (x) : (y))
+
+#define TILES(rows)                                                                                \
+    TILE(gradient, rows, 1)                                                                        \
+    TILE(gradient, rows, 2)
+#define TILE_ENTRY(rows) {gradient_##rows##x1, gradient_##rows##x2},
+
+EACH_ROWS(TILES)
+static void (*const tiles[TILE_ROWS][2])(const struct gradient_tile *t) = {EACH_ROWS(TILE_ENTRY)};
+
+/* dkernel as it is computed: [unit][row][PANEL_WIDTH], a unit being a panel of one group's filters;
+ * as many for each slice. Then the sums of dy: [unit][PANEL_WIDTH]. */
+typedef struct gradient_run {
+    const fm_kernel_gradient *gradient;
+    float *slices, *sums;
+    float *copies, *packed; /* of all parts */
+    size_t copy_floats;
+    int64_t splits; /* into which the tiles of a slice are cut */
+} gradient_run;
+
+static int64_t panels_of(const fm_window_plan *plan)
+{
+    return (plan->columns + PANEL_WIDTH - 1) / PANEL_WIDTH;
+}
+
+static int64_t units_of(const fm_window_plan *plan)
+{
+    return panels_of(plan) * plan->groups;
+}
+
+static int64_t columns_of(const fm_window_plan *plan, int64_t unit)
+{
+    return MIN(plan->columns - unit % panels_of(plan) * PANEL_WIDTH, PANEL_WIDTH);
+}
+
+static int64_t first_column(const fm_window_plan *plan, int64_t unit)
+{
+    return unit / panels_of(plan) * plan->columns + unit % panels_of(plan) * PANEL_WIDTH;
+}
+
+static int64_t unit_floats(const fm_window_plan *plan)
+{
+    return plan->b_rows * PANEL_WIDTH;
+}
+
+/* ---- making -------------------------------------------------------------------------------------- */
+
+fm_status FM_ISA_SYMBOL(fm_kernel_gradient_make)(fm_window_plan *plan, fm_kernel_gradient *gradient)
+{
+    const fm_window_phase *phase = plan->phases;
+    const int64_t pixels = plan->images * phase->grid[0] * phase->grid[1];
+    const int64_t space = units_of(plan) * unit_floats(plan);
+    int32_t *row_from = fm_arena_allocate(&plan->arena, (size_t)plan->b_rows * sizeof *row_from);
+    if (!row_from) return FM_ERROR_MEMORY;
+    for (int64_t i = 0; i < plan->b_rows; i++) {
+        row_from[i] = (int32_t)(phase->chunks[i / phase->chunk_length] + i % phase->chunk_length);
+    }
+    const int64_t most = MIN(MIN(MOST_SLICES, plan->bands), pixels / SLICE_PIXELS);
+    *gradient = (fm_kernel_gradient){
+        .plan = plan, .row_from = row_from, .slices = MAX(MIN(most, SLICES_SPACE / space), 1)};
+    return FM_OK;
+}
+
+/* ---- a band -------------------------------------------------------------------------------------- */
+
+static void add_pixels(float *sums, const float *packed, int64_t pixels, int vectors, bool add)
+{
+    for (int v = 0; v < vectors; v++) {
+        vector sum = {0};
+        for (int64_t i = 0; i < pixels; i++) {
+            sum += load(packed + i * PANEL_WIDTH + v * VECTOR_LENGTH);
+        }
+        if (add) sum += load(sums + v * VECTOR_LENGTH);
+        store(sums + v * VECTOR_LENGTH, sum);
+    }
+}
+
+typedef struct band_work {
+    fm_window_band band;
+    const float *x;
+    int64_t slice;
+    float *packed;
+    bool add;
+} band_work;
+
+/* Pixels [from, to) of a band's unit, for tiles [begin, end) of the unit's rows. */
+static void run_block(const gradient_run *run, const band_work *w, int64_t unit, int64_t from,
+                      int64_t to, int begin, int end)
+{
+    const fm_kernel_gradient *g = run->gradient;
+    const fm_window_plan *plan = g->plan;
+    const int tiles_down = (int)((plan->b_rows + TILE_ROWS - 1) / TILE_ROWS);
+    const int64_t columns = columns_of(plan, unit), place = w->slice * units_of(plan) + unit;
+    const int vectors = columns <= VECTOR_LENGTH ? 1 : 2;
+    const ptrdiff_t dy = fm_window_band_result(plan, w->band) + from * plan->result_channels +
+                         first_column(plan, unit);
+    const bool add = w->add || from > 0;
+    pack_rows(w->packed, (size_t)vectors * VECTOR_LENGTH, g->dy + dy, plan->result_channels,
+              (size_t)columns, (size_t)(to - from));
+    if (g->sums && begin == 0) {
+        add_pixels(run->sums + place * PANEL_WIDTH, w->packed, to - from, vectors, add);
+    }
+    struct gradient_tile t = {.a = w->x + unit / panels_of(plan) * plan->depth,
+                              .b = w->packed,
+                              .from = plan->phases->from + from,
+                              .depth = to - from,
+                              .c_row = PANEL_WIDTH,
+                              .add = add};
+    for (int i = begin; i < end; i++) {
+        const int64_t row = fm_range_bound(plan->b_rows, 1, i, tiles_down);
+        const int64_t rows = fm_range_bound(plan->b_rows, 1, i + 1, tiles_down) - row;
+        t.row_from = g->row_from + row;
+        t.c = run->slices + place * unit_floats(plan) + row * PANEL_WIDTH;
+        tiles[rows - 1][vectors - 1](&t);
+    }
+}
+
+static void run_tiles(const gradient_run *run, const band_work *w, int64_t unit, int begin, int end)
+{
+    const int64_t pixels = fm_window_band_pixels(run->gradient->plan->phases, w->band);
+    const int blocks = (int)((pixels + BLOCK_PIXELS - 1) / BLOCK_PIXELS);
+    for (int i = 0; i < blocks; i++) {
+        run_block(run, w, unit, fm_range_bound(pixels, 1, i, blocks),
+                  fm_range_bound(pixels, 1, i + 1, blocks), begin, end);
+    }
+}
+
+/* ---- parts --------------------------------------------------------------------------------------- */
+
+/* One split of the tiles of a slice, over the slice's bands. */
+static void run_item(const gradient_run *run, int64_t slice, int split, float *copy, float *packed)
+{
+    const fm_kernel_gradient *g = run->gradient;
+    const fm_window_plan *plan = g->plan;
+    const int64_t tiles_down = (plan->b_rows + TILE_ROWS - 1) / TILE_ROWS;
+    const int64_t cells = tiles_down * units_of(plan);
+    const int64_t begin = fm_range_bound(cells, 1, split, (int)run->splits);
+    const int64_t end = fm_range_bound(cells, 1, split + 1, (int)run->splits);
+    const int64_t first = fm_range_bound(plan->bands, 1, (int)slice, (int)g->slices);
+    const int64_t last = fm_range_bound(plan->bands, 1, (int)slice + 1, (int)g->slices);
+    for (int64_t i = first; i < last; i++) {
+        band_work w = {fm_window_band_at(plan, i), NULL, slice, packed, i > first};
+        w.x = fm_window_band_read(plan, w.band, g->x, copy);
+        for (int64_t cell = begin; cell < end;) {
+            const int64_t unit = cell / tiles_down, top = unit * tiles_down;
+            const int64_t stop = MIN(end, top + tiles_down);
+            run_tiles(run, &w, unit, (int)(cell - top), (int)(stop - top));
+            cell = stop;
+        }
+    }
+}
+
+static void run_part(const void *argument, int part, int parts)
+{
+    const gradient_run *run = argument;
+    const int64_t items = run->gradient->slices * run->splits;
+    const int64_t end = fm_range_bound(items, 1, part + 1, parts);
+    float *copy = run->copies + (size_t)part * run->copy_floats;
+    float *packed = run->packed + part * PACKED_FLOATS;
+    for (int64_t i = fm_range_bound(items, 1, part, parts); i < end; i++) {
+        run_item(run, i / run->splits, (int)(i % run->splits), copy, packed);
+    }
+}
+
+/* ---- adding up ----------------------------------------------------------------------------------- */
+
+static float *output_row(const fm_kernel_gradient *g, int64_t unit, int64_t row)
+{
+    const fm_window_plan *plan = g->plan;
+    const int64_t column = first_column(plan, unit), left = plan->columns - column;
+    if (!g->panels) return g->dkernel + row * plan->result_channels + column;
+    return g->dkernel + column * plan->b_rows +
+           row * (left <= VECTOR_LENGTH ? VECTOR_LENGTH : PANEL_WIDTH);
+}
+
+/* to[0 .. columns) = the slices' sums; padding of panels becomes zeros. */
+static void add_slices(const float *from, int64_t slices, ptrdiff_t step, float *to, size_t columns,
+                       bool panels)
+{
+    for (size_t v = 0; v < columns; v += VECTOR_LENGTH) {
+        vector sum = load(from + v);
+        for (int64_t s = 1; s < slices; s++) sum += load(from + s * step + v);
+        if (panels || columns - v >= VECTOR_LENGTH) {
+            store(to + v, sum);
+        } else {
+            store_first(to + v, sum, columns - v);
+        }
+    }
+}
+
+static void add_rows(const void *argument, int64_t begin, int64_t end)
+{
+    const gradient_run *run = argument;
+    const fm_kernel_gradient *g = run->gradient;
+    const fm_window_plan *plan = g->plan;
+    const ptrdiff_t step = units_of(plan) * unit_floats(plan);
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t unit = i / plan->b_rows, row = i % plan->b_rows;
+        add_slices(run->slices + i * PANEL_WIDTH, g->slices, step, output_row(g, unit, row),
+                   (size_t)columns_of(plan, unit), g->panels);
+    }
+}
+
+static void add_sums(const gradient_run *run)
+{
+    const fm_kernel_gradient *g = run->gradient;
+    const int64_t units = units_of(g->plan);
+    for (int64_t unit = 0; g->sums && unit < units; unit++) {
+        add_slices(run->sums + unit * PANEL_WIDTH, g->slices, units * PANEL_WIDTH,
+                   g->sums + first_column(g->plan, unit), (size_t)columns_of(g->plan, unit), false);
+    }
+}
+
+static size_t slices_floats(const fm_kernel_gradient *g)
+{
+    return (size_t)(g->slices * units_of(g->plan) * unit_floats(g->plan));
+}
+
+static size_t sums_floats(const fm_kernel_gradient *g)
+{
+    return (size_t)(g->slices * units_of(g->plan) * PANEL_WIDTH + LINE);
+}
+
+static size_t copied_floats(const fm_window_plan *plan)
+{
+    return (plan->copy_floats + LINE - 1) / LINE * LINE;
+}
+
+size_t FM_ISA_SYMBOL(fm_kernel_gradient_scratch_floats)(const fm_kernel_gradient *gradient,
+                                                        int threads)
+{
+    const fm_window_plan *plan = gradient->plan;
+    return slices_floats(gradient) + sums_floats(gradient) +
+           (copied_floats(plan) + PACKED_FLOATS) * (size_t)threads;
+}
+
+void FM_ISA_SYMBOL(fm_kernel_gradient_run)(const fm_kernel_gradient *gradient, int threads,
+                                           float *scratch)
+{
+    const fm_window_plan *plan = gradient->plan;
+    const bool even = gradient->slices % threads == 0 || gradient->slices >= 8 * threads;
+    gradient_run run = {.gradient = gradient,
+                        .slices = scratch,
+                        .copy_floats = copied_floats(plan),
+                        .splits = even ? 1 : threads};
+    run.sums = run.slices + slices_floats(gradient);
+    run.copies = run.sums + sums_floats(gradient) / LINE * LINE;
+    run.packed = run.copies + run.copy_floats * (size_t)threads;
+    fm_in_parts(threads, run_part, &run);
+    fm_in_ranges(threads, units_of(plan) * plan->b_rows, 4, (double)gradient->slices * 4, add_rows,
+                 &run);
+    add_sums(&run);
+}

@@ -1,0 +1,142 @@
+/* The inner loops of windows_f32.c and kernel_grad_f32.c: tiles whose rows of A lie anywhere. Each row
+ * has a pointer of its own and all share an index, which is what an address of x86 is made of: 12 rows,
+ * the index and B fill the registers. */
+#ifndef FM_BACKEND_CPU_WINDOW_TILE_H
+#define FM_BACKEND_CPU_WINDOW_TILE_H
+
+#include "backend/cpu/vector/tile_size.h"
+
+/* c[to[r]][v] = epilogue(sum over chunks k, d < chunk_length of
+ *                        a[from[r] + chunks[k] + d] * b[(k chunk_length + d) b_step + v]) */
+struct window_tile {
+    const float *a, *b;
+    ptrdiff_t b_step;
+    const ptrdiff_t *chunks;
+    ptrdiff_t chunk_count, chunk_length;
+    const int32_t *from, *to;
+    float *c;
+    size_t columns;        /* that are stored: of the last vector some may not exist  */
+    const float *bias;     /* [columns]                                                */
+    const float *residual; /* added; as c                                              */
+    const float *mask;     /* 0 where !(mask > 0); as c                                */
+    bool relu;
+};
+
+INLINE vector finish_vector(const struct window_tile *t, vector sum, vector residual, vector mask)
+{
+    if (t->residual) sum += residual;
+    if (t->relu) sum = keep_where(sum, ~(sum <= 0));
+    return t->mask ? keep_where(sum, mask > 0) : sum;
+}
+
+/* A tile whose columns end inside a vector. */
+static void finish_edge(const struct window_tile *t, const float *sums, int rows)
+{
+    for (int r = 0; r < rows; r++) {
+        for (size_t column = 0; column < t->columns; column += VECTOR_LENGTH) {
+            const size_t left = t->columns - column;
+            const size_t count = left < VECTOR_LENGTH ? left : VECTOR_LENGTH;
+            const ptrdiff_t at = t->to[r] + (ptrdiff_t)column;
+            vector sum = load(sums + (size_t)r * PANEL_WIDTH + column), residual = {0}, mask = {0};
+            if (t->bias) sum += load_up_to(t->bias + column, count);
+            if (t->residual) residual = load_up_to(t->residual + at, count);
+            if (t->mask) mask = load_up_to(t->mask + at, count);
+            sum = finish_vector(t, sum, residual, mask);
+            if (count == VECTOR_LENGTH) {
+                store(t->c + at, sum);
+            } else {
+                store_first(t->c + at, sum, count);
+            }
+        }
+    }
+}
+
+INLINE void finish_tile(const struct window_tile *t, vector sum[][2], int rows, int vectors)
+{
+    if (t->columns < (size_t)vectors * VECTOR_LENGTH) {
+        _Alignas(64) float sums[TILE_ROWS * PANEL_WIDTH];
+        FOR_ROWS FOR_VECTORS store(sums + r * PANEL_WIDTH + v * VECTOR_LENGTH, sum[r][v]);
+        finish_edge(t, sums, rows);
+        return;
+    }
+    if (t->bias) {
+        FOR_VECTORS
+        {
+            const vector bias = load(t->bias + v * VECTOR_LENGTH);
+            FOR_ROWS sum[r][v] += bias;
+        }
+    }
+    FOR_ROWS FOR_VECTORS
+    {
+        const ptrdiff_t at = t->to[r] + v * VECTOR_LENGTH;
+        vector residual = {0}, mask = {0};
+        if (t->residual) residual = load(t->residual + at);
+        if (t->mask) mask = load(t->mask + at);
+        store(t->c + at, finish_vector(t, sum[r][v], residual, mask));
+    }
+}
+
+INLINE void window_compute(const struct window_tile *t, const int rows, const int vectors)
+{
+    const float *a[TILE_ROWS], *b = t->b;
+    vector sum[TILE_ROWS][2];
+
+    FOR_ROWS a[r] = t->a + t->from[r];
+    FOR_ROWS FOR_VECTORS sum[r][v] = (vector){0};
+    for (ptrdiff_t k = 0; k < t->chunk_count; k++) {
+        const ptrdiff_t end = t->chunks[k] + t->chunk_length;
+        for (ptrdiff_t i = t->chunks[k]; i < end; i++) {
+            vector column[2];
+            FOR_VECTORS column[v] = load(b + v * VECTOR_LENGTH);
+            FOR_ROWS
+            {
+                const vector number = broadcast(a[r][i]);
+                FOR_VECTORS sum[r][v] = multiply_add(number, column[v], sum[r][v]);
+            }
+            b += t->b_step;
+        }
+    }
+    finish_tile(t, sum, rows, vectors);
+}
+
+/* c[r][v] (+)= sum over d < depth of a[row_from[r] + from[d]] * b[d][v], rows PANEL_WIDTH apart in b
+ * and c_row in c. */
+struct gradient_tile {
+    const float *a, *b;
+    const int32_t *row_from, *from;
+    ptrdiff_t depth;
+    float *c;
+    ptrdiff_t c_row;
+    bool add;
+};
+
+INLINE void gradient_compute(const struct gradient_tile *t, const int rows, const int vectors)
+{
+    const float *a[TILE_ROWS], *b = t->b;
+    vector sum[TILE_ROWS][2];
+
+    FOR_ROWS __builtin_prefetch(t->c + r * t->c_row, 1);
+    FOR_ROWS a[r] = t->a + t->row_from[r];
+    FOR_ROWS FOR_VECTORS sum[r][v] = (vector){0};
+    for (ptrdiff_t d = 0; d < t->depth; d++) {
+        const ptrdiff_t i = t->from[d];
+        vector column[2];
+        FOR_VECTORS column[v] = load(b + v * VECTOR_LENGTH);
+        FOR_ROWS
+        {
+            const vector number = broadcast(a[r][i]);
+            FOR_VECTORS sum[r][v] = multiply_add(number, column[v], sum[r][v]);
+        }
+        b += PANEL_WIDTH;
+    }
+    if (t->add) FOR_ROWS FOR_VECTORS sum[r][v] += load(t->c + r * t->c_row + v * VECTOR_LENGTH);
+    FOR_ROWS FOR_VECTORS store(t->c + r * t->c_row + v * VECTOR_LENGTH, sum[r][v]);
+}
+
+#define TILE(kind, rows, vectors)                                                                  \
+    static void kind##_##rows##x##vectors(const struct kind##_tile *t)                             \
+    {                                                                                              \
+        kind##_compute(t, rows, vectors);                                                          \
+    }
+
+#endif

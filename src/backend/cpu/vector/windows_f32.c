@@ -1,0 +1,215 @@
+/* Convolutions and their adjoints in x: window_plan.h says how they are cut. */
+#include "backend/cpu/vector/windows.h"
+#include "backend/cpu/vector/packing.h"
+#include "backend/cpu/vector/window_tile.h"
+
+#define MIN(x, y) ((x) < (y) ? (x) : (y))
+
+#define TILES(rows)                                                                                \
+    TILE(window, rows, 1)                                                                          \
+    TILE(window, rows, 2)
+#define TILE_ENTRY(rows) {window_##rows##x1, window_##rows##x2},
+
+EACH_ROWS(TILES)
+static void (*const tiles[TILE_ROWS][2])(const struct window_tile *t) = {EACH_ROWS(TILE_ENTRY)};
+
+/* ---- B ------------------------------------------------------------------------------------------- */
+
+/* A unit is one panel of one group's columns. Packed, each has b_rows rows of PANEL_WIDTH. */
+static int64_t units_of_group(const fm_window_plan *plan)
+{
+    return (plan->columns + PANEL_WIDTH - 1) / PANEL_WIDTH;
+}
+
+static int64_t unit_columns(const fm_window_plan *plan, int64_t panel)
+{
+    return MIN(plan->columns - panel * PANEL_WIDTH, PANEL_WIDTH);
+}
+
+/* Panels where they lie are in the order of a forward convolution's taps. */
+static bool read_in_place(const fm_windows *w)
+{
+    return w->kernel.panels && !w->adjoint;
+}
+
+/* Width of the stored panel that begins at `column`. */
+static int64_t stored_width(int64_t columns, int64_t column)
+{
+    return columns - column <= VECTOR_LENGTH ? VECTOR_LENGTH : PANEL_WIDTH;
+}
+
+static void pack_forward(const fm_windows *w, int64_t group, int64_t panel, float *to)
+{
+    const fm_window_plan *plan = w->plan;
+    const int64_t column = group * plan->columns + panel * PANEL_WIDTH;
+    pack_rows(to, PANEL_WIDTH, w->kernel.data + column, plan->result_channels,
+              (size_t)unit_columns(plan, panel), (size_t)plan->b_rows);
+}
+
+/* Rows of B are filters, columns are channels: the transpose of the kernel at each tap. */
+static void pack_tap(const fm_windows *w, int64_t position, int64_t group, int64_t panel, float *to)
+{
+    const fm_window_plan *plan = w->plan;
+    const int64_t channels = plan->columns, filters = plan->source_channels;
+    const int64_t row = position * channels + panel * PANEL_WIDTH;
+    const size_t count = (size_t)unit_columns(plan, panel);
+    const size_t width = (size_t)stored_width(plan->columns, panel * PANEL_WIDTH);
+    if (!w->kernel.panels) {
+        const float *from = w->kernel.data + row * filters + group * plan->depth;
+        pack_transposed(to, width, from, filters, count, (size_t)plan->depth);
+        return;
+    }
+    for (int64_t f = 0; f < filters; f += PANEL_WIDTH, to += PANEL_WIDTH * PANEL_WIDTH) {
+        const int64_t stored = stored_width(filters, f);
+        const float *from = w->kernel.data + f * plan->positions * channels + row * stored;
+        pack_transposed(to, width, from, stored, count, (size_t)MIN(filters - f, PANEL_WIDTH));
+    }
+}
+
+static void pack_adjoint(const fm_windows *w, int64_t group, int64_t panel, float *to)
+{
+    const fm_window_plan *plan = w->plan;
+    for (int64_t i = 0; i < plan->phase_count; i++) {
+        const fm_window_phase *phase = &plan->phases[i];
+        for (int64_t tap = 0; tap < phase->taps; tap++) {
+            const int64_t b_row = phase->first_b_row + tap * plan->depth;
+            pack_tap(w, phase->tap_kernel[tap], group, panel, to + b_row * PANEL_WIDTH);
+        }
+    }
+}
+
+/* ---- tiles --------------------------------------------------------------------------------------- */
+
+typedef struct windows_run {
+    const fm_windows *windows;
+    const float *b;
+    float *packed, *copies;
+    size_t copy_floats; /* of a part's                                     */
+    int64_t splits;     /* into which the units of a band's work are cut   */
+} windows_run;
+
+static void activate(const fm_windows *w, const struct window_tile *t, int rows)
+{
+    for (int r = 0; r < rows; r++) {
+        w->activation((int64_t)t->columns, 0, t->c + t->to[r], t->c + t->to[r]);
+    }
+}
+
+/* One panel of columns of a phase's pixels in a band. */
+static void run_pixels(const fm_windows *w, const fm_window_phase *phase, int64_t pixels,
+                       struct window_tile t)
+{
+    const int64_t tiles_down = (pixels + TILE_ROWS - 1) / TILE_ROWS;
+    if (tiles_down == 0) return;
+    const int64_t height = pixels / tiles_down, higher = pixels % tiles_down;
+    const int vectors = t.columns <= VECTOR_LENGTH ? 1 : 2;
+    t.from = phase->from;
+    t.to = phase->to;
+    for (int64_t i = 0; i < tiles_down; i++) {
+        const int64_t rows = height + (i < higher);
+        tiles[rows - 1][vectors - 1](&t);
+        if (w->activation) activate(w, &t, (int)rows);
+        t.from += rows;
+        t.to += rows;
+    }
+}
+
+static void run_unit(const windows_run *run, fm_window_band band, const float *a, int64_t unit)
+{
+    const fm_windows *w = run->windows;
+    const fm_window_plan *plan = w->plan;
+    const int64_t panels = units_of_group(plan), group = unit / panels, panel = unit % panels;
+    const int64_t column = group * plan->columns + panel * PANEL_WIDTH;
+    const ptrdiff_t place = fm_window_band_result(plan, band) + column;
+    struct window_tile t = {
+        .a = a + group * plan->depth,
+        .b_step = read_in_place(w) ? stored_width(plan->columns, column) : PANEL_WIDTH,
+        .c = w->result + place,
+        .columns = (size_t)unit_columns(plan, panel),
+        .bias = w->bias ? w->bias + column : NULL,
+        .residual = w->residual ? w->residual + place : NULL,
+        .mask = w->mask ? w->mask + place : NULL,
+        .relu = w->relu,
+    };
+    const float *b = run->b + unit * PANEL_WIDTH * plan->b_rows;
+    for (int64_t i = 0; i < plan->phase_count; i++) {
+        const fm_window_phase *phase = &plan->phases[i];
+        t.b = b + phase->first_b_row * t.b_step;
+        t.chunks = phase->chunks;
+        t.chunk_count = phase->chunk_count;
+        t.chunk_length = phase->chunk_length;
+        run_pixels(w, phase, fm_window_band_pixels(phase, band), t);
+    }
+}
+
+/* ---- parts --------------------------------------------------------------------------------------- */
+
+static void pack_part(const void *argument, int part, int parts)
+{
+    const windows_run *run = argument;
+    const fm_windows *w = run->windows;
+    const int64_t panels = units_of_group(w->plan), units = panels * w->plan->groups;
+    const int64_t end = fm_range_bound(units, 1, part + 1, parts);
+    for (int64_t i = fm_range_bound(units, 1, part, parts); i < end; i++) {
+        float *to = run->packed + i * PANEL_WIDTH * w->plan->b_rows;
+        (w->adjoint ? pack_adjoint : pack_forward)(w, i / panels, i % panels, to);
+    }
+}
+
+/* Items are a split of the units in a band; those of a band follow each other. */
+static void run_part(const void *argument, int part, int parts)
+{
+    const windows_run *run = argument;
+    const fm_window_plan *plan = run->windows->plan;
+    const int64_t units = units_of_group(plan) * plan->groups, items = plan->bands * run->splits;
+    const int64_t end = fm_range_bound(items, 1, part + 1, parts);
+    const float *a = NULL;
+    for (int64_t i = fm_range_bound(items, 1, part, parts), before = -1; i < end; i++) {
+        const fm_window_band band = fm_window_band_at(plan, i / run->splits);
+        const int split = (int)(i % run->splits), splits = (int)run->splits;
+        if (i / run->splits != before) {
+            float *copy = run->copies + (size_t)part * run->copy_floats;
+            a = fm_window_band_read(plan, band, run->windows->source, copy);
+        }
+        before = i / run->splits;
+        const int64_t last = fm_range_bound(units, 1, split + 1, splits);
+        for (int64_t unit = fm_range_bound(units, 1, split, splits); unit < last; unit++) {
+            run_unit(run, band, a, unit);
+        }
+    }
+}
+
+static size_t packed_floats(const fm_windows *w)
+{
+    const fm_window_plan *plan = w->plan;
+    if (read_in_place(w)) return 0;
+    return (size_t)(units_of_group(plan) * plan->groups * plan->b_rows * PANEL_WIDTH);
+}
+
+static size_t copy_floats(const fm_window_plan *plan)
+{
+    return (plan->copy_floats + LINE - 1) / LINE * LINE;
+}
+
+size_t FM_ISA_SYMBOL(fm_windows_scratch_floats)(const fm_windows *windows, int threads)
+{
+    return packed_floats(windows) + copy_floats(windows->plan) * (size_t)threads;
+}
+
+void FM_ISA_SYMBOL(fm_windows_run)(const fm_windows *windows, int threads, float *scratch)
+{
+    const fm_window_plan *plan = windows->plan;
+    const int64_t units = units_of_group(plan) * plan->groups;
+    const bool even = plan->bands % threads == 0 || plan->bands >= 8 * threads;
+    windows_run run = {.windows = windows,
+                       .b = windows->kernel.data,
+                       .packed = scratch,
+                       .copies = scratch + packed_floats(windows),
+                       .copy_floats = copy_floats(plan),
+                       .splits = even ? 1 : MIN(threads, units)};
+    if (!read_in_place(windows)) {
+        run.b = scratch;
+        fm_in_parts(threads, pack_part, &run);
+    }
+    fm_in_parts(threads, run_part, &run);
+}
