@@ -53,6 +53,14 @@ bool fm_fuse_rewrite(fm_fuser *f, fm_node *node, const fm_op *op, const void *at
     return true;
 }
 
+void fm_fuse_take_output(fm_fuser *f, fm_node *node, int k, fm_val value)
+{
+    fm_value *record = fm_value_of(f->graph, value);
+    node->outputs[k] = value;
+    record->producer = (uint32_t)(node - f->graph->nodes);
+    record->output = (uint32_t)k;
+}
+
 /* ---- product + bias, + activation, x mask -------------------------------------------------------- */
 
 static bool is_real_matrix_product(const fm_fuser *f, const fm_node *product)
@@ -164,11 +172,7 @@ static bool join(fm_fuser *f, fm_node *first, fm_node *second, const fm_op *op,
     if (!fm_fuse_rewrite(f, later, op, NULL, inputs, count)) return false;
     later->outputs = outputs;
     later->output_count = 2;
-    for (uint32_t k = 0; k < 2; k++) {
-        fm_value *value = fm_value_of(f->graph, outputs[k]);
-        value->producer = later_index;
-        value->output = k;
-    }
+    for (int k = 0; k < 2; k++) fm_fuse_take_output(f, later, k, outputs[k]);
     earlier->dead = true;
     return true;
 }
@@ -232,8 +236,18 @@ static bool fuse_dense_sgd(fm_fuser *f, fm_node *node)
 /* ---- the pass ------------------------------------------------------------------------------------ */
 
 /* One rule over the whole graph, before the next: later rules build on earlier ones. */
-static fm_fuse_rule *const rules[] = {fuse_bias, fuse_activation, fuse_mask, fuse_dense_grad,
-                                      fuse_dense_sgd};
+static fm_fuse_rule *const rules[] = {
+    fuse_bias,
+    fuse_activation,
+    fuse_mask,
+    fuse_dense_grad,
+    fuse_dense_sgd,
+    fm_fuse_pool_mask,
+    fm_fuse_normalize_relu,
+    fm_fuse_normalize_add,
+    fm_fuse_normalize_grad,
+    fm_fuse_normalize_add_grad,
+};
 
 fm_status fm_fuse(fm_graph *graph)
 {

@@ -20,5 +20,11 @@ fm_node *fm_fuse_swallowable(const fm_fuser *f, fm_val value, const fm_op *op);
 /* Turns `node` into one of `op`; its outputs stay. */
 bool fm_fuse_rewrite(fm_fuser *f, fm_node *node, const fm_op *op, const void *attributes,
                      const fm_val *inputs, int count);
+/* `value` becomes output k of `node`. */
+void fm_fuse_take_output(fm_fuser *f, fm_node *node, int k, fm_val value);
+
+/* fuse_normalize.c */
+fm_fuse_rule fm_fuse_pool_mask, fm_fuse_normalize_relu, fm_fuse_normalize_add,
+    fm_fuse_normalize_grad, fm_fuse_normalize_add_grad;
 
 #endif
