@@ -64,7 +64,7 @@ typedef struct fm_program fm_program;
 
 /* backends         names in order of preference, ending with NULL; default: every fast one that is
  *                  built in, then "portable". "portable" alone runs the textbook.
- * no_fusion, no_simplify, no_prologue  without this pass; for comparing
+ * no_fusion, no_simplify, no_fold, no_prologue  without this pass; for comparing
  * shares_arena     the store's programs with this option use one arena, as large as the largest
  *                  needs, instead of one each. What an output holds stays there until the next run of
  *                  its own program, as ever.
@@ -74,6 +74,7 @@ typedef struct fm_program_options {
     const char *const *backends;
     bool no_fusion;
     bool no_simplify;
+    bool no_fold;
     bool no_prologue;
     bool shares_arena;
     bool private_buffers;

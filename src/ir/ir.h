@@ -131,6 +131,10 @@ fm_status fm_graph_verify(const fm_graph *graph);
 /* Marks nodes dead that neither an output nor an update needs. */
 fm_status fm_graph_prune(fm_graph *graph);
 
+/* Nodes that a pass has added behind the first `count` move in front of node before[i - count], in
+ * the order in which they were added, so that the array's order is an execution order again. */
+fm_status fm_graph_settle(fm_graph *graph, size_t count, const uint32_t *before);
+
 /* One node as a line of text without the newline. */
 void fm_node_print(const fm_graph *graph, const fm_node *node, fm_text *text);
 

@@ -36,7 +36,7 @@ typedef struct fm_plan {
     uint32_t *scratch_buffer; /* by step, FM_NO_BUFFER without                                */
     fm_commit *commits;
     size_t commit_count;
-    size_t prologue; /* so many steps at the beginning need not be run again: see run/prologue.h */
+    size_t prologue; /* so many steps at the beginning need not be run again: see pass/steady.h */
     size_t kept_bytes;
     size_t arena_bytes, arena_bound; /* the bound: the most bytes alive at one step           */
 } fm_plan;

@@ -3,11 +3,12 @@
 #include "base/checked.h"
 #include "base/float_mode.h"
 #include "fathom/program.h"
+#include "pass/fold.h"
 #include "pass/fuse.h"
 #include "pass/layout.h"
 #include "pass/simplify.h"
+#include "pass/steady.h"
 #include "op/copy.h"
-#include "run/prologue.h"
 
 #include <string.h>
 
@@ -33,6 +34,7 @@ static fm_status run_passes(fm_program *program)
     fm_status status = fm_graph_prune(graph);
     if (status == FM_OK && !program->options.no_simplify) status = fm_simplify(graph);
     if (status == FM_OK) status = copy_variables_that_are_updates(graph);
+    if (status == FM_OK && !program->options.no_fold) status = fm_fold(graph);
     if (status == FM_OK && !program->options.no_fusion) status = fm_fuse(graph);
     if (status == FM_OK) status = fm_graph_prune(graph);
     return status == FM_OK ? fm_graph_verify(graph) : status;
@@ -114,7 +116,7 @@ static fm_status make_plan(fm_program *program)
         for (size_t i = 0; i < graph->node_count; i++) {
             scratch[i] = program->placements[i].need.scratch_bytes;
         }
-        if (!program->options.no_prologue) fm_prologue_find(graph, steady);
+        if (!program->options.no_prologue) fm_steady_find(graph, steady);
         const fm_plan_options options = {.scratch_bytes = scratch,
                                          .steady = steady,
                                          .private_buffers = program->options.private_buffers,

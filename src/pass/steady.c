@@ -1,6 +1,6 @@
-#include "run/prologue.h"
+#include "pass/steady.h"
 
-static bool is_steady_value(const fm_graph *graph, fm_val value, const bool *steady)
+bool fm_value_is_steady(const fm_graph *graph, fm_val value, const bool *steady)
 {
     const fm_value *record = fm_value_of(graph, value);
     switch (record->kind) {
@@ -20,13 +20,13 @@ static bool is_steady_node(const fm_graph *graph, const fm_node *node, const boo
 {
     if (node->dead || (node->op->flags & FM_OP_RANDOM)) return false;
     for (int k = 0; k < node->input_count; k++) {
-        if (!is_steady_value(graph, node->inputs[k], steady)) return false;
+        if (!fm_value_is_steady(graph, node->inputs[k], steady)) return false;
     }
     return true;
 }
 
 /* Reorders stand behind the nodes that read them, so one pass may not be enough. */
-void fm_prologue_find(const fm_graph *graph, bool *steady)
+void fm_steady_find(const fm_graph *graph, bool *steady)
 {
     bool changed = true;
     for (size_t i = 0; i < graph->node_count; i++) steady[i] = false;

@@ -1,0 +1,15 @@
+/* Steady nodes depend on constants and on variables that the program does not update: what it
+ * computes once, and again only when variables were changed from outside. In programs for predicting
+ * these are folded kernels and weights in the layouts of their kernels; in one that trains a head,
+ * the frozen body's. */
+#ifndef FM_PASS_STEADY_H
+#define FM_PASS_STEADY_H
+
+#include "ir/ir.h"
+
+/* steady: one a node of the graph. */
+void fm_steady_find(const fm_graph *graph, bool *steady);
+/* Is the value made by one, or an operand such as they have? */
+bool fm_value_is_steady(const fm_graph *graph, fm_val value, const bool *steady);
+
+#endif
