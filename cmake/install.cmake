@@ -23,7 +23,10 @@ install(FILES ${PROJECT_BINARY_DIR}/fathomConfigVersion.cmake DESTINATION ${pack
 # ask for everything that a static libcurl needs, which Debian does not install with it.
 set(pc_flags -lm -pthread)
 if(FATHOM_FILES)
-  list(APPEND pc_flags -lyaml -ljansson -lz -lcurl)
+  list(APPEND pc_flags -lyaml -ljansson -lz -llzma -lcurl)
+endif()
+if(FATHOM_IMAGES)
+  list(APPEND pc_flags -lpng -ljpeg)
 endif()
 if(FATHOM_OPENMP)
   list(APPEND pc_flags ${OpenMP_C_FLAGS})

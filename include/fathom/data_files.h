@@ -1,11 +1,11 @@
 /* fathom/data_files.h: data sets from files (IDX, CSV, NPY, NPZ, MNIST), and a transform as text.
- * Built with FATHOM_FILES (zlib, libcurl, jansson).
+ * Built with FATHOM_FILES (zlib, liblzma, libcurl, jansson).
  *
  * Invariants
  *  - A file is trusted in nothing: every size in it is checked before memory is taken for it, and
  *    every error names the file, and for CSV the line and the column.
  *  - Every reader also takes the bytes of a file in memory; `name` then stands for it in errors.
- *  - A file that begins with gzip's mark is inflated while it is read (IDX and CSV).
+ *  - A file that begins with gzip's or xz's mark is expanded while it is read (IDX and CSV).
  *  - Limits may be raised by the options; beyond them FM_ERROR_LIMIT.
  */
 #ifndef FATHOM_DATA_FILES_H

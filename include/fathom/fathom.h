@@ -9,6 +9,7 @@
  *   metric.h    metrics                                       optimizer.h, schedule.h
  *   program.h   the store of variables, compiled programs     backend.h  writing a backend
  *   data.h      data sets, transforms, the loader             data_files.h  CSV, IDX, NPY, MNIST
+ *   image.h     PNG and JPEG, folders of images, CIFAR, augmentation
  *   train.h     fit, evaluate, predict, checkpoints           gradients.h   their size in each layer
  */
 #ifndef FATHOM_FATHOM_H
@@ -20,6 +21,7 @@
 #include "fathom/data_files.h"
 #include "fathom/gradients.h"
 #include "fathom/graph.h"
+#include "fathom/image.h"
 #include "fathom/loss.h"
 #include "fathom/metric.h"
 #include "fathom/nn.h"

@@ -27,6 +27,12 @@ typedef struct fm_ints {
     int64_t at[FM_MAX_LIST];
 } fm_ints;
 
+/* A short list of numbers: a range, the means of channels. */
+typedef struct fm_reals {
+    int count;
+    double at[FM_MAX_LIST];
+} fm_reals;
+
 typedef enum fm_field_type {
     FM_FIELD_INT,    /* int64_t                                                          */
     FM_FIELD_REAL,   /* double                                                           */
@@ -34,7 +40,8 @@ typedef enum fm_field_type {
     FM_FIELD_NOT,    /* bool stored inverted: `use_bias: false` sets `.no_bias`          */
     FM_FIELD_ENUM,   /* int, an index into choices; 0 is the default                     */
     FM_FIELD_STRING, /* const char *                                                     */
-    FM_FIELD_INTS    /* fm_ints                                                          */
+    FM_FIELD_INTS,   /* fm_ints                                                          */
+    FM_FIELD_REALS   /* fm_reals                                                         */
 } fm_field_type;
 
 /* A table of fields ends with one whose name is NULL. */

@@ -13,13 +13,14 @@ static const char *const type_names[] = {
     [FM_FIELD_ENUM] = "a name",
     [FM_FIELD_STRING] = "a text",
     [FM_FIELD_INTS] = "a list of whole numbers",
+    [FM_FIELD_REALS] = "a list of numbers",
 };
 
 static const size_t type_sizes[] = {
     [FM_FIELD_INT] = sizeof(int64_t),  [FM_FIELD_REAL] = sizeof(double),
     [FM_FIELD_BOOL] = sizeof(bool),    [FM_FIELD_NOT] = sizeof(bool),
     [FM_FIELD_ENUM] = sizeof(int),     [FM_FIELD_STRING] = sizeof(char *),
-    [FM_FIELD_INTS] = sizeof(fm_ints),
+    [FM_FIELD_INTS] = sizeof(fm_ints), [FM_FIELD_REALS] = sizeof(fm_reals),
 };
 
 static const void *place_of(const fm_field *field, const void *options)
@@ -97,6 +98,9 @@ fm_status fm_field_set_real(fm_context *context, const fm_field *field, void *op
     if (field->type == FM_FIELD_INT && value == floor(value) && fabs(value) < 9e15) {
         return fm_field_set_int(context, field, options, owner, (int64_t)value);
     }
+    if (field->type == FM_FIELD_REALS) {
+        return fm_field_set_reals(context, field, options, owner, &(fm_reals){1, {value}});
+    }
     if (field->type != FM_FIELD_REAL) {
         char received[32];
         snprintf(received, sizeof received, "%g", value);
@@ -112,7 +116,7 @@ fm_status fm_field_set_real(fm_context *context, const fm_field *field, void *op
 fm_status fm_field_set_int(fm_context *context, const fm_field *field, void *options,
                            const char *owner, int64_t value)
 {
-    if (field->type == FM_FIELD_REAL) {
+    if (field->type == FM_FIELD_REAL || field->type == FM_FIELD_REALS) {
         return fm_field_set_real(context, field, options, owner, (double)value);
     }
     if (field->type == FM_FIELD_INTS) {
@@ -170,6 +174,18 @@ fm_status fm_field_set_ints(fm_context *context, const fm_field *field, void *op
     return FM_OK;
 }
 
+fm_status fm_field_set_reals(fm_context *context, const fm_field *field, void *options,
+                             const char *owner, const fm_reals *value)
+{
+    if (field->type != FM_FIELD_REALS) return fail_type(context, field, owner, "a list");
+    for (int i = 0; i < value->count; i++) {
+        fm_status status = check_range(context, field, owner, value->at[i]);
+        if (status != FM_OK) return status;
+    }
+    store(field, options, value);
+    return FM_OK;
+}
+
 static fm_status check_choice(fm_context *context, const fm_field *field, const char *owner,
                               int value)
 {
@@ -184,6 +200,7 @@ static fm_status complete_field(fm_context *context, const fm_field *field, void
                                 const char *owner)
 {
     fm_ints list;
+    fm_reals reals;
     const char *string;
     switch (field->type) {
     case FM_FIELD_INT:
@@ -195,6 +212,9 @@ static fm_status complete_field(fm_context *context, const fm_field *field, void
     case FM_FIELD_INTS:
         memcpy(&list, place_of(field, options), sizeof list);
         return fm_field_set_ints(context, field, options, owner, &list);
+    case FM_FIELD_REALS:
+        memcpy(&reals, place_of(field, options), sizeof reals);
+        return fm_field_set_reals(context, field, options, owner, &reals);
     case FM_FIELD_STRING:
         memcpy(&string, place_of(field, options), sizeof string);
         if (string || !field->required) return FM_OK;
@@ -224,6 +244,8 @@ static bool is_default(const fm_field *field, const void *options)
         return *(const char *const *)place == NULL;
     case FM_FIELD_INTS:
         return ((const fm_ints *)place)->count == 0;
+    case FM_FIELD_REALS:
+        return ((const fm_reals *)place)->count == 0;
     case FM_FIELD_REAL:
     case FM_FIELD_INT:
         return fm_field_real(field, options) == field->default_value;
@@ -236,6 +258,7 @@ static void print_value(fm_text *text, const fm_field *field, const void *option
 {
     const void *place = place_of(field, options);
     const fm_ints *ints = place;
+    const fm_reals *reals = place;
     switch (field->type) {
     case FM_FIELD_INT:
         fm_text_add(text, "%lld", (long long)fm_field_int(field, options));
@@ -259,6 +282,12 @@ static void print_value(fm_text *text, const fm_field *field, const void *option
         }
         fm_text_add(text, "%s", ints->count ? "]" : "[]");
         break;
+    case FM_FIELD_REALS:
+        for (int i = 0; i < reals->count; i++) {
+            fm_text_add(text, "%s%.9g", i ? "," : "[", reals->at[i] + 0.0);
+        }
+        fm_text_add(text, "%s", reals->count ? "]" : "[]");
+        break;
     }
 }
 
@@ -276,6 +305,7 @@ void fm_fields_print(fm_text *text, const fm_field *fields, const void *options,
 static bool field_equal(const fm_field *field, const void *a, const void *b)
 {
     const fm_ints *x = place_of(field, a), *y = place_of(field, b);
+    const fm_reals *v = place_of(field, a), *w = place_of(field, b);
     const char *s, *t;
     switch (field->type) {
     case FM_FIELD_STRING:
@@ -285,6 +315,12 @@ static bool field_equal(const fm_field *field, const void *a, const void *b)
     case FM_FIELD_INTS:
         return x->count == y->count &&
                memcmp(x->at, y->at, (size_t)x->count * sizeof x->at[0]) == 0;
+    case FM_FIELD_REALS:
+        if (v->count != w->count) return false;
+        for (int i = 0; i < v->count; i++) {
+            if (v->at[i] != w->at[i]) return false;
+        }
+        return true;
     default:
         return fm_field_real(field, a) == fm_field_real(field, b);
     }

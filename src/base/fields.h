@@ -38,6 +38,8 @@ fm_status fm_field_set_string(fm_context *context, const fm_field *field, void *
                               const char *owner, const char *value); /* also chooses an ENUM */
 fm_status fm_field_set_ints(fm_context *context, const fm_field *field, void *options,
                             const char *owner, const fm_ints *value);
+fm_status fm_field_set_reals(fm_context *context, const fm_field *field, void *options,
+                             const char *owner, const fm_reals *value);
 
 /* For options that came from C and not through the functions above: every zero becomes its default,
  * everything is checked as if it had been set. */

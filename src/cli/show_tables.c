@@ -184,6 +184,7 @@ static const char *const type_words[] = {
     [FM_FIELD_ENUM] = "name",
     [FM_FIELD_STRING] = "text",
     [FM_FIELD_INTS] = "list of whole numbers",
+    [FM_FIELD_REALS] = "number or list of numbers",
 };
 
 static bool is_number(const fm_field *field)

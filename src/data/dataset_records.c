@@ -4,8 +4,10 @@
 
 #if FATHOM_HAVE_FILES
 #include "data/file/file_records.h"
+#include "data/image/image_records.h"
 #else
-static const char *const of_files[] = {"mnist", "csv", "idx", "npy"};
+static const char *const of_files[] = {"mnist", "cifar10",     "cifar100", "images",
+                                       "csv",   "image_masks", "idx",      "npy"};
 #endif
 
 #include <string.h>
@@ -38,6 +40,10 @@ static const fm_dataset_record records[] = {
      open_sine},
 #if FATHOM_HAVE_FILES
     FM_MNIST_RECORD,
+    FM_CIFAR10_RECORD,
+    FM_CIFAR100_RECORD,
+    FM_IMAGES_RECORD,
+    FM_MASKS_RECORD,
     FM_CSV_RECORD,
     FM_IDX_RECORD,
     FM_NPY_RECORD,

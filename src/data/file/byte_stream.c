@@ -11,7 +11,9 @@
 enum {
     BUFFER_SIZE = 64 * 1024,
     MOST_INFLATED = 1032, /* deflate's best ratio (zlib technical details) */
-    GZIP_WINDOW = 15 + 16
+    MOST_EXPANDED = 8192, /* LZMA's, measured on zeros and rounded up       */
+    GZIP_WINDOW = 15 + 16,
+    XZ_MEMORY = 1 << 28
 };
 
 static voidpf allocate_for_zlib(voidpf context, uInt items, uInt size)
@@ -29,6 +31,19 @@ void fm_inflate_hooks(fm_context *context, z_stream *z)
     z->zalloc = allocate_for_zlib;
     z->zfree = release_for_zlib;
     z->opaque = context;
+}
+
+static void *allocate_for_lzma(void *context, size_t items, size_t size)
+{
+    return fm_allocate_array(context, items, size);
+}
+
+static bool is_xz(const unsigned char *bytes, size_t size)
+{
+    return size >= 6 && memcmp(bytes,
+                               "\xfd"
+                               "7zXZ",
+                               6) == 0;
 }
 
 static bool is_gzip(const unsigned char *bytes, size_t size)
@@ -50,11 +65,23 @@ static fm_status fill_input(fm_byte_stream *stream)
     return fm_fail_system(stream->context, stream->name, "read");
 }
 
+static fm_status begin_xz(fm_byte_stream *stream)
+{
+    stream->expand = (lzma_stream)LZMA_STREAM_INIT;
+    stream->allocator = (lzma_allocator){allocate_for_lzma, release_for_zlib, stream->context};
+    stream->expand.allocator = &stream->allocator;
+    stream->xz = lzma_stream_decoder(&stream->expand, XZ_MEMORY, LZMA_CONCATENATED) == LZMA_OK;
+    if (stream->xz) return FM_OK;
+    return fm_fail(stream->context, FM_ERROR_MEMORY, "%s: out of memory for expanding it",
+                   stream->name);
+}
+
 static fm_status begin(fm_byte_stream *stream)
 {
     fm_status status = fill_input(stream);
     if (status != FM_OK) return status;
     stream->gzip = is_gzip(stream->input, stream->input_left);
+    if (is_xz(stream->input, stream->input_left)) return begin_xz(stream);
     if (!stream->gzip) return FM_OK;
     fm_inflate_hooks(stream->context, &stream->inflate);
     if (inflateInit2(&stream->inflate, GZIP_WINDOW) == Z_OK) return FM_OK;
@@ -99,6 +126,7 @@ fm_status fm_byte_stream_memory(fm_context *context, const char *name, const voi
 void fm_byte_stream_close(fm_byte_stream *stream)
 {
     if (stream->gzip) inflateEnd(&stream->inflate);
+    if (stream->xz) lzma_end(&stream->expand);
     if (stream->file) fclose(stream->file);
     fm_release(stream->context, stream->buffer);
     *stream = (fm_byte_stream){.context = stream->context, .name = stream->name, .ended = true};
@@ -108,8 +136,9 @@ int64_t fm_byte_stream_most(const fm_byte_stream *stream)
 {
     int64_t most;
     if (stream->stored < 0) return INT64_MAX;
-    if (!stream->gzip) return stream->stored;
-    return fm_checked_mul_i64(stream->stored, MOST_INFLATED, &most) ? most : INT64_MAX;
+    if (!stream->gzip && !stream->xz) return stream->stored;
+    int64_t ratio = stream->gzip ? MOST_INFLATED : MOST_EXPANDED;
+    return fm_checked_mul_i64(stream->stored, ratio, &most) ? most : INT64_MAX;
 }
 
 /* ---- Reading ---- */
@@ -166,13 +195,33 @@ static fm_status inflate_some(fm_byte_stream *stream, unsigned char *to, size_t 
                    z->msg ? z->msg : "of no known kind");
 }
 
+/* Without input it is told that there is no more: the decoder may still hold bytes. */
+static fm_status expand_some(fm_byte_stream *stream, unsigned char *to, size_t wanted,
+                             size_t *taken)
+{
+    lzma_stream *xz = &stream->expand;
+    xz->next_in = stream->input;
+    xz->avail_in = stream->input_left;
+    xz->next_out = to;
+    xz->avail_out = wanted;
+    lzma_ret result = lzma_code(xz, stream->input_left ? LZMA_RUN : LZMA_FINISH);
+    stream->input = xz->next_in;
+    stream->input_left = xz->avail_in;
+    *taken = wanted - xz->avail_out;
+    if (result == LZMA_OK) return FM_OK;
+    if (result == LZMA_STREAM_END) return stream->ended = true, FM_OK;
+    if (result == LZMA_MEM_ERROR) return FM_ERROR_MEMORY; /* the hook left its words */
+    return fm_fail(stream->context, FM_ERROR_FORMAT, "%s: %s xz data", stream->name,
+                   result == LZMA_BUF_ERROR ? "cut off" : "damaged");
+}
+
 fm_status fm_byte_stream_read(fm_byte_stream *stream, void *to, size_t wanted, size_t *got)
 {
     *got = 0;
     while (*got < wanted && !stream->ended) {
         fm_status status = stream->input_left == 0 ? fill_input(stream) : FM_OK;
         if (status != FM_OK) return status;
-        if (stream->input_left == 0) {
+        if (stream->input_left == 0 && !stream->xz) {
             stream->ended = true;
             if (!stream->gzip) return FM_OK;
             return fm_fail(stream->context, FM_ERROR_FORMAT, "%s: the gzip data is cut off",
@@ -182,6 +231,8 @@ fm_status fm_byte_stream_read(fm_byte_stream *stream, void *to, size_t wanted, s
         unsigned char *at = (unsigned char *)to + *got;
         if (stream->gzip) {
             status = inflate_some(stream, at, wanted - *got, &taken);
+        } else if (stream->xz) {
+            status = expand_some(stream, at, wanted - *got, &taken);
         } else {
             taken = take_plain(stream, at, wanted - *got);
         }

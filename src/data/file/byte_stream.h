@@ -1,10 +1,11 @@
-/* Bytes one after the other from a file or from memory, inflated on the way when they are gzip. */
+/* Bytes one after the other from a file or from memory, expanded on the way when they are gzip or xz. */
 #ifndef FM_DATA_BYTE_STREAM_H
 #define FM_DATA_BYTE_STREAM_H
 
 #include "base/memory.h"
 
 #include <stdio.h>
+#include <lzma.h>
 #include <zlib.h>
 
 typedef struct fm_byte_stream {
@@ -17,8 +18,10 @@ typedef struct fm_byte_stream {
     unsigned char *buffer; /* of the file's bytes                   */
     const unsigned char *input;
     size_t input_left;
-    bool gzip, ended;
+    bool gzip, xz, ended;
     z_stream inflate;
+    lzma_stream expand;
+    lzma_allocator allocator; /* of expand; opaque is the context */
 } fm_byte_stream;
 
 /* Memory is borrowed until close. A failed open needs no close. */

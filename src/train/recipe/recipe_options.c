@@ -89,6 +89,24 @@ static fm_status set_ints(fm_context *context, const fm_field *field, void *opti
     return fm_tree_blame(context, list);
 }
 
+static fm_status set_reals(fm_context *context, const fm_field *field, void *options,
+                           const char *owner, const fm_tree *list)
+{
+    fm_reals reals = {0};
+    for (const fm_tree *item = list->first; item; item = item->next) {
+        if (reals.count == FM_MAX_LIST) {
+            return fm_tree_fail(context, item, FM_ERROR_ARGUMENT, "%s: %s takes at most %d numbers",
+                                owner, field->name, FM_MAX_LIST);
+        }
+        if (!fm_tree_real(item, &reals.at[reals.count++])) {
+            return fm_tree_fail(context, item, FM_ERROR_ARGUMENT,
+                                "%s: %s must be a list of numbers", owner, field->name);
+        }
+    }
+    if (fm_field_set_reals(context, field, options, owner, &reals) == FM_OK) return FM_OK;
+    return fm_tree_blame(context, list);
+}
+
 /* Where one text holds several names, [a, b] is "a, b". */
 static fm_status set_joined(fm_arena *arena, const fm_field *field, void *options,
                             const char *owner, const fm_tree *list)
@@ -111,6 +129,9 @@ fm_status fm_options_set(fm_arena *arena, const fm_field *field, void *options, 
     fm_context *context = arena->context;
     if (tree->kind == FM_TREE_LIST && field->type == FM_FIELD_INTS) {
         return set_ints(context, field, options, owner, tree);
+    }
+    if (tree->kind == FM_TREE_LIST && field->type == FM_FIELD_REALS) {
+        return set_reals(context, field, options, owner, tree);
     }
     if (tree->kind == FM_TREE_LIST && field->type == FM_FIELD_STRING) {
         return set_joined(arena, field, options, owner, tree);

@@ -1,0 +1,422 @@
+/* Data sets of picture files: a folder for each class, or images and masks. */
+#include "base/fields.h"
+#include "base/map.h"
+#include "data/file/places.h"
+#include "data/image/decode.h"
+#include "data/image/image_records.h"
+#include "data/image/image_source.h"
+#include "data/parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { DEFAULT_SIDE = 224, LARGEST_SIDE = 16384, DEFAULT_CACHE = 1024 };
+
+static const char *const fit_names[] = {"crop", "stretch", NULL};
+static const char *const broken_names[] = {"fail", "skip", NULL};
+
+/* fm_masks_options begins with them. */
+#define IMAGES_FIELDS                                                                              \
+    {"folder", "the folder or archive that holds the images", offsetof(fm_images_options, folder), \
+     .type = FM_FIELD_STRING, .required = true},                                                   \
+        {"size",                                                                                   \
+         "one number, or height and width (default: 224)",                                         \
+         offsetof(fm_images_options, size),                                                        \
+         .type = FM_FIELD_INTS,                                                                    \
+         .minimum = 1,                                                                             \
+         .maximum = LARGEST_SIDE},                                                                 \
+        {"channels",           "3 for color, 1 for grey", offsetof(fm_images_options, channels),   \
+         .type = FM_FIELD_INT, .default_value = 3,        .minimum = 1,                            \
+         .maximum = 3},                                                                            \
+        {"fit", "how an image becomes that size", offsetof(fm_images_options, fit),                \
+         .type = FM_FIELD_ENUM, .choices = fit_names},                                             \
+        {"shorter_side", "with fit: crop, before the cut (default: what just covers the size)",    \
+         offsetof(fm_images_options, shorter_side), .type = FM_FIELD_INT,                          \
+         .maximum = LARGEST_SIDE},                                                                 \
+        {"on_broken", "what is done with a file that cannot be read",                              \
+         offsetof(fm_images_options, on_broken), .type = FM_FIELD_ENUM, .choices = broken_names},  \
+    {                                                                                              \
+        "cache", "MiB of decoded samples that may be kept; -1: none",                              \
+            offsetof(fm_images_options, cache),                                                    \
+            .type = FM_FIELD_INT, .default_value = DEFAULT_CACHE, .minimum = -1, .maximum = 1e9    \
+    }
+
+const fm_field fm_images_fields[] = {IMAGES_FIELDS, {0}};
+const fm_field fm_masks_fields[] = {
+    IMAGES_FIELDS,
+    {"classes", "how many classes pixels have (default: what the masks hold)",
+     offsetof(fm_masks_options, classes), .type = FM_FIELD_INT, .maximum = 256},
+    {0}};
+
+/* ---- parts ---- */
+
+/* The folder of a part in the names of pictures, with its '/'; "" is all. */
+typedef struct parts {
+    const char *folder[2];
+} parts;
+
+static bool has_folder(const fm_picture_list *list, const char *folder)
+{
+    size_t size = strlen(folder);
+    for (size_t i = 0; i < list->count; i++) {
+        if (strncmp(list->pictures[i].name, folder, size) == 0) return true;
+    }
+    return false;
+}
+
+/* Without a folder `train` all is one part. */
+static parts find_parts(const fm_picture_list *list)
+{
+    static const char *const test_names[] = {"test/", "val/", "validation/", "valid/"};
+    parts found = {{"", NULL}};
+    if (!has_folder(list, "train/")) return found;
+    found.folder[0] = "train/";
+    for (size_t i = 0; i < sizeof test_names / sizeof test_names[0] && !found.folder[1]; i++) {
+        if (has_folder(list, test_names[i])) found.folder[1] = test_names[i];
+    }
+    return found;
+}
+
+/* The name within a part, or NULL when the picture is not of it. */
+static const char *name_in(const char *folder, const char *name)
+{
+    size_t size = strlen(folder);
+    return strncmp(name, folder, size) == 0 ? name + size : NULL;
+}
+
+/* ---- what a set is opened with ---- */
+
+typedef struct opening {
+    fm_context *context;
+    fm_images_options options;
+    bool masks;
+    fm_picture_list *list;
+    parts parts;
+    fm_arena words;
+    fm_image_entry *entries;
+    int64_t count;
+    const char **classes;
+    int64_t class_count;
+    fm_map class_numbers;
+    const char *set; /* its name */
+} opening;
+
+static fm_status check_options(opening *o)
+{
+    const fm_images_options *given = &o->options;
+    if (given->size.count > 2) {
+        return fm_fail(o->context, FM_ERROR_ARGUMENT,
+                       "%s: size is one number, or height and width; received %d numbers", o->set,
+                       given->size.count);
+    }
+    if (given->channels == 2) {
+        return fm_fail(o->context, FM_ERROR_ARGUMENT, "%s: channels is 3 or 1, received 2", o->set);
+    }
+    return FM_OK;
+}
+
+static void choose_size(const fm_images_options *given, fm_image_set_options *made)
+{
+    bool any = given->size.count > 0;
+    made->height = any ? given->size.at[0] : DEFAULT_SIDE;
+    made->width = given->size.count > 1 ? given->size.at[1] : made->height;
+    made->channels = given->channels;
+    made->fit = given->fit;
+    made->on_broken = given->on_broken;
+    made->shorter_side = given->shorter_side;
+    made->cache = given->cache < 0 ? -1 : given->cache << 20;
+}
+
+static fm_status open_list(opening *o, const fm_data_places *places)
+{
+    fm_text path = FM_TEXT(o->context);
+    fm_status status = fm_places_find(o->context, places, o->options.folder, &path);
+    if (status == FM_OK) {
+        status = fm_picture_list_open(o->context, fm_text_string(&path), &o->list);
+    }
+    fm_text_release(&path);
+    if (status != FM_OK) return status;
+    o->parts = find_parts(o->list);
+    o->entries = fm_allocate_array(o->context, o->list->count, sizeof *o->entries);
+    return o->entries ? FM_OK : fm_error_status(o->context);
+}
+
+static void close_opening(opening *o)
+{
+    fm_picture_list_release(o->list);
+    fm_release(o->context, o->entries);
+    fm_release(o->context, o->classes);
+    fm_map_release(&o->class_numbers);
+    fm_arena_release(&o->words);
+}
+
+/* ---- classes are folders ---- */
+
+/* The class of a picture, in the arena; NULL: it lies beside the classes' folders. */
+static fm_status class_of(opening *o, const char *name, const char **class_name)
+{
+    const char *slash = strchr(name, '/');
+    *class_name = NULL;
+    if (!slash) return FM_OK;
+    *class_name = fm_arena_format(&o->words, "%.*s", (int)(slash - name), name);
+    return *class_name ? FM_OK : FM_ERROR_MEMORY;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The pictures are sorted, so a class's stand together. */
+static fm_status find_classes(opening *o)
+{
+    size_t capacity = 0;
+    fm_status status = FM_OK;
+    for (size_t i = 0; i < o->list->count && status == FM_OK; i++) {
+        const char *inner = name_in(o->parts.folder[0], o->list->pictures[i].name), *name = NULL;
+        if (inner) status = class_of(o, inner, &name);
+        bool again = name && o->class_count && strcmp(o->classes[o->class_count - 1], name) == 0;
+        if (!name || again || status != FM_OK) continue;
+        status = fm_grow(o->context, &o->classes, &capacity, (size_t)o->class_count + 1,
+                         sizeof *o->classes);
+        if (status == FM_OK) o->classes[o->class_count++] = name;
+    }
+    if (status != FM_OK) return status;
+    if (o->class_count == 0) {
+        return fm_fail(o->context, FM_ERROR_FORMAT,
+                       "%s: no folders of classes in it: images belong into CLASS/NAME or "
+                       "train/CLASS/NAME",
+                       o->options.folder);
+    }
+    qsort(o->classes, (size_t)o->class_count, sizeof *o->classes, by_text);
+    for (int64_t k = 0; k < o->class_count && status == FM_OK; k++) {
+        status = fm_map_set(&o->class_numbers, o->classes[k], (uint32_t)k);
+    }
+    return status;
+}
+
+static fm_status list_labelled(opening *o, const char *folder)
+{
+    fm_status status = FM_OK;
+    o->count = 0;
+    for (size_t i = 0; i < o->list->count && status == FM_OK; i++) {
+        const fm_picture *picture = &o->list->pictures[i];
+        const char *inner = name_in(folder, picture->name), *name = NULL;
+        uint32_t label;
+        if (inner) status = class_of(o, inner, &name);
+        if (!name || status != FM_OK) continue;
+        if (!fm_map_get(&o->class_numbers, name, &label)) {
+            return fm_fail(o->context, FM_ERROR_FORMAT,
+                           "%s: class \"%s\" has no folder among the training images",
+                           picture->path, name);
+        }
+        o->entries[o->count++] = (fm_image_entry){.picture = *picture, .label = (int32_t)label};
+    }
+    return status;
+}
+
+/* ---- masks have the names of their images ---- */
+
+/* "cat.1" of "images/cat.1.jpg", in the arena. */
+static const char *stem_of(opening *o, const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return fm_arena_format(&o->words, "%.*s", (int)(dot - name), name);
+}
+
+/* The numbers of the masks in the list by their stems. */
+static fm_status map_masks(opening *o, const char *folder, fm_map *masks)
+{
+    fm_status status = FM_OK;
+    for (size_t i = 0; i < o->list->count && status == FM_OK; i++) {
+        const char *inner = name_in(folder, o->list->pictures[i].name);
+        inner = inner ? name_in("masks/", inner) : NULL;
+        if (!inner) continue;
+        const char *stem = stem_of(o, inner);
+        status = stem ? fm_map_set(masks, stem, (uint32_t)i) : FM_ERROR_MEMORY;
+    }
+    return status;
+}
+
+static fm_status pair_masks(opening *o, const char *folder, const fm_map *masks)
+{
+    o->count = 0;
+    for (size_t i = 0; i < o->list->count; i++) {
+        const fm_picture *picture = &o->list->pictures[i];
+        const char *inner = name_in(folder, picture->name);
+        inner = inner ? name_in("images/", inner) : NULL;
+        if (!inner) continue;
+        const char *stem = stem_of(o, inner);
+        uint32_t mask;
+        if (!stem) return FM_ERROR_MEMORY;
+        if (!fm_map_get(masks, stem, &mask)) {
+            return fm_fail(o->context, FM_ERROR_NOT_FOUND,
+                           "%s: has no mask: masks/%s.png (or another ending) is missing",
+                           picture->path, stem);
+        }
+        o->entries[o->count++] =
+            (fm_image_entry){.picture = *picture, .mask = o->list->pictures[mask]};
+    }
+    if (o->count > 0) return FM_OK;
+    return fm_fail(o->context, FM_ERROR_FORMAT,
+                   "%s: holds no images: they belong into %simages/, their masks into %smasks/",
+                   o->options.folder, folder, folder);
+}
+
+static fm_status list_masked(opening *o, const char *folder)
+{
+    fm_map masks = {.context = o->context};
+    fm_status status = map_masks(o, folder, &masks);
+    if (status == FM_OK) status = pair_masks(o, folder, &masks);
+    fm_map_release(&masks);
+    return status;
+}
+
+/* One more than the largest number in the masks that are listed. */
+static fm_status count_mask_classes(opening *o)
+{
+    int64_t classes = 1;
+    for (int64_t i = 0; i < o->count; i++) {
+        const fm_picture *mask = &o->entries[i].mask;
+        fm_image_options numbers = {.indices = true};
+        fm_image image;
+        fm_status status = mask->bytes ? fm_image_decode(o->context, mask->path, mask->bytes,
+                                                         mask->size, &numbers, &image)
+                                       : fm_image_read(o->context, mask->path, &numbers, &image);
+        if (status == FM_ERROR_MEMORY) return status;
+        if (status != FM_OK && o->options.on_broken == FM_BROKEN_SKIP) continue;
+        if (status != FM_OK) return status;
+        for (int64_t k = 0; k < image.height * image.width; k++) {
+            if (image.pixels[k] >= classes) classes = image.pixels[k] + 1;
+        }
+        fm_image_release(o->context, &image);
+    }
+    o->class_count = classes;
+    return FM_OK;
+}
+
+/* ---- opening ---- */
+
+static fm_status make_part(fm_context *context, const void *argument, fm_data_part part,
+                           fm_dataset **dataset)
+{
+    opening *o = (opening *)(uintptr_t)argument;
+    const char *folder = o->parts.folder[part];
+    *dataset = NULL;
+    if (!folder) return FM_OK;
+    fm_status status = o->masks ? list_masked(o, folder) : list_labelled(o, folder);
+    if (status == FM_OK && o->masks && o->class_count == 0) status = count_mask_classes(o);
+    if (status != FM_OK) return status;
+    char name[64];
+    snprintf(name, sizeof name, "%s %s", o->set, part == FM_DATA_TRAIN ? "train" : "test");
+    fm_column column = {
+        .kind = FM_COLUMN_CATEGORICAL, .category_count = o->class_count, .categories = o->classes};
+    fm_image_set_options made = {.name = name,
+                                 .origin = o->options.folder,
+                                 .list = o->list,
+                                 .entries = o->entries,
+                                 .count = o->count,
+                                 .labels = !o->masks,
+                                 .masks = o->masks,
+                                 .classes = &column};
+    choose_size(&o->options, &made);
+    return fm_image_set_create(context, &made, dataset);
+}
+
+static fm_status open_set(opening *o, const fm_data_places *places, fm_dataset **train,
+                          fm_dataset **test)
+{
+    fm_context *context = o->context;
+    o->words.context = o->class_numbers.context = context;
+    *train = NULL;
+    if (test) *test = NULL;
+    fm_status status = check_options(o);
+    if (status == FM_OK) status = open_list(o, places);
+    if (status == FM_OK && !o->masks) status = find_classes(o);
+    if (status == FM_OK) status = fm_make_parts(context, make_part, o, train, test);
+    close_opening(o);
+    return status;
+}
+
+fm_status fm_open_pictures(fm_context *context, const char *set, const fm_images_options *options,
+                           const fm_data_places *places, fm_dataset **train, fm_dataset **test)
+{
+    opening o = {.context = context, .options = *options, .set = set};
+    fm_status status = fm_fields_complete(context, fm_images_fields, &o.options, set);
+    if (status != FM_OK) return status;
+    return open_set(&o, places, train, test);
+}
+
+fm_status fm_dataset_images(fm_context *context, const fm_images_options *options,
+                            const fm_data_places *places, fm_dataset **train, fm_dataset **test)
+{
+    return fm_open_pictures(context, "images", options, places, train, test);
+}
+
+fm_status fm_dataset_image_masks(fm_context *context, const fm_masks_options *options,
+                                 const fm_data_places *places, fm_dataset **train,
+                                 fm_dataset **test)
+{
+    fm_masks_options filled = *options;
+    fm_status status = fm_fields_complete(context, fm_masks_fields, &filled, "image_masks");
+    if (status != FM_OK) return status;
+    opening o = {.context = context,
+                 .options = filled.images,
+                 .masks = true,
+                 .class_count = filled.classes,
+                 .set = "image_masks"};
+    return open_set(&o, places, train, test);
+}
+
+/* ---- files that a user names ---- */
+
+static fm_status make_files(fm_context *context, fm_picture_list *list, fm_shape shape,
+                            const fm_images_options *like, fm_dataset **dataset)
+{
+    fm_image_entry *entries = fm_allocate_array(context, list->count, sizeof *entries);
+    if (!entries) return fm_error_status(context);
+    for (size_t i = 0; i < list->count; i++) {
+        entries[i] = (fm_image_entry){.picture = list->pictures[i]};
+    }
+    fm_image_set_options made = {.name = list->pictures[0].path,
+                                 .origin = list->pictures[0].path,
+                                 .height = shape.dims[0],
+                                 .width = shape.dims[1],
+                                 .channels = shape.rank == 2 ? 1 : shape.dims[2],
+                                 .without_channels = shape.rank == 2,
+                                 .fit = like ? like->fit : FM_FIT_CROP,
+                                 .shorter_side = like ? like->shorter_side : 0,
+                                 .on_broken = like ? like->on_broken : FM_BROKEN_FAIL,
+                                 .cache = -1,
+                                 .list = list,
+                                 .entries = entries,
+                                 .count = (int64_t)list->count};
+    fm_status status = fm_image_set_create(context, &made, dataset);
+    fm_release(context, entries);
+    return status;
+}
+
+fm_status fm_dataset_image_files(fm_context *context, const char *const *paths, int count,
+                                 fm_shape shape, const fm_images_options *like,
+                                 fm_dataset **dataset)
+{
+    char text[FM_SHAPE_TEXT];
+    *dataset = NULL;
+    bool possible =
+        shape.rank == 2 || (shape.rank == 3 && (shape.dims[2] == 1 || shape.dims[2] == 3));
+    for (int i = 0; possible && i < 2; i++) {
+        possible = shape.dims[i] > 0 && shape.dims[i] <= LARGEST_SIDE;
+    }
+    if (!possible || count < 1) {
+        return fm_fail(context, FM_ERROR_SHAPE,
+                       "images become samples of (height, width), (height, width, 1) or (height, "
+                       "width, 3); wanted is %s",
+                       fm_shape_text(shape, text));
+    }
+    fm_picture_list *list;
+    fm_status status = fm_picture_list_create(context, &list);
+    for (int i = 0; i < count && status == FM_OK; i++) status = fm_picture_list_add(list, paths[i]);
+    if (status == FM_OK) status = make_files(context, list, shape, like, dataset);
+    fm_picture_list_release(list);
+    return status;
+}

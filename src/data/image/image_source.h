@@ -1,0 +1,47 @@
+/* A data set of picture files: decoded when they are read, on the thread that reads. */
+#ifndef FM_DATA_IMAGE_SOURCE_H
+#define FM_DATA_IMAGE_SOURCE_H
+
+#include "data/augment/resize.h"
+#include "data/dataset.h"
+#include "data/image/picture_list.h"
+
+typedef struct fm_image_entry {
+    fm_picture picture;
+    fm_picture mask; /* path NULL: none          */
+    int32_t label;
+} fm_image_entry;
+
+/* How samples are made, and of what. `list` keeps the strings and
+ * is retained; all else is copied. */
+typedef struct fm_image_set_options {
+    const char *name, *origin;
+    int64_t height, width, channels;
+    bool without_channels; /* the shape is (height, width); channels is 1 */
+    int fit, on_broken;
+    int64_t shorter_side;
+    int64_t cache; /* bytes that may be kept */
+    fm_picture_list *list;
+    const fm_image_entry *entries;
+    int64_t count;
+    bool labels, masks;
+    const fm_column *classes; /* of labels or masks */
+} fm_image_set_options;
+
+fm_status fm_image_set_create(fm_context *context, const fm_image_set_options *options,
+                              fm_dataset **dataset);
+
+/* ---- for augmentation: other parts of a picture than the middle ---- */
+
+typedef struct fm_image_set fm_image_set;
+
+/* NULL when the root of the data set is none of pictures. */
+const fm_image_set *fm_image_set_of(const fm_dataset *dataset);
+
+/* `choose` tells the part of a picture of this size that becomes the sample. position: in the root.
+ * pixels: (height, width, channels) of the set; mask: (height, width), NULL when it is not wanted. */
+typedef fm_box (*fm_choose_box)(void *user, int64_t height, int64_t width);
+fm_status fm_image_set_read(const fm_image_set *set, fm_context *context, int64_t position,
+                            fm_choose_box choose, void *user, uint8_t *pixels, uint8_t *mask);
+
+#endif
