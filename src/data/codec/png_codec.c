@@ -82,12 +82,11 @@ static void choose_conversions(const png_reader *r)
 {
     int depth = png_get_bit_depth(r->png, r->info);
     int colour = png_get_color_type(r->png, r->info);
-    if (r->work.d->options.indices) {
+    if (r->work.d->options.indices || colour == PNG_COLOR_TYPE_PALETTE) {
         if (depth < 8) png_set_packing(r->png);
         return;
     }
     if (depth == 16) png_set_scale_16(r->png);
-    if (colour == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(r->png);
     if (colour == PNG_COLOR_TYPE_GRAY && depth < 8) png_set_expand_gray_1_2_4_to_8(r->png);
     if (colour & PNG_COLOR_MASK_ALPHA) png_set_strip_alpha(r->png);
 }
@@ -156,19 +155,33 @@ static void read_rows(const png_reader *r)
     png_read_end(r->png, NULL);
 }
 
-static fm_status check_palette(const png_reader *r)
+/* Not by libpng's own expansion, which takes entries that are not there for black. */
+static fm_status apply_palette(const png_reader *r)
 {
-    png_colorp palette;
-    int entries = 0, largest = png_get_palette_max(r->png, r->info);
+    fm_image *image = &r->work.d->image;
+    png_colorp palette = NULL;
+    int entries = 0;
+    if (png_get_color_type(r->png, r->info) != PNG_COLOR_TYPE_PALETTE) return FM_OK;
     png_get_PLTE(r->png, r->info, &palette, &entries);
-    if (png_get_color_type(r->png, r->info) != PNG_COLOR_TYPE_PALETTE && entries == 0) {
-        return FM_OK;
+    int64_t count = image->height * image->width;
+    for (int64_t i = 0; i < count; i++) {
+        if (image->pixels[i] < entries) continue;
+        char words[96];
+        snprintf(words, sizeof words, "a pixel of color %d, where the palette has %d",
+                 image->pixels[i], entries);
+        return fm_decoding_fail(r->work.d, "PNG", words);
     }
-    if (largest < entries) return FM_OK;
-    char words[96];
-    snprintf(words, sizeof words, "a pixel of color %d, where the palette has %d", largest,
-             entries);
-    return fm_decoding_fail(r->work.d, "PNG", words);
+    if (r->work.d->options.indices) return FM_OK;
+    uint8_t *pixels = fm_allocate_array(r->work.context, (size_t)count, 3);
+    if (!pixels) return fm_error_status(r->work.context);
+    for (int64_t i = 0; i < count; i++) {
+        png_color colour = palette[image->pixels[i]];
+        memcpy(pixels + 3 * i, (uint8_t[]){colour.red, colour.green, colour.blue}, 3);
+    }
+    fm_release(r->work.context, image->pixels);
+    image->pixels = pixels;
+    image->channels = 3;
+    return FM_OK;
 }
 
 static fm_status read_under_jump(png_reader *r)
@@ -180,7 +193,7 @@ static fm_status read_under_jump(png_reader *r)
     fm_status status = read_header(r);
     if (status != FM_OK) return status;
     read_rows(r);
-    status = check_palette(r);
+    status = apply_palette(r);
     return status == FM_OK && r->work.memory_failed ? FM_ERROR_MEMORY : status;
 }
 
