@@ -109,7 +109,7 @@ static inline uint8_t *smooth_pixels(int height, int width, int channels)
     for (int y = 0; y < height; y++) {
         for (int x = 0; x < width; x++) {
             for (int c = 0; c < channels; c++) {
-                int value = 40 + 120 * y / height + 60 * x / width + 25 * c;
+                int value = 20 + 110 * y / height + 50 * x / width + 20 * c;
                 pixels[(y * width + x) * channels + c] = (uint8_t)value;
             }
         }
