@@ -220,11 +220,9 @@ static fm_status open_batch(fm_context *context, const found *f, const char *fil
     }
     size_t record = f->set->label_size + PIXELS;
     if (status != FM_OK || (b->size > 0 && b->size % record == 0)) return status;
-    status = fm_fail(context, FM_ERROR_FORMAT,
-                     "%s: %s has %zu bytes, which is not a number of records of %zu", base, file,
-                     b->size, record);
-    if (b->owned) fm_release(context, b->bytes);
-    return status;
+    return fm_fail(context, FM_ERROR_FORMAT,
+                   "%s: %s has %zu bytes, which is not a number of records of %zu", base, file,
+                   b->size, record);
 }
 
 /* Planes of red, green and blue become pixels. */
