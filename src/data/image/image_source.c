@@ -82,7 +82,7 @@ static fm_status read_mask(const fm_image_set *set, fm_context *context, const f
                          (long long)d.full_width, (long long)d.full_height,
                          (long long)picture->full_width, (long long)picture->full_height);
     } else {
-        fm_resize_nearest(d.image.pixels, d.image.height, d.image.width, box, to, o->height,
+        fm_resize_numbers(d.image.pixels, d.image.height, d.image.width, box, to, o->height,
                           o->width);
     }
     fm_image_release(context, &d.image);

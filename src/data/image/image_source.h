@@ -2,7 +2,7 @@
 #ifndef FM_DATA_IMAGE_SOURCE_H
 #define FM_DATA_IMAGE_SOURCE_H
 
-#include "data/augment/resize.h"
+#include "data/augment/resize_bytes.h"
 #include "data/dataset.h"
 #include "data/image/picture_list.h"
 

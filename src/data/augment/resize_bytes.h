@@ -1,6 +1,6 @@
 /* Resampling of bytes along a grid. */
-#ifndef FM_DATA_RESIZE_H
-#define FM_DATA_RESIZE_H
+#ifndef FM_DATA_RESIZE_BYTES_H
+#define FM_DATA_RESIZE_BYTES_H
 
 #include "base/memory.h"
 
@@ -20,7 +20,7 @@ fm_status fm_resize_bytes(fm_context *context, const uint8_t *from, int64_t heig
                           int64_t to_width);
 
 /* The nearest pixel instead: for numbers that must not mix. */
-void fm_resize_nearest(const uint8_t *from, int64_t height, int64_t width, fm_box box, uint8_t *to,
+void fm_resize_numbers(const uint8_t *from, int64_t height, int64_t width, fm_box box, uint8_t *to,
                        int64_t to_height, int64_t to_width);
 
 /* The box of an image that fills height x width: around the middle, once the shorter side is shrunk

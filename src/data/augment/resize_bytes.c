@@ -1,4 +1,4 @@
-#include "data/augment/resize.h"
+#include "data/augment/resize_bytes.h"
 
 #include <math.h>
 #include <string.h>
@@ -169,7 +169,7 @@ static int64_t nearest(double start, double length, int64_t outputs, int64_t i, 
     return at < 0 ? 0 : at >= inputs ? inputs - 1 : at;
 }
 
-void fm_resize_nearest(const uint8_t *from, int64_t height, int64_t width, fm_box box, uint8_t *to,
+void fm_resize_numbers(const uint8_t *from, int64_t height, int64_t width, fm_box box, uint8_t *to,
                        int64_t to_height, int64_t to_width)
 {
     for (int64_t y = 0; y < to_height; y++) {
