@@ -1,12 +1,14 @@
 /* Convolutions of f32 images by their definition, and both adjoints: windows.h. */
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/panels.h"
-#include "backend/cpu/vector/windows.h"
+#include "backend/cpu/vector/kernels.h"
+#include "backend/cpu/windows.h"
 #include "op/op_table.h"
 #include "op/vision_attributes.h"
 
 extern const fm_gemm_isa FM_ISA_SYMBOL(fm_gemm_isa);
-#define ISA (&FM_ISA_SYMBOL(fm_gemm_isa))
+extern const fm_windows_isa FM_ISA_SYMBOL(fm_windows_isa);
+#define WINDOWS (&FM_ISA_SYMBOL(fm_windows_isa))
 
 #define GRADIENT_BANDS 16 /* whatever the number of threads */
 #define MOST_OFFSET    ((double)(1 << 30))
@@ -94,8 +96,7 @@ static fm_status prepare_windows(const fm_site *site, const fm_convolution *c, b
     state->windows = (fm_windows){.plan = &state->plan,
                                   .adjoint = adjoint,
                                   .kernel.panels = is_panels(&site->input_layouts[1])};
-    need->scratch_bytes =
-        FM_ISA_SYMBOL(fm_windows_scratch_floats)(&state->windows, state->threads) * sizeof(float);
+    need->scratch_bytes = WINDOWS->scratch_floats(&state->windows, state->threads) * sizeof(float);
     need->state = state;
     return FM_OK;
 }
@@ -113,7 +114,7 @@ static void layouts_of_windows(const fm_site *site, fm_layout *inputs, fm_layout
     const fm_window *window = &((const fm_convolve_attributes *)site->attributes)->window;
     outputs[0] = (fm_layout){0};
     if (site->input_is_variable[1] && window->groups <= 1) {
-        inputs[1] = fm_panels_of(ISA, site->inputs[1].shape);
+        inputs[1] = fm_panels_of(&FM_ISA_SYMBOL(fm_gemm_isa), site->inputs[1].shape);
     }
 }
 
@@ -124,7 +125,7 @@ static void run_windows(const fm_call *call)
     windows.source = call->inputs[0].data;
     windows.kernel.data = call->inputs[1].data;
     windows.result = call->outputs[0].data;
-    FM_ISA_SYMBOL(fm_windows_run)(&windows, state->threads, call->scratch);
+    WINDOWS->run(&windows, state->threads, call->scratch);
 }
 
 static const char *match_convolve(const fm_site *site)
@@ -177,7 +178,7 @@ static fm_status prepare_kernel_grad(const fm_site *site, fm_need *need)
     state->threads = multiply_adds(&c) < PARALLEL_PRODUCT ? 1 : site->threads;
     fm_status status = fm_window_plan_make(site->context, &c, false, GRADIENT_BANDS, &state->plan);
     if (status == FM_OK) {
-        status = FM_ISA_SYMBOL(fm_kernel_gradient_make)(&state->plan, &state->gradient);
+        status = WINDOWS->make_gradient(&state->plan, &state->gradient);
     }
     if (status != FM_OK) {
         release_state(site->context, state);
@@ -185,8 +186,7 @@ static fm_status prepare_kernel_grad(const fm_site *site, fm_need *need)
     }
     state->gradient.panels = is_panels(&site->output_layouts[0]);
     need->scratch_bytes =
-        FM_ISA_SYMBOL(fm_kernel_gradient_scratch_floats)(&state->gradient, state->threads) *
-        sizeof(float);
+        WINDOWS->gradient_scratch_floats(&state->gradient, state->threads) * sizeof(float);
     need->state = state;
     return FM_OK;
 }
@@ -198,7 +198,7 @@ static void run_kernel_grad(const fm_call *call)
     gradient.x = call->inputs[0].data;
     gradient.dy = call->inputs[1].data;
     gradient.dkernel = call->outputs[0].data;
-    FM_ISA_SYMBOL(fm_kernel_gradient_run)(&gradient, state->threads, call->scratch);
+    WINDOWS->run_gradient(&gradient, state->threads, call->scratch);
 }
 
 /* -------------------------------------------------------------------------------------------------- */

@@ -1,9 +1,10 @@
-/* The gradient of a convolution's kernel: windows.h says what, window_plan.h how x is cut.
+/* The gradient of a convolution's kernel: ../windows.h says what, window_plan.h how x is cut.
  *
  * dkernel[row, filter] = sum over pixels of x[window of the pixel, row] dy[pixel, filter] is a product
  * of great depth and few results. Tiles of dkernel stay in registers over a band's pixels and are
  * added to memory once a band; a panel of the band's dy is packed once for all rows. */
-#include "backend/cpu/vector/windows.h"
+#include "backend/cpu/vector/kernel_grad.h"
+#include "backend/cpu/vector/kernels.h"
 #include "backend/cpu/vector/packing.h"
 #include "backend/cpu/vector/window_tile.h"
 

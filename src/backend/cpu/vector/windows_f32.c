@@ -1,5 +1,7 @@
 /* Convolutions and their adjoints in x: window_plan.h says how they are cut. */
-#include "backend/cpu/vector/windows.h"
+#include "backend/cpu/windows.h"
+#include "backend/cpu/vector/kernel_grad.h"
+#include "backend/cpu/vector/kernels.h"
 #include "backend/cpu/vector/packing.h"
 #include "backend/cpu/vector/window_tile.h"
 
@@ -191,12 +193,12 @@ static size_t copy_floats(const fm_window_plan *plan)
     return (plan->copy_floats + LINE - 1) / LINE * LINE;
 }
 
-size_t FM_ISA_SYMBOL(fm_windows_scratch_floats)(const fm_windows *windows, int threads)
+static size_t scratch_floats(const fm_windows *windows, int threads)
 {
     return packed_floats(windows) + copy_floats(windows->plan) * (size_t)threads;
 }
 
-void FM_ISA_SYMBOL(fm_windows_run)(const fm_windows *windows, int threads, float *scratch)
+static void run_windows(const fm_windows *windows, int threads, float *scratch)
 {
     const fm_window_plan *plan = windows->plan;
     const int64_t units = units_of_group(plan) * plan->groups;
@@ -213,3 +215,12 @@ void FM_ISA_SYMBOL(fm_windows_run)(const fm_windows *windows, int threads, float
     }
     fm_in_parts(threads, run_part, &run);
 }
+
+const fm_windows_isa FM_ISA_SYMBOL(fm_windows_isa) = {
+    .name = FM_ISA_NAME,
+    .scratch_floats = scratch_floats,
+    .run = run_windows,
+    .make_gradient = FM_ISA_SYMBOL(fm_kernel_gradient_make),
+    .gradient_scratch_floats = FM_ISA_SYMBOL(fm_kernel_gradient_scratch_floats),
+    .run_gradient = FM_ISA_SYMBOL(fm_kernel_gradient_run),
+};

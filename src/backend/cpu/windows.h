@@ -1,8 +1,11 @@
-/* Runs the plans of window_plan.h: the products of convolutions for one instruction set. */
+/* Runs the plans of window_plan.h: the products of convolutions, for each instruction set.
+ *
+ * Every result is one chain of multiply-adds, or in the kernel's gradient a sum of such chains over
+ * slices and blocks that depend on the shapes alone: the same bits for any number of threads.
+ * Nothing is allocated and nothing kept between calls. */
 #ifndef FM_BACKEND_CPU_WINDOWS_H
 #define FM_BACKEND_CPU_WINDOWS_H
 
-#include "backend/cpu/vector/kernels.h"
 #include "backend/cpu/window_plan.h"
 
 /* A kernel (size..., channels / groups, filters), seen as a matrix of (positions * channels / groups,
@@ -21,14 +24,12 @@ typedef struct fm_windows {
     float *result;
     const float *bias, *residual, *mask; /* (result channels); as the result */
     bool relu;
-    fm_unary_loop *activation; /* in place of relu; not with a mask */
+    void (*activation)(int64_t count, float alpha, const float *x, float *y); /* in place of relu,
+        not with a mask */
 } fm_windows;
 
-size_t FM_ISA_SYMBOL(fm_windows_scratch_floats)(const fm_windows *windows, int threads);
-void FM_ISA_SYMBOL(fm_windows_run)(const fm_windows *windows, int threads, float *scratch);
-
 /* dkernel = sum over pixels of x's windows^T dy, and the sums of dy's pixels: the gradients of the
- * kernel and of a bias. The pixels are cut into slices that do not depend on the number of threads. */
+ * kernel and of a bias. */
 typedef struct fm_kernel_gradient {
     const fm_window_plan *plan; /* forward, of bands that do not depend on the number of threads */
     const int32_t *row_from;    /* by row of the kernel matrix of a group: where a window has it */
@@ -38,11 +39,17 @@ typedef struct fm_kernel_gradient {
     bool panels;           /* so dkernel is laid out            */
 } fm_kernel_gradient;
 
-fm_status FM_ISA_SYMBOL(fm_kernel_gradient_make)(fm_window_plan *plan,
-                                                 fm_kernel_gradient *gradient);
-size_t FM_ISA_SYMBOL(fm_kernel_gradient_scratch_floats)(const fm_kernel_gradient *gradient,
-                                                        int threads);
-void FM_ISA_SYMBOL(fm_kernel_gradient_run)(const fm_kernel_gradient *gradient, int threads,
-                                           float *scratch);
+typedef struct fm_windows_isa {
+    const char *name;
+    size_t (*scratch_floats)(const fm_windows *windows, int threads);
+    void (*run)(const fm_windows *windows, int threads, float *scratch);
+    /* All but the pointers; of the plan's arena. */
+    fm_status (*make_gradient)(fm_window_plan *plan, fm_kernel_gradient *gradient);
+    size_t (*gradient_scratch_floats)(const fm_kernel_gradient *gradient, int threads);
+    void (*run_gradient)(const fm_kernel_gradient *gradient, int threads, float *scratch);
+} fm_windows_isa;
+
+/* In the order of fm_gemm_isa_at. */
+const fm_windows_isa *fm_windows_isa_at(int index);
 
 #endif
