@@ -1,7 +1,7 @@
 /* Speed of steps on data in memory: one JSON line.
  *
  *     fathom_steps WORKLOAD [--phase train|predict] [--batch N] [--threads N] [--seconds S]
- *                  [--backend NAME]
+ *                  [--backend NAME] [--profile RUNS]
  *
  * mlp          784-512-256-10, ReLU, cross-entropy, SGD rate 0.01, batch 128
  * mlp-dropout  784-128-10, ReLU, dropout 0.2, cross-entropy, Adam rate 0.001, batch 32
@@ -11,7 +11,8 @@
  * resnet50     of the zoo at 224x224x3; momentum 0.9, batch 16
  *
  * As on the peers' side samples lie in memory as f32 and batches are consecutive slices: nothing but
- * steps is measured. peak_bytes is the largest resident size of the process. */
+ * steps is measured. peak_bytes is the largest resident size of the process. --profile prints where
+ * the time goes instead. */
 #define _GNU_SOURCE
 #include "fathom/loss.h"
 #include "fathom/nn.h"
@@ -116,6 +117,7 @@ typedef struct options {
     int64_t batch;
     int threads;
     double seconds;
+    int profiled_runs;
     const char *backends[2];
 } options;
 
@@ -143,6 +145,8 @@ static options read_options(int count, char **arguments)
             o.backends[0] = value;
         else if (strcmp(arguments[i], "--batch") == 0)
             o.batch = atoll(value);
+        else if (strcmp(arguments[i], "--profile") == 0)
+            o.profiled_runs = atoi(value);
         else if (strcmp(arguments[i], "--phase") == 0)
             o.predict = strcmp(value, "predict") == 0;
         else
@@ -253,6 +257,27 @@ static double measure(run *r, double seconds)
     return (double)((r->steps - before) * r->batch) / passed;
 }
 
+static void print_speed(run *r, const options *o, int threads)
+{
+    measure(r, o->seconds / 8);
+    double speed = measure(r, o->seconds);
+    printf("{\"workload\": \"%s\", \"samples_per_second\": %.1f, \"threads\": %d, \"batch\": %d, "
+           "\"flops_per_sample\": %.0f, \"steps\": %lld, \"peak_bytes\": %.0f, \"result\": %.6f}\n",
+           o->workload->name, speed, threads, (int)r->batch, flops_per_sample(o),
+           (long long)r->steps, peak_bytes(),
+           (double)*(const float *)fm_program_output(r->program, "result"));
+}
+
+static void print_profile(run *r, const options *o, fm_context *context)
+{
+    char *text;
+    step(r);
+    if (fm_program_print_profile(r->program, o->profiled_runs, &text) != FM_OK)
+        die("out of memory");
+    fputs(text, stdout);
+    fm_text_free(context, text);
+}
+
 int main(int count, char **arguments)
 {
     options o = read_options(count, arguments);
@@ -273,13 +298,10 @@ int main(int count, char **arguments)
     }
     make_data(&r, o.workload);
 
-    measure(&r, o.seconds / 8);
-    double speed = measure(&r, o.seconds);
-    printf("{\"workload\": \"%s\", \"samples_per_second\": %.1f, \"threads\": %d, \"batch\": %d, "
-           "\"flops_per_sample\": %.0f, \"steps\": %lld, \"peak_bytes\": %.0f, \"result\": %.6f}\n",
-           o.workload->name, speed, fm_context_threads(context), (int)r.batch, flops_per_sample(&o),
-           (long long)r.steps, peak_bytes(),
-           (double)*(const float *)fm_program_output(r.program, "result"));
+    if (o.profiled_runs > 0)
+        print_profile(&r, &o, context);
+    else
+        print_speed(&r, &o, fm_context_threads(context));
     fm_program_destroy(r.program);
     fm_graph_destroy(graph);
     fm_store_destroy(store);

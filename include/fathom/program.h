@@ -112,6 +112,19 @@ FM_API fm_program_summary fm_program_summarize(const fm_program *program);
 /* Steps, kernels, why each was chosen (`why`: and why others refused), buffers with offsets. */
 FM_API fm_status fm_program_print(const fm_program *program, bool why, char **text);
 
+/* One step's cost: the shortest time of several runs, and the bytes of its operands, which it reads
+ * or writes once at least. Names are valid with the program. */
+typedef struct fm_step_cost {
+    const char *op, *kernel, *scope;
+    double seconds, flops, bytes;
+} fm_step_cost;
+
+/* Runs the program `runs` + 1 times (a training step trains) and fills a row for each of the steps
+ * that fm_program_summary counts. */
+FM_API fm_status fm_program_profile(fm_program *program, int runs, fm_step_cost *costs);
+/* The same in words: the time by kernel, then the dearest steps with their operands. */
+FM_API fm_status fm_program_print_profile(fm_program *program, int runs, char **text);
+
 #ifdef __cplusplus
 }
 #endif

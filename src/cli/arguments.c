@@ -36,6 +36,8 @@ const option option_table[] = {
      "print the training graph, a line a node"},
     {"plan", '\0', NULL, FOR_SHOW, OPTION_SWITCH, AT(plan), 0, NULL,
      "print the compiled training program: steps, kernels, buffers"},
+    {"profile", '\0', NULL, FOR_SHOW, OPTION_SWITCH, AT(profile), 0, NULL,
+     "run the training step a few times and tell where its time goes"},
     {"why", '\0', NULL, FOR_SHOW, OPTION_SWITCH, AT(why), 0, NULL,
      "print the program and why each kernel was chosen"},
     {"threads", 't', "N", FOR_TRAIN | FOR_EVAL | FOR_PREDICT | FOR_SHOW, OPTION_NUMBER, AT(threads),

@@ -20,7 +20,7 @@ typedef struct arguments {
     const char *data, *out, *resume, *sample, *backend;
     int64_t threads, top, gradients_every;
     string_list set; /* KEY=VALUE, also of --epochs and its like */
-    bool json, quiet, graph, plan, why, picture, gradients, help, version;
+    bool json, quiet, graph, plan, why, profile, picture, gradients, help, version;
     bool man;   /* of help */
     char *text; /* memory behind set */
 } arguments;

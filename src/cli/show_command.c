@@ -163,6 +163,18 @@ static fm_status print_program(const view *v, bool why)
     return FM_OK;
 }
 
+enum { PROFILED_RUNS = 5 };
+
+static fm_status print_profile(const view *v)
+{
+    char *text;
+    fm_status status = fm_program_print_profile(v->program, PROFILED_RUNS, &text);
+    if (status != FM_OK) return status;
+    fputs(text, stdout);
+    fm_text_free(v->invocation.context, text);
+    return FM_OK;
+}
+
 /* ---- the command ------------------------------------------------------------------------------- */
 
 static fm_status show(view *v)
@@ -172,6 +184,7 @@ static fm_status show(view *v)
     if (status != FM_OK) return status;
     if (given->graph) return print_graph(v);
     if (given->plan || given->why) return print_program(v, given->why);
+    if (given->profile) return print_profile(v);
     if (given->json) {
         print_json(v);
     } else {

@@ -41,6 +41,7 @@ struct fm_program {
     fm_program_commit *commits;
     bool has_updates;
     double flops;
+    double *seconds; /* by step: the shortest time it took; NULL outside of fm_program_profile */
 };
 
 #endif

@@ -1,5 +1,6 @@
 /* The loop over epochs and batches. */
 #include "train/fit.h"
+#include "base/clock.h"
 #include "base/fields.h"
 #include "fathom/gradients.h"
 

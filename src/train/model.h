@@ -129,7 +129,4 @@ static inline int64_t fm_whole(double number)
     return number > -0x1p63 && number < 0x1p63 ? (int64_t)number : 0;
 }
 
-/* Seconds of a clock that never jumps. */
-double fm_now(void);
-
 #endif

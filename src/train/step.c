@@ -1,10 +1,8 @@
 /* One batch through a compiled program. */
-#define _GNU_SOURCE
 #include "train/model.h"
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 /* The batch is read where it lies if the program can, else copied. */
 static fm_status feed(fm_compiled *compiled, const char *name, const void *elements, void *own,
@@ -104,11 +102,4 @@ const void *fm_step_prediction(const fm_model *model, fm_mode mode, int64_t coun
         }
     }
     return NULL;
-}
-
-double fm_now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }

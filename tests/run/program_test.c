@@ -222,6 +222,9 @@ static fm_status build_and_run(fm_context *context, void *argument)
     if (status == FM_OK) status = fm_program_create(store, g, NULL, &program);
     fm_graph_destroy(g);
     if (status == FM_OK) status = fm_program_run(program);
+    char *text = NULL;
+    if (status == FM_OK) status = fm_program_print_profile(program, 1, &text);
+    fm_text_free(context, text);
     fm_program_destroy(program);
     fm_store_destroy(store);
     return status;
@@ -254,6 +257,41 @@ static void print_shows_graph_and_plan(void **state)
     fm_store_destroy(store);
 }
 
+static void a_profile_knows_every_step(void **state)
+{
+    fixture *f = *state;
+    fm_store *store = new_store(f);
+    fm_graph *g = new_graph(f);
+    fm_val w = fm_variable(g, "w", FM_F32, FM_SHAPE(300, 200), NULL);
+    fm_scope_enter(g, "head");
+    fm_val y = fm_tanh(g, fm_matmul(g, fm_input(g, "x", FM_F32, FM_SHAPE(40, 300)), w));
+    fm_update(g, w, fm_add(g, w, fm_sum(g, y, (fm_ints){0}, false)));
+    fm_output(g, "y", y);
+    fm_program *program = compile(f, store, g);
+    fm_step_cost costs[8] = {{0}};
+    const fm_program_summary summary = fm_program_summarize(program);
+    double flops = 0, seconds = 0;
+    assert_in_range(summary.steps, 2, 8);
+    assert_ok(f->context, fm_program_profile(program, 3, costs));
+    assert_int_equal(fm_store_step(store), 4);
+    for (int i = 0; i < summary.steps; i++) {
+        assert_true(costs[i].seconds >= 0 && costs[i].bytes > 0);
+        assert_string_equal(costs[0].scope, "head");
+        seconds += costs[i].seconds;
+        flops += costs[i].flops;
+    }
+    assert_true(seconds > 0);
+    assert_near(flops, summary.flops, 0.5);
+    assert_near(costs[0].bytes, 4.0 * (40 * 300 + 300 * 200 + 40 * 200), 0.5);
+    char *text;
+    assert_ok(f->context, fm_program_print_profile(program, 1, &text));
+    assert_non_null(strstr(text, "by kernel\n"));
+    assert_non_null(strstr(text, costs[0].kernel));
+    fm_text_free(f->context, text);
+    fm_program_destroy(program);
+    fm_store_destroy(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,6 +305,7 @@ int main(void)
         fixture_test(run_allocates_nothing),
         fixture_test(every_failed_allocation_is_reported),
         fixture_test(print_shows_graph_and_plan),
+        fixture_test(a_profile_knows_every_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
