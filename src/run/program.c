@@ -160,7 +160,7 @@ static fm_status allocate_memory(fm_program *program)
         if (status != FM_OK) return status;
         program->arena = program->store->workspace;
     } else {
-        program->arena = fm_allocate_zeroed(context, program->plan.arena_bytes);
+        program->arena = fm_allocate(context, program->plan.arena_bytes);
     }
     program->kept = fm_allocate_zeroed(context, program->plan.kept_bytes);
     program->input_data = fm_allocate_zeroed(context, inputs * sizeof(void *));

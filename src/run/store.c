@@ -35,7 +35,7 @@ fm_status fm_store_reserve(fm_store *store, size_t bytes)
 {
     if (store->workspace && store->workspace_bytes >= bytes) return FM_OK;
     fm_release(store->context, store->workspace);
-    store->workspace = fm_allocate_zeroed(store->context, bytes);
+    store->workspace = fm_allocate(store->context, bytes);
     store->workspace_bytes = store->workspace ? bytes : 0;
     return store->workspace ? FM_OK : FM_ERROR_MEMORY;
 }
