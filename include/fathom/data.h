@@ -275,6 +275,11 @@ typedef struct fm_strokes_options {
 FM_API fm_status fm_dataset_strokes(fm_context *context, const fm_strokes_options *options,
                                     fm_dataset **train, fm_dataset **test);
 
+/* The same digits, and for each pixel what it belongs to: 0 the background, 1 + d the ink of digit d.
+ * "x" as above, "y" u8 (28, 28, 1) of 11 classes. */
+FM_API fm_status fm_dataset_strokes_masks(fm_context *context, const fm_strokes_options *options,
+                                          fm_dataset **train, fm_dataset **test);
+
 /* Sets of two or one numbers. spirals: `classes` interleaved arms that turn `turns` times; moons:
  * two interleaved half circles; both "x" f32 (2), "y" i32 (). sine: "x" f32 (1) uniform in
  * [-pi, pi], "y" f32 (1) = sin(frequency x). noise is the deviation added to coordinates (to y for

@@ -35,6 +35,8 @@ typedef enum fm_metric_kind {
     FM_MSE,
     FM_MAE,
     FM_R2, /* 1 - residual / total sum of squares, the mean over the outputs                      */
+    FM_MEAN_IOU, /* the mean over the classes of TP / (TP + FP + FN), those that neither labels nor
+                     predictions have left out: segmentation (Everingham et al. 2010); as Keras    */
     FM_METRIC_COUNT
 } fm_metric_kind;
 
@@ -49,6 +51,7 @@ typedef enum fm_metric_average {
  * threshold  a probability, default 0.5; logits are compared with log(t / (1 - t))
  * multi_label  each column is a yes or no of its own: the threshold decides, not the largest
  * average    fm_metric_average
+ * ignore_class  mean_iou: samples of these true classes do not count, nor do the classes
  * name       what results are called; default: the metric's                                     */
 typedef struct fm_metric_options {
     const char *name;
@@ -58,6 +61,7 @@ typedef struct fm_metric_options {
     int64_t k;
     bool multi_label;
     int average;
+    fm_ints ignore_class;
 } fm_metric_options;
 
 typedef struct fm_metric fm_metric;
@@ -78,7 +82,7 @@ FM_API void fm_metric_reset(fm_metric *metric);
 FM_API double fm_metric_result(const fm_metric *metric);
 FM_API const char *fm_metric_name(const fm_metric *metric);
 
-/* Confusion counts of the metrics that have them (precision, recall, F1, confusion matrix): rows
+/* Confusion counts of the metrics that have them (precision, recall, F1, confusion matrix, mean IoU): rows
  * are true classes, columns predicted ones, *classes x *classes weights, row-major, valid until the
  * next call. NULL for other metrics. */
 FM_API const double *fm_metric_matrix(const fm_metric *metric, int64_t *classes);

@@ -23,6 +23,7 @@ static const char *const of_files[] = {"mnist", "cifar10",     "cifar100", "imag
     }
 
 BUILT_IN_OPEN(strokes, fm_strokes_options)
+BUILT_IN_OPEN(strokes_masks, fm_strokes_options)
 BUILT_IN_OPEN(spirals, fm_points_options)
 BUILT_IN_OPEN(moons, fm_points_options)
 BUILT_IN_OPEN(sine, fm_points_options)
@@ -32,6 +33,8 @@ static const char own[] = "Apache-2.0 (generated)";
 static const fm_dataset_record records[] = {
     {"strokes", "28x28 images of digits drawn by a model of a pen, built in", own,
      fm_strokes_fields, sizeof(fm_strokes_options), open_strokes},
+    {"strokes_masks", "the same digits with a class for each pixel, built in", own,
+     fm_strokes_fields, sizeof(fm_strokes_options), open_strokes_masks},
     {"spirals", "points on interleaved spirals, built in", own, fm_spirals_fields,
      sizeof(fm_points_options), open_spirals},
     {"moons", "points on two interleaved half circles, built in", own, fm_moons_fields,

@@ -234,8 +234,9 @@ static void expose(const pen *p, fm_random *random, double noise, uint8_t *image
     }
 }
 
+/* mask: NULL, or the class of each pixel. */
 static void draw_digit(fm_random *random, int digit, const fm_strokes_options *options,
-                       uint8_t *image)
+                       uint8_t *image, uint8_t *mask)
 {
     int count = 0;
     while (count < 6 && styles[digit][count]) count++;
@@ -253,25 +254,50 @@ static void draw_digit(fm_random *random, int digit, const fm_strokes_options *o
                  .pressure = range(random, 0.75, 1)};
     draw_path(&drawn, &p, &onto);
     expose(&drawn, random, options->noise, image);
+    for (int i = 0; mask && i < PIXELS; i++) {
+        mask[i] = drawn.image[i] > 0.5f * drawn.pressure ? (uint8_t)(digit + 1) : 0;
+    }
 }
 
-static fm_status make_part(fm_context *context, const void *argument, fm_data_part part,
-                           fm_dataset **dataset)
+/* What a part is made with. */
+typedef struct making {
+    fm_strokes_options options;
+    bool masks;
+} making;
+
+static fm_status adopt(fm_context *context, const making *m, fm_data_part part, int64_t count,
+                       uint8_t *x, uint8_t *y, fm_dataset **dataset)
 {
-    const fm_strokes_options *options = argument;
-    fm_part_words words = fm_name_part("strokes", part, options->seed);
-    int64_t count = part == FM_DATA_TRAIN ? options->train_size : options->test_size;
-    fm_column classes = {.kind = FM_COLUMN_CATEGORICAL, .category_count = DIGITS};
+    static const char *const names[] = {"background", "0", "1", "2", "3", "4",
+                                        "5",          "6", "7", "8", "9"};
+    fm_part_words words =
+        fm_name_part(m->masks ? "strokes_masks" : "strokes", part, m->options.seed);
+    const fm_column digits = {.kind = FM_COLUMN_CATEGORICAL, .category_count = DIGITS};
+    const fm_column pixels = {
+        .kind = FM_COLUMN_CATEGORICAL, .category_count = DIGITS + 1, .categories = names};
     fm_dataset_info info = {
         .name = words.name,
         .origin = words.origin,
         .count = count,
         .field_count = 2,
         .fields = {{.name = "x", .dtype = FM_U8, .shape = FM_SHAPE(SIZE, SIZE)},
-                   {.name = "y", .dtype = FM_U8, .shape = FM_SHAPE(), .columns = &classes}},
+                   {.name = "y", .dtype = FM_U8, .shape = FM_SHAPE(), .columns = &digits}},
     };
+    if (m->masks) {
+        info.fields[1].shape = FM_SHAPE(SIZE, SIZE, 1);
+        info.fields[1].columns = &pixels;
+    }
+    return fm_dataset_adopt_arrays(context, &info, (void *[]){x, y}, dataset);
+}
+
+static fm_status make_part(fm_context *context, const void *argument, fm_data_part part,
+                           fm_dataset **dataset)
+{
+    const making *m = argument;
+    const fm_strokes_options *options = &m->options;
+    int64_t count = part == FM_DATA_TRAIN ? options->train_size : options->test_size;
     uint8_t *x = fm_allocate_array(context, (size_t)count, PIXELS);
-    uint8_t *y = fm_allocate(context, (size_t)count);
+    uint8_t *y = fm_allocate_array(context, (size_t)count, m->masks ? PIXELS : 1);
     if (!x || !y) {
         fm_release(context, x);
         fm_release(context, y);
@@ -280,19 +306,32 @@ static fm_status make_part(fm_context *context, const void *argument, fm_data_pa
     uint32_t stream = fm_stream_of("strokes");
     for (int64_t i = 0; i < count; i++) {
         fm_random random = fm_sample_stream(options->seed, part, stream, i);
-        y[i] = (uint8_t)fm_random_below(&random, DIGITS);
-        draw_digit(&random, y[i], options, x + i * PIXELS);
+        int digit = (int)fm_random_below(&random, DIGITS);
+        if (!m->masks) y[i] = (uint8_t)digit;
+        draw_digit(&random, digit, options, x + i * PIXELS, m->masks ? y + i * PIXELS : NULL);
     }
-    return fm_dataset_adopt_arrays(context, &info, (void *[]){x, y}, dataset);
+    return adopt(context, m, part, count, x, y, dataset);
+}
+
+static fm_status make(fm_context *context, const fm_strokes_options *options, bool masks,
+                      fm_dataset **train, fm_dataset **test)
+{
+    making m = {.options = options ? *options : (fm_strokes_options){0}, .masks = masks};
+    *train = NULL;
+    if (test) *test = NULL;
+    fm_status status = fm_fields_complete(context, fm_strokes_fields, &m.options, "strokes");
+    if (status != FM_OK) return status;
+    return fm_make_parts(context, make_part, &m, train, test);
 }
 
 fm_status fm_dataset_strokes(fm_context *context, const fm_strokes_options *options,
                              fm_dataset **train, fm_dataset **test)
 {
-    fm_strokes_options filled = options ? *options : (fm_strokes_options){0};
-    *train = NULL;
-    if (test) *test = NULL;
-    fm_status status = fm_fields_complete(context, fm_strokes_fields, &filled, "strokes");
-    if (status != FM_OK) return status;
-    return fm_make_parts(context, make_part, &filled, train, test);
+    return make(context, options, false, train, test);
+}
+
+fm_status fm_dataset_strokes_masks(fm_context *context, const fm_strokes_options *options,
+                                   fm_dataset **train, fm_dataset **test)
+{
+    return make(context, options, true, train, test);
 }

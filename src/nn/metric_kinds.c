@@ -185,6 +185,36 @@ static double confusion_result(const fm_metric *m)
     return right / m->weight;
 }
 
+/* ---- intersection over union ------------------------------------------------------------------- */
+
+static bool is_ignored(const fm_metric *m, int64_t class_index)
+{
+    const fm_ints *list = &m->options.ignore_class;
+    for (int i = 0; i < list->count; i++) {
+        if (list->at[i] == class_index) return true;
+    }
+    return false;
+}
+
+static fm_status add_pixel(fm_metric *m, int64_t class_index, double weight)
+{
+    if (is_ignored(m, true_class(m, class_index))) return FM_OK;
+    return add_counts(m, class_index, weight);
+}
+
+static double iou_result(const fm_metric *m)
+{
+    double sum = 0, classes = 0;
+    for (int64_t i = 0; i < m->columns; i++) {
+        hits h = hits_of(m, i);
+        double whole = h.true_positive + h.false_positive + h.false_negative;
+        if (whole <= 0 || is_ignored(m, i)) continue;
+        sum += h.true_positive / whole;
+        classes++;
+    }
+    return sum / classes;
+}
+
 /* ---- area under the curve -------------------------------------------------------------------- */
 
 /* exp(x - max) / sum: scores of one class are comparable between samples as probabilities only. */
@@ -299,6 +329,10 @@ static const fm_field count_fields[] = {
     FIELD(average, FM_FIELD_ENUM, "over several classes; auto: macro", .choices = averages),
     {.name = NULL}};
 static const fm_field matrix_fields[] = {NAME, FROM_LOGITS, THRESHOLD, {.name = NULL}};
+static const fm_field iou_fields[] = {
+    NAME,
+    FIELD(ignore_class, FM_FIELD_INTS, "true classes that do not count", .maximum = 1e9),
+    {.name = NULL}};
 static const fm_field auc_fields[] = {NAME, FROM_LOGITS, MULTI_LABEL, {.name = NULL}};
 
 static const fm_metric_kind_record records[FM_METRIC_COUNT] = {
@@ -355,6 +389,15 @@ static const fm_metric_kind_record records[FM_METRIC_COUNT] = {
                              .counts = true,
                              .add = add_counts,
                              .result = confusion_result},
+    [FM_MEAN_IOU] = {.record = {"mean_iou",
+                                {"miou"},
+                                "mean over classes of TP / (TP + FP + FN)",
+                                iou_fields,
+                                false},
+                     .counts = true,
+                     .classes = true,
+                     .add = add_pixel,
+                     .result = iou_result},
     [FM_MSE] = {.record = {"mse", {"mean_squared_error"}, "mean (y - p)^2", plain_fields, true},
                 .whole_sample = true,
                 .elementwise = true,

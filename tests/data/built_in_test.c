@@ -40,6 +40,39 @@ static void samples_do_not_depend_on_the_size(void **state)
     fm_dataset_destroy(other);
 }
 
+/* The same images; ink has the digit's class, the background 0. */
+static void masks_tell_the_ink(void **state)
+{
+    fixture *f = *state;
+    enum { COUNT = 60 };
+    fm_dataset *digits, *masks;
+    const char *const *names;
+    fm_strokes_options options = {.train_size = COUNT, .noise = FM_ZERO};
+    assert_ok(f->context, fm_dataset_strokes(f->context, &options, &digits, NULL));
+    assert_ok(f->context, fm_dataset_strokes_masks(f->context, &options, &masks, NULL));
+    assert_int_equal(fm_dataset_classes(masks, &names), 11);
+    assert_string_equal(names[0], "background");
+    assert_string_equal(names[10], "9");
+    uint8_t *x = read_field(f->context, digits, 0), *same = read_field(f->context, masks, 0);
+    uint8_t *y = read_field(f->context, digits, 1), *mask = read_field(f->context, masks, 1);
+    assert_memory_equal(x, same, COUNT * PIXELS);
+    for (int i = 0; i < COUNT; i++) {
+        int ink = 0;
+        for (int p = i * PIXELS; p < (i + 1) * PIXELS; p++) {
+            assert_true(mask[p] == 0 || mask[p] == y[i] + 1);
+            assert_true(mask[p] ? x[p] > 90 : x[p] < 130);
+            ink += mask[p] != 0;
+        }
+        assert_in_range(ink, 15, 300);
+    }
+    free(x);
+    free(same);
+    free(y);
+    free(mask);
+    fm_dataset_destroy(digits);
+    fm_dataset_destroy(masks);
+}
+
 /* Every digit occurs, is drawn within the image, and is not one picture again and again. */
 static void strokes_are_drawn(void **state)
 {
@@ -216,6 +249,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         fixture_test(samples_do_not_depend_on_the_size),
         fixture_test(strokes_are_drawn),
+        fixture_test(masks_tell_the_ink),
         fixture_test(points_lie_on_their_curves),
         fixture_test(noise_has_its_deviation),
         fixture_test(options_are_checked),

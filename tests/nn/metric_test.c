@@ -121,6 +121,33 @@ static void confusion_agrees(void **state)
     fm_metric_destroy(metric);
 }
 
+/* Two images of 2 x 2 pixels and three classes, counted by hand; then without class 0. */
+static void mean_iou_is_over_classes(void **state)
+{
+    fixture *f = *state;
+    static const double logits[8][4] = {{9, 1, 1, 0}, {1, 9, 1, 0}, {1, 9, 1, 0}, {1, 1, 9, 0},
+                                        {9, 1, 1, 0}, {9, 1, 1, 0}, {1, 1, 9, 0}, {9, 1, 1, 0}};
+    static const int32_t labels[8] = {0, 1, 0, 2, 0, 1, 2, 0};
+    /* 0: TP 3, FP 1, FN 1; 1: TP 1, FP 1, FN 1; 2: TP 2; 3 is nowhere. Without the pixels of class 0:
+     * 1: TP 1, FN 1 */
+    const struct {
+        fm_ints ignore;
+        double result;
+    } cases[] = {{{0}, (3 / 5.0 + 1 / 3.0 + 1) / 3}, {{1, {0}}, (1 / 2.0 + 1) / 2}};
+    for (int i = 0; i < 2; i++) {
+        fm_metric *metric;
+        const fm_metric_options options = {.metric = FM_MEAN_IOU, .ignore_class = cases[i].ignore};
+        assert_ok(f->context, fm_metric_create(f->context, &options, FM_SHAPE(2, 2, 4),
+                                               FM_SHAPE(2, 2), &metric));
+        assert_true(isnan(fm_metric_result(metric)));
+        fm_tensor p = tensor(logits, FM_F64, FM_SHAPE(2, 2, 2, 4));
+        fm_tensor y = tensor(labels, FM_I32, FM_SHAPE(2, 2, 2));
+        assert_ok(f->context, fm_metric_update(metric, &p, &y, NULL, 2));
+        assert_near(fm_metric_result(metric), cases[i].result, 1e-14);
+        fm_metric_destroy(metric);
+    }
+}
+
 /* Each row alone, so that the result says whether it was a hit. */
 static void ties_count_as_keras_counts_them(void **state)
 {
@@ -255,13 +282,10 @@ static void each_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        fixture_test(agree_with_golden),
-        fixture_test(confusion_agrees),
-        fixture_test(ties_count_as_keras_counts_them),
-        fixture_test(tied_scores_count_half),
-        fixture_test(shapes_and_padding),
-        fixture_test(accuracy_suits_the_loss),
-        fixture_test(mistakes_are_worded),
+        fixture_test(agree_with_golden),        fixture_test(confusion_agrees),
+        fixture_test(mean_iou_is_over_classes), fixture_test(ties_count_as_keras_counts_them),
+        fixture_test(tied_scores_count_half),   fixture_test(shapes_and_padding),
+        fixture_test(accuracy_suits_the_loss),  fixture_test(mistakes_are_worded),
         fixture_test(each_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
