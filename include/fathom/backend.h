@@ -38,7 +38,7 @@ typedef struct fm_site {
     const fm_tensor *inputs, *outputs;
     int input_count, output_count;
     int threads;
-    const bool *input_is_variable; /* such an operand can live in the layout the kernel wants */
+    const bool *input_is_variable; /* or computed once: can live in the layout the kernel wants  */
     const fm_layout *input_layouts, *output_layouts; /* decided once prepare is called            */
 } fm_site;
 

@@ -18,8 +18,9 @@ void fm_place_describe(const fm_graph *graph, const fm_node *node, fm_node_site 
 {
     for (int k = 0; k < node->input_count; k++) {
         place->inputs[k] = fm_place_operand(graph, node, node->inputs[k]);
-        place->input_layouts[k] = fm_value_of(graph, node->inputs[k])->layout;
-        place->input_is_variable[k] = fm_value_of(graph, node->inputs[k])->kind == FM_VARIABLE;
+        const fm_value *input = fm_value_of(graph, node->inputs[k]);
+        place->input_layouts[k] = input->layout;
+        place->input_is_variable[k] = input->kind == FM_VARIABLE || input->steady;
     }
     for (int k = 0; k < node->output_count; k++) {
         place->outputs[k] = fm_place_operand(graph, node, node->outputs[k]);

@@ -38,3 +38,16 @@ void fm_steady_find(const fm_graph *graph, bool *steady)
         }
     }
 }
+
+fm_status fm_steady_mark(fm_graph *graph)
+{
+    bool *steady = fm_allocate_zeroed(graph->context, graph->node_count + 1);
+    if (!steady) return FM_ERROR_MEMORY;
+    fm_steady_find(graph, steady);
+    for (uint32_t id = 1; id < graph->value_count; id++) {
+        fm_value *value = fm_value_of(graph, (fm_val){id});
+        value->steady = value->kind == FM_TEMPORARY && steady[value->producer];
+    }
+    fm_release(graph->context, steady);
+    return FM_OK;
+}

@@ -9,6 +9,8 @@
 
 /* steady: one a node of the graph. */
 void fm_steady_find(const fm_graph *graph, bool *steady);
+/* Keeps it with the values, for placing: a kernel may ask for such an operand in a layout of its own. */
+fm_status fm_steady_mark(fm_graph *graph);
 /* Is the value made by one, or an operand such as they have? */
 bool fm_value_is_steady(const fm_graph *graph, fm_val value, const bool *steady);
 

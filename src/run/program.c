@@ -137,7 +137,8 @@ static fm_status place_and_plan(fm_program *program)
     program->placements = fm_allocate_zeroed(context, nodes * sizeof *program->placements);
     if (!program->placements) return FM_ERROR_MEMORY;
     program->placement_count = graph->node_count;
-    fm_status status = fm_place(graph, program->options.backends, program->placements);
+    fm_status status = program->options.no_prologue ? FM_OK : fm_steady_mark(graph);
+    if (status == FM_OK) status = fm_place(graph, program->options.backends, program->placements);
     if (status == FM_OK) {
         status = fm_layout_assign(graph, &program->placements, fixed_layout, program->store);
     }
