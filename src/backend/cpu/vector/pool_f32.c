@@ -19,9 +19,10 @@ typedef struct inside {
     int64_t first, end;
 } inside;
 
-/* A window along one dimension that sees a position, and the position's place in it. */
+/* A window along one dimension that sees a position, the position's place in it, the window's size and
+ * how much of that counts in an average. */
 typedef struct seen_by {
-    int64_t window, place;
+    int64_t window, place, size, counted;
 } seen_by;
 
 typedef struct pooling {
@@ -45,6 +46,25 @@ INLINE void put(float *to, vector value, size_t count)
         store(to, value);
     } else {
         store_first(to, value, count);
+    }
+}
+
+INLINE lanes take_numbers(const uint8_t *from, size_t count)
+{
+    uint8_t some[V] = {0};
+    if (count == V) return load_bytes(from);
+    memcpy(some, from, count);
+    return load_bytes(some);
+}
+
+INLINE void put_numbers(uint8_t *to, lanes numbers, size_t count)
+{
+    uint8_t some[V];
+    if (count == V) {
+        store_bytes(to, numbers);
+    } else {
+        store_bytes(some, numbers);
+        memcpy(to, some, count);
     }
 }
 
@@ -90,9 +110,6 @@ typedef struct forward_call {
     uint8_t *winner;
 } forward_call;
 
-typedef uint8_t bytes __attribute__((vector_size(VECTOR_LENGTH)));
-typedef uint8_t loose_bytes __attribute__((vector_size(VECTOR_LENGTH), may_alias, aligned(1)));
-
 INLINE vector select_where(lanes condition, vector yes, vector no)
 {
     return (vector)(((lanes)yes & condition) | ((lanes)no & ~condition));
@@ -118,13 +135,8 @@ INLINE void largest_of_window(const place_list *at, float *y, uint8_t *winner, i
         }
     }
     for (int v = 0; v < vectors; v++) {
-        const bytes narrow = __builtin_convertvector(number[v], bytes);
         put(y + c + v * V, best[v], count);
-        if (count == V) {
-            *(loose_bytes *)(winner + c + v * V) = narrow;
-        } else {
-            memcpy(winner + c, &narrow, count);
-        }
+        put_numbers(winner + c + v * V, number[v], count);
     }
 }
 
@@ -187,101 +199,95 @@ typedef struct backward_call {
     float *dx;
 } backward_call;
 
-/* The windows that see one position, in order. */
-typedef struct viewers {
-    int64_t count, offsets[MOST]; /* elements of dy */
-    int32_t numbers[MOST];        /* the position's place in each */
-    float divisors[MOST];
-} viewers;
-
-INLINE void gather_winners(const viewers *at, const float *dy, const uint8_t *winner, float *dx,
-                           int64_t c, int vectors, size_t count)
-{
-    vector sum[WIDE] = {0};
-    for (int64_t i = 0; i < at->count; i++) {
-        const uint8_t *from = winner + at->offsets[i] + c;
-        const lanes number = (lanes){0} + at->numbers[i];
-        for (int v = 0; v < vectors; v++) {
-            bytes narrow = {0};
-            if (count == V) {
-                narrow = *(const loose_bytes *)(from + v * V);
-            } else {
-                memcpy(&narrow, from, count);
-            }
-            const vector value = take(dy + at->offsets[i] + c + v * V, count);
-            sum[v] += keep_where(value, __builtin_convertvector(narrow, lanes) == number);
-        }
-    }
-    for (int v = 0; v < vectors; v++) put(dx + c + v * V, sum[v], count);
-}
-
-INLINE void gather_shares(const viewers *at, const float *dy, float *dx, int64_t c, int vectors,
-                          size_t count)
-{
-    vector sum[WIDE] = {0};
-    for (int64_t i = 0; i < at->count; i++) {
-        for (int v = 0; v < vectors; v++) {
-            const vector value = take(dy + at->offsets[i] + c + v * V, count);
-            sum[v] += value / broadcast(at->divisors[i]);
-        }
-    }
-    for (int v = 0; v < vectors; v++) put(dx + c + v * V, sum[v], count);
-}
+/* Of the windows that see a row of x, those of one row of windows: where its dy begins, and what a
+ * place along the last dimension adds to for its number and its size. */
+typedef struct window_row {
+    int64_t offset, number, counted;
+} window_row;
 
 typedef struct seen_range {
     const seen_by *begin, *end;
 } seen_range;
+
+/* What one position gathers from. */
+typedef struct viewers {
+    const pooling *p;
+    const window_row *rows;
+    int64_t row_count;
+    seen_range at;
+} viewers;
+
+INLINE void gather_winners(const viewers *view, const float *dy, const uint8_t *winner, float *dx,
+                           int64_t c, int vectors, size_t count)
+{
+    const int64_t channels = view->p->channels;
+    vector sum[WIDE] = {0};
+    for (int64_t i = 0; i < view->row_count; i++) {
+        for (const seen_by *k = view->at.begin; k < view->at.end; k++) {
+            const int64_t from = (view->rows[i].offset + k->window) * channels + c;
+            const lanes number = (lanes){0} + (int32_t)(view->rows[i].number * k->size + k->place);
+            for (int v = 0; v < vectors; v++) {
+                const lanes winners = take_numbers(winner + from + v * V, count);
+                sum[v] += keep_where(take(dy + from + v * V, count), winners == number);
+            }
+        }
+    }
+    for (int v = 0; v < vectors; v++) put(dx + c + v * V, sum[v], count);
+}
+
+INLINE void gather_shares(const viewers *view, const float *dy, float *dx, int64_t c, int vectors,
+                          size_t count)
+{
+    const int64_t channels = view->p->channels;
+    vector sum[WIDE] = {0};
+    for (int64_t i = 0; i < view->row_count; i++) {
+        for (const seen_by *k = view->at.begin; k < view->at.end; k++) {
+            const int64_t from = (view->rows[i].offset + k->window) * channels + c;
+            const vector divisor = broadcast((float)(view->rows[i].counted * k->counted));
+            for (int v = 0; v < vectors; v++) sum[v] += take(dy + from + v * V, count) / divisor;
+        }
+    }
+    for (int v = 0; v < vectors; v++) put(dx + c + v * V, sum[v], count);
+}
 
 static seen_range seen_at(const pooling *p, int d, int64_t position)
 {
     return (seen_range){p->seen[d] + p->first[d][position], p->seen[d] + p->first[d][position + 1]};
 }
 
-/* Places of a window along one dimension, those that count. */
-static int64_t counted(const pooling *p, int d, int64_t window)
-{
-    const inside *i = &p->inside[d][window];
-    return p->count_padding ? i->span.size : i->end - i->first;
-}
-
-static void list_viewers(const pooling *p, int64_t image, const seen_range at[SPATIAL],
-                         viewers *list)
+/* The rows of windows that see row number `row` of x, counted over all images. */
+static int64_t list_rows(const pooling *p, int64_t row, window_row *rows)
 {
     const kernel_window *w = &p->window;
-    list->count = 0;
-    for (const seen_by *i = at[0].begin; i < at[0].end; i++) {
-        for (const seen_by *j = at[1].begin; j < at[1].end; j++) {
+    const int64_t image = row / w->x[1] / w->x[0];
+    const seen_range outer = seen_at(p, 0, row / w->x[1] % w->x[0]);
+    const seen_range inner = seen_at(p, 1, row % w->x[1]);
+    int64_t count = 0;
+    for (const seen_by *i = outer.begin; i < outer.end; i++) {
+        for (const seen_by *j = inner.begin; j < inner.end; j++) {
             const int64_t line = (image * w->y[0] + i->window) * w->y[1] + j->window;
-            const int64_t places = counted(p, 0, i->window) * counted(p, 1, j->window);
-            const int64_t number = (i->place * p->inside[1][j->window].span.size + j->place);
-            for (const seen_by *k = at[2].begin; k < at[2].end; k++) {
-                list->offsets[list->count] = (line * w->y[2] + k->window) * p->channels;
-                list->numbers[list->count] =
-                    (int32_t)(number * p->inside[2][k->window].span.size + k->place);
-                list->divisors[list->count++] = (float)(places * counted(p, 2, k->window));
-            }
+            rows[count++] = (window_row){line * w->y[2], i->place * j->size + j->place,
+                                         i->counted * j->counted};
         }
     }
+    return count;
 }
 
-/* Rows of positions of x, counted over all images. */
 static void unpool_rows(const void *argument, int64_t begin, int64_t end)
 {
     const backward_call *b = argument;
     const pooling *p = b->p;
-    const kernel_window *w = &p->window;
-    viewers list;
+    window_row rows[MOST];
+    viewers view = {.p = p, .rows = rows};
     for (int64_t row = begin; row < end; row++) {
-        seen_range at[SPATIAL] = {seen_at(p, 0, row / w->x[1] % w->x[0]),
-                                  seen_at(p, 1, row % w->x[1])};
-        float *dx = b->dx + row * w->x[2] * p->channels;
-        for (int64_t position = 0; position < w->x[2]; position++, dx += p->channels) {
-            at[2] = seen_at(p, 2, position);
-            list_viewers(p, row / w->x[1] / w->x[0], at, &list);
+        float *dx = b->dx + row * p->window.x[2] * p->channels;
+        view.row_count = list_rows(p, row, rows);
+        for (int64_t position = 0; position < p->window.x[2]; position++, dx += p->channels) {
+            view.at = seen_at(p, 2, position);
             if (b->winner) {
-                EACH_CHUNK(p->channels, gather_winners, &list, b->dy, b->winner, dx);
+                EACH_CHUNK(p->channels, gather_winners, &view, b->dy, b->winner, dx);
             } else {
-                EACH_CHUNK(p->channels, gather_shares, &list, b->dy, dx);
+                EACH_CHUNK(p->channels, gather_shares, &view, b->dy, dx);
             }
         }
     }
@@ -332,9 +338,10 @@ static fm_status list_seen(fm_context *context, pooling *p, int d)
     for (int pass = 0; pass < 2; pass++) {
         for (int64_t o = 0; o < p->window.y[d]; o++) {
             const inside *i = &p->inside[d][o];
+            const int64_t counted = p->count_padding ? i->span.size : i->end - i->first;
             for (int64_t k = i->first; k < i->end; k++) {
                 int64_t *at = &first[i->span.begin + k * i->span.step + 2 - pass];
-                if (pass) seen[*at] = (seen_by){o, k};
+                if (pass) seen[*at] = (seen_by){o, k, i->span.size, counted};
                 ++*at;
             }
         }

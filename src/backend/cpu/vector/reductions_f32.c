@@ -24,69 +24,131 @@ static reduction reduction_of(const fm_call *call)
 
 /* ---- sum ----------------------------------------------------------------------------------------- */
 
-/* Runs and tiles of columns, numbered through. */
-static int64_t tiles_of(const reduction *r)
-{
-    return r->inner == 1 ? 1 : (r->inner + KERNEL_SUM_TILE - 1) / KERNEL_SUM_TILE;
-}
+enum { PIECES = 8 }; /* into which the textbook cuts a sum by halving it three times */
+enum {
+    STRIP = 512
+}; /* columns at a time: the textbook's tiles side by side, so that memory is read
+                          in its order; a column's additions are the same */
+enum { V = VECTOR_LENGTH };
 
-static void sum_range(const void *argument, int64_t begin, int64_t end)
+INLINE void sum_few_rows(int64_t rows, int64_t stride, const float *x, float *y, int vectors,
+                         size_t count)
 {
-    const reduction *r = argument;
-    const int64_t tiles = tiles_of(r);
-    for (int64_t at = begin; at < end; at++) {
-        const int64_t first = at % tiles * KERNEL_SUM_TILE, left = r->inner - first;
-        const float *x = r->x + at / tiles * r->reduced * r->inner + first;
-        float *y = r->y + at / tiles * r->inner + first;
-        if (r->inner == 1) {
-            *y = sum_run_f32(r->reduced, x);
+    vector sum[4] = {0};
+    for (int64_t r = 0; r < rows; r++) {
+        for (int v = 0; v < vectors; v++) {
+            const float *from = x + r * stride + v * V;
+            sum[v] += count == V ? load(from) : load_first(from, count);
+        }
+    }
+    for (int v = 0; v < vectors; v++) {
+        if (count == V) {
+            store(y + v * V, sum[v]);
         } else {
-            sum_rows_f32(r->reduced, r->inner, left < KERNEL_SUM_TILE ? (int)left : KERNEL_SUM_TILE,
-                         x, y);
+            store_first(y + v * V, sum[v], count);
         }
     }
 }
 
-enum { PIECES = 8 }; /* into which the textbook cuts a run by halving it three times */
-
-typedef struct pieces {
-    const float *x[PIECES];
-    int64_t n[PIECES];
-    float *sums;
-} pieces;
-
-static void cut_run(pieces *p, int first, int count, int64_t n, const float *x)
+/* As sum_rows of kernel/reduce.h, for at most STRIP columns. */
+static void sum_strip(int64_t rows, int64_t stride, int64_t width, const float *x, float *y)
 {
-    if (count == 1) {
-        p->x[first] = x;
-        p->n[first] = n;
+    if (rows > KERNEL_SUM_ROWS) {
+        float upper[STRIP];
+        const int64_t half = rows / 2;
+        sum_strip(half, stride, width, x, y);
+        sum_strip(rows - half, stride, width, x + half * stride, upper);
+        for (int64_t j = 0; j < width; j++) y[j] += upper[j];
         return;
     }
-    const int64_t half = KERNEL_SUM_HALF(n);
-    cut_run(p, first, count / 2, half, x);
-    cut_run(p, first + count / 2, count / 2, n - half, x + half);
+    int64_t j = 0;
+    for (; j + 4 * V <= width; j += 4 * V) sum_few_rows(rows, stride, x + j, y + j, 4, V);
+    for (; j + V <= width; j += V) sum_few_rows(rows, stride, x + j, y + j, 1, V);
+    if (j < width) sum_few_rows(rows, stride, x + j, y + j, 1, (size_t)(width - j));
 }
 
-static void sum_pieces(const void *argument, int64_t begin, int64_t end)
+/* A sum that is cut: part p of outer o begins at begin[p] and sums to parts + (o PIECES + p) inner. */
+typedef struct cut_sum {
+    reduction r;
+    int pieces;
+    int64_t begin[PIECES + 1];
+    float *parts;
+} cut_sum;
+
+static void cut(cut_sum *c, int first, int count, int64_t begin, int64_t end)
 {
-    const pieces *p = argument;
-    for (int64_t i = begin; i < end; i++) p->sums[i] = sum_run_f32(p->n[i], p->x[i]);
+    c->begin[first] = begin;
+    c->begin[first + count] = end;
+    if (count == 1) return;
+    const int64_t n = end - begin, half = c->r.inner == 1 ? KERNEL_SUM_HALF(n) : n / 2;
+    cut(c, first, count / 2, begin, begin + half);
+    cut(c, first + count / 2, count / 2, begin + half, end);
+}
+
+static int64_t strips_of(const reduction *r)
+{
+    return (r->inner + STRIP - 1) / STRIP;
+}
+
+/* Strips of pieces of outer, numbered through. */
+static void sum_range(const void *argument, int64_t begin, int64_t end)
+{
+    const cut_sum *c = argument;
+    const reduction *r = &c->r;
+    const int64_t strips = strips_of(r);
+    for (int64_t at = begin; at < end; at++) {
+        const int64_t first = at % strips * STRIP, left = r->inner - first;
+        const int64_t piece = at / strips % c->pieces, outer = at / strips / c->pieces;
+        const int64_t rows = c->begin[piece + 1] - c->begin[piece];
+        const float *x = r->x + (outer * r->reduced + c->begin[piece]) * r->inner + first;
+        float *y = c->parts + (outer * c->pieces + piece) * r->inner + first;
+        if (r->inner == 1) {
+            *y = sum_run_f32(rows, x);
+        } else {
+            sum_strip(rows, r->inner, left < STRIP ? left : STRIP, x, y);
+        }
+    }
+}
+
+static void join_pieces(const cut_sum *c)
+{
+    const int64_t n = c->r.inner;
+    for (int64_t outer = 0; outer < c->r.outer; outer++) {
+        const float *s = c->parts + outer * PIECES * n;
+        float *y = c->r.y + outer * n;
+        for (int64_t j = 0; j < n; j++, s++) {
+            y[j] = ((s[0] + s[n]) + (s[2 * n] + s[3 * n])) +
+                   ((s[4 * n] + s[5 * n]) + (s[6 * n] + s[7 * n]));
+        }
+    }
+}
+
+/* Cut are sums whose strips are too few for threads and whose pieces the textbook cuts, too. */
+static bool is_cut(const reduction *r)
+{
+    const int64_t least = r->inner == 1 ? PIECES * KERNEL_SUM_BLOCK : PIECES * KERNEL_SUM_ROWS;
+    return r->outer * strips_of(r) < PIECES && r->reduced > least;
+}
+
+static fm_status prepare_sum(const fm_site *site, fm_need *need)
+{
+    const fm_reduced s = fm_reduced_of(site->attributes, site->inputs[0].shape);
+    const reduction r = {.outer = s.outer, .reduced = s.reduced, .inner = s.inner};
+    if (is_cut(&r)) need->scratch_bytes = (size_t)(r.outer * PIECES * r.inner) * sizeof(float);
+    return FM_OK;
 }
 
 static void run_sum(const fm_call *call)
 {
-    const reduction r = reduction_of(call);
-    if (r.outer == 1 && r.inner == 1 && r.reduced > PIECES * KERNEL_SUM_BLOCK) {
-        float s[PIECES];
-        pieces p = {.sums = s};
-        cut_run(&p, 0, PIECES, r.reduced, r.x);
-        fm_in_ranges(call->threads, PIECES, 1, (double)r.reduced / PIECES * LIGHT_NANOSECONDS,
-                     sum_pieces, &p);
-        *r.y = ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
-        return;
-    }
-    const double item = (double)r.reduced * (r.inner == 1 ? 1 : KERNEL_SUM_TILE);
-    fm_in_ranges(call->threads, r.outer * tiles_of(&r), 1, item * LIGHT_NANOSECONDS, sum_range, &r);
+    cut_sum c = {.r = reduction_of(call), .pieces = 1};
+    const bool cuts = is_cut(&c.r);
+    c.pieces = cuts ? PIECES : 1;
+    c.parts = cuts ? call->scratch : c.r.y;
+    cut(&c, 0, c.pieces, 0, c.r.reduced);
+    const int64_t items = c.r.outer * c.pieces * strips_of(&c.r);
+    const double item = (double)(c.r.outer * c.r.reduced * c.r.inner) / (double)items;
+    fm_in_ranges(call->threads, items, 1, item * LIGHT_NANOSECONDS, sum_range, &c);
+    if (cuts) join_pieces(&c);
 }
 
 /* ---- max ----------------------------------------------------------------------------------------- */
@@ -134,7 +196,11 @@ static const char *match_reduction(const fm_site *site)
         .name = KERNEL_NAME(#name_), .op = &fm_op_##name_, .match = match_reduction, .run = run_   \
     }
 static const fm_kernel kernels[] = {
-    KERNEL_ROW(sum, run_sum),
+    {.name = KERNEL_NAME("sum"),
+     .op = &fm_op_sum,
+     .match = match_reduction,
+     .prepare = prepare_sum,
+     .run = run_sum},
     KERNEL_ROW(reduce_max, run_max),
     KERNEL_ROW(argmax, run_argmax),
 };

@@ -186,6 +186,31 @@ INLINE float largest_of_lanes(vector v)
     return v[0] > v[1] ? v[0] : v[1];
 }
 
+/* Bytes to and from lanes; written out because compilers take them apart. */
+INLINE lanes load_bytes(const uint8_t *from)
+{
+#if defined(__AVX512F__)
+    return (lanes)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i_u *)from));
+#elif VECTOR_LENGTH == 8
+    return (lanes)_mm256_cvtepu8_epi32(_mm_loadu_si64(from));
+#else
+    return (lanes){from[0], from[1], from[2], from[3]};
+#endif
+}
+
+INLINE void store_bytes(uint8_t *to, lanes value)
+{
+#if defined(__AVX512F__)
+    _mm_storeu_si128((__m128i_u *)to, _mm512_cvtepi32_epi8((__m512i)value));
+#elif VECTOR_LENGTH == 8
+    const __m128i halves = _mm_packs_epi32(_mm256_castsi256_si128((__m256i)value),
+                                           _mm256_extracti128_si256((__m256i)value, 1));
+    _mm_storeu_si64(to, _mm_packus_epi16(halves, halves));
+#else
+    for (int i = 0; i < VECTOR_LENGTH; i++) to[i] = (uint8_t)value[i];
+#endif
+}
+
 INLINE vector keep_where(vector value, lanes condition)
 {
     return (vector)((lanes)value & condition);
