@@ -157,10 +157,8 @@ static bool fuse_mask(fm_fuser *f, fm_node *node)
 
 /* ---- two nodes with one reason ------------------------------------------------------------------- */
 
-/* Joins two nodes of one output each into the later one, which becomes `op` with both outputs. Only
- * where nobody reads the earlier one's output before the later one runs. */
-static bool join(fm_fuser *f, fm_node *first, fm_node *second, const fm_op *op,
-                 const fm_val *inputs, int count)
+bool fm_fuse_join(fm_fuser *f, fm_node *first, fm_node *second, const fm_op *op,
+                  const void *attributes, const fm_val *inputs, int count)
 {
     fm_node *earlier = first < second ? first : second, *later = first < second ? second : first;
     uint32_t later_index = (uint32_t)(later - f->graph->nodes);
@@ -169,7 +167,7 @@ static bool join(fm_fuser *f, fm_node *first, fm_node *second, const fm_op *op,
     if (!outputs) return false;
     outputs[0] = first->outputs[0];
     outputs[1] = second->outputs[0];
-    if (!fm_fuse_rewrite(f, later, op, NULL, inputs, count)) return false;
+    if (!fm_fuse_rewrite(f, later, op, attributes, inputs, count)) return false;
     later->outputs = outputs;
     later->output_count = 2;
     for (int k = 0; k < 2; k++) fm_fuse_take_output(f, later, k, outputs[k]);
@@ -198,7 +196,7 @@ static bool fuse_dense_grad(fm_fuser *f, fm_node *node)
     for (size_t i = 0; i < graph->node_count; i++) {
         fm_node *sum = &graph->nodes[i];
         if (!sums_rows(graph, sum) || sum->inputs[0].id != dy.id) continue;
-        return join(f, node, sum, &fm_op_dense_grad, node->inputs, 2);
+        return fm_fuse_join(f, node, sum, &fm_op_dense_grad, NULL, node->inputs, 2);
     }
     return false;
 }
@@ -228,7 +226,7 @@ static bool fuse_dense_sgd(fm_fuser *f, fm_node *node)
     }
     fm_val inputs[] = {node->inputs[PARAMETER], bias->inputs[PARAMETER], gradients->inputs[0],
                        gradients->inputs[1],    node->inputs[RATE],      node->inputs[ITERATION]};
-    if (!join(f, node, bias, &fm_op_dense_sgd, inputs, 6)) return false;
+    if (!fm_fuse_join(f, node, bias, &fm_op_dense_sgd, NULL, inputs, 6)) return false;
     gradients->dead = true;
     return true;
 }
@@ -247,6 +245,11 @@ static fm_fuse_rule *const rules[] = {
     fm_fuse_normalize_add,
     fm_fuse_normalize_grad,
     fm_fuse_normalize_add_grad,
+    fm_fuse_convolve_bias,
+    fm_fuse_convolve_residual,
+    fm_fuse_convolve_activation,
+    fm_fuse_convolve_mask,
+    fm_fuse_convolve_grad,
 };
 
 fm_status fm_fuse(fm_graph *graph)

@@ -23,6 +23,14 @@ bool fm_fuse_rewrite(fm_fuser *f, fm_node *node, const fm_op *op, const void *at
 /* `value` becomes output k of `node`. */
 void fm_fuse_take_output(fm_fuser *f, fm_node *node, int k, fm_val value);
 
+/* Joins two nodes of one output each into the later one, which becomes `op` with both outputs. Only
+ * where nobody reads the earlier one's output before the later one runs. */
+bool fm_fuse_join(fm_fuser *f, fm_node *first, fm_node *second, const fm_op *op,
+                  const void *attributes, const fm_val *inputs, int count);
+
+/* fuse_convolve.c */
+fm_fuse_rule fm_fuse_convolve_bias, fm_fuse_convolve_residual, fm_fuse_convolve_activation,
+    fm_fuse_convolve_mask, fm_fuse_convolve_grad;
 /* fuse_normalize.c */
 fm_fuse_rule fm_fuse_pool_mask, fm_fuse_normalize_relu, fm_fuse_normalize_add,
     fm_fuse_normalize_grad, fm_fuse_normalize_add_grad;

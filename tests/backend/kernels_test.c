@@ -13,6 +13,7 @@
 #include "backend/cpu/parallel.h"
 #include "base/random.h"
 #include "op/fused_normalize.h"
+#include "op/fused_convolve.h"
 #include "op/fused_ops.h"
 #include "op/op_attributes.h"
 #include "op/op_table.h"
@@ -61,6 +62,9 @@ static const tolerance tolerances[] = {
     {&fm_op_convolve, PRODUCT, 8, 0},
     {&fm_op_convolve_transposed, PRODUCT, 8, 0},
     {&fm_op_convolve_kernel_grad, PRODUCT, 8, 0},
+    {&fm_op_fused_convolve, PRODUCT, 400, 0}, /* some of the cases are Winograd's */
+    {&fm_op_fused_convolve_transposed, PRODUCT, 400, 0},
+    {&fm_op_convolve_grad, PRODUCT, 400, 0},
 };
 
 /* ---- which kernels there are --------------------------------------------------------------------- */
@@ -200,9 +204,10 @@ static void make_absolute(op_job *job)
 static int64_t depth_of(const op_job *job)
 {
     const fm_shape a = job->inputs.inputs[0].shape, b = job->inputs.inputs[1].shape;
-    if (job->op == &fm_op_convolve) return fm_shape_elements(b) / b.dims[b.rank - 1];
-    if (job->op == &fm_op_convolve_transposed) return fm_shape_elements(b) / b.dims[b.rank - 2];
-    if (job->op == &fm_op_convolve_kernel_grad) return fm_shape_elements(b) / b.dims[b.rank - 1];
+    if (strstr(job->op->name, "convolve_transposed")) {
+        return fm_shape_elements(b) / b.dims[b.rank - 2];
+    }
+    if (strstr(job->op->name, "convolve")) return fm_shape_elements(b) / b.dims[b.rank - 1];
     if (job->op == &fm_op_dense_grad) return a.dims[0];
     if (job->op == &fm_op_dense_sgd) return job->inputs.inputs[2].shape.dims[0];
     const fm_matmul_attributes *read = job->attributes;
@@ -214,6 +219,7 @@ static op_result product_bound(fixture *f, const op_job *job, const tolerance *t
 {
     op_job absolute = op_job_make(f, job->op, job->attributes, &job->inputs);
     fm_fused_matmul_attributes bare;
+    fm_fused_convolve_attributes bare_convolve;
     for (int i = 0; i < job->inputs.count; i++) {
         size_t count = (size_t)fm_shape_elements(job->inputs.inputs[i].shape);
         memcpy(absolute.values[i], job->values[i], count * sizeof(double));
@@ -225,6 +231,11 @@ static op_result product_bound(fixture *f, const op_job *job, const tolerance *t
         bare = *(const fm_fused_matmul_attributes *)job->attributes;
         bare.activation = FM_FUSED_NONE;
         absolute.attributes = &bare;
+    }
+    if (strncmp(job->op->name, "fused_convolve", 14) == 0) {
+        bare_convolve = *(const fm_fused_convolve_attributes *)job->attributes;
+        bare_convolve.activation = FM_FUSED_NONE;
+        absolute.attributes = &bare_convolve;
     }
     op_result bound = op_job_run(f, &absolute, FM_F64, "portable", 1);
     for (int k = 0; k < bound.count; k++) {
@@ -242,7 +253,7 @@ static op_result product_bound(fixture *f, const op_job *job, const tolerance *t
  * and normalisation are for some shapes only: their own tests see to it that they run. */
 static bool must_use_kernel(const op_job *job)
 {
-    if (strncmp(job->op->name, "convolve", 8) == 0) return false;
+    if (strstr(job->op->name, "convolve")) return false;
     for (int i = 0; i < job->inputs.count; i++) {
         if (fm_shape_elements(job->inputs.inputs[i].shape) == 0) return false;
     }
@@ -328,8 +339,14 @@ static void cases_of_the_records(void **state)
     for (op_case_at at = {0}; op_case_next(&at);) {
         check_case(*state, at.op, at.row->attributes, at.row->inputs);
     }
-    const fm_op *const fused[] = {&fm_op_fused_matmul, &fm_op_dense_grad, &fm_op_fused_normalize,
-                                  &fm_op_fused_normalize_grad, &fm_op_fused_normalize_add_grad};
+    const fm_op *const fused[] = {&fm_op_fused_matmul,
+                                  &fm_op_dense_grad,
+                                  &fm_op_fused_normalize,
+                                  &fm_op_fused_normalize_grad,
+                                  &fm_op_fused_normalize_add_grad,
+                                  &fm_op_fused_convolve,
+                                  &fm_op_fused_convolve_transposed,
+                                  &fm_op_convolve_grad};
     for (size_t i = 0; i < sizeof fused / sizeof *fused; i++) {
         for (const fm_case *row = fused[i]->cases; row->inputs; row++) {
             check_case(*state, fused[i], row->attributes, row->inputs);

@@ -44,9 +44,10 @@ typedef struct fm_winograd_isa {
     void (*convolve)(const fm_winograd *w, const float *x, const float *kernel, bool turned,
                      const fm_winograd_epilogue *epilogue, float *y, int threads, float *scratch);
     size_t (*kernel_grad_scratch_floats)(const fm_winograd *w, int threads);
-    /* dkernel (3, 3, channels, filters) from x and dy (shape of y). */
+    /* dkernel (3, 3, channels, filters) from x and dy (shape of y); dbias (filters), the sums of dy,
+     * unless it is NULL. */
     void (*kernel_grad)(const fm_winograd *w, const float *x, const float *dy, float *dkernel,
-                        int threads, float *scratch);
+                        float *dbias, int threads, float *scratch);
 } fm_winograd_isa;
 
 /* Those that this processor runs, best first; NULL at the end. */

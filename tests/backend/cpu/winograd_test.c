@@ -34,7 +34,7 @@ typedef struct problem {
     fm_winograd w;
     int64_t x_count, y_count, kernel_count;
     float *x, *y, *dy, *kernel, *bias, *residual, *mask;
-    float *dx, *dkernel; /* and y: the results */
+    float *dx, *dkernel, *dbias; /* and y: the results */
 } problem;
 
 static problem new_problem(fixture *f, source *s, const fm_winograd *w)
@@ -52,12 +52,14 @@ static problem new_problem(fixture *f, source *s, const fm_winograd *w)
     p.y = new_numbers(f, s, p.y_count);
     p.dx = new_numbers(f, s, p.x_count);
     p.dkernel = new_numbers(f, s, p.kernel_count);
+    p.dbias = new_numbers(f, s, w->filters);
     return p;
 }
 
 static void free_problem(fixture *f, problem *p)
 {
-    float *all[] = {p->x, p->kernel, p->dy, p->bias, p->residual, p->mask, p->y, p->dx, p->dkernel};
+    float *all[] = {p->x,    p->kernel, p->dy, p->bias,    p->residual,
+                    p->mask, p->y,      p->dx, p->dkernel, p->dbias};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) fm_release(f->context, all[i]);
 }
 
@@ -81,7 +83,7 @@ static void run(fixture *f, const fm_winograd_isa *isa, problem *p,
     isa->convolve(&p->w, p->x, p->kernel, false, epilogue, p->y, threads, scratch);
     const fm_winograd_epilogue masked = {.mask = p->mask};
     isa->convolve(&back, p->dy, p->kernel, true, &masked, p->dx, threads, scratch);
-    isa->kernel_grad(&p->w, p->x, p->dy, p->dkernel, threads, scratch);
+    isa->kernel_grad(&p->w, p->x, p->dy, p->dkernel, p->dbias, threads, scratch);
     fm_release(f->context, scratch);
 }
 
@@ -140,6 +142,8 @@ static void check(fixture *f, const fm_winograd *w, source *s)
     double *dx = fm_allocate_zeroed(f->context, (size_t)p.x_count * sizeof *dx);
     double *dkernel = fm_allocate_zeroed(f->context, (size_t)p.kernel_count * sizeof *dkernel);
     float *first = fm_allocate_array(f->context, (size_t)p.kernel_count, sizeof *first);
+    double *dbias = fm_allocate_zeroed(f->context, (size_t)w->filters * sizeof *dbias);
+    for (int64_t i = 0; i < p.y_count; i++) dbias[i % w->filters] += (double)p.dy[i];
     define(&p, y, dx, dkernel);
     finish(&p, &e, y, dx);
     const fm_winograd_isa *isa;
@@ -148,6 +152,7 @@ static void check(fixture *f, const fm_winograd *w, source *s)
         assert_close(p.y, y, p.y_count, 9 * w->channels);
         assert_close(p.dx, dx, p.x_count, 9 * w->filters);
         assert_close(p.dkernel, dkernel, p.kernel_count, p.y_count / w->filters);
+        assert_close(p.dbias, dbias, w->filters, p.y_count / w->filters);
         problem again = p;
         again.y = new_numbers(f, s, p.y_count);
         again.dx = new_numbers(f, s, p.x_count);
@@ -160,6 +165,7 @@ static void check(fixture *f, const fm_winograd *w, source *s)
         fm_release(f->context, again.dx);
     }
     fm_release(f->context, first);
+    fm_release(f->context, dbias);
     fm_release(f->context, dkernel);
     fm_release(f->context, dx);
     fm_release(f->context, y);

@@ -3,8 +3,8 @@
 #include "backend/cpu/panels.h"
 #include "backend/cpu/vector/kernels.h"
 #include "backend/cpu/windows.h"
+#include "op/fused_convolve.h"
 #include "op/op_table.h"
-#include "op/vision_attributes.h"
 
 extern const fm_gemm_isa FM_ISA_SYMBOL(fm_gemm_isa);
 extern const fm_windows_isa FM_ISA_SYMBOL(fm_windows_isa);
@@ -17,6 +17,7 @@ typedef struct convolution_state {
     fm_window_plan plan;
     fm_windows windows;          /* without the pointers; or */
     fm_kernel_gradient gradient; /* likewise                 */
+    int bias, residual, mask;    /* which inputs; 0: none    */
     int threads;
 } convolution_state;
 
@@ -47,6 +48,16 @@ static fm_convolution geometry_of(const fm_site *site, const fm_shape *x, const 
         c.padding[d] = window->padding_begin.at[i];
     }
     return c;
+}
+
+/* The attributes of a convolution, fused or not. */
+static fm_fused_convolve_attributes fused_attributes(const fm_site *site)
+{
+    if (site->op == &fm_op_fused_convolve || site->op == &fm_op_fused_convolve_transposed) {
+        return *(const fm_fused_convolve_attributes *)site->attributes;
+    }
+    return (fm_fused_convolve_attributes){.convolve =
+                                              *(const fm_convolve_attributes *)site->attributes};
 }
 
 static const char *match_geometry(const fm_site *site, const fm_shape *x, const fm_shape *kernel,
@@ -81,6 +92,20 @@ static bool is_panels(const fm_layout *layout)
 
 /* ---- convolve and convolve_transposed ------------------------------------------------------------ */
 
+static void describe_epilogue(const fm_site *site, convolution_state *state)
+{
+    const fm_fused_convolve_attributes a = fused_attributes(site);
+    int next = 2;
+    if (a.bias) state->bias = next++;
+    if (a.residual) state->residual = next++;
+    if (a.mask) state->mask = next;
+    state->windows.relu = a.activation == FM_FUSED_RELU;
+    if (a.activation != FM_FUSED_NONE && a.activation != FM_FUSED_RELU) {
+        state->windows.activation =
+            FM_ISA_SYMBOL(fm_cpu_unary_loop)(fm_fused_activation_op(a.activation));
+    }
+}
+
 static fm_status prepare_windows(const fm_site *site, const fm_convolution *c, bool adjoint,
                                  fm_need *need)
 {
@@ -96,6 +121,7 @@ static fm_status prepare_windows(const fm_site *site, const fm_convolution *c, b
     state->windows = (fm_windows){.plan = &state->plan,
                                   .adjoint = adjoint,
                                   .kernel.panels = is_panels(&site->input_layouts[1])};
+    describe_epilogue(site, state);
     need->scratch_bytes = WINDOWS->scratch_floats(&state->windows, state->threads) * sizeof(float);
     need->state = state;
     return FM_OK;
@@ -125,11 +151,25 @@ static void run_windows(const fm_call *call)
     windows.source = call->inputs[0].data;
     windows.kernel.data = call->inputs[1].data;
     windows.result = call->outputs[0].data;
+    if (state->bias) windows.bias = call->inputs[state->bias].data;
+    if (state->residual) windows.residual = call->inputs[state->residual].data;
+    if (state->mask) windows.mask = call->inputs[state->mask].data;
     WINDOWS->run(&windows, state->threads, call->scratch);
+}
+
+static const char *match_epilogue(const fm_site *site)
+{
+    const fm_fused_convolve_attributes a = fused_attributes(site);
+    if (a.mask && a.activation != FM_FUSED_NONE && a.activation != FM_FUSED_RELU) {
+        return "a mask after an activation other than relu";
+    }
+    return NULL;
 }
 
 static const char *match_convolve(const fm_site *site)
 {
+    const char *refusal = match_epilogue(site);
+    if (refusal) return refusal;
     return match_geometry(site, &site->inputs[0].shape, &site->inputs[1].shape,
                           &site->outputs[0].shape);
 }
@@ -143,6 +183,8 @@ static fm_status prepare_convolve(const fm_site *site, fm_need *need)
 
 static const char *match_transposed(const fm_site *site)
 {
+    const char *refusal = match_epilogue(site);
+    if (refusal) return refusal;
     return match_geometry(site, &site->outputs[0].shape, &site->inputs[1].shape,
                           &site->inputs[0].shape);
 }
@@ -167,6 +209,7 @@ static void layouts_of_kernel_grad(const fm_site *site, fm_layout *inputs, fm_la
     (void)inputs;
     const fm_window *window = &((const fm_convolve_attributes *)site->attributes)->window;
     if (!is_panels(&outputs[0]) || window->groups > 1) outputs[0] = (fm_layout){0};
+    if (site->output_count == 2) outputs[1] = (fm_layout){0};
 }
 
 static fm_status prepare_kernel_grad(const fm_site *site, fm_need *need)
@@ -198,6 +241,7 @@ static void run_kernel_grad(const fm_call *call)
     gradient.x = call->inputs[0].data;
     gradient.dy = call->inputs[1].data;
     gradient.dkernel = call->outputs[0].data;
+    if (call->output_count == 2) gradient.sums = call->outputs[1].data;
     WINDOWS->run_gradient(&gradient, state->threads, call->scratch);
 }
 
@@ -220,6 +264,27 @@ static const fm_kernel kernels[] = {
      .release = release_state},
     {.name = KERNEL_NAME("convolve_kernel_grad"),
      .op = &fm_op_convolve_kernel_grad,
+     .match = match_kernel_grad,
+     .layouts = layouts_of_kernel_grad,
+     .prepare = prepare_kernel_grad,
+     .run = run_kernel_grad,
+     .release = release_state},
+    {.name = KERNEL_NAME("fused_convolve"),
+     .op = &fm_op_fused_convolve,
+     .match = match_convolve,
+     .layouts = layouts_of_windows,
+     .prepare = prepare_convolve,
+     .run = run_windows,
+     .release = release_state},
+    {.name = KERNEL_NAME("fused_convolve_transposed"),
+     .op = &fm_op_fused_convolve_transposed,
+     .match = match_transposed,
+     .layouts = layouts_of_windows,
+     .prepare = prepare_transposed,
+     .run = run_windows,
+     .release = release_state},
+    {.name = KERNEL_NAME("convolve_grad"),
+     .op = &fm_op_convolve_grad,
      .match = match_kernel_grad,
      .layouts = layouts_of_kernel_grad,
      .prepare = prepare_kernel_grad,

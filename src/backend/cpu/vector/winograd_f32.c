@@ -410,7 +410,8 @@ static void convolve(const fm_winograd *w, const float *x, const float *kernel, 
 typedef struct kernel_gradient {
     geometry g;
     const float *x, *dy;
-    float *dkernel, *du, *scratch;
+    float *dkernel, *dbias, *du, *scratch;
+    float *dy_sums; /* (sums, filters in whole vectors)                       */
     int64_t sums, slices;
     int64_t slice;                 /* channels of one, the last may have fewer            */
     size_t du_floats, part_floats; /* of a job; scratch of a part                         */
@@ -435,10 +436,16 @@ static kernel_gradient describe_gradient(const fm_winograd *w, int threads)
     return k;
 }
 
+static size_t whole_vectors(int64_t count)
+{
+    return (size_t)(count + VECTOR_LENGTH - 1) / VECTOR_LENGTH * VECTOR_LENGTH;
+}
+
 static size_t kernel_grad_scratch_floats(const fm_winograd *w, int threads)
 {
     const kernel_gradient k = describe_gradient(w, threads);
-    return (size_t)(k.sums * k.slices) * k.du_floats + (size_t)threads * k.part_floats;
+    return (size_t)(k.sums * k.slices) * k.du_floats + (size_t)threads * k.part_floats +
+           (size_t)k.sums * whole_vectors(w->filters);
 }
 
 static int64_t slice_end(const kernel_gradient *k, int64_t from)
@@ -446,9 +453,23 @@ static int64_t slice_end(const kernel_gradient *k, int64_t from)
     return from + k->slice < k->g.w.channels ? from + k->slice : k->g.w.channels;
 }
 
+/* sums += the sums of a block's dy: where both dimensions are taken at the point 1, the transform of a
+ * tile is the sum of its elements. */
+static void add_sums(const geometry *g, const float *dy, int64_t count, float *sums)
+{
+    const float *point = dy + (POINTS + 1) * g->y_step;
+    for (int64_t f = 0; f < g->w.filters; f += VECTOR_LENGTH) {
+        vector sum = {0};
+        for (int64_t t = 0; t < count; t++) {
+            sum += load(point + in_panels(count, g->w.filters, t, f));
+        }
+        store(sums + f, load(sums + f) + sum);
+    }
+}
+
 /* du[point] (channels of the slice, filters) += x[point]^T dy[point] */
 static void add_block(const kernel_gradient *k, int64_t number, int64_t from, int64_t to, float *du,
-                      float *scratch)
+                      float *sums, float *scratch)
 {
     const geometry *g = &k->g;
     const int64_t first = number * g->block;
@@ -458,6 +479,7 @@ static void add_block(const kernel_gradient *k, int64_t number, int64_t from, in
         transform_tile_of_x(g, k->x, first + t, from, to, x + t * (to - from));
         transform_tile_of_dy(g, k->dy, first + t, t, count, dy);
     }
+    if (sums) add_sums(g, dy, count, sums);
     fm_gemm gemm = {.rows = (size_t)(to - from),
                     .columns = (size_t)g->w.filters,
                     .depth = (size_t)count,
@@ -482,10 +504,13 @@ static void gradient_part(const void *argument, int part, int parts)
     for (int64_t job = part; job < k->sums * k->slices; job += parts) {
         const int64_t share = job / k->slices, from = job % k->slices * k->slice;
         float *du = k->du + (size_t)job * k->du_floats;
+        const size_t filters = whole_vectors(k->g.w.filters);
+        float *sums = k->dbias && from == 0 ? k->dy_sums + (size_t)share * filters : NULL;
         const int64_t end = fm_range_bound(k->g.blocks, 1, (int)share + 1, (int)k->sums);
         memset(du, 0, k->du_floats * sizeof *du);
+        if (sums) memset(sums, 0, filters * sizeof *sums);
         for (int64_t b = fm_range_bound(k->g.blocks, 1, (int)share, (int)k->sums); b < end; b++) {
-            add_block(k, b, from, slice_end(k, from), du, scratch);
+            add_block(k, b, from, slice_end(k, from), du, sums, scratch);
         }
     }
 }
@@ -525,17 +550,32 @@ static void finish_rows(const void *argument, int64_t begin, int64_t end)
     }
 }
 
+static void finish_sums(const kernel_gradient *k)
+{
+    const int64_t filters = k->g.w.filters;
+    for (int64_t f = 0; k->dbias && f < filters; f++) {
+        float sum = k->dy_sums[f];
+        for (int64_t s = 1; s < k->sums; s++) {
+            sum += k->dy_sums[(size_t)s * whole_vectors(filters) + (size_t)f];
+        }
+        k->dbias[f] = sum;
+    }
+}
+
 static void kernel_grad(const fm_winograd *w, const float *x, const float *dy, float *dkernel,
-                        int threads, float *scratch)
+                        float *dbias, int threads, float *scratch)
 {
     kernel_gradient k = describe_gradient(w, threads);
     k.x = x;
     k.dy = dy;
     k.dkernel = dkernel;
+    k.dbias = dbias;
     k.du = scratch;
-    k.scratch = k.du + (size_t)(k.sums * k.slices) * k.du_floats;
+    k.dy_sums = k.du + (size_t)(k.sums * k.slices) * k.du_floats;
+    k.scratch = k.dy_sums + (size_t)k.sums * whole_vectors(w->filters);
     fm_in_parts(threads, gradient_part, &k);
     fm_in_ranges(threads, w->channels, 1, 1.5 * (double)(w->filters * k.sums), finish_rows, &k);
+    finish_sums(&k);
 }
 
 const fm_winograd_isa FM_ISA_SYMBOL(fm_winograd_isa) = {

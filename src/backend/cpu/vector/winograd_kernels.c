@@ -2,8 +2,8 @@
 #include "backend/cpu/vector/kernels.h"
 #include "backend/cpu/winograd.h"
 #include "base/memory.h"
+#include "op/fused_convolve.h"
 #include "op/op_table.h"
-#include "op/vision_attributes.h"
 
 extern const fm_winograd_isa FM_ISA_SYMBOL(fm_winograd_isa);
 #define ISA (&FM_ISA_SYMBOL(fm_winograd_isa))
@@ -15,6 +15,9 @@ enum { LEAST_CHANNELS = 8, LEAST_TILES = 24, MOST_KERNEL = 300 * 300 };
 typedef struct winograd_state {
     fm_winograd geometry;
     int threads;
+    bool relu;
+    int bias, residual, mask;  /* which inputs; 0: none            */
+    fm_unary_loop *activation; /* another than relu, of all of y   */
 } winograd_state;
 
 static bool all_are(const fm_ints *list, int64_t value)
@@ -62,11 +65,39 @@ static fm_winograd geometry_of(const fm_site *site, const fm_shape *x, const fm_
                          .pad_left = a->window.padding_begin.at[1]};
 }
 
+static bool is_fused(const fm_op *op)
+{
+    return op == &fm_op_fused_convolve || op == &fm_op_fused_convolve_transposed;
+}
+
+static const char *match_epilogue(const fm_site *site)
+{
+    const fm_fused_convolve_attributes *a = site->attributes;
+    if (!is_fused(site->op) || !a->mask) return NULL;
+    const bool simple = a->activation == FM_FUSED_NONE || a->activation == FM_FUSED_RELU;
+    return simple ? NULL : "a mask after an activation other than relu";
+}
+
+static void describe_epilogue(const fm_site *site, winograd_state *state)
+{
+    const fm_fused_convolve_attributes *a = site->attributes;
+    int next = 2;
+    if (!is_fused(site->op)) return;
+    if (a->bias) state->bias = next++;
+    if (a->residual) state->residual = next++;
+    if (a->mask) state->mask = next;
+    state->relu = a->activation == FM_FUSED_RELU;
+    if (a->activation != FM_FUSED_NONE && !state->relu) {
+        state->activation = FM_ISA_SYMBOL(fm_cpu_unary_loop)(fm_fused_activation_op(a->activation));
+    }
+}
+
 static fm_status prepare(const fm_site *site, const fm_winograd *geometry, fm_need *need)
 {
     winograd_state *state = fm_allocate(site->context, sizeof *state);
     if (!state) return FM_ERROR_MEMORY;
-    *state = (winograd_state){*geometry, site->threads};
+    *state = (winograd_state){.geometry = *geometry, .threads = site->threads};
+    describe_epilogue(site, state);
     need->state = state;
     return FM_OK;
 }
@@ -80,6 +111,8 @@ static void release_state(fm_context *context, void *state)
 
 static const char *match_convolve(const fm_site *site)
 {
+    const char *refusal = match_epilogue(site);
+    if (refusal) return refusal;
     return match_window(site, &site->inputs[1].shape, &site->inputs[0].shape,
                         &site->outputs[0].shape);
 }
@@ -91,17 +124,44 @@ static fm_status prepare_convolve(const fm_site *site, fm_need *need)
     return prepare(site, &w, need);
 }
 
-static void run_convolve(const fm_call *call)
+typedef struct activated_range {
+    fm_unary_loop *loop;
+    float *values;
+} activated_range;
+
+static void activate_range(const void *argument, int64_t begin, int64_t end)
+{
+    const activated_range *r = argument;
+    r->loop(end - begin, 0, r->values + begin, r->values + begin);
+}
+
+static void run_windows(const fm_call *call, bool turned)
 {
     const winograd_state *state = call->state;
-    ISA->convolve(&state->geometry, call->inputs[0].data, call->inputs[1].data, false,
-                  &(fm_winograd_epilogue){0}, call->outputs[0].data, state->threads, call->scratch);
+    const fm_tensor *in = call->inputs, *y = call->outputs;
+    const fm_winograd_epilogue epilogue = {.bias = state->bias ? in[state->bias].data : NULL,
+                                           .residual =
+                                               state->residual ? in[state->residual].data : NULL,
+                                           .relu = state->relu,
+                                           .mask = state->mask ? in[state->mask].data : NULL};
+    ISA->convolve(&state->geometry, in[0].data, in[1].data, turned, &epilogue, y->data,
+                  state->threads, call->scratch);
+    if (!state->activation) return;
+    fm_in_ranges(state->threads, y->count, LINE, 1, activate_range,
+                 &(activated_range){state->activation, y->data});
+}
+
+static void run_convolve(const fm_call *call)
+{
+    run_windows(call, false);
 }
 
 /* ---- convolve_transposed ------------------------------------------------------------------------- */
 
 static const char *match_transposed(const fm_site *site)
 {
+    const char *refusal = match_epilogue(site);
+    if (refusal) return refusal;
     return match_window(site, &site->inputs[1].shape, &site->outputs[0].shape,
                         &site->inputs[0].shape);
 }
@@ -118,9 +178,7 @@ static fm_status prepare_transposed(const fm_site *site, fm_need *need)
 
 static void run_transposed(const fm_call *call)
 {
-    const winograd_state *state = call->state;
-    ISA->convolve(&state->geometry, call->inputs[0].data, call->inputs[1].data, true,
-                  &(fm_winograd_epilogue){0}, call->outputs[0].data, state->threads, call->scratch);
+    run_windows(call, true);
 }
 
 /* ---- convolve_kernel_grad ------------------------------------------------------------------------ */
@@ -142,7 +200,8 @@ static void run_kernel_grad(const fm_call *call)
 {
     const winograd_state *state = call->state;
     ISA->kernel_grad(&state->geometry, call->inputs[0].data, call->inputs[1].data,
-                     call->outputs[0].data, state->threads, call->scratch);
+                     call->outputs[0].data, call->output_count == 2 ? call->outputs[1].data : NULL,
+                     state->threads, call->scratch);
 }
 
 /* -------------------------------------------------------------------------------------------------- */
@@ -162,6 +221,24 @@ static const fm_kernel kernels[] = {
      .release = release_state},
     {.name = KERNEL_NAME("winograd.convolve_kernel_grad"),
      .op = &fm_op_convolve_kernel_grad,
+     .match = match_kernel_grad,
+     .prepare = prepare_kernel_grad,
+     .run = run_kernel_grad,
+     .release = release_state},
+    {.name = KERNEL_NAME("winograd.fused_convolve"),
+     .op = &fm_op_fused_convolve,
+     .match = match_convolve,
+     .prepare = prepare_convolve,
+     .run = run_convolve,
+     .release = release_state},
+    {.name = KERNEL_NAME("winograd.fused_convolve_transposed"),
+     .op = &fm_op_fused_convolve_transposed,
+     .match = match_transposed,
+     .prepare = prepare_transposed,
+     .run = run_transposed,
+     .release = release_state},
+    {.name = KERNEL_NAME("winograd.convolve_grad"),
+     .op = &fm_op_convolve_grad,
      .match = match_kernel_grad,
      .prepare = prepare_kernel_grad,
      .run = run_kernel_grad,
