@@ -8,6 +8,7 @@
 #include "fathom/program.h"
 #include "fathom/vision_ops.h"
 #include "op/fused_normalize.h"
+#include "op/op_attributes.h"
 #include "op/op_table.h"
 #include "op/vision_attributes.h"
 
@@ -223,6 +224,32 @@ static void average_pools(void **state)
     }
 }
 
+/* ---- movement ------------------------------------------------------------------------------------ */
+
+static void movement(void **state)
+{
+    const fm_axis_attributes last = {3}, first = {0}, second = {1};
+    check(*state, &fm_op_concat, &last, "f(2,5,7,32) f(2,5,7,3) f(2,5,7,64)", 0);
+    check(*state, &fm_op_concat, &first, "f(200,5,7,3) f(131,5,7,3)", 0);
+    check(*state, &fm_op_concat, &second, "f(3,5,700) f(3,2,700)", 0);
+    check(*state, &fm_op_slice, &(fm_slice_attributes){3, 5, 40}, "f(3,9,9,64)", 0);
+    check(*state, &fm_op_slice, &(fm_slice_attributes){0, 1, 300}, "f(301,33)", 0);
+    check(*state, &fm_op_pad, &(fm_pad_attributes){3, 8, 9}, "f(3,9,9,16)", 0);
+    check(*state, &fm_op_pad, &(fm_pad_attributes){0, 0, 400}, "f(1,33)", 0);
+    check(*state, &fm_op_pad, &(fm_pad_attributes){2, 1, 0}, "f(3,9,9,16)", 0);
+    check(*state, &fm_op_take, &(fm_take_attributes){1, 0}, "f(3,9,7,16) i9(18)", 0);
+    check(*state, &fm_op_take, &(fm_take_attributes){2, 0}, "f(3,9,7,5) i9(18)", 0);
+    check(*state, &fm_op_take_grad, &(fm_take_attributes){1, 9}, "f(3,18,7,16) i9(18)", 0);
+    check(*state, &fm_op_take_grad, &(fm_take_attributes){2, 7}, "f(30,9,18,33) i9(18)", 0);
+    const fm_shape_attributes rows = {{4, {5, 7, 7, 40}}}, columns = {{3, {30, 70, 41}}};
+    check(*state, &fm_op_broadcast_to, &rows, "f(5,1,1,40)", 0);
+    check(*state, &fm_op_broadcast_to, &columns, "f(30,70,1)", 0);
+    check(*state, &fm_op_broadcast_to, &columns, "f()", 0);
+    check(*state, &fm_op_window_sum, &(fm_window_sum_attributes){2, 2}, "f(3,5,96)", 0);
+    check(*state, &fm_op_window_sum, &(fm_window_sum_attributes){2, 1}, "f(700,19)", 0);
+    check(*state, &fm_op_window_sum, &(fm_window_sum_attributes){9, 30}, "f(9,3)", 0);
+}
+
 static fm_status make_pool_program(fm_context *context, void *graph)
 {
     fm_store *store = NULL;
@@ -270,6 +297,7 @@ int main(void)
         fixture_test(nothing_cancels),
         fixture_test(max_pools),
         fixture_test(average_pools),
+        fixture_test(movement),
         fixture_test(every_allocation_may_fail),
 #endif
     };

@@ -28,7 +28,8 @@ typedef struct fm_kernel_family {
     F(random)                                                                                      \
     F(reductions)                                                                                  \
     F(normalize_columns)                                                                           \
-    F(pool)
+    F(pool)                                                                                        \
+    F(movement)
 
 #define DECLARE_FAMILY(name) extern const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_##name);
 EACH_FAMILY(DECLARE_FAMILY)
