@@ -5,6 +5,7 @@
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/parallel.h"
 #include "backend/cpu/vector/transpose.h"
+#include "backend/cpu/vector/winograd_product.h"
 #include "backend/cpu/vector/winograd_transform.h"
 
 #include <string.h>
@@ -14,7 +15,7 @@ extern const fm_gemm_isa FM_ISA_SYMBOL(fm_gemm_isa);
 
 enum {
     ALL_POINTS = POINTS * POINTS,
-    BLOCK_FLOATS = 1 << 17, /* what a block may take of the second cache                     */
+    BLOCK_FLOATS = 1 << 16, /* what a block takes of the second cache, more than this or less  */
     LEAST_BLOCK = 24,       /* tiles, so that a product has rows enough                      */
     MOST_BLOCK = 96,
     SUMS_FLOATS = 1 << 18, /* a smaller gradient of the kernel is summed in SUMS parts      */
@@ -25,10 +26,10 @@ enum {
 typedef struct geometry {
     fm_winograd w;
     int64_t tiles_down, tiles_across, tiles;
-    int64_t block, blocks;        /* tiles of a block, blocks                          */
-    size_t kernel_step;           /* floats of the transformed kernel at one point     */
-    size_t x_step, y_step;        /* of a block's x and y at one point                 */
-    size_t gemm_floats, u_floats; /* scratch of a product; the transformed kernel      */
+    int64_t block, blocks; /* tiles of a block, blocks                          */
+    size_t kernel_step;    /* floats of the transformed kernel at one point     */
+    size_t x_step, y_step; /* of a block's x and y at one point                 */
+    size_t u_floats;       /* the transformed kernel                            */
 } geometry;
 
 static size_t round_up(size_t floats)
@@ -220,8 +221,9 @@ INLINE void write_tile(const fm_winograd *w, const fm_winograd_epilogue *e, cons
     }
 }
 
-static void transform_tile_to_y(const geometry *g, const float *points, int64_t tile,
-                                const fm_winograd_epilogue *e, float *y)
+/* The tile is row `row` of products (rows, filters) in panels. */
+static void transform_tile_to_y(const geometry *g, const float *points, int64_t row, int64_t rows,
+                                int64_t tile, const fm_winograd_epilogue *e, float *y)
 {
     const fm_winograd *w = &g->w;
     const tile_place at = place_of(g, tile);
@@ -231,7 +233,8 @@ static void transform_tile_to_y(const geometry *g, const float *points, int64_t 
     for (int64_t f = 0; f < w->filters; f += VECTOR_LENGTH) {
         const int64_t count = lanes_left(w->filters, f);
         vector half[ALL_POINTS];
-        transform_columns(transform_to_y, points + f, POINTS * step, step, half, POINTS);
+        const float *from = points + in_panels(rows, w->filters, row, f);
+        transform_columns(transform_to_y, from, POINTS * step, step, half, POINTS);
         if (!whole || count < VECTOR_LENGTH)
             write_tile(w, e, half, at, f, count, false, y);
         else if (bare)
@@ -326,25 +329,24 @@ static void convolve_block(const convolution *a, int64_t number, float *scratch)
     const geometry *g = &a->g;
     const int64_t first = number * g->block;
     const int64_t count = g->tiles - first < g->block ? g->tiles - first : g->block;
-    float *x = scratch, *y = x + ALL_POINTS * g->x_step, *rest = y + ALL_POINTS * g->y_step;
+    float *x = scratch, *y = x + ALL_POINTS * g->x_step;
     for (int64_t t = 0; t < count; t++) {
         transform_tile_of_x(g, a->x, first + t, 0, g->w.channels, x + t * g->w.channels);
     }
-    fm_gemm gemm = {.rows = (size_t)count,
-                    .columns = (size_t)g->w.filters,
-                    .depth = (size_t)g->w.channels,
-                    .a_row_stride = g->w.channels,
-                    .a_depth_stride = 1,
-                    .b_layout = FM_GEMM_PANELS,
-                    .c_row_stride = g->w.filters};
+    point_product product = {.rows = count,
+                             .columns = g->w.filters,
+                             .depth = g->w.channels,
+                             .a_row = g->w.channels,
+                             .a_depth = 1,
+                             .c_rows = count};
     for (size_t p = 0; p < ALL_POINTS; p++) {
-        gemm.a = x + p * g->x_step;
-        gemm.b = a->u + p * g->kernel_step;
-        gemm.c = y + p * g->y_step;
-        fm_gemm_run_part(ISA, &gemm, 0, 1, rest);
+        product.a = x + p * g->x_step;
+        product.b = a->u + p * g->kernel_step;
+        product.c = y + p * g->y_step;
+        multiply(&product);
     }
     for (int64_t t = 0; t < count; t++) {
-        transform_tile_to_y(g, y + t * g->w.filters, first + t, a->epilogue, a->y);
+        transform_tile_to_y(g, y, t, count, first + t, a->epilogue, a->y);
     }
 }
 
@@ -357,17 +359,9 @@ static void convolve_part(const void *argument, int part, int parts)
     }
 }
 
-static size_t gemm_floats(size_t rows, size_t columns, size_t depth)
-{
-    const fm_gemm gemm = {
-        .rows = rows, .columns = columns, .depth = depth, .b_layout = FM_GEMM_PANELS};
-    return round_up(fm_gemm_scratch_floats(ISA, &gemm));
-}
-
 static size_t convolve_part_floats(const geometry *g)
 {
-    return ALL_POINTS * (g->x_step + g->y_step) +
-           gemm_floats((size_t)g->block, (size_t)g->w.filters, (size_t)g->w.channels);
+    return ALL_POINTS * (g->x_step + g->y_step);
 }
 
 static size_t turned_floats(const fm_winograd *w)
@@ -431,8 +425,7 @@ static kernel_gradient describe_gradient(const fm_winograd *w, int threads)
     k.g.kernel_step = round_up(fm_gemm_panels_floats(ISA, (size_t)k.slice, (size_t)w->filters));
     k.g.x_step = round_up((size_t)(k.g.block * k.slice)) + PAD;
     k.du_floats = ALL_POINTS * k.g.kernel_step;
-    k.part_floats = ALL_POINTS * (k.g.x_step + k.g.y_step) +
-                    gemm_floats((size_t)k.slice, (size_t)w->filters, (size_t)k.g.block);
+    k.part_floats = ALL_POINTS * (k.g.x_step + k.g.y_step);
     return k;
 }
 
@@ -474,26 +467,24 @@ static void add_block(const kernel_gradient *k, int64_t number, int64_t from, in
     const geometry *g = &k->g;
     const int64_t first = number * g->block;
     const int64_t count = g->tiles - first < g->block ? g->tiles - first : g->block;
-    float *x = scratch, *dy = x + ALL_POINTS * g->x_step, *rest = dy + ALL_POINTS * g->y_step;
+    float *x = scratch, *dy = x + ALL_POINTS * g->x_step;
     for (int64_t t = 0; t < count; t++) {
         transform_tile_of_x(g, k->x, first + t, from, to, x + t * (to - from));
         transform_tile_of_dy(g, k->dy, first + t, t, count, dy);
     }
     if (sums) add_sums(g, dy, count, sums);
-    fm_gemm gemm = {.rows = (size_t)(to - from),
-                    .columns = (size_t)g->w.filters,
-                    .depth = (size_t)count,
-                    .a_row_stride = 1,
-                    .a_depth_stride = to - from,
-                    .b_layout = FM_GEMM_PANELS,
-                    .c_layout = FM_GEMM_PANELS,
-                    .accumulate = true,
-                    .scale = 1};
+    point_product product = {.rows = to - from,
+                             .columns = g->w.filters,
+                             .depth = count,
+                             .a_row = 1,
+                             .a_depth = to - from,
+                             .c_rows = to - from,
+                             .add = true};
     for (size_t p = 0; p < ALL_POINTS; p++) {
-        gemm.a = x + p * g->x_step;
-        gemm.b = dy + p * g->y_step;
-        gemm.c = du + p * g->kernel_step;
-        fm_gemm_run_part(ISA, &gemm, 0, 1, rest);
+        product.a = x + p * g->x_step;
+        product.b = dy + p * g->y_step;
+        product.c = du + p * g->kernel_step;
+        multiply(&product);
     }
 }
 
