@@ -304,6 +304,7 @@ static void layers_of_networks_agree_with_the_definition(void **state)
         }                                                                                          \
     }
     static const fm_convolution layers[] = {
+        {3, 37, 37, 37, {12, 9}, {0, 0}, {5, 3}, {1, 1}, {1, 1}, {2, 1}}, /* depthwise */
         LAYER(5, 1, 28, 32, 3, 1, 0),  /* for MNIST: bands of several images */
         LAYER(3, 32, 26, 64, 3, 1, 0), /* the second: several slices         */
         LAYER(2, 16, 32, 32, 3, 2, 1), /* ResNet-20                          */

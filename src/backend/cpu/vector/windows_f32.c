@@ -1,5 +1,6 @@
 /* Convolutions and their adjoints in x: window_plan.h says how they are cut. */
 #include "backend/cpu/windows.h"
+#include "backend/cpu/vector/depthwise.h"
 #include "backend/cpu/vector/kernel_grad.h"
 #include "backend/cpu/vector/kernels.h"
 #include "backend/cpu/vector/packing.h"
@@ -174,6 +175,10 @@ static void run_part(const void *argument, int part, int parts)
             a = fm_window_band_read(plan, band, run->windows->source, copy);
         }
         before = i / run->splits;
+        if (is_depthwise(plan)) {
+            FM_ISA_SYMBOL(fm_depthwise_band)(run->windows, band, a);
+            continue;
+        }
         const int64_t last = fm_range_bound(units, 1, split + 1, splits);
         for (int64_t unit = fm_range_bound(units, 1, split, splits); unit < last; unit++) {
             run_unit(run, band, a, unit);
@@ -184,7 +189,7 @@ static void run_part(const void *argument, int part, int parts)
 static size_t packed_floats(const fm_windows *w)
 {
     const fm_window_plan *plan = w->plan;
-    if (read_in_place(w)) return 0;
+    if (read_in_place(w) || is_depthwise(plan)) return 0;
     return (size_t)(units_of_group(plan) * plan->groups * plan->b_rows * PANEL_WIDTH);
 }
 
@@ -208,8 +213,8 @@ static void run_windows(const fm_windows *windows, int threads, float *scratch)
                        .packed = scratch,
                        .copies = scratch + packed_floats(windows),
                        .copy_floats = copy_floats(plan),
-                       .splits = even ? 1 : MIN(threads, units)};
-    if (!read_in_place(windows)) {
+                       .splits = even || is_depthwise(plan) ? 1 : MIN(threads, units)};
+    if (!read_in_place(windows) && !is_depthwise(plan)) {
         run.b = scratch;
         fm_in_parts(threads, pack_part, &run);
     }

@@ -1,0 +1,23 @@
+/* The part of a fm_windows_isa that is in depthwise_f32.c. */
+#ifndef FM_BACKEND_CPU_DEPTHWISE_H
+#define FM_BACKEND_CPU_DEPTHWISE_H
+
+#include "backend/cpu/vector/vector.h"
+#include "backend/cpu/windows.h"
+
+/* Each channel is a group: what these functions are for. */
+static inline bool is_depthwise(const fm_window_plan *plan)
+{
+    return plan->depth == 1 && plan->columns == 1 && plan->groups > 1;
+}
+
+/* One band, which is read at `a`. */
+void FM_ISA_SYMBOL(fm_depthwise_band)(const fm_windows *windows, fm_window_band band,
+                                      const float *a);
+
+size_t FM_ISA_SYMBOL(fm_depthwise_gradient_scratch_floats)(const fm_kernel_gradient *gradient,
+                                                           int threads);
+void FM_ISA_SYMBOL(fm_depthwise_gradient_run)(const fm_kernel_gradient *gradient, int threads,
+                                              float *scratch);
+
+#endif
