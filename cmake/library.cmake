@@ -37,6 +37,8 @@ set_source_files_properties(
 if(FATHOM_ONEDNN)
   set_source_files_properties(
     ${PROJECT_SOURCE_DIR}/src/backend/onednn/onednn_backend.c
+    ${PROJECT_SOURCE_DIR}/src/backend/onednn/onednn_tools.c
+    ${PROJECT_SOURCE_DIR}/src/backend/onednn/onednn_convolution.c
     PROPERTIES COMPILE_OPTIONS "$<$<NOT:$<CONFIG:Debug>>:-O3>;-fno-trapping-math")
 endif()
 

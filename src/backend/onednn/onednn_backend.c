@@ -2,6 +2,7 @@
  * not do exactly is done by loops over the result: a mask, and relu, which must keep NaN. */
 #include "backend/backends.h"
 #include "backend/onednn/onednn_product.h"
+#include "backend/onednn/onednn_tools.h"
 #include "backend/onednn/onednn_weights.h"
 #include "base/memory.h"
 #include "op/fused_ops.h"
@@ -20,9 +21,6 @@ typedef struct prepared {
  * few rows and 2 % of one of 128. Training would pay for them, moving weights twice a step: a
  * gradient is plain. */
 enum { FEW_ROWS = 4 };
-
-/* Elements for which a second thread pays. */
-enum { PARALLEL_ELEMENTS = 1 << 14 };
 
 /* ---- shapes -------------------------------------------------------------------------------------- */
 
@@ -112,25 +110,12 @@ static void release(fm_context *context, void *state)
     fm_release(context, state);
 }
 
-/* Loops over the result are shared out, or too short for it: all threads or the caller alone. */
-static int parts_for(int threads, int64_t elements)
-{
-    return elements < PARALLEL_ELEMENTS ? 1 : threads;
-}
-
 static const float *floats(const fm_call *call, int input)
 {
     return call->inputs[input].data;
 }
 
 /* ---- matmul and fused_matmul --------------------------------------------------------------------- */
-
-/* dnnl_alg_kind_undef: refused. softplus: oneDNN's is off by 2e-6, with the wrong sign at -20. */
-static const dnnl_alg_kind_t activations[FM_FUSED_ACTIVATION_COUNT] = {
-    [FM_FUSED_SIGMOID] = dnnl_eltwise_logistic, [FM_FUSED_TANH] = dnnl_eltwise_tanh,
-    [FM_FUSED_GELU] = dnnl_eltwise_gelu_erf,    [FM_FUSED_GELU_TANH] = dnnl_eltwise_gelu_tanh,
-    [FM_FUSED_SILU] = dnnl_eltwise_swish,       [FM_FUSED_HARD_SWISH] = dnnl_eltwise_hardswish,
-};
 
 static fm_fused_matmul_attributes fused_attributes(const fm_site *site)
 {
@@ -148,7 +133,7 @@ static fm_onednn_shape describe_matmul(const fm_site *site)
     fm_onednn_shape s = product_of(site->inputs[0].shape, t.transpose_a, site->inputs[1].shape,
                                    t.transpose_b, site->outputs[0].shape, site->threads);
     s.bias = t.bias;
-    if (activations[t.activation]) s.activation = activations[t.activation];
+    if (fm_onednn_activation(t.activation)) s.activation = fm_onednn_activation(t.activation);
     return s;
 }
 
@@ -157,7 +142,7 @@ static const char *match_matmul(const fm_site *site)
     const char *refusal = refuse_operands(site);
     if (refusal) return refusal;
     const int activation = fused_attributes(site).activation;
-    if (activation > FM_FUSED_RELU && !activations[activation]) {
+    if (activation > FM_FUSED_RELU && !fm_onednn_activation(activation)) {
         return "oneDNN 2.6 has no exact counterpart of the activation";
     }
     const fm_onednn_shape s = describe_matmul(site);
@@ -188,29 +173,6 @@ static fm_status prepare_matmul(const fm_site *site, fm_need *need)
                    need);
 }
 
-static void apply_relu(float *y, int64_t begin, int64_t end)
-{
-    for (int64_t i = begin; i < end; i++) y[i] = y[i] < 0 ? 0 : y[i];
-}
-
-static void apply_mask(const float *mask, float *y, int64_t begin, int64_t end)
-{
-    for (int64_t i = begin; i < end; i++) y[i] = mask[i] > 0 ? y[i] : 0;
-}
-
-static void finish(int threads, int64_t count, bool relu, const float *mask, float *y)
-{
-    const int parts = parts_for(threads, count);
-#ifdef _OPENMP
-#pragma omp parallel for num_threads(parts) schedule(static, 1) if (parts > 1)
-#endif
-    for (int part = 0; part < parts; part++) {
-        const int64_t begin = count * part / parts, end = count * (part + 1) / parts;
-        if (relu) apply_relu(y, begin, end);
-        if (mask) apply_mask(mask, y, begin, end);
-    }
-}
-
 static void run_matmul(const fm_call *call)
 {
     const prepared *p = call->state;
@@ -218,7 +180,8 @@ static void run_matmul(const fm_call *call)
     const float *mask = p->mask ? floats(call, p->mask) : NULL;
     fm_onednn_product_run(p->product, floats(call, 0), floats(call, 1),
                           p->bias ? floats(call, p->bias) : NULL, NULL, y, call->scratch);
-    if (p->relu || mask) finish(call->threads, call->outputs[0].count, p->relu, mask, y);
+    if (!p->relu && !mask) return;
+    fm_onednn_finish(call->threads, call->outputs[0].count, NULL, p->relu, mask, y);
 }
 
 /* ---- dense_grad and dense_sgd -------------------------------------------------------------------- */
@@ -261,7 +224,7 @@ static void add_columns(const fm_tensor *dy, float factor, float *sums, int64_t 
 static void add_rows(int threads, const fm_tensor *dy, float factor, float *sums)
 {
     const int64_t columns = dy->shape.dims[1];
-    const int parts = parts_for(threads, dy->count);
+    const int parts = fm_onednn_parts(threads, dy->count);
 #ifdef _OPENMP
 #pragma omp parallel for num_threads(parts) schedule(static, 1) if (parts > 1)
 #endif
@@ -331,7 +294,9 @@ static const fm_kernel kernels[] = {
 static const fm_kernel *kernel_at(int index)
 {
     const int count = sizeof kernels / sizeof *kernels;
-    return index >= 0 && index < count ? &kernels[index] : NULL;
+    if (index < count) return &kernels[index];
+    index -= count;
+    return index < fm_onednn_convolutions.count ? &fm_onednn_convolutions.kernels[index] : NULL;
 }
 
 const fm_backend fm_onednn_backend = {.name = "onednn", .kernel_at = kernel_at};

@@ -1,11 +1,9 @@
 #include "backend/onednn/onednn_product.h"
+#include "backend/onednn/onednn_tools.h"
 #include "backend/onednn/onednn_weights.h"
 #include "base/memory.h"
 
 #include <string.h>
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 enum { OPERANDS = 6 };
 
@@ -24,19 +22,6 @@ typedef struct plan {
     dnnl_primitive_attr_t attributes;
     dnnl_post_ops_t post;
 } plan;
-
-/* oneDNN has no other way to say how many threads. The number belongs to the calling thread alone and
- * is put back. Returns the one before. */
-static int use_threads(int threads)
-{
-#ifdef _OPENMP
-    const int before = omp_get_max_threads();
-    if (before != threads) omp_set_num_threads(threads);
-    return before;
-#else
-    return threads;
-#endif
-}
 
 /* ---- describing ---------------------------------------------------------------------------------- */
 
@@ -96,9 +81,9 @@ static dnnl_status_t describe(const fm_onednn_shape *s, dnnl_engine_t engine, pl
         status = dnnl_matmul_desc_init(&product, &p->a, &p->b, s->bias ? &p->bias : NULL, &p->y);
     }
     if (status == dnnl_success) {
-        const int before = use_threads(s->threads);
+        const int before = fm_onednn_use_threads(s->threads);
         status = dnnl_primitive_desc_create(made, &product, p->attributes, engine, NULL);
-        use_threads(before);
+        fm_onednn_use_threads(before);
     }
     if (p->post) dnnl_post_ops_destroy(p->post);
     if (p->attributes) dnnl_primitive_attr_destroy(p->attributes);
@@ -190,9 +175,9 @@ static dnnl_status_t build(const fm_onednn_shape *s, fm_onednn_product *product)
     }
     if (status == dnnl_success) status = describe(s, product->engine, &p, &product->description);
     if (status == dnnl_success) {
-        const int before = use_threads(s->threads);
+        const int before = fm_onednn_use_threads(s->threads);
         status = dnnl_primitive_create(&product->primitive, product->description);
-        use_threads(before);
+        fm_onednn_use_threads(before);
     }
     return status == dnnl_success ? add_operands(s, product, &p) : status;
 }
@@ -240,8 +225,8 @@ void fm_onednn_product_run(const fm_onednn_product *product, const float *a, con
     for (int i = 0; i < count; i++) {
         dnnl_memory_set_data_handle(product->operands[i].memory, (void *)pointers[i]);
     }
-    const int before = use_threads(product->threads);
+    const int before = fm_onednn_use_threads(product->threads);
     dnnl_primitive_execute(product->primitive, product->stream, product->count, product->operands);
     dnnl_stream_wait(product->stream);
-    use_threads(before);
+    fm_onednn_use_threads(before);
 }
