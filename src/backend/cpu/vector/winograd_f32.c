@@ -68,23 +68,33 @@ static tile_place place_of(const geometry *g, int64_t tile)
     return (tile_place){image, rest / g->tiles_across * RESULTS, rest % g->tiles_across * RESULTS};
 }
 
-/* A square of an image, `size` by `size` from (row, column), which may lie outside. */
+/* A square of an image, `size` by `size` from (row, column); of it [top, bottom) by [left, right)
+ * lies in the image. */
 typedef struct square {
-    const float *image;
-    int64_t height, width, channels, row, column;
+    const float *corner; /* where it begins, also outside */
+    int64_t width, channels;
+    int size, top, bottom, left, right;
     bool inside;
 } square;
+
+static int clamped(int64_t value, int most)
+{
+    return value < 0 ? 0 : value > most ? most : (int)value;
+}
 
 static square square_of(const float *images, int64_t image, int64_t height, int64_t width,
                         int64_t channels, int64_t row, int64_t column, int size)
 {
-    return (square){images + image * height * width * channels,
-                    height,
-                    width,
-                    channels,
-                    row,
-                    column,
-                    row >= 0 && column >= 0 && row + size <= height && column + size <= width};
+    square s = {.corner = images + ((image * height + row) * width + column) * channels,
+                .width = width,
+                .channels = channels,
+                .size = size,
+                .top = clamped(-row, size),
+                .bottom = clamped(height - row, size),
+                .left = clamped(-column, size),
+                .right = clamped(width - column, size)};
+    s.inside = s.bottom - s.top == size && s.right - s.left == size;
+    return s;
 }
 
 /* Vectors of a square: that of (i, j) at from + i row + j column. */
@@ -93,24 +103,27 @@ typedef struct patch {
     ptrdiff_t row, column;
 } patch;
 
-/* Channels [c, c + count) of the square, where they lie or in `buffer`, with zeros for what is
- * outside. */
-INLINE patch patch_of(const square *s, int64_t c, int64_t count, int size, float *buffer)
+/* Before patch_of, which leaves what is outside as it is: zero. */
+INLINE void clear_outside(const square *s, float *buffer)
 {
-    if (s->inside && count == VECTOR_LENGTH) {
-        return (patch){s->image + (s->row * s->width + s->column) * s->channels + c,
-                       s->width * s->channels, s->channels};
-    }
-    for (int i = 0; i < size; i++) {
-        for (int j = 0; j < size; j++) {
-            const int64_t row = s->row + i, column = s->column + j;
-            const bool outside = row < 0 || column < 0 || row >= s->height || column >= s->width;
-            const float *from = s->image + (row * s->width + column) * s->channels + c;
-            store(buffer + (i * size + j) * VECTOR_LENGTH,
-                  outside ? (vector){0} : load_up_to(from, (size_t)count));
+    if (s->inside) return;
+    for (int i = 0; i < s->size * s->size; i++) store(buffer + i * VECTOR_LENGTH, (vector){0});
+}
+
+/* Channels [c, c + count) of the square, where they lie or in `buffer`. */
+INLINE patch patch_of(const square *s, int64_t c, int64_t count, float *buffer)
+{
+    const float *from = s->corner + c;
+    const ptrdiff_t row = s->width * s->channels;
+    if (s->inside && count == VECTOR_LENGTH) return (patch){from, row, s->channels};
+    for (int i = s->top; i < s->bottom; i++) {
+        for (int j = s->left; j < s->right; j++) {
+            const float *at = from + i * row + j * s->channels;
+            store(buffer + (i * s->size + j) * VECTOR_LENGTH,
+                  count == VECTOR_LENGTH ? load(at) : load_first(at, (size_t)count));
         }
     }
-    return (patch){buffer, size * VECTOR_LENGTH, VECTOR_LENGTH};
+    return (patch){buffer, s->size * VECTOR_LENGTH, VECTOR_LENGTH};
 }
 
 static int64_t lanes_left(int64_t all, int64_t at)
@@ -145,9 +158,10 @@ static void transform_tile_of_x(const geometry *g, const float *x, int64_t tile,
     const square s = square_of(x, at.image, w->height, w->width, w->channels, at.row - w->pad_top,
                                at.column - w->pad_left, POINTS);
     _Alignas(64) float buffer[ALL_POINTS * VECTOR_LENGTH];
+    clear_outside(&s, buffer);
     for (int64_t c = from; c < to; c += VECTOR_LENGTH) {
         const int64_t count = lanes_left(to, c);
-        const patch p = patch_of(&s, c, count, POINTS, buffer);
+        const patch p = patch_of(&s, c, count, buffer);
         float *out = points + (c - from);
         vector half[ALL_POINTS];
         transform_columns(transform_x, p.from, p.row, p.column, half, POINTS);
@@ -173,8 +187,9 @@ static void transform_tile_of_dy(const geometry *g, const float *dy, int64_t til
     const square s = square_of(dy, at.image, w->out_height, w->out_width, w->filters, at.row,
                                at.column, RESULTS);
     _Alignas(64) float buffer[RESULTS * RESULTS * VECTOR_LENGTH];
+    clear_outside(&s, buffer);
     for (int64_t f = 0; f < w->filters; f += VECTOR_LENGTH) {
-        const patch p = patch_of(&s, f, lanes_left(w->filters, f), RESULTS, buffer);
+        const patch p = patch_of(&s, f, lanes_left(w->filters, f), buffer);
         float *out = points + in_panels(rows, w->filters, row, f);
         vector half[ALL_POINTS];
         transform_columns(transform_dy, p.from, p.row, p.column, half, RESULTS);
