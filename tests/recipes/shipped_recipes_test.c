@@ -4,7 +4,8 @@
 #include <jansson.h>
 
 static const char *const recipes[] = {
-    "mnist-mlp", "mnist-dropout", "strokes-mlp", "spirals", "iris", "california-housing",
+    "mnist-mlp", "mnist-dropout", "strokes-mlp", "spirals",     "iris", "california-housing",
+    "mnist-cnn", "lenet5",        "strokes-cnn", "strokes-unet",
 };
 enum { RECIPE_COUNT = sizeof recipes / sizeof recipes[0] };
 
@@ -48,6 +49,22 @@ static void built_in_sets_are_learned(void **state)
         0.85);
 }
 
+/* Shorter than shipped, so with lower figures. */
+static void drawn_images_are_learned(void **state)
+{
+    check_at_least("strokes-cnn",
+                   test_figure(*state, "strokes-cnn",
+                               "--epochs 2 --set data.train_size=3000 --set data.test_size=500 "
+                               "--set optimizer.adam.schedule.cosine.decay_steps=2",
+                               "accuracy"),
+                   0.9);
+    check_at_least("strokes-unet",
+                   test_figure(*state, "strokes-unet",
+                               "--epochs 2 --set data.train_size=1000 --set data.test_size=200",
+                               "accuracy"),
+                   0.85);
+}
+
 /* Figures do not depend on the build, and sanitized ones take minutes for them. */
 #ifdef __SANITIZE_ADDRESS__
 static const bool sanitized = true;
@@ -61,6 +78,20 @@ static bool absent(const char *path)
     if (!file) return true;
     fclose(file);
     return false;
+}
+
+static void convolutions_read_digits(void **state)
+{
+    if (sanitized || absent("../shared/data/mnist/train-images-idx3-ubyte.gz")) skip();
+    check_at_least("lenet5, one epoch",
+                   test_figure(*state, "lenet5", "--data ../shared/data --epochs 1", "accuracy"),
+                   0.95);
+    check_at_least("mnist-cnn, half an epoch",
+                   test_figure(*state, "mnist-cnn",
+                               "--data ../shared/data --epochs 1 --set "
+                               "data.validation_split=0.5",
+                               "accuracy"),
+                   0.96);
 }
 
 static void tables_are_learned(void **state)
@@ -85,7 +116,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         fixture_test(each_begins_with_what_it_teaches),
         fixture_test(built_in_sets_are_learned),
+        fixture_test(drawn_images_are_learned),
         fixture_test(tables_are_learned),
+        fixture_test(convolutions_read_digits),
         fixture_test(digits_are_learned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

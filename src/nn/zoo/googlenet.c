@@ -56,9 +56,8 @@ static fm_val convolve(fm_graph *g, fm_val x, const googlenet_table *t, const ch
 /* 3 x 3 (or 2 x 2), stride 2; a rest at the end is a window of its own. */
 static fm_val halve(fm_graph *g, fm_val x, int64_t size)
 {
-    int64_t behind = size - 2;
     return fm_max_pooling2d(g, x, .pool_size = {1, {size}}, .strides = {1, {2}},
-                            .pad = {4, {0, behind, 0, behind}});
+                            .pad = {4, {0, 1, 0, 1}});
 }
 
 static fm_val inception(fm_graph *g, fm_val x, const googlenet_table *t, const inception_row *row)
