@@ -91,15 +91,25 @@ FM_API fm_status fm_dataset_read(fm_context *context, const fm_dataset *dataset,
 
 /* ---- Making data sets ----------------------------------------------------------------------- */
 
+/* A part of a picture, in pixels; edges may lie between them. */
+typedef struct fm_box {
+    double top, left, height, width;
+} fm_box;
+
 /* A kind of data set: where samples come from. A new kind (a folder of images, windows of a text)
  * is a new table; views, transforms and the loader work with it as they are.
  *  read     gathers; thread-safe. Positions were checked.
  *  memory   samples of a field that lie one behind the other in memory, or NULL. Saves a copy.
+ *  read_part  for samples that are cut from larger pictures: "x" (and "y" where it is a mask) of the
+ *           sample at `position`, cut as `choose` tells for a picture of this size. Thread-safe
  *  release  the end of `state`. */
 typedef struct fm_data_source {
     const char *kind;
     fm_status (*read)(const void *state, fm_context *context, const fm_data_request *request);
     const void *(*memory)(const void *state, int field); /* may be NULL */
+    fm_status (*read_part)(const void *state, fm_context *context, int64_t position,
+                           fm_box (*choose)(void *user, int64_t height, int64_t width), void *user,
+                           void *x, void *y); /* may be NULL; y: NULL when it is not wanted */
     void (*release)(void *state, fm_context *context);
 } fm_data_source;
 

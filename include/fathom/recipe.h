@@ -31,6 +31,7 @@
 #define FATHOM_RECIPE_H
 
 #include "fathom/nn.h"
+#include "fathom/image.h"
 #include "fathom/train.h"
 
 #ifdef __cplusplus
@@ -58,6 +59,8 @@ FM_API const char *fm_recipe_text(const fm_recipe *recipe);
 /* model             input_shape is known only with the data: fm_recipe_create_model fills it in
  * fit               without data, callbacks and checkpoint
  * checkpoint_every  steps between saved states; 0: after each epoch only
+ * augment           of the training part; mixup and cutmix in it turn a loss of sparse_
+ *                   categorical_crossentropy into categorical_crossentropy: labels are shares then
  * keep_best         save the best epoch as well, judged by `monitor`
  * start_from        the file whose weights a new training begins with, NULL: initial ones;
  *                   start_from.skip as fm_load_options                                           */
@@ -70,6 +73,8 @@ typedef struct fm_recipe_settings {
     const fm_dataset_record *dataset;
     const void *dataset_options;
     fm_transform_options transform;
+    const fm_augment *augment;
+    int augment_count;
     fm_split_options test_split, validation_split; /* fraction 0: none */
     fm_model_options model;
     fm_fit_options fit;
@@ -89,7 +94,7 @@ FM_API extern const fm_field fm_start_from_fields[]; /* of train.start_from */
 /* ---- data -------------------------------------------------------------------------------------- */
 
 /* Prepared sets; validation and test are NULL without such a part. raw_test is what the test set
- * was made from: samples as they lie in the file. */
+ * was made from: samples as they lie in the file. train is augmented. */
 typedef struct fm_recipe_data {
     fm_dataset *train, *validation, *test, *raw_test;
     fm_transform *transform;

@@ -62,7 +62,7 @@ static const char *const show_examples[] = {
     "fathom show layers",
     "all layers with their options; 'show layers dense' is one of them; also ops, losses, "
     "optimizers, schedules, metrics, "
-    "initializers, activations, datasets, zoo, recipe",
+    "initializers, activations, datasets, augmentations, zoo, recipe",
     NULL,
 };
 

@@ -65,7 +65,8 @@ static fm_status open_view(view *v)
                             : ", nor a table; tables are layers, "
                               "activations, losses, optimizers, "
                               "schedules, metrics, initializers, "
-                              "datasets, zoo, recipe, ops",
+                              "datasets, augmentations, zoo, "
+                              "recipe, ops",
                        near ? near : "", near ? "'?" : "");
     }
     fm_status status = is_model(v->name) ? saved_model_open(&v->invocation, v->name, &v->saved)

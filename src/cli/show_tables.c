@@ -80,6 +80,15 @@ static bool initializer_row(int index, row *entry)
     return true;
 }
 
+static bool augment_row(int index, row *entry)
+{
+    const fm_augment_record *record = fm_augment_at(index);
+    if (!record) return false;
+    *entry = (row){.name = record->name, .doc = record->doc, .fields = record->fields};
+    entry->aliases[0] = record->aliases[0];
+    return true;
+}
+
 static bool dataset_row(int index, row *entry)
 {
     const fm_dataset_record *record = &fm_dataset_records()[index];
@@ -112,6 +121,8 @@ static bool recipe_row(int index, row *entry)
          .doc = "which set, and how it is prepared; the set's own options too",
          .fields = fm_recipe_data_fields,
          .more_fields = fm_transform_fields},
+        {.name = "data.augment",
+         .doc = "a list of ways to vary the training part: 'fathom show augmentations'"},
         {.name = "data.test_split",
          .doc = "a share kept aside for testing: a number, or a map",
          .fields = fm_split_fields},
@@ -154,6 +165,7 @@ static const show_table tables[] = {
     {"metrics", metric_row},
     {"initializers", initializer_row},
     {"datasets", dataset_row},
+    {"augmentations", augment_row},
     {"zoo", zoo_row},
     {"recipe", recipe_row},
     {"ops", op_row},

@@ -3,13 +3,9 @@
 #define FM_DATA_RESIZE_BYTES_H
 
 #include "base/memory.h"
+#include "fathom/data.h"
 
 #include <stdint.h>
-
-/* A part of an image, in pixels; edges may lie between them. */
-typedef struct fm_box {
-    double top, left, height, width;
-} fm_box;
 
 /* The box of `from`, (height, width, channels), as `to`, (to_height, to_width, channels): each result
  * is the mean of the pixels around it, weighted by a triangle that is two source pixels wide, or two

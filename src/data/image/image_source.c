@@ -13,7 +13,7 @@ typedef struct entry {
     int64_t slot; /* its place in the cache */
 } entry;
 
-struct fm_image_set {
+typedef struct image_set {
     fm_image_set_options options;
     fm_picture_list *list;
     entry *entries;
@@ -21,13 +21,15 @@ struct fm_image_set {
     size_t sample, plane;     /* bytes of "x", and of a mask                              */
     uint8_t *cache;           /* `sample` (and `plane`) bytes for each entry, or NULL     */
     _Atomic(uint8_t) *states; /* of the places in the cache                               */
-};
+} image_set;
 
 /* ---- one picture ---- */
 
+typedef fm_box (*choose_box)(void *user, int64_t height, int64_t width);
+
 typedef struct reading {
-    const fm_image_set *set;
-    fm_choose_box choose;
+    const image_set *set;
+    choose_box choose;
     void *user;
     fm_box box;
 } reading;
@@ -37,7 +39,7 @@ static fm_box whole_box(int64_t height, int64_t width)
     return (fm_box){.height = (double)height, .width = (double)width};
 }
 
-static fm_box fitted_box(const fm_image_set *set, int64_t height, int64_t width)
+static fm_box fitted_box(const image_set *set, int64_t height, int64_t width)
 {
     const fm_image_set_options *o = &set->options;
     if (o->fit == FM_FIT_STRETCH) return whole_box(height, width);
@@ -69,7 +71,7 @@ static fm_box in_pixels(fm_box box, const fm_decoding *d)
     return (fm_box){box.top * y, box.left * x, box.height * y, box.width * x};
 }
 
-static fm_status read_mask(const fm_image_set *set, fm_context *context, const fm_image_entry *e,
+static fm_status read_mask(const image_set *set, fm_context *context, const fm_image_entry *e,
                            const fm_decoding *picture, fm_box box, uint8_t *to)
 {
     const fm_image_set_options *o = &set->options;
@@ -94,7 +96,7 @@ static fm_status read_mask(const fm_image_set *set, fm_context *context, const f
     return status;
 }
 
-static fm_status read_picture(const fm_image_set *set, fm_context *context, const fm_image_entry *e,
+static fm_status read_picture(const image_set *set, fm_context *context, const fm_image_entry *e,
                               reading *r, uint8_t *pixels, uint8_t *mask)
 {
     const fm_image_set_options *o = &set->options;
@@ -111,12 +113,12 @@ static fm_status read_picture(const fm_image_set *set, fm_context *context, cons
 
 /* ---- with the cache ---- */
 
-static uint8_t *cached(const fm_image_set *set, const entry *e)
+static uint8_t *cached(const image_set *set, const entry *e)
 {
     return set->cache + (size_t)e->slot * (set->sample + set->plane);
 }
 
-static fm_status read_fitted(const fm_image_set *set, fm_context *context, const entry *e,
+static fm_status read_fitted(const image_set *set, fm_context *context, const entry *e,
                              uint8_t *pixels, uint8_t *mask)
 {
     reading r = {.set = set};
@@ -139,12 +141,12 @@ static fm_status read_fitted(const fm_image_set *set, fm_context *context, const
     return FM_OK;
 }
 
-fm_status fm_image_set_read(const fm_image_set *set, fm_context *context, int64_t position,
-                            fm_choose_box choose, void *user, uint8_t *pixels, uint8_t *mask)
+static fm_status read_part(const void *state, fm_context *context, int64_t position,
+                           choose_box choose, void *user, void *x, void *y)
 {
-    const entry *e = &set->entries[position];
+    const image_set *set = state;
     reading r = {.set = set, .choose = choose, .user = user};
-    return read_picture(set, context, &e->of, &r, pixels, mask);
+    return read_picture(set, context, &set->entries[position].of, &r, x, y);
 }
 
 /* ---- the source ---- */
@@ -156,7 +158,7 @@ static int64_t position_of(const fm_data_request *request, int64_t i)
 
 static fm_status read_set(const void *state, fm_context *context, const fm_data_request *request)
 {
-    const fm_image_set *set = state;
+    const image_set *set = state;
     uint8_t *x = request->fields[0], *unwanted = NULL;
     if (!x && set->plane) { /* masks alone: the picture tells its size */
         x = unwanted = fm_allocate(context, set->sample);
@@ -179,7 +181,7 @@ static fm_status read_set(const void *state, fm_context *context, const fm_data_
 
 static void release_set(void *state, fm_context *context)
 {
-    fm_image_set *set = state;
+    image_set *set = state;
     fm_release(context, set->cache);
     fm_release(context, (void *)(uintptr_t)set->states);
     fm_release(context, set->entries);
@@ -188,18 +190,14 @@ static void release_set(void *state, fm_context *context)
 }
 
 static const fm_data_source image_source = {
-    .kind = "images", .read = read_set, .release = release_set};
-
-const fm_image_set *fm_image_set_of(const fm_dataset *dataset)
-{
-    const fm_dataset *root = dataset->root ? dataset->root : dataset;
-    return root->source == &image_source ? root->state : NULL;
-}
+    .kind = "images", .read = read_set, .read_part = read_part, .release = release_set};
 
 const char *fm_image_file_name(const fm_dataset *dataset, int64_t index)
 {
-    const fm_image_set *set = fm_image_set_of(dataset);
-    if (!set || index < 0 || index >= dataset->info.count) return NULL;
+    const fm_dataset *root = dataset->root ? dataset->root : dataset;
+    if (root->source != &image_source) return NULL;
+    if (index < 0 || index >= dataset->info.count) return NULL;
+    const image_set *set = root->state;
     fm_data_request request = {.first = index, .count = 1};
     return set->entries[fm_dataset_position(dataset, &request, 0)].of.picture.path;
 }
@@ -207,7 +205,7 @@ const char *fm_image_file_name(const fm_dataset *dataset, int64_t index)
 /* ---- making ---- */
 
 /* Everything is decoded once; what cannot be is named and left out. */
-static fm_status leave_out_broken(fm_image_set *set, fm_context *context)
+static fm_status leave_out_broken(image_set *set, fm_context *context)
 {
     enum { MOST_NAMED = 20 };
     uint8_t *memory = fm_allocate(context, set->sample + set->plane);
@@ -240,7 +238,7 @@ static fm_status leave_out_broken(fm_image_set *set, fm_context *context)
     return status;
 }
 
-static fm_status make_cache(fm_image_set *set, fm_context *context)
+static fm_status make_cache(image_set *set, fm_context *context)
 {
     size_t bytes, each = set->sample + set->plane;
     if (set->count == 0 || !fm_checked_mul((size_t)set->count, each, &bytes)) return FM_OK;
@@ -250,7 +248,7 @@ static fm_status make_cache(fm_image_set *set, fm_context *context)
     return set->cache && set->states ? FM_OK : FM_ERROR_MEMORY;
 }
 
-static fm_status fill_set(fm_image_set *set, fm_context *context)
+static fm_status fill_set(image_set *set, fm_context *context)
 {
     const fm_image_set_options *o = &set->options;
     size_t pixels;
@@ -268,7 +266,7 @@ static fm_status fill_set(fm_image_set *set, fm_context *context)
     return status;
 }
 
-static fm_dataset_info describe(const fm_image_set *set)
+static fm_dataset_info describe(const image_set *set)
 {
     const fm_image_set_options *o = &set->options;
     fm_dataset_info info = {
@@ -289,7 +287,7 @@ fm_status fm_image_set_create(fm_context *context, const fm_image_set_options *o
                               fm_dataset **dataset)
 {
     *dataset = NULL;
-    fm_image_set *set = fm_allocate_zeroed(context, sizeof *set);
+    image_set *set = fm_allocate_zeroed(context, sizeof *set);
     if (!set) return FM_ERROR_MEMORY;
     set->options = *options;
     set->list = fm_picture_list_retain(options->list);

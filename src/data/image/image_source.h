@@ -31,17 +31,4 @@ typedef struct fm_image_set_options {
 fm_status fm_image_set_create(fm_context *context, const fm_image_set_options *options,
                               fm_dataset **dataset);
 
-/* ---- for augmentation: other parts of a picture than the middle ---- */
-
-typedef struct fm_image_set fm_image_set;
-
-/* NULL when the root of the data set is none of pictures. */
-const fm_image_set *fm_image_set_of(const fm_dataset *dataset);
-
-/* `choose` tells the part of a picture of this size that becomes the sample. position: in the root.
- * pixels: (height, width, channels) of the set; mask: (height, width), NULL when it is not wanted. */
-typedef fm_box (*fm_choose_box)(void *user, int64_t height, int64_t width);
-fm_status fm_image_set_read(const fm_image_set *set, fm_context *context, int64_t position,
-                            fm_choose_box choose, void *user, uint8_t *pixels, uint8_t *mask);
-
 #endif

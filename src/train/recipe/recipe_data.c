@@ -2,6 +2,7 @@
 #include "train/recipe/recipe_inside.h"
 #include "base/fields.h"
 #include "fathom/data_files.h"
+#include "fathom/image.h"
 
 #include <string.h>
 
@@ -82,7 +83,7 @@ static fm_status find_set(fm_recipe *recipe, const fm_tree *section)
 
 fm_status fm_recipe_read_data(fm_recipe *recipe, const fm_tree *section)
 {
-    static const char *const others[] = {"test_split", "validation_split", NULL};
+    static const char *const others[] = {"test_split", "validation_split", "augment", NULL};
     fm_recipe_settings *settings = &recipe->settings;
     fm_status status = find_set(recipe, section);
     if (status != FM_OK) return status;
@@ -102,6 +103,7 @@ fm_status fm_recipe_read_data(fm_recipe *recipe, const fm_tree *section)
     if (status == FM_OK) {
         status = read_split(recipe, section, "validation_split", &settings->validation_split);
     }
+    if (status == FM_OK) status = fm_recipe_read_augment(recipe, fm_tree_get(section, "augment"));
     recipe->from = keys.from;
     return status;
 }
@@ -159,15 +161,45 @@ static fm_status fit_transform(fm_recipe *recipe, const fm_dataset *train, const
     return fm_transform_fit(recipe->context, train, &options, transform);
 }
 
+/* `made` takes the place of *set. */
+static fm_status replace(fm_status status, fm_dataset *made, fm_dataset **set)
+{
+    fm_dataset_destroy(*set);
+    *set = status == FM_OK ? made : NULL;
+    return status;
+}
+
+static fm_status augment(fm_recipe *recipe, fm_dataset **set)
+{
+    const fm_recipe_settings *settings = &recipe->settings;
+    fm_dataset *made;
+    bool any = false;
+    for (int i = 0; i < settings->augment_count; i++) {
+        any = any || !fm_augment_mixes(&settings->augment[i], 1);
+    }
+    if (!any) return FM_OK;
+    fm_status status = fm_dataset_augment(recipe->context, *set, settings->augment,
+                                          settings->augment_count, &made);
+    return replace(status, made, set);
+}
+
+static fm_status mix(fm_recipe *recipe, fm_dataset **set)
+{
+    const fm_recipe_settings *settings = &recipe->settings;
+    fm_dataset *made;
+    if (!fm_augment_mixes(settings->augment, settings->augment_count)) return FM_OK;
+    fm_status status =
+        fm_dataset_mix(recipe->context, *set, settings->augment, settings->augment_count, &made);
+    return replace(status, made, set);
+}
+
 /* Replaces a raw set by the prepared one. */
 static fm_status prepare(fm_recipe *recipe, const fm_transform *transform, fm_dataset **set)
 {
     if (!*set) return FM_OK;
-    fm_dataset *raw = *set;
-    fm_status status = fm_dataset_transform(recipe->context, raw, transform, set);
-    if (status != FM_OK) *set = NULL;
-    fm_dataset_destroy(raw);
-    return status;
+    fm_dataset *made;
+    fm_status status = fm_dataset_transform(recipe->context, *set, transform, &made);
+    return replace(status, made, set);
 }
 
 static fm_status prepare_test(fm_recipe *recipe, fm_recipe_data *data)
@@ -189,7 +221,9 @@ fm_status fm_recipe_open_data(fm_recipe *recipe, const fm_data_places *places, c
         status = split_set(recipe, &settings->validation_split, &data->train, &data->validation);
     }
     if (status == FM_OK) status = fit_transform(recipe, data->train, fitted, &data->transform);
+    if (status == FM_OK) status = augment(recipe, &data->train);
     if (status == FM_OK) status = prepare(recipe, data->transform, &data->train);
+    if (status == FM_OK) status = mix(recipe, &data->train);
     if (status == FM_OK) status = prepare(recipe, data->transform, &data->validation);
     if (status == FM_OK) status = prepare_test(recipe, data);
     if (status != FM_OK) fm_recipe_data_close(data);

@@ -39,6 +39,7 @@ struct fm_recipe {
 
 fm_status fm_recipe_read_model(fm_recipe *recipe, const fm_tree *section);
 fm_status fm_recipe_read_data(fm_recipe *recipe, const fm_tree *section);
+fm_status fm_recipe_read_augment(fm_recipe *recipe, const fm_tree *list);
 fm_status fm_recipe_read_loss(fm_recipe *recipe, const fm_tree *section);
 fm_status fm_recipe_read_optimizer(fm_recipe *recipe, const fm_tree *section);
 fm_status fm_recipe_read_metrics(fm_recipe *recipe, const fm_tree *section);
