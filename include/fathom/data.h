@@ -191,8 +191,10 @@ typedef enum fm_target {
 /* Order of work on "x": impute, divide by scale, normalise, encode. All results are f32.
  * A categorical column with missing values in training gets a category of its own for them. */
 typedef struct fm_transform_options {
-    double scale;  /* numbers of "x" are divided by it: 255 for bytes. Default 1                  */
-    int normalize; /* fm_normalize                                                        */
+    double scale; /* numbers of "x" are divided by it: 255 for bytes. Default 1                  */
+    fm_reals mean, deviation; /* (v / scale - mean) / deviation with these, one or one a channel;
+                                 then normalize is none                                           */
+    int normalize;        /* fm_normalize                                                        */
     int statistics;       /* fm_statistics                                                       */
     int impute;           /* fm_impute                                                           */
     double impute_value;  /* with FM_IMPUTE_CONSTANT                                             */
@@ -222,6 +224,8 @@ FM_API const fm_dataset_info *fm_transform_output(const fm_transform *transform)
 /* From the model's unit of "y" back to the user's, in place: count rows of the columns of "y".
  * Undoes target_normalize; leaves classes as they are. */
 FM_API void fm_transform_restore(const fm_transform *transform, float *values, int64_t count);
+/* count samples of "x" without categories, back to the numbers that the data has, in place. */
+FM_API void fm_transform_restore_x(const fm_transform *transform, float *values, int64_t count);
 
 /* ---- Loader --------------------------------------------------------------------------------- */
 

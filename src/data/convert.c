@@ -34,10 +34,46 @@ static inline __attribute__((always_inline)) void convert_floats(const float *re
     }
 }
 
+/* Rules that repeat with a period. */
+typedef struct pattern {
+    int64_t period;
+    float fill[16 * FM_MOST_CONVERT_CHANNELS], center[16 * FM_MOST_CONVERT_CHANNELS];
+    float factor[16 * FM_MOST_CONVERT_CHANNELS], offset[16 * FM_MOST_CONVERT_CHANNELS];
+} pattern;
+
+static inline __attribute__((always_inline)) void convert_pattern(const uint8_t *restrict from,
+                                                                  int64_t count,
+                                                                  const pattern *restrict p,
+                                                                  float *restrict to)
+{
+    for (int64_t i = 0; i < count; i += p->period) {
+        int64_t rest = count - i < p->period ? count - i : p->period;
+        for (int64_t k = 0; k < rest; k++) {
+            to[i + k] = (float)from[i + k] * p->factor[k] + p->offset[k];
+        }
+    }
+}
+
+static inline __attribute__((always_inline)) void convert_pattern_floats(const float *restrict from,
+                                                                         int64_t count,
+                                                                         const pattern *restrict p,
+                                                                         float *restrict to)
+{
+    for (int64_t i = 0; i < count; i += p->period) {
+        int64_t rest = count - i < p->period ? count - i : p->period;
+        for (int64_t k = 0; k < rest; k++) {
+            float value = from[i + k] == from[i + k] ? from[i + k] : p->fill[k];
+            to[i + k] = (value - p->center[k]) * p->factor[k];
+        }
+    }
+}
+
 typedef struct kernels {
     void (*bytes)(const uint8_t *from, int64_t count, float factor, float offset, float *to);
     void (*floats)(const float *from, int64_t count, float fill, float center, float factor,
                    float *to);
+    void (*pattern)(const uint8_t *from, int64_t count, const pattern *p, float *to);
+    void (*pattern_floats)(const float *from, int64_t count, const pattern *p, float *to);
 } kernels;
 
 #define WIDTH(name, attribute)                                                                     \
@@ -51,7 +87,18 @@ typedef struct kernels {
     {                                                                                              \
         convert_floats(from, count, fill, center, factor, to);                                     \
     }                                                                                              \
-    static const kernels kernels_##name = {bytes_##name, floats_##name};
+    attribute VECTORISE static void pattern_##name(const uint8_t *from, int64_t count,             \
+                                                   const pattern *p, float *to)                    \
+    {                                                                                              \
+        convert_pattern(from, count, p, to);                                                       \
+    }                                                                                              \
+    attribute VECTORISE static void pattern_floats_##name(const float *from, int64_t count,        \
+                                                          const pattern *p, float *to)             \
+    {                                                                                              \
+        convert_pattern_floats(from, count, p, to);                                                \
+    }                                                                                              \
+    static const kernels kernels_##name = {bytes_##name, floats_##name, pattern_##name,            \
+                                           pattern_floats_##name};
 
 WIDTH(any, )
 #if WIDTHS
@@ -84,5 +131,29 @@ void fm_convert_row(const void *from, fm_dtype dtype, int64_t count, fm_rule rul
         double value = fm_element(from, dtype, (size_t)i);
         if (isnan(value)) value = rule.fill;
         to[i] = (float)((value - rule.center) * rule.factor);
+    }
+}
+
+void fm_convert_channels(const void *from, fm_dtype dtype, int64_t count, const fm_rule *rules,
+                         int64_t channels, float *to)
+{
+    pattern p = {.period = 16 * channels};
+    for (int64_t k = 0; k < p.period; k++) {
+        fm_rule rule = rules[k % channels];
+        p.fill[k] = (float)rule.fill;
+        p.center[k] = (float)rule.center;
+        p.factor[k] = (float)rule.factor;
+        p.offset[k] = (float)(-rule.center * rule.factor);
+    }
+    if (dtype == FM_U8 || dtype == FM_BOOL) {
+        choose()->pattern(from, count, &p, to);
+    } else if (dtype == FM_F32) {
+        choose()->pattern_floats(from, count, &p, to);
+    } else {
+        size_t size = fm_dtype_size(dtype);
+        for (int64_t i = 0; i < count; i++) {
+            fm_convert_row((const char *)from + (size_t)i * size, dtype, 1, rules[i % channels],
+                           to + i);
+        }
     }
 }

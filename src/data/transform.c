@@ -14,6 +14,10 @@ const char *const fm_target_names[] = {"auto", "index", "one_hot", "value", NULL
 const fm_field fm_transform_fields[] = {
     {"scale", "numbers are divided by it", offsetof(fm_transform_options, scale),
      .type = FM_FIELD_REAL, .default_value = 1},
+    {"mean", "taken off after scale, one number or one a channel",
+     offsetof(fm_transform_options, mean), .type = FM_FIELD_REALS},
+    {"deviation", "divided by after that (default: 1)", offsetof(fm_transform_options, deviation),
+     .type = FM_FIELD_REALS},
     {"normalize", "numbers by what the training part shows",
      offsetof(fm_transform_options, normalize), .type = FM_FIELD_ENUM,
      .choices = fm_normalize_names},
@@ -55,6 +59,15 @@ void fm_transform_restore(const fm_transform *transform, float *values, int64_t 
     int64_t columns = fm_field_columns(&transform->input.fields[1]);
     for (int64_t i = 0; i < count * columns; i++) {
         fm_rule rule = transform->target_rules[i % columns];
+        double value = rule.factor == 0 ? 0 : (double)values[i] / rule.factor;
+        values[i] = (float)(value + rule.center);
+    }
+}
+
+void fm_transform_restore_x(const fm_transform *transform, float *values, int64_t count)
+{
+    for (int64_t i = 0; !transform->codes && i < count * transform->elements; i++) {
+        fm_rule rule = transform->rules[fm_rule_group(transform, i % transform->elements)];
         double value = rule.factor == 0 ? 0 : (double)values[i] / rule.factor;
         values[i] = (float)(value + rule.center);
     }
@@ -213,16 +226,17 @@ static fm_status finish_y(fm_transform *transform)
 {
     const fm_data_field *y = &transform->input.fields[1];
     fm_data_field *out = &transform->output.fields[1];
-    bool one = fm_shape_elements(y->shape) == 1;
+    bool classes = transform->target != FM_TARGET_VALUE;
     *out = *y;
+    while (classes && out->shape.rank > 0 && out->shape.dims[out->shape.rank - 1] == 1) {
+        out->shape.rank--; /* a class has no dimension of its own */
+    }
     switch (transform->target) {
     case FM_TARGET_INDEX:
         out->dtype = FM_I32;
-        if (one) out->shape = FM_SHAPE();
         return FM_OK;
     case FM_TARGET_ONE_HOT:
         out->dtype = FM_F32;
-        if (one) out->shape = FM_SHAPE();
         if (out->shape.rank + 1 >= FM_MAX_RANK) {
             return fm_fail(transform->context, FM_ERROR_SHAPE,
                            "\"y\" has too many dimensions to be one-hot");

@@ -60,6 +60,8 @@ static bool convert_x(const prepared *p, const void *raw, void *to)
         convert_table_row(p, raw, dtype, to);
     } else if (t->groups == 1) {
         fm_convert_row(raw, dtype, t->elements, t->rules[0], to);
+    } else if (t->statistics == FM_STATISTICS_CHANNEL && t->groups <= FM_MOST_CONVERT_CHANNELS) {
+        fm_convert_channels(raw, dtype, t->elements, t->rules, t->groups, to);
     } else {
         convert_each(t, raw, dtype, to);
     }

@@ -223,10 +223,51 @@ static fm_status refuse_missing(const fm_transform *transform, const survey *s)
     return FM_OK;
 }
 
+/* What the options say instead of what the data shows. */
+static fm_status set_given(fm_transform *transform, const fm_transform_options *options)
+{
+    const fm_reals *mean = &options->mean, *deviation = &options->deviation;
+    for (int64_t g = 0; g < transform->groups; g++) {
+        double center = mean->count == 0 ? 0 : mean->at[mean->count == 1 ? 0 : g];
+        double width = deviation->count == 0 ? 1 : deviation->at[deviation->count == 1 ? 0 : g];
+        fm_rule rule = {NAN, center * options->scale, 1 / (options->scale * width)};
+        if (!isfinite(rule.factor) || !isfinite(rule.center) || width <= 0) {
+            return fm_fail(transform->context, FM_ERROR_ARGUMENT, "transform: a deviation of %g",
+                           width);
+        }
+        transform->rules[g] = rule;
+    }
+    return FM_OK;
+}
+
+static bool is_given(const fm_transform_options *options)
+{
+    return options->mean.count > 0 || options->deviation.count > 0;
+}
+
+static fm_status check_given(const fm_transform *transform, const fm_data_field *x,
+                             const fm_transform_options *options)
+{
+    const fm_reals *lists[] = {&options->mean, &options->deviation};
+    for (int i = 0; i < 2; i++) {
+        int64_t channels = fm_field_columns(x);
+        if (lists[i]->count <= 1 || lists[i]->count == channels) continue;
+        return fm_fail(transform->context, FM_ERROR_ARGUMENT,
+                       "transform: %s has %d numbers; one is wanted, or one for each of the %lld "
+                       "channels",
+                       i ? "deviation" : "mean", lists[i]->count, (long long)channels);
+    }
+    if (options->normalize == FM_NORMALIZE_NONE && !fm_transform_has_categories(x)) return FM_OK;
+    return fm_fail(
+        transform->context, FM_ERROR_ARGUMENT,
+        "transform: mean and deviation stand in place of normalize, and are for numbers");
+}
+
 static fm_status fit_numbers(fm_transform *transform, const fm_dataset *training,
                              const fm_transform_options *options)
 {
     const fm_data_field *x = &training->info.fields[0];
+    if (is_given(options)) return set_given(transform, options);
     if (!needs_survey(x->dtype, options->normalize)) {
         scale_only(transform->rules, transform->groups, options->scale);
         return FM_OK;
@@ -367,7 +408,13 @@ static fm_status choose_statistics(fm_transform *transform, const fm_dataset *tr
 static fm_status fit(fm_transform *transform, const fm_dataset *training,
                      const fm_transform_options *options)
 {
-    fm_status status = choose_statistics(transform, training, options->statistics);
+    bool given = is_given(options);
+    bool one = options->mean.count <= 1 && options->deviation.count <= 1;
+    int statistics = !given ? options->statistics : one ? FM_STATISTICS_ALL : FM_STATISTICS_CHANNEL;
+    fm_status status = choose_statistics(transform, training, statistics);
+    if (status == FM_OK && given) {
+        status = check_given(transform, &training->info.fields[0], options);
+    }
     if (status == FM_OK) status = choose_target(transform, training, options->target);
     if (status != FM_OK) return status;
     transform->encode = options->encode;
