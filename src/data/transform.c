@@ -234,6 +234,7 @@ static fm_status finish_y(fm_transform *transform)
     switch (transform->target) {
     case FM_TARGET_INDEX:
         out->dtype = FM_I32;
+        if (out->shape.rank > 0) out->columns = NULL; /* its last dimension is another now */
         return FM_OK;
     case FM_TARGET_ONE_HOT:
         out->dtype = FM_F32;

@@ -246,7 +246,7 @@ void fm_recipe_data_close(fm_recipe_data *data)
 static fm_status check_classes(fm_recipe *recipe, const fm_model *model,
                                const fm_transform *transform)
 {
-    const fm_dataset_info *about = fm_transform_output(transform);
+    const fm_dataset_info *about = fm_transform_input(transform);
     fm_shape output = fm_model_output(model, NULL);
     const fm_loss_record *loss = fm_loss_at(recipe->settings.model.loss);
     if (loss->label_kind != FM_LABEL_CLASS || about->field_count < 2 || output.rank == 0) {
