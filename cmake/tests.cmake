@@ -5,7 +5,8 @@ pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 # NAME.valgrind, but for those that start programs or repeat much work. Folders with threads run in
 # the tsan build, too (label `threads`).
 set(thread_folders backend data run train)
-set(without_valgrind command_line_test convolution_test examples_test parity_test resume_test winograd_test)
+set(without_valgrind command_line_test convolution_test examples_test parity_test resume_test winograd_test
+    zoo_parity_test)
 
 # Valgrind takes what libjpeg-turbo's vectorised encoder leaves unused for undefined: JSIMD_FORCENONE.
 
@@ -54,6 +55,13 @@ foreach(source IN LISTS test_sources)
                          "FATHOM_TEST_LESS=1;OMP_WAIT_POLICY=PASSIVE;JSIMD_FORCENONE=1")
   endif()
 endforeach()
+
+# For tests/parity/compare_zoo.py: made by name, no test.
+if(FATHOM_FILES)
+  add_executable(zoo_gradients EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/tests/parity/zoo_gradients.c)
+  target_link_libraries(zoo_gradients PRIVATE test_support)
+  set_target_properties(zoo_gradients PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+endif()
 
 if(VALGRIND AND TARGET fathom)
   add_test(NAME train.valgrind WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
