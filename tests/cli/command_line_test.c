@@ -113,7 +113,7 @@ static void errors_are_events_too(void **state)
 
 static const char *const tables[] = {
     "layers",       "activations", "losses",        "optimizers", "schedules", "metrics",
-    "initializers", "datasets",    "augmentations", "recipe",     "ops",
+    "initializers", "datasets",    "augmentations", "recipe",     "ops",       "zoo",
 };
 
 static void tables_are_listed(void **state)

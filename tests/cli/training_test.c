@@ -295,6 +295,29 @@ static void show_counts_what_training_takes(void **state)
     json_decref(object);
 }
 
+static void show_lists_the_zoo(void **state)
+{
+    fixture *f = *state;
+    json_t *object = json_loads(program_run(f, "$FATHOM show zoo --json")->out, 0, NULL);
+    assert_true(json_array_size(json_object_get(object, "zoo")) > 30);
+    json_decref(object);
+    const program_result *r = program_run(f, "$FATHOM show zoo");
+    assert_non_null(strstr(r->out, "138,357,544"));
+    assert_non_null(strstr(r->out, "Gradient-based learning"));
+    object = last_event(program_run(f, "$FATHOM show zoo/resnet50 --json"));
+    assert_int_equal(number_at(object, "parameters", NULL), 25557032);
+    assert_near(number_at(object, "macs", NULL), 4089184256, 0);
+    assert_int_equal(number_at(object, "year", NULL), 2015);
+    assert_int_equal(json_array_size(json_object_get(object, "layers")), 174);
+    json_decref(object);
+    r = program_run(f, "$FATHOM show zoo/resnet152");
+    assert_non_null(strstr(r->out, "body/layer3/2 to body/layer3/35: the same 34 times"));
+    assert_non_null(strstr(r->out, "60,192,808"));
+    assert_int_equal(program_run(f, "$FATHOM show zoo/resnet51")->code, 2);
+    r = program_run(f, "$FATHOM show zoo unet");
+    assert_non_null(strstr(r->out, "how often the size is halved"));
+}
+
 /* A new head on a body that was trained before. */
 static void training_starts_from_a_saved_model(void **state)
 {
@@ -360,6 +383,7 @@ int main(void)
         fixture_test(a_table_is_learned_and_predicted),
         fixture_test(pictures_are_drawn),
         fixture_test(show_counts_what_training_takes),
+        fixture_test(show_lists_the_zoo),
         fixture_test(training_starts_from_a_saved_model),
         fixture_test(gradients_are_told),
     };

@@ -122,6 +122,14 @@ static const mistake mistakes[] = {
      "r.yaml:2:8: model: a list of layers is wanted, a line '- dense: {units: 10}' for each"},
     {DATA "model: []\n" REST,
      "r.yaml:2:8: model: a list of layers is wanted, a line '- dense: {units: 10}' for each"},
+    {DATA "model: {dense: 3}\n" REST,
+     "r.yaml:2:8: model: a list of layers is wanted, or a network of the zoo: {zoo: resnet50} "
+     "('fathom show zoo' lists them)"},
+    {DATA "model: {zoo: resnet5}\n" REST,
+     "r.yaml:2:14: unknown network 'resnet5'; did you mean 'resnet50'?"},
+    {DATA "model: {zoo: resnet50, clases: 3}\n" REST,
+     "r.yaml:2:24: resnet50: unknown key 'clases'; did you mean 'classes'?"},
+    {DATA "model: {zoo: resnet50, width: 3}\n" REST, "r.yaml:2:24: resnet50: unknown key 'width'"},
     {DATA "model: [{input: [2]}]\n" REST, "r.yaml:2:8: model: no layer follows the input"},
     {DATA "model:\n  - dens: {units: 2}\n" REST,
      "r.yaml:3:5: unknown layer 'dens'; did you mean 'dense'?"},
@@ -264,6 +272,11 @@ static void shape_mistakes_point_at_their_layer(void **state)
         {DATA "model:\n  - input: [3]\n  - dense: 2\n" REST,
          "r.yaml:3:12: input: the data's samples have the shape (2)"},
         {DATA "model:\n  - reshape: {target_shape: [3]}\n" REST, "r.yaml:3:5: reshape"},
+        {DATA "model:\n  - conv2d: {filters: 3, kernel_size: 3}\n" REST,
+         "r.yaml:3:5: conv2d: the input must be (batch, height, width, channels), received (1, 2)"},
+        {DATA "model: {zoo: lenet5, input: [3]}\n" REST,
+         "r.yaml:2:29: input: the data's samples have the shape (2)"},
+        {DATA "model: {zoo: lenet5}\n" REST, "r.yaml:2:8: body/c1: the input must be"},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         fm_recipe *recipe = parse(f, table[i].text, NULL, 0);
@@ -273,6 +286,26 @@ static void shape_mistakes_point_at_their_layer(void **state)
         assert_fails(f->context, FM_ERROR_SHAPE, table[i].words, status);
         fm_recipe_destroy(recipe);
     }
+}
+
+/* Options reach the network; rows are its layers, by scope. */
+static void a_network_of_the_zoo_is_built(void **state)
+{
+    fixture *f = *state;
+    fm_recipe *recipe =
+        parse(f, DATA "model: {zoo: resnet20, classes: 7, input: [32, 32, 3]}\n" REST, NULL, 0);
+    const fm_layer_row *rows;
+    int count;
+    int64_t parameters = 0;
+    assert_true(fm_recipe_says_input(recipe));
+    assert_ok(f->context, fm_recipe_layers(recipe, FM_SHAPE(32, 32, 3), FM_F32, &rows, &count));
+    for (int i = 0; i < count; i++) parameters += rows[i].parameters;
+    assert_int_equal(parameters, 269722 - 3 * 65);
+    assert_string_equal(rows[0].name, "body/conv1");
+    assert_string_equal(rows[count - 1].name, "head");
+    assert_string_equal(rows[count - 1].type, "dense");
+    assert_near(rows[count - 1].macs, 64 * 7, 0);
+    fm_recipe_destroy(recipe);
 }
 
 static fm_status parse_good(fm_context *context, void *argument)
@@ -328,6 +361,7 @@ int main(void)
         fixture_test(set_is_blamed_by_name),
         fixture_test(data_and_model_fit),
         fixture_test(shape_mistakes_point_at_their_layer),
+        fixture_test(a_network_of_the_zoo_is_built),
         fixture_test(every_allocation_may_fail),
         fixture_test(every_allocation_may_fail_up_to_a_program),
     };
