@@ -1,7 +1,7 @@
 /* Speed of steps on data in memory: one JSON line.
  *
  *     fathom_steps WORKLOAD [--phase train|predict] [--batch N] [--threads N] [--seconds S]
- *                  [--backend NAME] [--profile RUNS]
+ *                  [--backend NAME]... [--profile RUNS]
  *
  * mlp          784-512-256-10, ReLU, cross-entropy, SGD rate 0.01, batch 128
  * mlp-dropout  784-128-10, ReLU, dropout 0.2, cross-entropy, Adam rate 0.001, batch 32
@@ -9,6 +9,8 @@
  *              dropout .5, dense 10; Adam rate 0.001, batch 128
  * resnet20     of the zoo at 32x32x3; momentum 0.9, batch 128
  * resnet50     of the zoo at 224x224x3; momentum 0.9, batch 16
+ * others       any network of the zoo at its published size, likewise; a step's flops are counted as if
+ *              the first layer had a gradient of its input
  *
  * As on the peers' side samples lie in memory as f32 and batches are consecutive slices: nothing but
  * steps is measured. peak_bytes is the largest resident size of the process. --profile prints where
@@ -32,7 +34,7 @@ enum { MOST_SAMPLES = 60000, MOST_BYTES = 192 << 20 };
 
 typedef struct workload {
     const char *name;
-    fm_val (*build)(fm_graph *graph, fm_val x);
+    fm_val (*build)(fm_graph *graph, fm_val x); /* NULL: the zoo's network of this name */
     fm_shape sample;
     int64_t classes, batch;
     double multiplications; /* of a sample going forward, in matrix products and convolutions   */
@@ -63,16 +65,6 @@ static fm_val mnist_cnn(fm_graph *g, fm_val x)
     x = fm_dense(g, fm_flatten(g, x), .units = 128, .activation = FM_RELU);
     x = fm_dropout(g, x, .rate = 0.5);
     return fm_dense(g, x, .units = 10);
-}
-
-static fm_val resnet20(fm_graph *g, fm_val x)
-{
-    return fm_zoo(g, "resnet20", x);
-}
-
-static fm_val resnet50(fm_graph *g, fm_val x)
-{
-    return fm_zoo(g, "resnet50", x);
 }
 
 enum { MNIST_FIRST = 26 * 26 * 9 * 32, RESNET20_FIRST = 32 * 32 * 27 * 16 };
@@ -107,8 +99,8 @@ static const workload workloads[] = {
      MNIST_FIRST + 24 * 24 * 288 * 64 + 9216 * 128 + 128 * 10,
      MNIST_FIRST,
      {.rule = FM_ADAM, .learning_rate = 0.001}},
-    {"resnet20", resnet20, {3, {32, 32, 3}}, 10, 128, 40551040, RESNET20_FIRST, MOMENTUM},
-    {"resnet50", resnet50, {3, {224, 224, 3}}, 1000, 16, 4089184256, RESNET50_FIRST, MOMENTUM},
+    {"resnet20", NULL, {3, {32, 32, 3}}, 10, 128, 40551040, RESNET20_FIRST, MOMENTUM},
+    {"resnet50", NULL, {3, {224, 224, 3}}, 1000, 16, 4089184256, RESNET50_FIRST, MOMENTUM},
 };
 
 typedef struct options {
@@ -118,7 +110,8 @@ typedef struct options {
     int threads;
     double seconds;
     int profiled_runs;
-    const char *backends[2];
+    int backend_count;
+    const char *backends[4];
 } options;
 
 static void die(const char *words)
@@ -127,12 +120,28 @@ static void die(const char *words)
     exit(1);
 }
 
+/* Another network of the zoo at its published size; NULL for an unknown name. */
+static const workload *of_the_zoo(const char *name)
+{
+    static workload found;
+    const fm_zoo_record *record = fm_zoo_find(name);
+    if (!record) return NULL;
+    found = (workload){.name = record->name,
+                       .sample = {3, {record->height, record->height, record->channels}},
+                       .classes = record->classes,
+                       .batch = 16,
+                       .multiplications = record->macs,
+                       .optimizer = MOMENTUM};
+    return &found;
+}
+
 static options read_options(int count, char **arguments)
 {
     options o = {.threads = 2, .seconds = 4};
     for (size_t i = 0; count > 1 && i < sizeof workloads / sizeof *workloads; i++) {
         if (strcmp(arguments[1], workloads[i].name) == 0) o.workload = &workloads[i];
     }
+    if (!o.workload && count > 1) o.workload = of_the_zoo(arguments[1]);
     if (!o.workload) die("the first argument is a workload: see the head of bench/fathom_steps.c");
     o.batch = o.workload->batch;
     for (int i = 2; i + 1 < count; i += 2) {
@@ -141,8 +150,8 @@ static options read_options(int count, char **arguments)
             o.threads = atoi(value);
         else if (strcmp(arguments[i], "--seconds") == 0)
             o.seconds = atof(value);
-        else if (strcmp(arguments[i], "--backend") == 0)
-            o.backends[0] = value;
+        else if (strcmp(arguments[i], "--backend") == 0 && o.backend_count < 3)
+            o.backends[o.backend_count++] = value;
         else if (strcmp(arguments[i], "--batch") == 0)
             o.batch = atoll(value);
         else if (strcmp(arguments[i], "--profile") == 0)
@@ -162,7 +171,7 @@ static fm_graph *make_graph(fm_context *context, const options *o)
     fm_graph_options how = {.mode = o->predict ? FM_PREDICT : FM_TRAIN};
     if (fm_graph_create(context, &how, &g) != FM_OK) return NULL;
     fm_val x = fm_input(g, "x", FM_F32, fm_shape_batch(o->batch, w->sample));
-    fm_val logits = w->build(g, x);
+    fm_val logits = w->build ? w->build(g, x) : fm_zoo(g, w->name, x);
     if (o->predict) {
         fm_output(g, "result", logits);
         return g;
