@@ -172,35 +172,40 @@ static bool make_phases(const planner *p)
 
 /* ---- bands --------------------------------------------------------------------------------------- */
 
-static void cut_bands(fm_window_plan *plan, int64_t least)
+/* As many of `all` as fit the size of a band, but enough for `pixels` of `each` where that stays below
+ * what the cache can hold; not more than tables of offsets should be long. */
+static int64_t fitting(int64_t all, int64_t floats, int64_t most_floats, int64_t each,
+                       int64_t pixels)
+{
+    const int64_t enough = MIN(ceiling(pixels, each), most_floats);
+    return MIN(MAX(MIN(MAX(floats, enough), BAND_PIXELS / each), 1), all);
+}
+
+static void cut_bands(fm_window_plan *plan, int64_t least_bands, int64_t pixels)
 {
     const int64_t rows = plan->phases[0].grid[0], columns = plan->phases[0].grid[1];
+    const int64_t step = plan->source_step[0], reach = plan->reach[0];
     const int64_t width = (columns - 1) * plan->source_step[1] + plan->reach[1] + 1;
     const int64_t line = width * plan->source_channels;
-    const int64_t positions = BAND_FLOATS / line - plan->reach[0];
-    int64_t most = MAX(positions / plan->source_step[0], 1);
-    most = MIN(most, MAX(BAND_PIXELS / columns, 1));
-    most = MIN(most, MAX(rows * plan->images / least, ceiling(FEW_PIXELS / 2, columns)));
+    int64_t most = fitting(rows, (BAND_FLOATS / line - reach) / step,
+                           (MOST_FLOATS / line - reach) / step, columns, pixels);
+    most = MIN(most, MAX(rows * plan->images / least_bands, ceiling(FEW_PIXELS, columns)));
     plan->band_images = 1;
     if (most < rows) {
         plan->band_rows = ceiling(rows, ceiling(rows, most));
         plan->bands = plan->images * ceiling(rows, plan->band_rows);
     } else {
-        const int64_t height = (rows - 1) * plan->source_step[0] + plan->reach[0] + 1;
-        int64_t images = MAX(BAND_FLOATS / (height * line), 1);
-        if (images * rows * columns < FEW_PIXELS) {
-            images =
-                MIN(ceiling(FEW_PIXELS, rows * columns), MAX(MOST_FLOATS / (height * line), 1));
-        }
-        images = MIN(images, MAX(BAND_PIXELS / (rows * columns), 1));
+        const int64_t image = ((rows - 1) * step + reach + 1) * line;
         const int64_t result = plan->result[0] * plan->result[1] * plan->result_channels;
-        images = MAX(MIN(MIN(images, plan->images / least), MOST_OFFSET / result), 1);
+        int64_t images =
+            fitting(plan->images, BAND_FLOATS / image, MOST_FLOATS / image, rows * columns, pixels);
+        images = MAX(MIN(MIN(images, plan->images / least_bands), MOST_OFFSET / result), 1);
         plan->band_rows = rows;
         plan->bands = ceiling(plan->images, images);
         plan->band_images = ceiling(plan->images, plan->bands);
         plan->bands = ceiling(plan->images, plan->band_images);
     }
-    plan->band_size[0] = (plan->band_rows - 1) * plan->source_step[0] + plan->reach[0] + 1;
+    plan->band_size[0] = (plan->band_rows - 1) * step + reach + 1;
     plan->band_size[1] = width;
 }
 
@@ -243,6 +248,15 @@ static void copy_line(const fm_window_plan *plan, const float *line, int64_t fro
     memset(to + end * channels, 0, (size_t)((count - end) * channels) * sizeof *to);
 }
 
+/* Reads what is read soon, in the order in which it lies: the memory's speed and not its latency. */
+static void touch(const float *from, int64_t count)
+{
+    float sum = 0;
+    for (int64_t i = 0; i < count; i += FM_ALIGNMENT / (int64_t)sizeof *from) sum += from[i];
+    volatile float sink = sum;
+    (void)sink;
+}
+
 const float *fm_window_band_read(const fm_window_plan *plan, fm_window_band band,
                                  const float *source, float *copy)
 {
@@ -250,7 +264,12 @@ const float *fm_window_band_read(const fm_window_plan *plan, fm_window_band band
     const int64_t channels = plan->source_channels, line = plan->source[1] * channels;
     const int64_t rows = (band.rows - 1) * plan->source_step[0] + plan->reach[0] + 1;
     const float *image = source + band.image * plan->source[0] * line;
-    if (!plan->copied) return image + first * line + plan->lowest[1] * channels;
+    if (!plan->copied) {
+        const float *a = image + first * line + plan->lowest[1] * channels;
+        const int64_t all = band.images > 1 ? band.images * plan->source[0] : rows;
+        if (plan->source_step[1] == 1) touch(a, (all - 1) * line + plan->band_size[1] * channels);
+        return a;
+    }
     for (int64_t i = 0; i < band.images; i++, image += plan->source[0] * line) {
         for (int64_t row = 0; row < rows; row++) {
             float *to = copy + i * plan->image_stride + row * plan->row_stride;
@@ -288,7 +307,7 @@ static fm_window_plan describe(fm_context *context, const fm_convolution *c, boo
 }
 
 fm_status fm_window_plan_make(fm_context *context, const fm_convolution *convolution, bool adjoint,
-                              int64_t least_bands, fm_window_plan *plan)
+                              int64_t least_bands, int64_t pixels, fm_window_plan *plan)
 {
     *plan = describe(context, convolution, adjoint);
     planner p = {.plan = plan, .convolution = convolution, .adjoint = adjoint};
@@ -297,7 +316,7 @@ fm_status fm_window_plan_make(fm_context *context, const fm_convolution *convolu
     }
     bool done = find_taps(&p) && make_phases(&p);
     if (done) {
-        cut_bands(plan, least_bands);
+        cut_bands(plan, least_bands, pixels);
         choose_strides(plan);
     }
     for (int64_t i = 0; done && i < plan->phase_count; i++) {

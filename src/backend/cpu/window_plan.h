@@ -59,10 +59,11 @@ typedef struct fm_window_plan {
     size_t copy_floats;                 /* of a band's copy; 0: the source is read itself         */
 } fm_window_plan;
 
-/* The adjoint in x when `adjoint`. least_bands: so many bands or more, if there are as many rows: at
- * least as many as threads. On success release with the arena. */
+/* The adjoint in x when `adjoint`. least_bands: so many bands or more where they have some dozens of
+ * pixels; pixels: what a band should have where that many fit the cache. On success release with the
+ * arena. */
 fm_status fm_window_plan_make(fm_context *context, const fm_convolution *convolution, bool adjoint,
-                              int64_t least_bands, fm_window_plan *plan);
+                              int64_t least_bands, int64_t pixels, fm_window_plan *plan);
 
 /* Which part of the work a band is. */
 typedef struct fm_window_band {

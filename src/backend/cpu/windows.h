@@ -8,6 +8,10 @@
 
 #include "backend/cpu/window_plan.h"
 
+/* Of a band, where they fit: weights that are read for fewer cost more than the products; a tile of
+ * dkernel is added to memory after as many. */
+enum { FM_WINDOW_PIXELS = 96, FM_GRADIENT_PIXELS = 192 };
+
 /* A kernel (size..., channels / groups, filters), seen as a matrix of (positions * channels / groups,
  * filters): plain or in the panels of gemm.h. */
 typedef struct fm_kernel_matrix {

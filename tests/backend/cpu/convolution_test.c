@@ -143,7 +143,9 @@ static void run_windows(fixture *f, const setting *s, const problem *p, const fl
                         bool adjoint, float *result)
 {
     fm_window_plan plan;
-    assert_int_equal(fm_window_plan_make(f->context, &p->c, adjoint, s->threads, &plan), FM_OK);
+    assert_int_equal(
+        fm_window_plan_make(f->context, &p->c, adjoint, s->threads, FM_WINDOW_PIXELS, &plan),
+        FM_OK);
     fm_windows w = {.plan = &plan,
                     .adjoint = adjoint,
                     .source = adjoint ? p->dy : p->x,
@@ -170,7 +172,8 @@ static void run_gradient(fixture *f, const setting *s, const problem *p, float *
 {
     fm_window_plan plan;
     fm_kernel_gradient g;
-    assert_int_equal(fm_window_plan_make(f->context, &p->c, false, 4, &plan), FM_OK);
+    assert_int_equal(fm_window_plan_make(f->context, &p->c, false, 4, FM_GRADIENT_PIXELS, &plan),
+                     FM_OK);
     assert_int_equal(s->isa->make_gradient(&plan, &g), FM_OK);
     g.x = p->x;
     g.dy = p->dy;

@@ -15,21 +15,36 @@
 #define SLICES_SPACE (512 << 10) /* floats of all slices */
 #define SLICE_PIXELS 512         /* adding the slices up costs little beside so many products */
 
-#ifndef BLOCK_PIXELS
-#define BLOCK_PIXELS 192 /* dy's panel stays in the first cache while all rows of dkernel use it */
-#endif
-#define PACKED_FLOATS (BLOCK_PIXELS * PANEL_WIDTH)
+#define BLOCK_PIXELS   192 /* dy's panel stays in the first cache while rows of dkernel use it */
+#define UNITS_AT_ONCE  8
+#define TILES_AT_ONCE  (384 / TILE_ROWS)
+#define PACKED_AT_ONCE 8 /* pixels */
+#define UNIT_FLOATS    (BLOCK_PIXELS * PANEL_WIDTH)
+#define PACKED_FLOATS  (UNITS_AT_ONCE * UNIT_FLOATS)
 
 #define MIN(x, y) ((x) < (y) ? (x) : (y))
 #define MAX(x, y) ((x) > (y) ? (x) : (y))
 
+#define TILE(rows, vectors)                                                                        \
+    static void tile_##rows##x##vectors(const struct gradient_tile *t)                             \
+    {                                                                                              \
+        gradient_compute(t, rows, vectors, false);                                                 \
+    }                                                                                              \
+    static void tile_##rows##x##vectors##_side_by_side(const struct gradient_tile *t)              \
+    {                                                                                              \
+        gradient_compute(t, rows, vectors, true);                                                  \
+    }
 #define TILES(rows)                                                                                \
-    TILE(gradient, rows, 1)                                                                        \
-    TILE(gradient, rows, 2)
-#define TILE_ENTRY(rows) {gradient_##rows##x1, gradient_##rows##x2},
+    TILE(rows, 1)                                                                                  \
+    TILE(rows, 2)
+#define TILE_ENTRY(rows)                                                                           \
+    {{tile_##rows##x1, tile_##rows##x1_side_by_side},                                              \
+     {tile_##rows##x2, tile_##rows##x2_side_by_side}},
 
 EACH_ROWS(TILES)
-static void (*const tiles[TILE_ROWS][2])(const struct gradient_tile *t) = {EACH_ROWS(TILE_ENTRY)};
+typedef void tile_function(const struct gradient_tile *t);
+/* [rows - 1][vectors - 1][rows side by side in a window] */
+static tile_function *const tiles[TILE_ROWS][2][2] = {EACH_ROWS(TILE_ENTRY)};
 
 /* dkernel as it is computed: [unit][row][PANEL_WIDTH], a unit being a panel of one group's filters;
  * as many for each slice. Then the sums of dy: [unit][PANEL_WIDTH]. */
@@ -38,6 +53,7 @@ typedef struct gradient_run {
     float *slices, *sums;
     float *copies, *packed; /* of all parts */
     size_t copy_floats;
+    int64_t tiles_down;
     int64_t splits; /* into which the tiles of a slice are cut */
 } gradient_run;
 
@@ -99,78 +115,133 @@ static void add_pixels(float *sums, const float *packed, int64_t pixels, int vec
     }
 }
 
+/* A part of a slice's results: row tiles of units. */
+typedef struct share {
+    int64_t unit, unit_end;
+    int64_t tile, tile_end;
+} share;
+
 typedef struct band_work {
     fm_window_band band;
     const float *x;
     int64_t slice;
     float *packed;
     bool add;
+    share share;
 } band_work;
 
-/* Pixels [from, to) of a band's unit, for tiles [begin, end) of the unit's rows. */
-static void run_block(const gradient_run *run, const band_work *w, int64_t unit, int64_t from,
-                      int64_t to, int begin, int end)
+/* A block of a band's pixels. */
+typedef struct block {
+    int64_t from, to;
+    bool add;
+} block;
+
+/* dy of a block for units [unit, end), pixels by pixels so that memory is read in its order. */
+static void pack_units(const gradient_run *run, const band_work *w, const block *k, int64_t unit,
+                       int64_t end)
 {
-    const fm_kernel_gradient *g = run->gradient;
-    const fm_window_plan *plan = g->plan;
-    const int tiles_down = (int)((plan->b_rows + TILE_ROWS - 1) / TILE_ROWS);
-    const int64_t columns = columns_of(plan, unit), place = w->slice * units_of(plan) + unit;
-    const int vectors = columns <= VECTOR_LENGTH ? 1 : 2;
-    const ptrdiff_t dy = fm_window_band_result(plan, w->band) + from * plan->result_channels +
-                         first_column(plan, unit);
-    const bool add = w->add || from > 0;
-    pack_rows(w->packed, (size_t)vectors * VECTOR_LENGTH, g->dy + dy, plan->result_channels,
-              (size_t)columns, (size_t)(to - from));
-    if (g->sums && begin == 0) {
-        add_pixels(run->sums + place * PANEL_WIDTH, w->packed, to - from, vectors, add);
-    }
-    struct gradient_tile t = {.a = w->x + unit / panels_of(plan) * plan->depth,
-                              .b = w->packed,
-                              .from = plan->phases->from + from,
-                              .depth = to - from,
-                              .c_row = PANEL_WIDTH,
-                              .add = add};
-    for (int i = begin; i < end; i++) {
-        const int64_t row = fm_range_bound(plan->b_rows, 1, i, tiles_down);
-        const int64_t rows = fm_range_bound(plan->b_rows, 1, i + 1, tiles_down) - row;
-        t.row_from = g->row_from + row;
-        t.c = run->slices + place * unit_floats(plan) + row * PANEL_WIDTH;
-        tiles[rows - 1][vectors - 1](&t);
+    const fm_window_plan *plan = run->gradient->plan;
+    const int64_t channels = plan->result_channels;
+    const float *dy = run->gradient->dy + fm_window_band_result(plan, w->band);
+    for (int64_t pixel = k->from; pixel < k->to; pixel += PACKED_AT_ONCE) {
+        const int64_t count = MIN(k->to - pixel, PACKED_AT_ONCE);
+        for (int64_t u = unit; u < end; u++) {
+            const int64_t columns = columns_of(plan, u);
+            float *to = w->packed + (u - unit) * UNIT_FLOATS + (pixel - k->from) * PANEL_WIDTH;
+            pack_rows(to, columns <= VECTOR_LENGTH ? VECTOR_LENGTH : PANEL_WIDTH,
+                      dy + pixel * channels + first_column(plan, u), channels, (size_t)columns,
+                      (size_t)count);
+        }
     }
 }
 
-static void run_tiles(const gradient_run *run, const band_work *w, int64_t unit, int begin, int end)
+/* Row tiles [tile, end) of a unit whose dy is packed. */
+static void run_tiles(const gradient_run *run, const band_work *w, const block *k, int64_t unit,
+                      const float *packed, int64_t tile, int64_t end)
+{
+    const fm_kernel_gradient *g = run->gradient;
+    const fm_window_plan *plan = g->plan;
+    const int64_t height = plan->b_rows / run->tiles_down, higher = plan->b_rows % run->tiles_down;
+    const int vectors = columns_of(plan, unit) <= VECTOR_LENGTH ? 1 : 2;
+    float *c = run->slices + (w->slice * units_of(plan) + unit) * unit_floats(plan);
+    struct gradient_tile t = {.a = w->x + unit / panels_of(plan) * plan->depth,
+                              .b = packed,
+                              .from = plan->phases->from + k->from,
+                              .depth = k->to - k->from,
+                              .c_row = PANEL_WIDTH,
+                              .add = k->add};
+    for (int64_t i = tile; i < end; i++) {
+        const int64_t row = i * height + MIN(i, higher), rows = height + (i < higher);
+        t.row_from = g->row_from + row;
+        t.c = c + row * PANEL_WIDTH;
+        tiles[rows - 1][vectors - 1][t.row_from[rows - 1] == t.row_from[0] + rows - 1](&t);
+    }
+}
+
+/* Some units, then some rows at a time: dy's panels and x's rows stay in the second cache for as long
+ * as they are used. */
+static void run_block(const gradient_run *run, const band_work *w, const block *k)
+{
+    const fm_kernel_gradient *g = run->gradient;
+    const fm_window_plan *plan = g->plan;
+    for (int64_t unit = w->share.unit; unit < w->share.unit_end; unit += UNITS_AT_ONCE) {
+        const int64_t end = MIN(unit + UNITS_AT_ONCE, w->share.unit_end);
+        pack_units(run, w, k, unit, end);
+        for (int64_t u = unit; g->sums && w->share.tile == 0 && u < end; u++) {
+            add_pixels(run->sums + (w->slice * units_of(plan) + u) * PANEL_WIDTH,
+                       w->packed + (u - unit) * UNIT_FLOATS, k->to - k->from,
+                       columns_of(plan, u) <= VECTOR_LENGTH ? 1 : 2, k->add);
+        }
+        for (int64_t tile = w->share.tile; tile < w->share.tile_end; tile += TILES_AT_ONCE) {
+            const int64_t tile_end = MIN(tile + TILES_AT_ONCE, w->share.tile_end);
+            for (int64_t u = unit; u < end; u++) {
+                run_tiles(run, w, k, u, w->packed + (u - unit) * UNIT_FLOATS, tile, tile_end);
+            }
+        }
+    }
+}
+
+static void run_band(const gradient_run *run, const band_work *w)
 {
     const int64_t pixels = fm_window_band_pixels(run->gradient->plan->phases, w->band);
     const int blocks = (int)((pixels + BLOCK_PIXELS - 1) / BLOCK_PIXELS);
     for (int i = 0; i < blocks; i++) {
-        run_block(run, w, unit, fm_range_bound(pixels, 1, i, blocks),
-                  fm_range_bound(pixels, 1, i + 1, blocks), begin, end);
+        const block k = {fm_range_bound(pixels, 1, i, blocks),
+                         fm_range_bound(pixels, 1, i + 1, blocks), w->add || i > 0};
+        run_block(run, w, &k);
     }
 }
 
 /* ---- parts --------------------------------------------------------------------------------------- */
+
+/* By units where they come out even, else by rows. */
+static share share_of(const gradient_run *run, int split)
+{
+    const int64_t units = units_of(run->gradient->plan);
+    const int splits = (int)run->splits;
+    share s = {0, units, 0, run->tiles_down};
+    if (units % splits == 0 || units >= 4 * splits) {
+        s.unit = fm_range_bound(units, 1, split, splits);
+        s.unit_end = fm_range_bound(units, 1, split + 1, splits);
+    } else {
+        s.tile = fm_range_bound(run->tiles_down, 1, split, splits);
+        s.tile_end = fm_range_bound(run->tiles_down, 1, split + 1, splits);
+    }
+    return s;
+}
 
 /* One split of the tiles of a slice, over the slice's bands. */
 static void run_item(const gradient_run *run, int64_t slice, int split, float *copy, float *packed)
 {
     const fm_kernel_gradient *g = run->gradient;
     const fm_window_plan *plan = g->plan;
-    const int64_t tiles_down = (plan->b_rows + TILE_ROWS - 1) / TILE_ROWS;
-    const int64_t cells = tiles_down * units_of(plan);
-    const int64_t begin = fm_range_bound(cells, 1, split, (int)run->splits);
-    const int64_t end = fm_range_bound(cells, 1, split + 1, (int)run->splits);
     const int64_t first = fm_range_bound(plan->bands, 1, (int)slice, (int)g->slices);
     const int64_t last = fm_range_bound(plan->bands, 1, (int)slice + 1, (int)g->slices);
+    const share part = share_of(run, split);
     for (int64_t i = first; i < last; i++) {
-        band_work w = {fm_window_band_at(plan, i), NULL, slice, packed, i > first};
+        band_work w = {fm_window_band_at(plan, i), NULL, slice, packed, i > first, part};
         w.x = fm_window_band_read(plan, w.band, g->x, copy);
-        for (int64_t cell = begin; cell < end;) {
-            const int64_t unit = cell / tiles_down, top = unit * tiles_down;
-            const int64_t stop = MIN(end, top + tiles_down);
-            run_tiles(run, &w, unit, (int)(cell - top), (int)(stop - top));
-            cell = stop;
-        }
+        run_band(run, &w);
     }
 }
 
@@ -273,6 +344,7 @@ void FM_ISA_SYMBOL(fm_kernel_gradient_run)(const fm_kernel_gradient *gradient, i
     gradient_run run = {.gradient = gradient,
                         .slices = scratch,
                         .copy_floats = copied_floats(plan),
+                        .tiles_down = (plan->b_rows + TILE_ROWS - 1) / TILE_ROWS,
                         .splits = even ? 1 : threads};
     run.sums = run.slices + slices_floats(gradient);
     run.copies = run.sums + sums_floats(gradient) / LINE * LINE;

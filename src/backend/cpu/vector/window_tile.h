@@ -76,11 +76,24 @@ INLINE void finish_tile(const struct window_tile *t, vector sum[][2], int rows, 
     }
 }
 
+/* What the end of the tile reads and writes, while its sums are made. */
+INLINE void prefetch_results(const struct window_tile *t, int rows, int vectors)
+{
+    FOR_ROWS FOR_VECTORS __builtin_prefetch(t->c + t->to[r] + v * VECTOR_LENGTH, 1);
+    if (t->residual) {
+        FOR_ROWS FOR_VECTORS __builtin_prefetch(t->residual + t->to[r] + v * VECTOR_LENGTH);
+    }
+    if (t->mask) {
+        FOR_ROWS FOR_VECTORS __builtin_prefetch(t->mask + t->to[r] + v * VECTOR_LENGTH);
+    }
+}
+
 INLINE void window_compute(const struct window_tile *t, const int rows, const int vectors)
 {
     const float *a[TILE_ROWS], *b = t->b;
     vector sum[TILE_ROWS][2];
 
+    prefetch_results(t, rows, vectors);
     FOR_ROWS a[r] = t->a + t->from[r];
     FOR_ROWS FOR_VECTORS sum[r][v] = (vector){0};
     for (ptrdiff_t k = 0; k < t->chunk_count; k++) {
@@ -110,13 +123,14 @@ struct gradient_tile {
     bool add;
 };
 
-INLINE void gradient_compute(const struct gradient_tile *t, const int rows, const int vectors)
+INLINE void gradient_compute(const struct gradient_tile *t, const int rows, const int vectors,
+                             const bool side_by_side)
 {
     const float *a[TILE_ROWS], *b = t->b;
     vector sum[TILE_ROWS][2];
 
-    FOR_ROWS __builtin_prefetch(t->c + r * t->c_row, 1);
-    FOR_ROWS a[r] = t->a + t->row_from[r];
+    FOR_ROWS FOR_VECTORS __builtin_prefetch(t->c + r * t->c_row + v * VECTOR_LENGTH, 1);
+    FOR_ROWS a[r] = side_by_side ? t->a + t->row_from[0] + r : t->a + t->row_from[r];
     FOR_ROWS FOR_VECTORS sum[r][v] = (vector){0};
     for (ptrdiff_t d = 0; d < t->depth; d++) {
         const ptrdiff_t i = t->from[d];
@@ -132,11 +146,5 @@ INLINE void gradient_compute(const struct gradient_tile *t, const int rows, cons
     if (t->add) FOR_ROWS FOR_VECTORS sum[r][v] += load(t->c + r * t->c_row + v * VECTOR_LENGTH);
     FOR_ROWS FOR_VECTORS store(t->c + r * t->c_row + v * VECTOR_LENGTH, sum[r][v]);
 }
-
-#define TILE(kind, rows, vectors)                                                                  \
-    static void kind##_##rows##x##vectors(const struct kind##_tile *t)                             \
-    {                                                                                              \
-        kind##_compute(t, rows, vectors);                                                          \
-    }
 
 #endif

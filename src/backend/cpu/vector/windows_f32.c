@@ -8,10 +8,15 @@
 
 #define MIN(x, y) ((x) < (y) ? (x) : (y))
 
+#define TILE(rows, vectors)                                                                        \
+    static void tile_##rows##x##vectors(const struct window_tile *t)                               \
+    {                                                                                              \
+        window_compute(t, rows, vectors);                                                          \
+    }
 #define TILES(rows)                                                                                \
-    TILE(window, rows, 1)                                                                          \
-    TILE(window, rows, 2)
-#define TILE_ENTRY(rows) {window_##rows##x1, window_##rows##x2},
+    TILE(rows, 1)                                                                                  \
+    TILE(rows, 2)
+#define TILE_ENTRY(rows) {tile_##rows##x1, tile_##rows##x2},
 
 EACH_ROWS(TILES)
 static void (*const tiles[TILE_ROWS][2])(const struct window_tile *t) = {EACH_ROWS(TILE_ENTRY)};
