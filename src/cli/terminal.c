@@ -1,4 +1,5 @@
 #include "cli/terminal.h"
+#include "base/byte_size.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -164,9 +165,5 @@ const char *show_seconds(double seconds, char buffer[32])
 
 const char *show_bytes(double bytes, char buffer[32])
 {
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-    int unit = 0;
-    for (; bytes >= 1023.5 && unit < 4; unit++) bytes /= 1024;
-    snprintf(buffer, 32, unit && bytes < 99.95 ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
-    return buffer;
+    return fm_bytes_text(bytes, buffer);
 }

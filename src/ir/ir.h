@@ -136,6 +136,9 @@ fm_status fm_graph_prune(fm_graph *graph);
  * the order in which they were added, so that the array's order is an execution order again. */
 fm_status fm_graph_settle(fm_graph *graph, size_t count, const uint32_t *before);
 
+/* Of one execution; views work nothing. */
+double fm_node_flops(const fm_graph *graph, const fm_node *node);
+
 /* One node as a line of text without the newline. */
 void fm_node_print(const fm_graph *graph, const fm_node *node, fm_text *text);
 

@@ -118,3 +118,23 @@ fm_val fm_node_add(fm_graph *graph, const fm_op *op, const fm_val *inputs, int c
     for (int i = 0; outputs && i < op->outputs; i++) outputs[i] = node.outputs[i];
     return node.outputs[0];
 }
+
+double fm_node_flops(const fm_graph *graph, const fm_node *node)
+{
+    fm_tensor tensors[FM_MAX_INPUTS + FM_MAX_OUTPUTS];
+    for (int i = 0; i < node->input_count + node->output_count; i++) {
+        bool input = i < node->input_count;
+        const fm_value *value =
+            fm_value_of(graph, input ? node->inputs[i] : node->outputs[i - node->input_count]);
+        tensors[i] = (fm_tensor){NULL, value->dtype, value->shape, fm_shape_elements(value->shape)};
+    }
+    const fm_tensor *outputs = tensors + node->input_count;
+    fm_call call = {.op = node->op,
+                    .attributes = node->attributes,
+                    .inputs = tensors,
+                    .outputs = outputs,
+                    .input_count = node->input_count,
+                    .output_count = node->output_count};
+    if (node->op->flops) return node->op->flops(&call);
+    return node->op->flags & FM_OP_VIEW ? 0 : (double)outputs[0].count;
+}

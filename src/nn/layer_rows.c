@@ -3,26 +3,6 @@
 #include "nn/layer.h"
 #include "op/op_table.h"
 
-static double node_flops(const fm_graph *graph, const fm_node *node)
-{
-    fm_tensor tensors[FM_MAX_INPUTS + FM_MAX_OUTPUTS];
-    for (int i = 0; i < node->input_count + node->output_count; i++) {
-        bool input = i < node->input_count;
-        const fm_value *value =
-            fm_value_of(graph, input ? node->inputs[i] : node->outputs[i - node->input_count]);
-        tensors[i] = (fm_tensor){NULL, value->dtype, value->shape, fm_shape_elements(value->shape)};
-    }
-    const fm_tensor *outputs = tensors + node->input_count;
-    fm_call call = {.op = node->op,
-                    .attributes = node->attributes,
-                    .inputs = tensors,
-                    .outputs = outputs,
-                    .input_count = node->input_count,
-                    .output_count = node->output_count};
-    if (node->op->flops) return node->op->flops(&call);
-    return node->op->flags & FM_OP_VIEW ? 0 : (double)outputs[0].count;
-}
-
 /* Ops whose work is multiplying and adding up. */
 static bool is_product(const fm_op *op)
 {
@@ -47,7 +27,7 @@ static fm_layer_row describe(const fm_graph *graph, const fm_layer_note *note)
         row.parameters += fm_shape_elements(fm_val_shape(graph, variable->value));
     }
     for (size_t k = note->first_node; k < note->end_node; k++) {
-        double flops = node_flops(graph, &graph->nodes[k]);
+        double flops = fm_node_flops(graph, &graph->nodes[k]);
         row.flops += flops;
         if (is_product(graph->nodes[k].op)) row.macs += flops / 2;
     }

@@ -1,45 +1,11 @@
 /* From a graph to steps that only run. */
-#include "run/program_inside.h"
+#include "run/compile.h"
 #include "base/clock.h"
 #include "base/checked.h"
 #include "base/float_mode.h"
 #include "fathom/program.h"
-#include "pass/fold.h"
-#include "pass/fuse.h"
-#include "pass/layout.h"
-#include "pass/simplify.h"
-#include "pass/steady.h"
-#include "op/copy.h"
 
 #include <string.h>
-
-/* ---- the graph is prepared ---------------------------------------------------------------------- */
-
-/* A next value that is a variable (or a view of one) gets a copy of its own, so that swapping two
- * variables is an ordinary plan. */
-static fm_status copy_variables_that_are_updates(fm_graph *graph)
-{
-    for (size_t i = 0; i < graph->variable_count; i++) {
-        fm_val next = graph->variables[i].next;
-        if (!next.id) continue;
-        if (fm_value_of(graph, fm_view_root(graph, next))->kind != FM_VARIABLE) continue;
-        graph->variables[i].next = fm_node_add(graph, &fm_op_copy, &next, 1, NULL, NULL);
-        if (!graph->variables[i].next.id) return fm_graph_status(graph);
-    }
-    return FM_OK;
-}
-
-static fm_status run_passes(fm_program *program)
-{
-    fm_graph *graph = program->graph;
-    fm_status status = fm_graph_prune(graph);
-    if (status == FM_OK && !program->options.no_simplify) status = fm_simplify(graph);
-    if (status == FM_OK) status = copy_variables_that_are_updates(graph);
-    if (status == FM_OK && !program->options.no_fold) status = fm_fold(graph);
-    if (status == FM_OK && !program->options.no_fusion) status = fm_fuse(graph);
-    if (status == FM_OK) status = fm_graph_prune(graph);
-    return status == FM_OK ? fm_graph_verify(graph) : status;
-}
 
 /* ---- variables ---------------------------------------------------------------------------------- */
 
@@ -94,59 +60,6 @@ static fm_status require_variables(fm_program *program)
     }
     fm_release(context, used);
     return status;
-}
-
-/* A variable keeps the layout in which other programs use it. */
-static bool fixed_layout(const void *store, const char *path, fm_layout *layout)
-{
-    int index = fm_store_find(store, path);
-    if (index < 0 || !((const fm_store *)store)->variables[index].users) return false;
-    *layout = ((const fm_store *)store)->variables[index].layout;
-    return true;
-}
-
-static fm_status make_plan(fm_program *program)
-{
-    const fm_graph *graph = program->graph;
-    fm_context *context = graph->context;
-    size_t nodes = graph->node_count + 1;
-    size_t *scratch = fm_allocate_zeroed(context, nodes * sizeof *scratch);
-    bool *steady = fm_allocate_zeroed(context, nodes);
-    fm_status status = scratch && steady ? FM_OK : FM_ERROR_MEMORY;
-    if (status == FM_OK) {
-        for (size_t i = 0; i < graph->node_count; i++) {
-            scratch[i] = program->placements[i].need.scratch_bytes;
-        }
-        if (!program->options.no_prologue) fm_steady_find(graph, steady);
-        const fm_plan_options options = {.scratch_bytes = scratch,
-                                         .steady = steady,
-                                         .private_buffers = program->options.private_buffers,
-                                         .outputs_kept = program->options.shares_arena};
-        status = fm_plan_make(graph, &options, &program->plan);
-    }
-    fm_release(context, scratch);
-    fm_release(context, steady);
-    return status == FM_OK ? fm_plan_check(graph, &program->plan) : status;
-}
-
-static fm_status place_and_plan(fm_program *program)
-{
-    fm_graph *graph = program->graph;
-    fm_context *context = graph->context;
-    size_t nodes = graph->node_count + 1;
-    program->placements = fm_allocate_zeroed(context, nodes * sizeof *program->placements);
-    if (!program->placements) return FM_ERROR_MEMORY;
-    program->placement_count = graph->node_count;
-    fm_status status = program->options.no_prologue ? FM_OK : fm_steady_mark(graph);
-    if (status == FM_OK) status = fm_place(graph, program->options.backends, program->placements);
-    if (status == FM_OK) {
-        status = fm_layout_assign(graph, &program->placements, fixed_layout, program->store);
-    }
-    if (status != FM_OK) return status;
-    program->placement_count = graph->node_count;
-    status = fm_place_prepare(graph, program->placements);
-    if (status == FM_OK) status = require_variables(program);
-    return status == FM_OK ? make_plan(program) : status;
 }
 
 /* ---- memory and steps --------------------------------------------------------------------------- */
@@ -306,9 +219,8 @@ fm_status fm_program_create(fm_store *store, const fm_graph *graph,
     made->store = store;
     if (options) made->options = *options;
 
-    fm_status status = fm_graph_clone(graph, &made->graph);
-    if (status == FM_OK) status = run_passes(made);
-    if (status == FM_OK) status = place_and_plan(made);
+    fm_status status = fm_program_compile(made, graph);
+    if (status == FM_OK) status = require_variables(made);
     if (status == FM_OK) status = allocate_memory(made);
     if (status == FM_OK) status = make_steps(made);
     if (status != FM_OK) {
@@ -333,7 +245,6 @@ void fm_program_destroy(fm_program *program)
     fm_context *context = program->store->context;
     if (program->graph) {
         release_users(program);
-        fm_place_release(context, program->placements, program->placement_count);
         for (size_t i = 0; program->input_own && i < program->graph->input_count; i++) {
             fm_release(context, program->input_own[i]);
         }
@@ -347,8 +258,7 @@ void fm_program_destroy(fm_program *program)
     fm_release(context, program->tensor_buffers);
     fm_release(context, program->steps);
     fm_release(context, program->commits);
-    fm_plan_release(context, &program->plan);
-    fm_graph_destroy(program->graph);
+    fm_program_discard(program);
     fm_release(context, program);
 }
 

@@ -9,7 +9,9 @@ fm_program_summary fm_program_summarize(const fm_program *program)
                                   .kept_bytes = program->plan.kept_bytes,
                                   .arena_bytes = program->plan.arena_bytes,
                                   .arena_bound = program->plan.arena_bound,
-                                  .flops = program->flops};
+                                  .flops = program->flops,
+                                  .plain_arena_bytes = program->plain_arena_bytes,
+                                  .repeated_flops = program->repeated_flops};
     for (size_t i = 0; i < graph->variable_count; i++) {
         if (program->variables[i] == UINT32_MAX) continue;
         summary.variable_bytes += program->store->variables[program->variables[i]].bytes;

@@ -1,7 +1,7 @@
 /* Random graphs: planned execution must equal execution in which every value has private memory,
  * bit for bit, over several steps of a program that changes its own variables; so must what is
  * computed once equal what is computed in each step, though others overwrite the arena and write
- * variables between the steps. The plan check is run on every plan by fm_program_create itself. */
+ * variables between the steps; and so must programs that recompute. The plan check is run on every plan by fm_program_create itself. */
 #include "support/fixture.h"
 
 #include "base/random.h"
@@ -206,14 +206,8 @@ typedef struct outcome {
     fm_program *program;
 } outcome;
 
-static void start(fixture *f, const fm_graph *graph, bool oracle, outcome *o)
+static void write_variables(fixture *f, outcome *o)
 {
-    const fm_program_options options = {.private_buffers = oracle,
-                                        .no_prologue = oracle,
-                                        .shares_arena = !oracle,
-                                        .backends = (const char *[]){"portable", NULL}};
-    assert_ok(f->context, fm_store_create(f->context, 11, &o->store));
-    assert_ok(f->context, fm_program_create(o->store, graph, &options, &o->program));
     fm_random random = fm_random_at(5, 0, 0);
     for (int i = 0; i < fm_store_count(o->store); i++) {
         float elements[64];
@@ -222,6 +216,37 @@ static void start(fixture *f, const fm_graph *graph, bool oracle, outcome *o)
         for (int64_t k = 0; k < count; k++) elements[k] = (float)fm_random_range(&random, -1, 1);
         assert_ok(f->context, fm_store_write(o->store, i, elements));
     }
+}
+
+static void start(fixture *f, const fm_graph *graph, bool oracle, outcome *o)
+{
+    const fm_program_options options = {.private_buffers = oracle,
+                                        .no_prologue = oracle,
+                                        .shares_arena = !oracle,
+                                        .backends = (const char *[]){"portable", NULL}};
+    assert_ok(f->context, fm_store_create(f->context, 11, &o->store));
+    assert_ok(f->context, fm_program_create(o->store, graph, &options, &o->program));
+    write_variables(f, o);
+}
+
+/* The same with seven eighths of the planned arena, by recomputation, where that is enough. */
+static bool start_smaller(fixture *f, const fm_graph *graph, const outcome *planned, outcome *o)
+{
+    const fm_program_options options = {
+        .memory = fm_program_summarize(planned->program).arena_bytes * 7 / 8,
+        .shares_arena = true,
+        .backends = (const char *[]){"portable", NULL}};
+    assert_ok(f->context, fm_store_create(f->context, 11, &o->store));
+    fm_status status = options.memory ? fm_program_create(o->store, graph, &options, &o->program)
+                                      : FM_ERROR_ARGUMENT;
+    if (status == FM_OK) {
+        assert_true(fm_program_summarize(o->program).arena_bytes <= options.memory);
+        write_variables(f, o);
+        return true;
+    }
+    assert_int_equal(status, FM_ERROR_ARGUMENT);
+    fm_store_destroy(o->store);
+    return false;
 }
 
 static void finish(outcome *o)
@@ -280,7 +305,7 @@ static void planned_execution_equals_private_buffers(void **state)
 {
     fixture *f = *state;
     size_t arena = 0, private_arena = 0, bound = 0;
-    int with_prologue = 0;
+    int with_prologue = 0, recomputed = 0;
     int graphs = fixture_rounds(GRAPHS);
     for (int seed = 0; seed < graphs; seed++) {
         builder b = {0};
@@ -288,12 +313,18 @@ static void planned_execution_equals_private_buffers(void **state)
                   fm_graph_create(f->context, &(fm_graph_options){.mode = FM_TRAIN}, &b.graph));
         build(&b, (uint64_t)seed);
         assert_ok(f->context, fm_graph_status(b.graph));
-        outcome planned = {0}, oracle = {0};
+        outcome planned = {0}, oracle = {0}, smaller = {0};
         start(f, b.graph, false, &planned);
         start(f, b.graph, true, &oracle);
+        bool is_smaller = start_smaller(f, b.graph, &planned, &smaller);
+        recomputed += is_smaller;
         for (int i = 0; i < STEPS; i++) {
             step(f, b.graph, &planned, i);
             step(f, b.graph, &oracle, i);
+            if (is_smaller) {
+                step(f, b.graph, &smaller, i);
+                compare(b.graph, &smaller, &oracle, (uint64_t)seed);
+            }
             if (planned.store->workspace) {
                 memset(planned.store->workspace, 0xff, planned.store->workspace_bytes);
             }
@@ -305,12 +336,15 @@ static void planned_execution_equals_private_buffers(void **state)
         private_arena += fm_program_summarize(oracle.program).arena_bytes;
         finish(&planned);
         finish(&oracle);
+        if (is_smaller) finish(&smaller);
         fm_graph_destroy(b.graph);
     }
     assert_true(with_prologue > graphs / 4);
-    print_message("%d graphs, %d with a prologue: arenas %zu bytes, %.3f of the bound, %.3f of "
+    assert_true(recomputed > graphs / 500);
+    print_message("%d graphs, %d with a prologue, %d with a smaller arena too: arenas %zu bytes, "
+                  "%.3f of the bound, %.3f of "
                   "private buffers\n",
-                  graphs, with_prologue, arena, (double)arena / (double)bound,
+                  graphs, with_prologue, recomputed, arena, (double)arena / (double)bound,
                   (double)arena / (double)private_arena);
 }
 
