@@ -6,7 +6,7 @@ pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 # the tsan build, too (label `threads`).
 set(thread_folders backend data run train)
 set(without_valgrind command_line_test convolution_test examples_test parity_test resume_test winograd_test
-    zoo_parity_test)
+    zoo_backends_test zoo_parity_test)
 
 # Valgrind takes what libjpeg-turbo's vectorised encoder leaves unused for undefined: JSIMD_FORCENONE.
 
