@@ -28,6 +28,7 @@ typedef struct fm_kernel_family {
     F(random)                                                                                      \
     F(reductions)                                                                                  \
     F(normalize_columns)                                                                           \
+    F(normalize_rows)                                                                              \
     F(pool)                                                                                        \
     F(movement)
 
