@@ -20,6 +20,8 @@ typedef struct fm_layout_type {
     const char *name;
     size_t (*bytes)(const fm_layout *layout);
     void (*pack)(const fm_layout *layout, const void *plain, void *packed, int threads);
+    /* NULL: there is no way back, so that no variable is ever stored like this: a copy is made of what
+     * is computed once. */
     void (*unpack)(const fm_layout *layout, const void *packed, void *plain, int threads);
 } fm_layout_type;
 
@@ -39,6 +41,8 @@ typedef struct fm_site {
     int input_count, output_count;
     int threads;
     const bool *input_is_variable; /* or computed once: can live in the layout the kernel wants  */
+    const bool
+        *input_is_steady; /* reordered once, not in each run: the program does not change it */
     const fm_layout *input_layouts, *output_layouts; /* decided once prepare is called            */
 } fm_site;
 

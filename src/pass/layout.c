@@ -86,7 +86,8 @@ static void choose_for_variables(layouter *l)
         for (int k = 0; k < node->input_count; k++) {
             fm_value *value = fm_value_of(graph, node->inputs[k]);
             fm_layout had;
-            if (value->kind != FM_VARIABLE || value->layout.type || !wanted.inputs[k].type)
+            const fm_layout_type *type = wanted.inputs[k].type;
+            if (value->kind != FM_VARIABLE || value->layout.type || !type || !type->unpack)
                 continue;
             if (free_to_choose(l, value, &had)) value->layout = wanted.inputs[k];
         }

@@ -21,6 +21,7 @@ void fm_place_describe(const fm_graph *graph, const fm_node *node, fm_node_site 
         const fm_value *input = fm_value_of(graph, node->inputs[k]);
         place->input_layouts[k] = input->layout;
         place->input_is_variable[k] = input->kind == FM_VARIABLE || input->steady;
+        place->input_is_steady[k] = input->steady;
     }
     for (int k = 0; k < node->output_count; k++) {
         place->outputs[k] = fm_place_operand(graph, node, node->outputs[k]);
@@ -35,6 +36,7 @@ void fm_place_describe(const fm_graph *graph, const fm_node *node, fm_node_site 
                             .output_count = node->output_count,
                             .threads = fm_context_threads(graph->context),
                             .input_is_variable = place->input_is_variable,
+                            .input_is_steady = place->input_is_steady,
                             .input_layouts = place->input_layouts,
                             .output_layouts = place->output_layouts};
 }

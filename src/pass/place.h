@@ -24,7 +24,7 @@ void fm_place_explain(const fm_graph *graph, const fm_node *node, const char *co
 /* A node as kernels see it: tensors without data. */
 typedef struct fm_node_site {
     fm_tensor inputs[FM_MAX_INPUTS], outputs[FM_MAX_OUTPUTS];
-    bool input_is_variable[FM_MAX_INPUTS];
+    bool input_is_variable[FM_MAX_INPUTS], input_is_steady[FM_MAX_INPUTS];
     fm_layout input_layouts[FM_MAX_INPUTS], output_layouts[FM_MAX_OUTPUTS];
     fm_site site; /* points into this struct */
 } fm_node_site;

@@ -46,7 +46,8 @@ fm_status fm_steady_mark(fm_graph *graph)
     fm_steady_find(graph, steady);
     for (uint32_t id = 1; id < graph->value_count; id++) {
         fm_value *value = fm_value_of(graph, (fm_val){id});
-        value->steady = value->kind == FM_TEMPORARY && steady[value->producer];
+        value->steady =
+            value->kind != FM_CONSTANT && fm_value_is_steady(graph, (fm_val){id}, steady);
     }
     fm_release(graph->context, steady);
     return FM_OK;

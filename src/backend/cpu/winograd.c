@@ -24,3 +24,34 @@ const fm_winograd_isa *fm_winograd_isa_at(int index)
     }
     return NULL;
 }
+
+/* ---- transformed kernels as a layout ------------------------------------------------------------- */
+
+enum { ISA_NUMBER }; /* which of the parameters */
+
+static const fm_winograd_isa *isa_of(const fm_layout *layout)
+{
+    return isas[layout->parameters[ISA_NUMBER]];
+}
+
+static size_t kernel_bytes(const fm_layout *layout)
+{
+    const int64_t *dims = layout->shape.dims;
+    return isa_of(layout)->kernel_floats(dims[2], dims[3]) * sizeof(float);
+}
+
+static void pack_kernel(const fm_layout *layout, const void *plain, void *packed, int threads)
+{
+    const int64_t *dims = layout->shape.dims;
+    isa_of(layout)->transform_kernel(dims[2], dims[3], plain, packed, threads);
+}
+
+const fm_layout_type fm_winograd_kernel = {
+    .name = "winograd", .bytes = kernel_bytes, .pack = pack_kernel};
+
+fm_layout fm_winograd_kernel_of(const fm_winograd_isa *isa, fm_shape kernel)
+{
+    fm_layout layout = {.type = &fm_winograd_kernel, .dtype = FM_F32, .shape = kernel};
+    while (isas[layout.parameters[ISA_NUMBER]] != isa) layout.parameters[ISA_NUMBER]++;
+    return layout;
+}

@@ -16,9 +16,7 @@
 #ifndef FM_BACKEND_CPU_WINOGRAD_H
 #define FM_BACKEND_CPU_WINOGRAD_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "fathom/backend.h"
 
 /* y (images, out_height, out_width, filters) from x (images, height, width, channels), with
  * pad_top zeros above x and pad_left to its left; below and to the right as many as are needed. */
@@ -26,6 +24,7 @@ typedef struct fm_winograd {
     int64_t images, height, width, channels;
     int64_t out_height, out_width, filters;
     int64_t pad_top, pad_left;
+    bool kernel_ready; /* transformed by transform_kernel beforehand */
 } fm_winograd;
 
 /* What is done to y at the end, in this order; what is NULL or false is left out. */
@@ -38,9 +37,12 @@ typedef struct fm_winograd_epilogue {
 
 typedef struct fm_winograd_isa {
     const char *name; /* "avx512", "avx2", "baseline" */
+    size_t (*kernel_floats)(int64_t channels, int64_t filters);
+    void (*transform_kernel)(int64_t channels, int64_t filters, const float *kernel,
+                             float *transformed, int threads);
     size_t (*scratch_floats)(const fm_winograd *w, int threads);
     /* turned: y is the gradient of x, x that of y: the kernel is (3, 3, filters, channels), read
-     * backwards. */
+     * backwards. Not with kernel_ready. */
     void (*convolve)(const fm_winograd *w, const float *x, const float *kernel, bool turned,
                      const fm_winograd_epilogue *epilogue, float *y, int threads, float *scratch);
     size_t (*kernel_grad_scratch_floats)(const fm_winograd *w, int threads);
@@ -49,6 +51,10 @@ typedef struct fm_winograd_isa {
     void (*kernel_grad)(const fm_winograd *w, const float *x, const float *dy, float *dkernel,
                         float *dbias, int threads, float *scratch);
 } fm_winograd_isa;
+
+/* Kernels that are transformed: wanted where that is done once and not for each run. */
+extern const fm_layout_type fm_winograd_kernel;
+fm_layout fm_winograd_kernel_of(const fm_winograd_isa *isa, fm_shape kernel);
 
 /* Those that this processor runs, best first; NULL at the end. */
 const fm_winograd_isa *fm_winograd_isa_at(int index);

@@ -66,8 +66,15 @@ static void free_problem(fixture *f, problem *p)
 /* The same convolution seen from dy: its result is dx. */
 static fm_winograd turned(const fm_winograd *w)
 {
-    return (fm_winograd){w->images, w->out_height, w->out_width,   w->filters,     w->height,
-                         w->width,  w->channels,   2 - w->pad_top, 2 - w->pad_left};
+    return (fm_winograd){.images = w->images,
+                         .height = w->out_height,
+                         .width = w->out_width,
+                         .channels = w->filters,
+                         .out_height = w->height,
+                         .out_width = w->width,
+                         .filters = w->channels,
+                         .pad_top = 2 - w->pad_top,
+                         .pad_left = 2 - w->pad_left};
 }
 
 static void run(fixture *f, const fm_winograd_isa *isa, problem *p,
@@ -132,6 +139,23 @@ static void assert_close(const float *got, const double *wanted, int64_t count, 
     }
 }
 
+/* A kernel that was transformed beforehand gives the same bits. */
+static void check_ready(fixture *f, const fm_winograd_isa *isa, const problem *p,
+                        const fm_winograd_epilogue *epilogue, source *s)
+{
+    fm_winograd w = p->w;
+    float *u = new_numbers(f, s, (int64_t)isa->kernel_floats(w.channels, w.filters));
+    float *y = new_numbers(f, s, p->y_count);
+    isa->transform_kernel(w.channels, w.filters, p->kernel, u, 2);
+    w.kernel_ready = true;
+    float *scratch = new_numbers(f, s, (int64_t)isa->scratch_floats(&w, 1));
+    isa->convolve(&w, p->x, u, false, epilogue, y, 1, scratch);
+    assert_memory_equal(y, p->y, (size_t)p->y_count * sizeof *y);
+    fm_release(f->context, scratch);
+    fm_release(f->context, y);
+    fm_release(f->context, u);
+}
+
 static void check(fixture *f, const fm_winograd *w, source *s)
 {
     problem p = new_problem(f, s, w);
@@ -153,6 +177,7 @@ static void check(fixture *f, const fm_winograd *w, source *s)
         assert_close(p.dx, dx, p.x_count, 9 * w->filters);
         assert_close(p.dkernel, dkernel, p.kernel_count, p.y_count / w->filters);
         assert_close(p.dbias, dbias, w->filters, p.y_count / w->filters);
+        check_ready(f, isa, &p, &e, s);
         problem again = p;
         again.y = new_numbers(f, s, p.y_count);
         again.dx = new_numbers(f, s, p.x_count);
@@ -192,10 +217,10 @@ static void any_shape_agrees_with_the_definition(void **state)
 static void layers_of_networks_agree_with_the_definition(void **state)
 {
     static const fm_winograd layers[] = {
-        {4, 26, 26, 32, 24, 24, 64, 0, 0},   /* the second layer for MNIST */
-        {2, 32, 32, 16, 32, 32, 16, 1, 1},   /* ResNet-20 */
-        {8, 8, 8, 64, 8, 8, 64, 1, 1},       /* ResNet-20 */
-        {1, 14, 14, 256, 14, 14, 256, 1, 1}, /* ResNet-50 */
+        {4, 26, 26, 32, 24, 24, 64, 0, 0, false},   /* the second layer for MNIST */
+        {2, 32, 32, 16, 32, 32, 16, 1, 1, false},   /* ResNet-20 */
+        {8, 8, 8, 64, 8, 8, 64, 1, 1, false},       /* ResNet-20 */
+        {1, 14, 14, 256, 14, 14, 256, 1, 1, false}, /* ResNet-50 */
     };
     source s = {2};
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) check(*state, &layers[i], &s);

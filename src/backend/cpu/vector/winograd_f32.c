@@ -29,7 +29,6 @@ typedef struct geometry {
     int64_t block, blocks; /* tiles of a block, blocks                          */
     size_t kernel_step;    /* floats of the transformed kernel at one point     */
     size_t x_step, y_step; /* of a block's x and y at one point                 */
-    size_t u_floats;       /* the transformed kernel                            */
 } geometry;
 
 static size_t round_up(size_t floats)
@@ -50,7 +49,6 @@ static geometry geometry_of(const fm_winograd *w, int64_t channels, int64_t shar
     g.block = block / 12 * 12;
     g.blocks = (g.tiles + g.block - 1) / g.block;
     g.kernel_step = round_up(fm_gemm_panels_floats(ISA, (size_t)channels, (size_t)w->filters));
-    g.u_floats = ALL_POINTS * g.kernel_step;
     g.x_step = round_up((size_t)(g.block * channels)) + PAD;
     g.y_step = round_up(fm_gemm_panels_floats(ISA, (size_t)g.block, (size_t)w->filters)) + PAD;
     return g;
@@ -262,18 +260,23 @@ static void transform_tile_to_y(const geometry *g, const float *points, int64_t 
 /* What the parts of a convolution share. */
 typedef struct convolution {
     geometry g;
-    const float *x, *kernel;
+    const float *x, *u;
     const fm_winograd_epilogue *epilogue;
-    float *y, *u, *scratch;
+    float *y, *scratch;
     size_t part_floats;
 } convolution;
 
-/* u[point] (channels, filters) in panels, of the kernel (3, 3, channels, filters) */
+typedef struct kernel_transform {
+    int64_t channels, filters;
+    const float *kernel; /* (3, 3, channels, filters)                   */
+    float *u;            /* [point] (channels, filters) in panels, step floats apart */
+    size_t step;
+} kernel_transform;
+
 static void transform_kernel_rows(const void *argument, int64_t begin, int64_t end)
 {
-    const convolution *a = argument;
-    const geometry *g = &a->g;
-    const int64_t channels = g->w.channels, filters = g->w.filters, size = channels * filters;
+    const kernel_transform *a = argument;
+    const int64_t channels = a->channels, filters = a->filters, size = channels * filters;
     _Alignas(64) float buffer[TAPS * TAPS * VECTOR_LENGTH];
     for (int64_t c = begin; c < end; c++) {
         for (int64_t f = 0; f < filters; f += VECTOR_LENGTH) {
@@ -296,7 +299,7 @@ static void transform_kernel_rows(const void *argument, int64_t begin, int64_t e
                 UNROLL for (int j = 0; j < POINTS; j++)
                 {
                     store(to, u[j]);
-                    to += g->kernel_step;
+                    to += a->step;
                 }
             }
         }
@@ -379,15 +382,39 @@ static size_t convolve_part_floats(const geometry *g)
     return ALL_POINTS * (g->x_step + g->y_step);
 }
 
+static size_t kernel_step(int64_t channels, int64_t filters)
+{
+    return round_up(fm_gemm_panels_floats(ISA, (size_t)channels, (size_t)filters));
+}
+
+static size_t kernel_floats(int64_t channels, int64_t filters)
+{
+    return ALL_POINTS * kernel_step(channels, filters);
+}
+
+static void transform_whole_kernel(int64_t channels, int64_t filters, const float *kernel,
+                                   float *transformed, int threads)
+{
+    const kernel_transform t = {channels, filters, kernel, transformed,
+                                kernel_step(channels, filters)};
+    fm_in_ranges(threads, channels, 1, 1.5 * (double)filters, transform_kernel_rows, &t);
+}
+
 static size_t turned_floats(const fm_winograd *w)
 {
     return round_up((size_t)(TAPS * TAPS * w->channels * w->filters));
 }
 
+/* Scratch: the transformed kernel, the turned one, what the parts need. */
+static size_t own_kernel_floats(const fm_winograd *w)
+{
+    return w->kernel_ready ? 0 : kernel_floats(w->channels, w->filters) + turned_floats(w);
+}
+
 static size_t scratch_floats(const fm_winograd *w, int threads)
 {
     const geometry g = geometry_of(w, w->channels, 2 * threads);
-    return g.u_floats + turned_floats(w) + (size_t)threads * convolve_part_floats(&g);
+    return own_kernel_floats(w) + (size_t)threads * convolve_part_floats(&g);
 }
 
 static void convolve(const fm_winograd *w, const float *x, const float *kernel, bool turned,
@@ -395,20 +422,20 @@ static void convolve(const fm_winograd *w, const float *x, const float *kernel, 
 {
     convolution a = {.g = geometry_of(w, w->channels, 2 * threads),
                      .x = x,
-                     .kernel = kernel,
+                     .u = w->kernel_ready ? kernel : scratch,
                      .epilogue = epilogue,
                      .y = y,
-                     .u = scratch};
-    float *turned_kernel = a.u + a.g.u_floats;
-    a.scratch = turned_kernel + turned_floats(w);
+                     .scratch = scratch + own_kernel_floats(w)};
     a.part_floats = convolve_part_floats(&a.g);
-    const double row_nanoseconds = 1.5 * (double)w->filters;
     if (turned) {
-        a.kernel = turned_kernel;
-        fm_in_ranges(threads, w->channels, VECTOR_LENGTH, row_nanoseconds, turn_rows,
+        float *turned_kernel = scratch + kernel_floats(w->channels, w->filters);
+        fm_in_ranges(threads, w->channels, VECTOR_LENGTH, 1.5 * (double)w->filters, turn_rows,
                      &(turning){kernel, turned_kernel, w->channels, w->filters});
+        kernel = turned_kernel;
     }
-    fm_in_ranges(threads, w->channels, 1, row_nanoseconds, transform_kernel_rows, &a);
+    if (!w->kernel_ready) {
+        transform_whole_kernel(w->channels, w->filters, kernel, scratch, threads);
+    }
     fm_in_parts(threads, convolve_part, &a);
 }
 
@@ -586,6 +613,8 @@ static void kernel_grad(const fm_winograd *w, const float *x, const float *dy, f
 
 const fm_winograd_isa FM_ISA_SYMBOL(fm_winograd_isa) = {
     .name = FM_ISA_NAME,
+    .kernel_floats = kernel_floats,
+    .transform_kernel = transform_whole_kernel,
     .scratch_floats = scratch_floats,
     .convolve = convolve,
     .kernel_grad_scratch_floats = kernel_grad_scratch_floats,

@@ -9,8 +9,9 @@ extern const fm_winograd_isa FM_ISA_SYMBOL(fm_winograd_isa);
 #define ISA (&FM_ISA_SYMBOL(fm_winograd_isa))
 
 /* Measured on networks' layers: fewer channels leave vectors empty; with fewer tiles, or a larger
- * kernel, transforming the kernel takes what the products save. */
-enum { LEAST_CHANNELS = 8, LEAST_TILES = 24, MOST_KERNEL = 300 * 300 };
+ * kernel, transforming the kernel takes what the products save, reading it at least if that is
+ * done once for all runs. */
+enum { LEAST_CHANNELS = 8, LEAST_TILES = 24, LEAST_TILES_READY = 12, MOST_KERNEL = 300 * 300 };
 
 typedef struct winograd_state {
     fm_winograd geometry;
@@ -30,7 +31,7 @@ static bool all_are(const fm_ints *list, int64_t value)
 
 /* x and y: the images of the forward convolution. */
 static const char *match_window(const fm_site *site, const fm_shape *kernel, const fm_shape *x,
-                                const fm_shape *y)
+                                const fm_shape *y, int64_t least_tiles)
 {
     const fm_convolve_attributes *a = site->attributes;
     const char *refusal = refuse_unless_f32(site);
@@ -48,7 +49,7 @@ static const char *match_window(const fm_site *site, const fm_shape *kernel, con
     if (channels > MOST_KERNEL / filters)
         return "so many channels that its kernel leaves the caches";
     const int64_t tiles = y->dims[0] * ((y->dims[1] + 3) / 4) * ((y->dims[2] + 3) / 4);
-    return tiles < LEAST_TILES ? "few results for so many weights" : NULL;
+    return tiles < least_tiles ? "few results for so many weights" : NULL;
 }
 
 static fm_winograd geometry_of(const fm_site *site, const fm_shape *x, const fm_shape *y)
@@ -114,12 +115,22 @@ static const char *match_convolve(const fm_site *site)
     const char *refusal = match_epilogue(site);
     if (refusal) return refusal;
     return match_window(site, &site->inputs[1].shape, &site->inputs[0].shape,
-                        &site->outputs[0].shape);
+                        &site->outputs[0].shape,
+                        site->input_is_steady[1] ? LEAST_TILES_READY : LEAST_TILES);
+}
+
+static void layouts_of_convolve(const fm_site *site, fm_layout *inputs, fm_layout *outputs)
+{
+    outputs[0] = (fm_layout){0};
+    if (site->input_is_steady[1]) {
+        inputs[1] = fm_winograd_kernel_of(ISA, site->inputs[1].shape);
+    }
 }
 
 static fm_status prepare_convolve(const fm_site *site, fm_need *need)
 {
-    const fm_winograd w = geometry_of(site, &site->inputs[0].shape, &site->outputs[0].shape);
+    fm_winograd w = geometry_of(site, &site->inputs[0].shape, &site->outputs[0].shape);
+    w.kernel_ready = site->input_layouts[1].type == &fm_winograd_kernel;
     need->scratch_bytes = ISA->scratch_floats(&w, site->threads) * sizeof(float);
     return prepare(site, &w, need);
 }
@@ -163,7 +174,7 @@ static const char *match_transposed(const fm_site *site)
     const char *refusal = match_epilogue(site);
     if (refusal) return refusal;
     return match_window(site, &site->inputs[1].shape, &site->outputs[0].shape,
-                        &site->inputs[0].shape);
+                        &site->inputs[0].shape, LEAST_TILES);
 }
 
 /* Seen from dy, with the kernel turned round. */
@@ -186,7 +197,7 @@ static void run_transposed(const fm_call *call)
 static const char *match_kernel_grad(const fm_site *site)
 {
     return match_window(site, &site->outputs[0].shape, &site->inputs[0].shape,
-                        &site->inputs[1].shape);
+                        &site->inputs[1].shape, LEAST_TILES);
 }
 
 static fm_status prepare_kernel_grad(const fm_site *site, fm_need *need)
@@ -210,6 +221,7 @@ static const fm_kernel kernels[] = {
     {.name = KERNEL_NAME("winograd.convolve"),
      .op = &fm_op_convolve,
      .match = match_convolve,
+     .layouts = layouts_of_convolve,
      .prepare = prepare_convolve,
      .run = run_convolve,
      .release = release_state},
@@ -228,6 +240,7 @@ static const fm_kernel kernels[] = {
     {.name = KERNEL_NAME("winograd.fused_convolve"),
      .op = &fm_op_fused_convolve,
      .match = match_convolve,
+     .layouts = layouts_of_convolve,
      .prepare = prepare_convolve,
      .run = run_convolve,
      .release = release_state},
