@@ -32,6 +32,8 @@ const option option_table[] = {
      "take samples of the recipe's test data: 7, or 0-9, or 0,5,8"},
     {"picture", 'p', NULL, FOR_PREDICT, OPTION_SWITCH, AT(picture), 0, NULL,
      "draw images in the terminal above their classes"},
+    {"samples", '\0', "FILE", FOR_SHOW, OPTION_TEXT, AT(samples), 0, NULL,
+     "write a PNG image of training samples of a recipe, augmented, with their classes"},
     {"graph", '\0', NULL, FOR_SHOW, OPTION_SWITCH, AT(graph), 0, NULL,
      "print the training graph, a line a node"},
     {"plan", '\0', NULL, FOR_SHOW, OPTION_SWITCH, AT(plan), 0, NULL,

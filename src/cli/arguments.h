@@ -17,7 +17,7 @@ typedef struct string_list {
 typedef struct arguments {
     const struct command *command;
     string_list positional;
-    const char *data, *out, *resume, *sample, *backend;
+    const char *data, *out, *resume, *sample, *samples, *backend;
     int64_t threads, top, gradients_every;
     string_list set; /* KEY=VALUE, also of --epochs and its like */
     bool json, quiet, graph, plan, why, profile, picture, gradients, help, version;

@@ -49,8 +49,9 @@ static const char *const predict_examples[] = {
     NULL,
 };
 static const char predict_notes[] = "INPUT is a file of samples: .csv, .tsv or - (lines on stdin), "
-                                    ".npy, .idx or .idx.gz, .pgm (one "
-                                    "image). They are prepared as the training data was.";
+                                    ".npy, .idx or .idx.gz, an image of any size "
+                                    "(.png, .jpg, .pgm, .ppm) or a folder of them. They are "
+                                    "prepared as the training data was, without augmentation.";
 
 static const char *const show_examples[] = {
     "fathom show recipes/mnist-mlp.yaml",
@@ -59,6 +60,8 @@ static const char *const show_examples[] = {
     "the same of a saved model, as one object",
     "fathom show recipes/mnist-mlp.yaml --why",
     "the compiled program, and why each kernel was chosen",
+    "fathom show recipes/strokes-mlp.yaml --samples strokes.png",
+    "a picture of training samples as the network will see them, augmented",
     "fathom show layers",
     "all layers with their options; 'show layers dense' is one of them; also ops, losses, "
     "optimizers, schedules, metrics, "

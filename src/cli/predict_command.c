@@ -7,6 +7,7 @@
 #include "cli/progress.h"
 #include "base/context.h"
 #include "base/memory.h"
+#include "fathom/image.h"
 
 #include <math.h>
 #include <string.h>
@@ -133,8 +134,9 @@ static void print_json(const prediction *p, const predict_input *input, int64_t 
                        const verdict *v)
 {
     char buffer[32];
+    const char *file = input->numbers ? NULL : fm_image_file_name(input->raw, number);
     json_t *object = json_pack("{s:s, s:o, s:I}", "event", "prediction", "input",
-                               json_text(input->name), "index", (json_int_t)number);
+                               json_text(file ? file : input->name), "index", (json_int_t)number);
     if (p->classes) {
         json_t *top = json_array();
         for (int64_t i = 0; i < v->top; i++) {
@@ -233,7 +235,12 @@ static void tell(const prediction *p, const predict_input *input, int64_t number
         print_json(p, input, number, v);
         return;
     }
-    printf("%s %lld", input->name, (long long)number);
+    const char *file = input->numbers ? NULL : fm_image_file_name(input->raw, number);
+    if (file) {
+        printf("%s", file);
+    } else {
+        printf("%s %lld", input->name, (long long)number);
+    }
     if (image) {
         printf("\n");
         print_picture(p, image, v);

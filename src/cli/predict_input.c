@@ -1,14 +1,15 @@
 #include "cli/predict_input.h"
 #include "base/checked.h"
 #include "base/context.h"
-#include "base/file.h"
 #include "base/memory.h"
 #include "fathom/data_files.h"
+#include "fathom/image.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* ---- formats ----------------------------------------------------------------------------------- */
 
@@ -74,50 +75,17 @@ static fm_status open_idx(const source *from, fm_dataset **raw)
     return fm_dataset_open_idx(from->invocation->context, from->path, NULL, 0, raw);
 }
 
-/* ---- PGM (netpbm: "P5 WIDTH HEIGHT MAXVAL" and a byte a pixel) ----------------------------------- */
+/* ---- images ------------------------------------------------------------------------------------ */
 
-/* The next number of the header, after blanks and comments; -1 when there is none. */
-static int pgm_number(const char **at, const char *end)
+/* Of any size: fitted as the recipe's own images are. */
+static fm_status open_images(const source *from, fm_dataset **raw)
 {
-    while (*at < end && (isspace((unsigned char)**at) || **at == '#')) {
-        if (**at == '#') {
-            while (*at < end && **at != '\n') ++*at;
-        } else {
-            ++*at;
-        }
-    }
-    int number = -1;
-    while (*at < end && isdigit((unsigned char)**at) && number < 1 << 20) {
-        number = (number < 0 ? 0 : number) * 10 + (*(*at)++ - '0');
-    }
-    return number;
-}
-
-static fm_status open_pgm(const source *from, fm_dataset **raw)
-{
-    enum { LARGEST_SIDE = 1 << 14 };
-    fm_context *context = from->invocation->context;
-    char *bytes;
-    size_t size;
-    fm_status status = fm_file_read(context, from->path, 1 << 28, &bytes, &size);
-    if (status != FM_OK) return status;
-    const char *at = bytes + 2, *end = bytes + size;
-    bool fits = size > 2 && memcmp(bytes, "P5", 2) == 0;
-    int width = fits ? pgm_number(&at, end) : -1, height = fits ? pgm_number(&at, end) : -1;
-    int most = fits ? pgm_number(&at, end) : -1;
-    fits = width > 0 && height > 0 && width <= LARGEST_SIDE && height <= LARGEST_SIDE && most > 0 &&
-           most < 256 && end - at == 1 + (ptrdiff_t)width * height;
-    if (!fits) {
-        status = fm_fail(context, FM_ERROR_FORMAT,
-                         "%s: not a binary PGM image (P5) of bytes, or not complete", from->path);
-    } else {
-        fm_dataset_info info = {
-            .name = from->path, .origin = from->path, .count = 1, .field_count = 1};
-        info.fields[0] = (fm_data_field){"x", FM_U8, FM_SHAPE(height, width), NULL};
-        status = fm_dataset_from_arrays(context, &info, (const void *[]){at + 1}, false, raw);
-    }
-    fm_release(context, bytes);
-    return status;
+    const fm_recipe_settings *about = fm_recipe_about(from->saved->recipe);
+    bool images = strcmp(about->dataset->name, "images") == 0 ||
+                  strcmp(about->dataset->name, "image_masks") == 0; /* which begins with them */
+    return fm_dataset_image_files(from->invocation->context, &from->path, 1,
+                                  fm_transform_input(from->saved->transform)->fields[0].shape,
+                                  images ? about->dataset_options : NULL, raw);
 }
 
 /* ---- opening ----------------------------------------------------------------------------------- */
@@ -128,9 +96,8 @@ typedef struct format {
 } format;
 
 static const format formats[] = {
-    {".csv", open_csv},   {".tsv", open_csv},      {".data", open_csv},
-    {".npy", open_npy},   {".idx", open_idx},      {".idx.gz", open_idx},
-    {"-ubyte", open_idx}, {"-ubyte.gz", open_idx}, {".pgm", open_pgm},
+    {".csv", open_csv}, {".tsv", open_csv},    {".data", open_csv},  {".npy", open_npy},
+    {".idx", open_idx}, {".idx.gz", open_idx}, {"-ubyte", open_idx}, {"-ubyte.gz", open_idx},
 };
 
 static bool ends_with(const char *path, const char *end)
@@ -139,15 +106,22 @@ static bool ends_with(const char *path, const char *end)
     return size >= tail && strcmp(path + size - tail, end) == 0;
 }
 
+static bool is_folder(const char *path)
+{
+    struct stat about;
+    return stat(path, &about) == 0 && S_ISDIR(about.st_mode);
+}
+
 static fm_status open_raw(const source *from, fm_dataset **raw)
 {
     if (strcmp(from->path, "-") == 0) return open_stdin(from, raw);
+    if (fm_image_is_named(from->path) || is_folder(from->path)) return open_images(from, raw);
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
         if (ends_with(from->path, formats[i].end)) return formats[i].open(from, raw);
     }
     return fm_fail(from->invocation->context, FM_ERROR_ARGUMENT,
-                   "%s: what is it? Names of inputs end with .csv, .tsv, .npy, .idx, .idx.gz or "
-                   ".pgm",
+                   "%s: what is it? Names of inputs end with .csv, .tsv, .npy, .idx, .idx.gz, or "
+                   "as images do: .png, .jpg, .jpeg, .pgm, .ppm",
                    from->path);
 }
 

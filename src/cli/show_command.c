@@ -1,5 +1,6 @@
 /* fathom show */
 #include "cli/commands.h"
+#include "cli/contact_sheet.h"
 #include "cli/exit_codes.h"
 #include "cli/json_lines.h"
 #include "cli/invocation.h"
@@ -178,9 +179,36 @@ static fm_status print_profile(const view *v)
 
 /* ---- the command ------------------------------------------------------------------------------- */
 
+/* Data alone, so that a model that cannot be built yet is no obstacle. */
+static fm_status show_samples(view *v)
+{
+    invocation *s = &v->invocation;
+    const char *path = s->given->samples;
+    fm_status status = is_model(v->name) ? saved_model_open(s, v->name, &v->saved)
+                                         : fm_recipe_open(s->context, v->name, s->given->set.items,
+                                                          s->given->set.count, &v->saved.recipe);
+    if (status != FM_OK) return status;
+    stay_offline(s);
+    status = fm_recipe_open_data(v->saved.recipe, &s->places, v->saved.transform_json, &v->data);
+    int written = 0;
+    int64_t seed = fm_recipe_about(v->saved.recipe)->fit.seed;
+    if (status == FM_OK) {
+        status = contact_sheet_write(s->context, &v->data, seed, path, &written);
+    }
+    if (status != FM_OK) return status;
+    if (s->given->json) {
+        json_print(json_pack("{s:s, s:o, s:i}", "event", "samples", "file", json_text(path),
+                             "samples", written));
+    } else {
+        printf("%d training samples of %s: %s\n", written, v->name, path);
+    }
+    return FM_OK;
+}
+
 static fm_status show(view *v)
 {
     const arguments *given = v->invocation.given;
+    if (given->samples) return show_samples(v);
     fm_status status = open_view(v);
     if (status != FM_OK) return status;
     if (given->graph) return print_graph(v);

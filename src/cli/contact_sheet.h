@@ -1,0 +1,13 @@
+/* A picture of training samples, as the network sees them, with the names of their classes. */
+#ifndef FM_CLI_CONTACT_SHEET_H
+#define FM_CLI_CONTACT_SHEET_H
+
+#include "fathom/image.h"
+#include "fathom/recipe.h"
+
+/* The first samples of the first epoch, in its order. *written: how many. FM_ERROR_SHAPE when samples
+ * are no images. */
+fm_status contact_sheet_write(fm_context *context, const fm_recipe_data *data, int64_t seed,
+                              const char *path, int *written);
+
+#endif
