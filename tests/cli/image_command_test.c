@@ -1,0 +1,92 @@
+/* predict and show on images, through the built program. */
+#include "data/image_bytes.h"
+#include "support/program_run.h"
+
+/* Folders of red and blue pictures, two sizes, and a recipe for them. */
+static void write_set(fixture *f)
+{
+    static const char recipe[] = "data:\n"
+                                 "  set: images\n"
+                                 "  folder: set\n"
+                                 "  size: 8\n"
+                                 "  scale: 255\n"
+                                 "  augment: [horizontal_flip, {rotate: 5}]\n"
+                                 "model: [flatten, {dense: 2}]\n"
+                                 "loss: sparse_categorical_crossentropy\n"
+                                 "optimizer: {sgd: {learning_rate: 0.1}}\n"
+                                 "train: {epochs: 10, batch_size: 8, workers: 2}\n";
+    fixture_file(f, "set.yaml", recipe, strlen(recipe));
+    program_run(f, "mkdir -p $HERE/set/train/red $HERE/set/train/blue $HERE/set/test/red");
+    for (int i = 0; i < 24; i++) {
+        int height = 8 + i % 5, width = 9 + i % 3;
+        uint8_t pixels[13 * 13 * 3] = {0};
+        for (int k = 0; k < height * width; k++) {
+            pixels[3 * k + (i % 2 ? 2 : 0)] = (uint8_t)(200 + i);
+        }
+        char name[64];
+        snprintf(name, sizeof name, "set/%s/%d.png", i % 2 ? "train/blue" : "train/red", i);
+        if (i == 22) snprintf(name, sizeof name, "set/test/red/%d.png", i);
+        image_bytes file =
+            png_bytes(height, width, 8, PNG_COLOR_TYPE_RGB, false, 0, pixels, (size_t)width * 3);
+        fixture_file(f, name, file.bytes, file.size);
+        free(file.bytes);
+    }
+}
+
+static void images_are_named_by_their_class(void **state)
+{
+    fixture *f = *state;
+    write_set(f);
+    const program_result *r =
+        program_run(f, "cd $HERE && $FATHOM train set.yaml -q -o m.safetensors");
+    if (r->code != 0) fail_msg("%s", r->err);
+    uint8_t red[40 * 70 * 3] = {0};
+    for (int i = 0; i < 40 * 70; i++) red[3 * i] = 220;
+    image_bytes file = jpeg_bytes((jpeg_form){40, 70, 3, 90, 0, false, false}, red);
+    fixture_file(f, "photo.jpg", file.bytes, file.size);
+    free(file.bytes);
+    r = program_run(f, "cd $HERE && $FATHOM predict m.safetensors photo.jpg set/train/blue");
+    assert_int_equal(r->code, 0);
+    assert_non_null(strstr(r->out, "photo.jpg   red"));
+    assert_non_null(strstr(r->out, "set/train/blue/1.png   blue"));
+    assert_non_null(strstr(r->out, "set/train/blue/23.png   blue"));
+    r = program_run(f, "cd $HERE && $FATHOM predict m.safetensors photo.jpg --json");
+    assert_non_null(strstr(r->out, "\"photo.jpg\""));
+    assert_non_null(strstr(r->out, "\"red\""));
+    fixture_file(f, "bad.png", "\x89PNG\r\n\x1a\n", 8);
+    r = program_run(f, "cd $HERE && $FATHOM predict m.safetensors bad.png");
+    assert_true(r->code != 0);
+    assert_non_null(strstr(r->err, "bad.png: broken PNG image: the file ends early"));
+}
+
+static void a_contact_sheet_is_written(void **state)
+{
+    fixture *f = *state;
+    write_set(f);
+    const program_result *r = program_run(f, "cd $HERE && $FATHOM show set.yaml --samples s.png");
+    if (r->code != 0) fail_msg("%s", r->err);
+    assert_non_null(strstr(r->out, "23 training samples of set.yaml: s.png"));
+    fm_image sheet;
+    assert_ok(f->context, fm_image_read(f->context, fixture_path(f, "s.png"), NULL, &sheet));
+    assert_int_equal(sheet.channels, 3);
+    assert_int_equal(sheet.width, 6 + 8 * (96 + 6));
+    assert_int_equal(sheet.height, 6 + 3 * (96 + 11 + 6));
+    int colored = 0;
+    for (int64_t i = 0; i < sheet.height * sheet.width; i++) {
+        const uint8_t *p = sheet.pixels + 3 * i;
+        colored += (p[0] > 150 && p[2] < 50) || (p[2] > 150 && p[0] < 50);
+    }
+    assert_true(colored > 23 * 96 * 96 * 3 / 4);
+    fm_image_release(f->context, &sheet);
+    r = program_run(f, "$FATHOM show recipes/spirals.yaml --samples $HERE/s.png");
+    assert_non_null(strstr(r->err, "samples of (2) are no images"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        fixture_test(images_are_named_by_their_class),
+        fixture_test(a_contact_sheet_is_written),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
