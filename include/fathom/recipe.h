@@ -62,6 +62,7 @@ FM_API const char *fm_recipe_text(const fm_recipe *recipe);
  * augment           of the training part; mixup and cutmix in it turn a loss of sparse_
  *                   categorical_crossentropy into categorical_crossentropy: labels are shares then
  * keep_best         save the best epoch as well, judged by `monitor`
+ * memory            the budget of a training step as it is written: 4GiB; the model has it as bytes
  * start_from        the file whose weights a new training begins with, NULL: initial ones;
  *                   start_from.skip as fm_load_options                                           */
 typedef struct fm_start_from {
@@ -81,6 +82,7 @@ typedef struct fm_recipe_settings {
     int64_t checkpoint_every;
     bool keep_best;
     const char *monitor;
+    const char *memory;
     fm_start_from start_from;
 } fm_recipe_settings;
 

@@ -54,6 +54,8 @@ enum {
  *  seed           of initial values, dropout, and the order of the data
  *  freeze         patterns of variables that are not trained, as fm_graph_options.freeze; copied. One
  *                 that matches no variable is FM_ERROR_ARGUMENT
+ *  memory         bytes that a training step's activations, gradients and scratch may take, as
+ *                 fm_program_options.memory; 0: no limit
  *  program        how to compile; NULL: the defaults                                             */
 typedef struct fm_model_options {
     fm_val (*build)(fm_graph *graph, fm_val x, void *argument);
@@ -69,6 +71,7 @@ typedef struct fm_model_options {
     fm_schedule schedule;
     int64_t seed;
     const char *freeze;
+    int64_t memory;
     const fm_program_options *program;
 } fm_model_options;
 

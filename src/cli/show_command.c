@@ -11,6 +11,7 @@
 #include "base/fields.h"
 #include "base/file.h"
 
+#include <math.h>
 #include <string.h>
 
 typedef struct view {
@@ -87,8 +88,8 @@ static fm_status open_view(view *v)
 
 static size_t total_memory(const fm_program_summary *summary)
 {
-    return summary->arena_bytes + summary->variable_bytes + summary->constant_bytes +
-           summary->input_bytes;
+    return summary->arena_bytes + summary->kept_bytes + summary->variable_bytes +
+           summary->constant_bytes + summary->input_bytes;
 }
 
 static void print_options(const view *v, const char *what, const char *name, const fm_field *fields,
@@ -98,6 +99,60 @@ static void print_options(const view *v, const char *what, const char *name, con
     fm_fields_print(&text, fields, values, false);
     printf("%-12s %s%s%s\n", what, name, text.size ? ": " : "", fm_text_string(&text));
     fm_text_release(&text);
+}
+
+static double repeated_percent(const fm_program_summary *summary)
+{
+    return 100 * summary->repeated_flops / (summary->flops - summary->repeated_flops);
+}
+
+/* What this share of the memory would cost; false when it is not enough. */
+static bool summarize_less(const view *v, double share, fm_program_summary *less)
+{
+    fm_graph *graph;
+    fm_program *program;
+    double plain = (double)fm_program_summarize(v->program).plain_arena_bytes;
+    const fm_program_options options = {.memory = (size_t)(share * plain), .shares_arena = true};
+    fm_status status = fm_model_graph(v->saved.model, FM_TRAIN, v->batch_size, &graph);
+    if (status != FM_OK) return false;
+    status = fm_program_create(fm_model_store(v->saved.model), graph, &options, &program);
+    fm_graph_destroy(graph);
+    if (status == FM_OK) {
+        *less = fm_program_summarize(program);
+        fm_program_destroy(program);
+    }
+    fm_error_clear(v->invocation.context);
+    return status == FM_OK;
+}
+
+/* The budget that the recipe sets and what it changes, or what one would change. */
+static void print_budget(const view *v, const fm_program_summary *summary)
+{
+    char first[32], second[32];
+    fm_program_summary less;
+    bool possible = false;
+    if (summary->arena_bytes < summary->plain_arena_bytes) {
+        printf(
+            "%-12s %s instead of %s of activations, gradients and scratch, for %.1f%% more FLOPs: "
+            "values are computed again in backward\n",
+            "budget", show_bytes((double)summary->arena_bytes, first),
+            show_bytes((double)summary->plain_arena_bytes, second), repeated_percent(summary));
+        return;
+    }
+    if (fm_recipe_about(v->saved.recipe)->memory) {
+        printf("%-12s is kept as it is\n", "budget");
+        return;
+    }
+    for (double share = 0.5; share < 0.95 && !possible; share += 0.2) {
+        possible = summarize_less(v, share, &less);
+    }
+    if (possible) {
+        printf(
+            "%-12s none; with train: {memory: %.0fMiB} %s instead of %s, for %.1f%% more FLOPs\n",
+            "budget", ceil((double)less.arena_bytes / 1048576),
+            show_bytes((double)less.arena_bytes, first),
+            show_bytes((double)summary->plain_arena_bytes, second), repeated_percent(&less));
+    }
 }
 
 static void print_training(const view *v)
@@ -118,24 +173,29 @@ static void print_training(const view *v)
     print_options(v, "train", "", fm_fit_fields, &settings->fit);
     printf("%-12s %s FLOPs a step of %lld samples\n", "work", show_count(summary.flops, flops),
            (long long)v->batch_size);
-    printf("%-12s %s to train: %s weights and optimizer state, %s activations and gradients, "
-           "%s inputs and constants\n",
-           "memory", show_bytes((double)total_memory(&summary), total),
-           show_bytes((double)summary.variable_bytes, variables),
-           show_bytes((double)summary.arena_bytes, arena),
-           show_bytes((double)(summary.constant_bytes + summary.input_bytes), rest));
+    printf(
+        "%-12s %s to train: %s weights and optimizer state, %s activations, gradients and "
+        "scratch, %s inputs, outputs and constants\n",
+        "memory", show_bytes((double)total_memory(&summary), total),
+        show_bytes((double)summary.variable_bytes, variables),
+        show_bytes((double)summary.arena_bytes, arena),
+        show_bytes((double)(total_memory(&summary) - summary.variable_bytes - summary.arena_bytes),
+                   rest));
+    print_budget(v, &summary);
 }
 
 static void print_json(const view *v)
 {
     fm_program_summary summary = fm_program_summarize(v->program);
     json_print(json_pack(
-        "{s:s, s:o, s:I, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "event", "show", "name",
-        json_text(v->name), "parameters", (json_int_t)layer_table_parameters(&v->layers), "flops",
-        json_number(layer_table_flops(&v->layers)), "memory", (json_int_t)total_memory(&summary),
-        "train_step_flops", json_number(summary.flops), "batch_size", (json_int_t)v->batch_size,
-        "variable_bytes", (json_int_t)summary.variable_bytes, "arena_bytes",
-        (json_int_t)summary.arena_bytes, "constant_bytes", (json_int_t)summary.constant_bytes,
+        "{s:s, s:o, s:I, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:o}", "event", "show",
+        "name", json_text(v->name), "parameters", (json_int_t)layer_table_parameters(&v->layers),
+        "flops", json_number(layer_table_flops(&v->layers)), "memory",
+        (json_int_t)total_memory(&summary), "train_step_flops", json_number(summary.flops),
+        "batch_size", (json_int_t)v->batch_size, "variable_bytes",
+        (json_int_t)summary.variable_bytes, "arena_bytes", (json_int_t)summary.arena_bytes,
+        "plain_arena_bytes", (json_int_t)summary.plain_arena_bytes, "repeated_flops",
+        json_number(summary.repeated_flops), "constant_bytes", (json_int_t)summary.constant_bytes,
         "input_bytes", (json_int_t)summary.input_bytes, "layers", layer_table_json(&v->layers)));
 }
 

@@ -3,8 +3,10 @@
 #include "cli/exit_codes.h"
 #include "cli/gradient_report.h"
 #include "cli/json_lines.h"
+#include "cli/memory_check.h"
 #include "cli/progress.h"
 #include "base/context.h"
+#include "base/fields.h"
 #include "base/file.h"
 
 #include <math.h>
@@ -102,6 +104,20 @@ static fm_status load_resumed(training *t)
     return fm_model_set_note(t->model, "recipe", fm_recipe_text(t->recipe));
 }
 
+static int64_t samples_of(const fm_dataset *dataset)
+{
+    return dataset ? fm_dataset_about(dataset)->count : 0;
+}
+
+static fm_status check_memory(training *t)
+{
+    const fm_field *field = fm_field_find(fm_fit_fields, "batch_size");
+    int64_t batch = fm_field_int(field, &fm_recipe_about(t->recipe)->fit);
+    int64_t samples = samples_of(t->data.train);
+    if (samples < 1) return FM_OK; /* fit says so */
+    return memory_check(&t->invocation, t->model, samples < batch ? samples : batch);
+}
+
 static fm_status open_training(training *t)
 {
     fm_status status = open_recipe(t);
@@ -119,12 +135,7 @@ static fm_status open_training(training *t)
         status = t->resumed ? load_resumed(t) : fm_recipe_start(t->recipe, t->model);
     }
     if (status == FM_OK) status = count_parameters(t);
-    return status;
-}
-
-static int64_t samples_of(const fm_dataset *dataset)
-{
-    return dataset ? fm_dataset_about(dataset)->count : 0;
+    return status == FM_OK ? check_memory(t) : status;
 }
 
 static void announce_part(const fm_dataset *part, const char *what)

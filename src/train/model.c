@@ -139,9 +139,11 @@ fm_status fm_model_compile_graph(fm_model *model, fm_mode mode, int64_t batch,
                                  fm_compiled **compiled)
 {
     *compiled = NULL;
+    fm_program_options how = *options;
+    how.memory = mode == FM_TRAIN ? (size_t)model->options.memory : 0;
     fm_compiled *made = fm_allocate_zeroed(model->context, sizeof *made);
     fm_status status =
-        made ? fm_program_create(model->store, graph, options, &made->program) : FM_ERROR_MEMORY;
+        made ? fm_program_create(model->store, graph, &how, &made->program) : FM_ERROR_MEMORY;
     if (status != FM_OK) {
         fm_release(model->context, made);
         return status;
@@ -245,6 +247,10 @@ static fm_status check_options(fm_context *context, const fm_model_options *opti
         return fm_fail(context, FM_ERROR_LIMIT,
                        "%d metrics were asked for, at most %d are possible", options->metric_count,
                        FM_MAX_METRICS);
+    }
+    if (options->memory < 0) {
+        return fm_fail(context, FM_ERROR_ARGUMENT, "a memory budget of %lld bytes was asked for",
+                       (long long)options->memory);
     }
     if (options->input_shape.rank >= FM_MAX_RANK || fm_shape_elements(options->input_shape) < 1) {
         return fm_fail(context, FM_ERROR_SHAPE, "a sample cannot have the shape %s",

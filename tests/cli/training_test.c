@@ -370,6 +370,62 @@ static void gradients_are_told(void **state)
     json_decref(event);
 }
 
+#define UNET "recipes/strokes-unet.yaml --set data.train_size=32 --set data.test_size=8 "
+
+static double arena_of(fixture *f, const char *setting, double *memory)
+{
+    char line[512];
+    snprintf(line, sizeof line, "$FATHOM show " UNET "--batch-size 8 --json %s", setting);
+    json_t *show = last_event(program_run(f, line));
+    double arena = number_at(show, "arena_bytes", NULL);
+    assert_true(number_at(show, "plain_arena_bytes", NULL) >= arena);
+    if (memory) *memory = number_at(show, "memory", NULL);
+    json_decref(show);
+    return arena;
+}
+
+/* What show says before is what a budget changes; the trained figures stay the same. */
+static void a_memory_budget_is_kept(void **state)
+{
+    fixture *f = *state;
+    double losses[2], plain = arena_of(f, "", NULL);
+    char setting[64], line[512];
+    snprintf(setting, sizeof setting, "--set train.memory=%.0fKiB", 0.9 * plain / 1024);
+    assert_true(arena_of(f, setting, NULL) <= 0.9 * plain);
+    for (int i = 0; i < 2; i++) {
+        snprintf(line, sizeof line,
+                 "$FATHOM train " UNET "--batch-size 8 --epochs 1 --json --quiet --out "
+                 "$HERE/m.safetensors %s",
+                 i ? setting : "");
+        json_t *end = last_event(program_run(f, line));
+        losses[i] = number_at(end, "train", "loss");
+        json_decref(end);
+    }
+    assert_true(losses[0] == losses[1]);
+    snprintf(line, sizeof line, "$FATHOM show " UNET "--batch-size 8 %s", setting);
+    const program_result *r = program_run(f, line);
+    assert_non_null(strstr(r->out, "more FLOPs: values are computed again in backward"));
+    r = program_run(f, "$FATHOM show " UNET "--batch-size 8");
+    assert_non_null(strstr(r->out, "none; with train: {memory: "));
+    r = program_run(f, "$FATHOM train " UNET "--set train.memory=20KiB --out $HERE/m");
+    assert_int_equal(r->code, 3);
+    assert_non_null(strstr(r->err, "at least "));
+    r = program_run(f, "$FATHOM train " UNET "--set train.memory=much --out $HERE/m");
+    assert_non_null(strstr(r->err, "a size like 4GiB or 800 MiB is wanted, received 'much'"));
+}
+
+static void memory_that_is_not_there_is_told(void **state)
+{
+    fixture *f = *state;
+    const program_result *r = program_run(
+        f, "ulimit -v 3000000; $FATHOM train " SPIRALS "--threads 1 "
+           "--set data.train_size=4000 --batch-size 4000 --set model.0.dense.units=200000 "
+           "--set model.1.dense.units=6 --out $HERE/m");
+    assert_int_equal(r->code, 7);
+    assert_non_null(strstr(r->err, "training in batches of 4000 "));
+    assert_non_null(strstr(r->err, "train.memory=SIZE"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -386,6 +442,8 @@ int main(void)
         fixture_test(show_lists_the_zoo),
         fixture_test(training_starts_from_a_saved_model),
         fixture_test(gradients_are_told),
+        fixture_test(a_memory_budget_is_kept),
+        fixture_test(memory_that_is_not_there_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* The sections loss, optimizer, metrics and train. */
 #include "train/recipe/recipe_inside.h"
+#include "base/byte_size.h"
 #include "base/fields.h"
 #include "base/file.h"
 
@@ -154,6 +155,11 @@ const fm_field fm_recipe_train_fields[] = {
      offsetof(fm_recipe_settings, monitor), .type = FM_FIELD_STRING},
     {"freeze", "patterns of variables that are not trained: [body/*, '*/bias']",
      offsetof(fm_recipe_settings, model.freeze), .type = FM_FIELD_STRING},
+    {"memory",
+     "what a step's activations, gradients and scratch may take: 4GiB (default: no limit). Values "
+     "are "
+     "computed twice to stay below it",
+     offsetof(fm_recipe_settings, memory), .type = FM_FIELD_STRING},
     {0},
 };
 
@@ -190,6 +196,19 @@ static fm_status read_start_from(fm_recipe *recipe, const fm_tree *section)
     return fm_options_read(&recipe->arena, tree, "start_from", &part, 1, NULL);
 }
 
+static fm_status read_memory(fm_recipe *recipe, const fm_tree *section)
+{
+    const char *text = recipe->settings.memory;
+    size_t bytes;
+    if (!text) return FM_OK;
+    if (!fm_bytes_read(text, &bytes) || bytes == 0) {
+        return fm_tree_fail(recipe->context, fm_tree_get(section, "memory"), FM_ERROR_ARGUMENT,
+                            "memory: a size like 4GiB or 800 MiB is wanted, received '%s'", text);
+    }
+    recipe->settings.model.memory = (int64_t)bytes;
+    return FM_OK;
+}
+
 fm_status fm_recipe_read_train(fm_recipe *recipe, const fm_tree *section)
 {
     static const char *const others[] = {"early_stopping", "reduce_on_plateau", "start_from", NULL};
@@ -214,6 +233,7 @@ fm_status fm_recipe_read_train(fm_recipe *recipe, const fm_tree *section)
         if (given) settings->fit.reduce_on_plateau = &recipe->reduce_on_plateau;
     }
     if (status == FM_OK) status = read_start_from(recipe, section);
+    if (status == FM_OK) status = read_memory(recipe, section);
     settings->model.seed = settings->fit.seed;
     return status;
 }
