@@ -112,6 +112,12 @@ FM_API fm_status fm_dataset_open_npz(fm_context *context, const char *path, cons
 FM_API fm_status fm_dataset_mnist(fm_context *context, const fm_data_places *places,
                                   fm_dataset **train, fm_dataset **test);
 
+/* Fashion-MNIST (H. Xiao et al., 2017): 70,000 garments in the same form, looked for in a subfolder
+ * fashion-mnist, fashion_mnist, fashion or FashionMNIST/raw of the places: its files are named as
+ * MNIST's are. It is not downloaded. */
+FM_API fm_status fm_dataset_fashion_mnist(fm_context *context, const fm_data_places *places,
+                                          fm_dataset **train, fm_dataset **test);
+
 /* ---- Transforms as text --------------------------------------------------------------------- */
 
 /* JSON (UTF-8) that holds everything the transform learned; numbers read back to the same bits. The

@@ -6,8 +6,8 @@
 #include "data/file/file_records.h"
 #include "data/image/image_records.h"
 #else
-static const char *const of_files[] = {"mnist", "cifar10",     "cifar100", "images",
-                                       "csv",   "image_masks", "idx",      "npy"};
+static const char *const of_files[] = {"mnist", "fashion_mnist", "cifar10", "cifar100", "images",
+                                       "csv",   "image_masks",   "idx",     "npy"};
 #endif
 
 #include <string.h>
@@ -43,6 +43,7 @@ static const fm_dataset_record records[] = {
      open_sine},
 #if FATHOM_HAVE_FILES
     FM_MNIST_RECORD,
+    FM_FASHION_MNIST_RECORD,
     FM_CIFAR10_RECORD,
     FM_CIFAR100_RECORD,
     FM_IMAGES_RECORD,

@@ -163,12 +163,35 @@ static void every_allocation_may_fail(void **state)
     free(folder);
 }
 
+static void fashion_has_a_folder_and_names(void **state)
+{
+    fixture *f = *state;
+    write_set(f, "fashion-mnist", ".gz", 77);
+    const char *folders[] = {f->folder, NULL};
+    fm_data_places places = {.folders = folders};
+    fm_dataset *train, *test;
+    const char *const *classes;
+    assert_ok(f->context, fm_dataset_fashion_mnist(f->context, &places, &train, &test));
+    assert_int_equal(fm_dataset_classes(train, &classes), 10);
+    assert_string_equal(classes[3], "dress");
+    unsigned char x, y;
+    fm_data_request request = {.count = 1, .fields = {&x, &y}};
+    assert_ok(f->context, fm_dataset_read(f->context, test, &request));
+    assert_true(x == 77 && y == 3);
+    fm_dataset_destroy(train);
+    fm_dataset_destroy(test);
+    folders[0] = "/nowhere";
+    assert_fails(f->context, FM_ERROR_NOT_FOUND, "fashion_mnist: its four files",
+                 fm_dataset_fashion_mnist(f->context, &places, &train, NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        fixture_test(the_real_set_opens),         fixture_test(places_are_tried_in_order),
-        fixture_test(absence_says_what_to_do),    fixture_test(a_failed_download_says_what_to_do),
-        fixture_test(the_real_set_is_downloaded), fixture_test(every_allocation_may_fail),
+        fixture_test(fashion_has_a_folder_and_names),    fixture_test(the_real_set_opens),
+        fixture_test(places_are_tried_in_order),         fixture_test(absence_says_what_to_do),
+        fixture_test(a_failed_download_says_what_to_do), fixture_test(the_real_set_is_downloaded),
+        fixture_test(every_allocation_may_fail),
     };
     setenv("no_proxy", "127.0.0.1", 1); /* the server is here, whatever this machine uses */
     return cmocka_run_group_tests(tests, NULL, NULL);

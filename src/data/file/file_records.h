@@ -9,12 +9,18 @@ typedef fm_status fm_open_record(fm_context *context, const void *options,
                                  fm_dataset **test);
 
 extern const fm_field fm_mnist_fields[], fm_csv_fields[], fm_idx_fields[], fm_npy_fields[];
-fm_open_record fm_open_mnist_record, fm_open_csv_record, fm_open_idx_record, fm_open_npy_record;
+fm_open_record fm_open_fashion_mnist_record, fm_open_mnist_record, fm_open_csv_record,
+    fm_open_idx_record, fm_open_npy_record;
 
 #define FM_MNIST_RECORD                                                                            \
     {                                                                                              \
         "mnist", "28x28 images of 70,000 handwritten digits, downloaded when needed",              \
             "CC BY-SA 3.0 (Y. LeCun, C. Cortes)", fm_mnist_fields, 0, fm_open_mnist_record         \
+    }
+#define FM_FASHION_MNIST_RECORD                                                                    \
+    {                                                                                              \
+        "fashion_mnist", "28x28 images of 70,000 garments of 10 kinds", "MIT (Zalando SE)",        \
+            fm_mnist_fields, 0, fm_open_fashion_mnist_record                                       \
     }
 #define FM_CSV_RECORD                                                                              \
     {                                                                                              \

@@ -1,5 +1,7 @@
+/* MNIST, and Fashion-MNIST, whose files have the same names and are told apart by their folder. */
 #define _GNU_SOURCE
 #include "base/file.h"
+#include "data/array_source.h"
 #include "data/file/array_file.h"
 #include "data/file/download.h"
 #include "data/file/file_records.h"
@@ -29,7 +31,12 @@ static const char *const addresses[] = {
     NULL,
 };
 
-static const char *const subfolders[] = {"", "/mnist", "/MNIST/raw", NULL};
+static const char *const digit_folders[] = {"", "/mnist", "/MNIST/raw", NULL};
+static const char *const fashion_folders[] = {"/fashion-mnist", "/fashion_mnist", "/fashion",
+                                              "/FashionMNIST/raw", NULL};
+
+static const char *const garments[] = {"t-shirt", "trouser", "pullover", "dress", "coat",
+                                       "sandal",  "shirt",   "sneaker",  "bag",   "ankle_boot"};
 
 /* Paths of the four files. */
 typedef struct mnist_paths {
@@ -54,7 +61,8 @@ static fm_status find_file(int file, const char *folder, const char *subfolder, 
 }
 
 /* All four in one folder. */
-static fm_status find_in(const char *folder, mnist_paths *paths, bool *found)
+static fm_status find_in(const char *folder, const char *const *subfolders, mnist_paths *paths,
+                         bool *found)
 {
     for (int s = 0; subfolders[s]; s++) {
         *found = true;
@@ -67,16 +75,17 @@ static fm_status find_in(const char *folder, mnist_paths *paths, bool *found)
     return FM_OK;
 }
 
-static fm_status find_local(const fm_data_places *places, mnist_paths *paths, bool *found)
+static fm_status find_local(const fm_data_places *places, const char *const *subfolders,
+                            mnist_paths *paths, bool *found)
 {
     fm_status status = FM_OK;
     *found = false;
     const char *const *folders = places ? places->folders : NULL;
     for (int i = 0; folders && folders[i] && status == FM_OK && !*found; i++) {
-        status = find_in(folders[i], paths, found);
+        status = find_in(folders[i], subfolders, paths, found);
     }
     if (status == FM_OK && !*found && places && places->cache) {
-        status = find_in(places->cache, paths, found);
+        status = find_in(places->cache, subfolders, paths, found);
     }
     return status;
 }
@@ -154,12 +163,12 @@ static fm_status explain_absence(fm_context *context, const fm_data_places *plac
 static fm_status resolve(fm_context *context, const fm_data_places *places, mnist_paths *paths)
 {
     bool found;
-    fm_status status = find_local(places, paths, &found);
+    fm_status status = find_local(places, digit_folders, paths, &found);
     if (status != FM_OK || found) return status;
     if (!places || !places->cache) return explain_absence(context, places, "");
     status = download(context, places);
     if (try_another(status)) return explain_absence(context, places, fm_error_message(context));
-    if (status == FM_OK) status = find_in(places->cache, paths, &found);
+    if (status == FM_OK) status = find_in(places->cache, digit_folders, paths, &found);
     if (status != FM_OK || found) return status;
     return explain_absence(context, places, "the files vanished again");
 }
@@ -190,4 +199,74 @@ fm_status fm_open_mnist_record(fm_context *context, const void *options,
 {
     (void)options;
     return fm_dataset_mnist(context, places, train, test);
+}
+
+/* ---- Fashion-MNIST ---- */
+
+/* Numbers become names: a set with the labels of another and the memory of its own. */
+static fm_status name_classes(fm_context *context, fm_dataset **part)
+{
+    const fm_dataset_info *plain = fm_dataset_about(*part);
+    if (fm_dataset_classes(*part, NULL) > 10) return FM_OK;
+    fm_column column = {
+        .kind = FM_COLUMN_CATEGORICAL, .category_count = 10, .categories = garments};
+    fm_dataset_info info = *plain;
+    info.name = "fashion_mnist";
+    info.fields[1].columns = &column;
+    void *data[2] = {0};
+    fm_status status = FM_OK;
+    for (int i = 0; i < 2 && status == FM_OK; i++) {
+        size_t bytes = (size_t)fm_shape_bytes(info.fields[i].shape, info.fields[i].dtype);
+        data[i] = fm_allocate_array(context, (size_t)info.count, bytes);
+        if (!data[i]) status = fm_error_status(context);
+    }
+    fm_data_request all = {.count = info.count, .fields = {data[0], data[1]}};
+    if (status == FM_OK) status = fm_dataset_read(context, *part, &all);
+    fm_dataset *named = NULL;
+    if (status == FM_OK) {
+        status = fm_dataset_adopt_arrays(context, &info, data, &named);
+    } else {
+        fm_release(context, data[0]);
+        fm_release(context, data[1]);
+    }
+    fm_dataset_destroy(*part);
+    *part = named;
+    return status;
+}
+
+fm_status fm_dataset_fashion_mnist(fm_context *context, const fm_data_places *places,
+                                   fm_dataset **train, fm_dataset **test)
+{
+    mnist_paths paths;
+    bool found = false;
+    *train = NULL;
+    if (test) *test = NULL;
+    for (int i = 0; i < FILES; i++) paths.at[i] = FM_TEXT(context);
+    fm_status status = find_local(places, fashion_folders, &paths, &found);
+    if (status == FM_OK && !found) {
+        status = fm_fail(context, FM_ERROR_NOT_FOUND,
+                         "fashion_mnist: its four files are in no subfolder fashion-mnist of the "
+                         "data folders. Put %s, %s, %s and %s there, plain or .gz, from "
+                         "https://github.com/zalandoresearch/fashion-mnist, and name the folder "
+                         "above it (the program: --data DIR or FATHOM_DATA)",
+                         files[0].name, files[1].name, files[2].name, files[3].name);
+    }
+    if (status == FM_OK) status = fm_make_parts(context, open_part, &paths, train, test);
+    for (int i = 0; i < FILES; i++) fm_text_release(&paths.at[i]);
+    if (status == FM_OK) status = name_classes(context, train);
+    if (status == FM_OK && test) status = name_classes(context, test);
+    if (status == FM_OK) return FM_OK;
+    fm_dataset_destroy(*train);
+    *train = NULL;
+    if (test) fm_dataset_destroy(*test);
+    if (test) *test = NULL;
+    return status;
+}
+
+fm_status fm_open_fashion_mnist_record(fm_context *context, const void *options,
+                                       const fm_data_places *places, fm_dataset **train,
+                                       fm_dataset **test)
+{
+    (void)options;
+    return fm_dataset_fashion_mnist(context, places, train, test);
 }
