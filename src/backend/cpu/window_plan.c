@@ -266,8 +266,8 @@ const float *fm_window_band_read(const fm_window_plan *plan, fm_window_band band
     const float *image = source + band.image * plan->source[0] * line;
     if (!plan->copied) {
         const float *a = image + first * line + plan->lowest[1] * channels;
-        const int64_t all = band.images > 1 ? band.images * plan->source[0] : rows;
-        if (plan->source_step[1] == 1) touch(a, (all - 1) * line + plan->band_size[1] * channels);
+        const int64_t lines = (band.images - 1) * plan->source[0] + rows;
+        if (plan->source_step[1] == 1) touch(a, (lines - 1) * line + plan->band_size[1] * channels);
         return a;
     }
     for (int64_t i = 0; i < band.images; i++, image += plan->source[0] * line) {
