@@ -46,7 +46,8 @@ foreach(source IN LISTS test_sources)
   if(folder IN_LIST thread_folders)
     list(APPEND labels threads)
   endif()
-  set_tests_properties(${name} PROPERTIES LABELS "${labels}")
+  # Tests run side by side, so their threads must not wait by looking (src/cli/brief_waiting.c).
+  set_tests_properties(${name} PROPERTIES LABELS "${labels}" ENVIRONMENT GOMP_SPINCOUNT=1000)
   if(VALGRIND AND NOT name IN_LIST without_valgrind)
     add_test(NAME ${name}.valgrind WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
              COMMAND ${VALGRIND} ${valgrind_options} $<TARGET_FILE:${name}>)

@@ -1,5 +1,6 @@
 /* fathom: trains, explains and runs neural networks. */
 #include "cli/arguments.h"
+#include "cli/brief_waiting.h"
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
 #include "cli/help.h"
@@ -106,6 +107,7 @@ int main(int count, char **words)
         } else if (given.help) {
             help_program(stdout);
         } else {
+            choose_brief_waiting(words);
             code = given.command->run(&given);
         }
     }

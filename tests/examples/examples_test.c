@@ -45,6 +45,14 @@ static void mnist_mlp_learns_drawn_digits(void **state)
     assert_true(number_after(output, "accuracy ") > 0.3);
 }
 
+static void residual_reads_drawn_digits(void **state)
+{
+    (void)state;
+    char output[MOST_OUTPUT];
+    run_example("residual_network", "2", output);
+    assert_true(number_after(output, "accuracy ") > 0.9);
+}
+
 static void regression_finds_the_sine(void **state)
 {
     char output[MOST_OUTPUT];
@@ -84,6 +92,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         fixture_test(xor_is_learned),
         fixture_test(mnist_mlp_learns_drawn_digits),
+        fixture_test(residual_reads_drawn_digits),
         fixture_test(regression_finds_the_sine),
         fixture_test(custom_op_has_two_derivatives),
         fixture_test(custom_loop_stops_when_good_enough),
