@@ -10,7 +10,7 @@
 
 /* The three convolutions are compared with sums in double by the definition. Differences are counted
  * against the sum of magnitudes of the largest result's terms, about sqrt(terms) of it. */
-#define TOLERANCE 3e-6
+#define TOLERANCE 1e-6
 
 typedef struct source {
     uint64_t state;

@@ -176,9 +176,20 @@ static void transform_tile_of_x(const geometry *g, const float *x, int64_t tile,
     }
 }
 
-/* A tile of dy as row `row` of matrices (rows, filters) in panels. */
+INLINE void add_patch(const patch *p, const int size, float *sums)
+{
+    vector sum = load(sums);
+    UNROLL for (int i = 0; i < size; i++)
+    {
+        UNROLL for (int j = 0; j < size; j++) sum += load(p->from + i * p->row + j * p->column);
+    }
+    store(sums, sum);
+}
+
+/* A tile of dy as row `row` of matrices (rows, filters) in panels; added to sums (filters) too, unless
+ * that is NULL. */
 static void transform_tile_of_dy(const geometry *g, const float *dy, int64_t tile, int64_t row,
-                                 int64_t rows, float *points)
+                                 int64_t rows, float *points, float *sums)
 {
     const fm_winograd *w = &g->w;
     const tile_place at = place_of(g, tile);
@@ -190,6 +201,7 @@ static void transform_tile_of_dy(const geometry *g, const float *dy, int64_t til
         const patch p = patch_of(&s, f, lanes_left(w->filters, f), buffer);
         float *out = points + in_panels(rows, w->filters, row, f);
         vector half[ALL_POINTS];
+        if (sums) add_patch(&p, RESULTS, sums + f);
         transform_columns(transform_dy, p.from, p.row, p.column, half, RESULTS);
         UNROLL for (int i = 0; i < POINTS; i++)
         {
@@ -488,20 +500,6 @@ static int64_t slice_end(const kernel_gradient *k, int64_t from)
     return from + k->slice < k->g.w.channels ? from + k->slice : k->g.w.channels;
 }
 
-/* sums += the sums of a block's dy: where both dimensions are taken at the point 1, the transform of a
- * tile is the sum of its elements. */
-static void add_sums(const geometry *g, const float *dy, int64_t count, float *sums)
-{
-    const float *point = dy + (POINTS + 1) * g->y_step;
-    for (int64_t f = 0; f < g->w.filters; f += VECTOR_LENGTH) {
-        vector sum = {0};
-        for (int64_t t = 0; t < count; t++) {
-            sum += load(point + in_panels(count, g->w.filters, t, f));
-        }
-        store(sums + f, load(sums + f) + sum);
-    }
-}
-
 /* du[point] (channels of the slice, filters) += x[point]^T dy[point] */
 static void add_block(const kernel_gradient *k, int64_t number, int64_t from, int64_t to, float *du,
                       float *sums, float *scratch)
@@ -512,9 +510,8 @@ static void add_block(const kernel_gradient *k, int64_t number, int64_t from, in
     float *x = scratch, *dy = x + ALL_POINTS * g->x_step;
     for (int64_t t = 0; t < count; t++) {
         transform_tile_of_x(g, k->x, first + t, from, to, x + t * (to - from));
-        transform_tile_of_dy(g, k->dy, first + t, t, count, dy);
+        transform_tile_of_dy(g, k->dy, first + t, t, count, dy, sums);
     }
-    if (sums) add_sums(g, dy, count, sums);
     point_product product = {.rows = to - from,
                              .columns = g->w.filters,
                              .depth = count,
