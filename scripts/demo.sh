@@ -1,6 +1,7 @@
 #!/bin/bash
-# demo.sh PROGRAM: trains a digit classifier, measures it, and looks at what it says. MNIST where it
-# can be had (in $FATHOM_DATA, in the cache, or by a download), else digits that Fathom draws itself.
+# demo.sh PROGRAM: trains two digit classifiers, a multilayer perceptron and a convolutional network,
+# measures them, and looks at what they say. MNIST where it can be had (in $FATHOM_DATA, in the cache, or
+# by a download), else digits that Fathom draws itself.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 program=$1
@@ -14,16 +15,21 @@ show_and_run() {
 }
 
 model=$folder/mnist-dropout.safetensors
+convolutional=(mnist-cnn --epochs 2)
 code=0
 show_and_run train recipes/mnist-dropout.yaml --out "$model" || code=$?
 if [[ $code == "$not_found" ]]; then
     printf '\nWithout MNIST: on digits that Fathom draws itself.\n'
     model=$folder/strokes-mlp.safetensors
+    convolutional=(strokes-cnn)
     code=0
     show_and_run train recipes/strokes-mlp.yaml --out "$model" || code=$?
 fi
 [[ $code == 0 ]] || exit "$code"
 
 show_and_run eval "$model"
+printf '\nA convolutional network looks for the same small patterns everywhere in the image:\n'
+model=$folder/${convolutional[0]}.safetensors
+show_and_run train "recipes/${convolutional[0]}.yaml" "${convolutional[@]:1}" --out "$model"
 show_and_run predict "$model" --sample 0-4 --picture
 printf '\nThe model is %s. Try: build/release/fathom show %s\n' "$model" "$model"

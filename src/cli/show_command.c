@@ -97,7 +97,8 @@ static void print_options(const view *v, const char *what, const char *name, con
 {
     fm_text text = FM_TEXT(v->invocation.context);
     fm_fields_print(&text, fields, values, false);
-    printf("%-12s %s%s%s\n", what, name, text.size ? ": " : "", fm_text_string(&text));
+    const char *between = *name && text.size ? ": " : "";
+    printf("%-12s %s%s%s\n", what, name, between, fm_text_string(&text));
     fm_text_release(&text);
 }
 
