@@ -30,6 +30,7 @@ static fm_val variable(fm_graph *g, const char *name, fm_shape shape, double low
 static fm_val normalized(fm_graph *g, fm_val x)
 {
     fm_shape shape = fm_val_shape(g, x);
+    if (shape.rank == 0) return x; /* a failed allocation's */
     fm_shape channels = FM_SHAPE(shape.dims[shape.rank - 1]);
     fm_scope_enter_fresh(g, "norm");
     fm_val gamma = variable(g, "gamma", channels, 0.5, 2);
