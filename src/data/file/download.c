@@ -64,10 +64,13 @@ static fm_status open_part(transfer *t)
             return status;
         }
         if (flock(file, LOCK_EX) != 0) return fm_fail_system(t->context, path, "lock");
-        if (still_named(t->stream, path)) return FM_OK;
+        const bool named = still_named(t->stream, path);
+        const bool arrived = fm_file_exists(t->request->path);
+        if (named && !arrived) return FM_OK;
+        if (named) unlink(path); /* made by us after the other's was renamed */
         fclose(t->stream);
         t->stream = NULL;
-        if (fm_file_exists(t->request->path)) return FM_OK;
+        if (arrived) return FM_OK;
     }
 }
 
