@@ -35,11 +35,15 @@ typedef enum fm_mode { FM_PREDICT, FM_EVALUATE, FM_TRAIN } fm_mode;
 /* dtype   of weights and activations: FM_F32, or FM_F64 for checks
  * freeze  patterns of variables' paths, "resnet18/" and a star, with commas between them ('*' any
  *         characters, '?' one): such a variable keeps its value. It is not trainable, and updates of
- *         it are not recorded. Must stay alive while the graph is built.                          */
+ *         it are not recorded. Must stay alive while the graph is built.
+ * stream_length  FM_PREDICT: the graph reads a sequence piece by piece, run after run, and layers with
+ *         a memory carry it along: states, the keys and values of up to so many positions. 0: each
+ *         run reads a whole sequence.                                                             */
 typedef struct fm_graph_options {
     fm_mode mode;
     fm_dtype dtype;
     const char *freeze;
+    int64_t stream_length;
 } fm_graph_options;
 
 FM_API fm_status fm_graph_create(fm_context *context, const fm_graph_options *options,
@@ -48,6 +52,7 @@ FM_API void fm_graph_destroy(fm_graph *graph);
 FM_API fm_context *fm_graph_context(const fm_graph *graph);
 FM_API fm_mode fm_graph_mode(const fm_graph *graph);
 FM_API fm_dtype fm_graph_dtype(const fm_graph *graph);
+FM_API int64_t fm_graph_stream_length(const fm_graph *graph);
 
 /* The first mistake made while building, FM_OK without one; its words are in the context. */
 FM_API fm_status fm_graph_status(const fm_graph *graph);
@@ -81,9 +86,13 @@ typedef struct fm_initializer {
     int fan;     /* the scheme's choice of fan */
 } fm_initializer;
 
+/* carried: the state of a running sequence. Its memory is the program's and not the store's: it starts
+ * at its initial value, updates change it from run to run, fm_program_reset starts it anew, and no
+ * model file has it. Never trainable; of any shape from program to program.                      */
 typedef struct fm_variable_options {
     fm_initializer initializer; /* zeros by default */
     bool not_trainable;         /* statistics, counters, optimiser slots */
+    bool carried;
 } fm_variable_options;
 
 /* The variable of path scope/name. Asking for the same path again gives the same value, with equal
@@ -103,6 +112,14 @@ FM_API bool fm_val_trainable(const fm_graph *graph, fm_val variable);
 FM_API bool fm_val_frozen(const fm_graph *graph, fm_val variable);
 /* A mistake of the graph unless every pattern of `freeze` matches a variable: when all are there. */
 FM_API void fm_graph_check_freeze(fm_graph *graph);
+
+/* ---- masks ------------------------------------------------------------------------------------ */
+
+/* Which steps of a sequence (batch, time, ...) are real: mask (batch, time) of the graph's dtype, 1 for
+ * a step, 0 for padding. It stays with the value; a layer whose result has rank 3 or more and the
+ * batch and time of its first input passes that one's mask on. */
+FM_API void fm_mask_set(fm_graph *graph, fm_val value, fm_val mask);
+FM_API fm_val fm_mask_of(const fm_graph *graph, fm_val value); /* {0} without one */
 
 /* ---- scopes ---------------------------------------------------------------------------------- */
 

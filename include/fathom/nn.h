@@ -207,6 +207,12 @@ typedef struct fm_prelu_options {
 #define fm_prelu(g, x, ...) fm_prelu_with((g), (x), &(fm_prelu_options){__VA_ARGS__})
 FM_API fm_val fm_prelu_with(fm_graph *g, fm_val x, const fm_prelu_options *options);
 
+/* ---- streams ----------------------------------------------------------------------------------- */
+
+/* In a graph with a stream_length: how many steps of the sequence earlier runs have read, rank 0, of the
+ * graph's dtype. It is carried; each run adds the second dimension of the graph's first input. */
+FM_API fm_val fm_graph_position(fm_graph *g);
+
 /* ---- layers as records ----------------------------------------------------------------------- */
 
 /* Besides the above the table has a layer for each activation by its name (relu, leaky_relu with

@@ -104,6 +104,18 @@ FM_API fm_status fm_program_bind_input(fm_program *program, const char *name, co
  * FM_ERROR_MEMORY a shared arena that was lost when it could not grow; otherwise it cannot fail. Adds 1 to the store's step if the program has updates. */
 FM_API fm_status fm_program_run(fm_program *program);
 
+/* Carried variables (graph.h), in order of creation: index from 0, path NULL at the end. data is plain
+ * row-major, the caller's to read and write between runs, valid with the program. */
+typedef struct fm_carried_variable {
+    const char *path;
+    fm_dtype dtype;
+    fm_shape shape;
+    void *data;
+} fm_carried_variable;
+FM_API fm_carried_variable fm_program_carried(const fm_program *program, int index);
+/* All of them are as they were when the program was created: the next run begins a sequence. */
+FM_API fm_status fm_program_reset(fm_program *program);
+
 /* What compiling decided. Bytes: the arena (activations, gradients, scratch), the lower bound that
  * lifetimes allow, variables. Kept: what the first `prologue_steps` make once, and outputs apart from a
  * shared arena. flops of one run without the prologue. The last two tell what `memory` has changed: the

@@ -105,6 +105,17 @@ FM_API fm_status fm_model_graph(fm_model *model, fm_mode mode, int64_t batch_siz
 FM_API fm_status fm_model_program(fm_model *model, fm_mode mode, int64_t batch_size,
                                   fm_program **program);
 
+/* A program for samples (time, ...) that come in pieces of `length` steps, batch sequences side by
+ * side: each run reads "x", (batch, length, ...), and goes on where the last one ended, for at most
+ * stream_length steps; fm_program_reset begins anew. Outputs as of FM_PREDICT. Generating text takes
+ * length 1. FM_ERROR_UNSUPPORTED from a layer that needs the whole sequence. Variables are the model's;
+ * the caller destroys it before the model. */
+FM_API fm_status fm_model_stream(fm_model *model, int64_t batch, int64_t length,
+                                 int64_t stream_length, fm_program **program);
+/* What stateful layers carry from batch to batch is as at the beginning, in this mode's programs. fit
+ * does it before each epoch, evaluate and predict before their first batch. */
+FM_API fm_status fm_model_reset(fm_model *model, fm_mode mode);
+
 /* The rate that the schedule gives to the next step. steps_per_epoch is read by schedules that
  * count epochs; the plateau's reductions are not in it. */
 FM_API double fm_model_rate(const fm_model *model, double steps_per_epoch);

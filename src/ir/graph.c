@@ -16,6 +16,7 @@ fm_status fm_graph_create(fm_context *context, const fm_graph_options *options, 
     if (!made) return fm_error_status(context);
     made->context = context;
     if (options) made->options = *options;
+    if (made->options.mode != FM_PREDICT) made->options.stream_length = 0;
     made->arena.context = context;
     made->variable_by_path.context = context;
     made->fresh_names.context = context;
@@ -67,6 +68,11 @@ fm_mode fm_graph_mode(const fm_graph *graph)
 fm_dtype fm_graph_dtype(const fm_graph *graph)
 {
     return graph->options.dtype;
+}
+
+int64_t fm_graph_stream_length(const fm_graph *graph)
+{
+    return graph->options.stream_length;
 }
 
 fm_status fm_graph_status(const fm_graph *graph)
@@ -248,6 +254,36 @@ const char *fm_val_name(const fm_graph *graph, fm_val value)
     return fm_value_of(graph, value)->name;
 }
 
+/* ---- masks ------------------------------------------------------------------------------------ */
+
+void fm_mask_set(fm_graph *graph, fm_val value, fm_val mask)
+{
+    if (!value.id || !mask.id) return;
+    fm_shape shape = fm_val_shape(graph, value), given = fm_val_shape(graph, mask);
+    bool fits = shape.rank >= 2 && given.rank == 2 && given.dims[0] == shape.dims[0] &&
+                given.dims[1] == shape.dims[1] && fm_val_dtype(graph, mask) == graph->options.dtype;
+    if (fits) {
+        fm_value_of(graph, value)->mask = mask;
+        return;
+    }
+    char of[FM_SHAPE_TEXT], wanted[FM_SHAPE_TEXT], received[FM_SHAPE_TEXT];
+    fm_shape steps = FM_SHAPE(shape.dims[0], shape.dims[1]);
+    if (shape.rank < 2) {
+        fm_graph_fail(graph, FM_ERROR_SHAPE, "a mask is for (batch, time, ...), not for %s",
+                      fm_shape_text(shape, of));
+        return;
+    }
+    fm_graph_fail(graph, FM_ERROR_SHAPE, "the mask of %s must be %s %s, received %s %s",
+                  fm_shape_text(shape, of), fm_dtype_name(graph->options.dtype),
+                  fm_shape_text(steps, wanted), fm_dtype_name(fm_val_dtype(graph, mask)),
+                  fm_shape_text(given, received));
+}
+
+fm_val fm_mask_of(const fm_graph *graph, fm_val value)
+{
+    return fm_value_of(graph, value)->mask;
+}
+
 /* ---- scopes ---------------------------------------------------------------------------------- */
 
 const char *fm_scope_path(const fm_graph *graph)
@@ -343,6 +379,7 @@ fm_val fm_variable(fm_graph *graph, const char *name, fm_dtype dtype, fm_shape s
     record->value = value;
     record->frozen = fm_patterns_match(graph->options.freeze, path);
     if (options) record->options = *options;
+    record->options.not_trainable |= record->options.carried;
     return value;
 }
 

@@ -29,6 +29,7 @@ typedef struct fm_value {
     const char *name;  /* input name, variable path, else ""         */
     const void *data;  /* FM_CONSTANT: the elements, in the arena    */
     fm_layout layout;  /* type NULL: plain; set by the layout pass   */
+    fm_val mask;       /* of the steps of a sequence, {0} without one */
     bool steady;       /* computed once, or a variable that stays (pass/steady.h) */
 } fm_value;
 

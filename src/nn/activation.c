@@ -42,8 +42,9 @@ fm_val fm_prelu_activation(fm_graph *g, fm_val x)
                              fm_shape_text(shape, (char[FM_SHAPE_TEXT]){0}));
     }
     fm_scope_enter_fresh(g, "prelu");
-    fm_val alpha = fm_variable(g, "alpha", fm_val_dtype(g, x), FM_SHAPE(shape.dims[shape.rank - 1]),
-                               &(fm_variable_options){fm_constant_initializer(0.25), false});
+    fm_val alpha =
+        fm_variable(g, "alpha", fm_val_dtype(g, x), FM_SHAPE(shape.dims[shape.rank - 1]),
+                    &(fm_variable_options){.initializer = fm_constant_initializer(0.25)});
     fm_val y = fm_prelu_of(g, x, alpha);
     fm_scope_leave(g);
     return y;

@@ -105,6 +105,15 @@ static void end_note(fm_graph *g, fm_layer_note note, fm_val output)
     g->layers[g->layer_count++] = note;
 }
 
+static void pass_mask_on(fm_graph *g, fm_val from, fm_val to)
+{
+    fm_val mask = fm_mask_of(g, from);
+    fm_shape had = fm_val_shape(g, from), has = fm_val_shape(g, to);
+    bool same_steps =
+        had.rank >= 3 && has.rank >= 3 && had.dims[0] == has.dims[0] && had.dims[1] == has.dims[1];
+    if (mask.id && same_steps && !fm_mask_of(g, to).id) fm_mask_set(g, to, mask);
+}
+
 fm_val fm_layer_build(fm_graph *g, const fm_layer_record *layer, const fm_val *inputs, int count,
                       const void *options)
 {
@@ -130,6 +139,7 @@ fm_val fm_layer_build(fm_graph *g, const fm_layer_record *layer, const fm_val *i
     } else {
         fail_options(g, layer, name != NULL);
     }
+    if (result.id) pass_mask_on(g, inputs[0], result);
     end_note(g, note, result);
     fm_scope_leave(g);
     return result;

@@ -34,7 +34,7 @@ static bool read_features(fm_graph *g, fm_val x, fm_shape *shape)
 static fm_val statistic(fm_graph *g, const char *name, int64_t count, fm_initializer initializer)
 {
     return fm_variable(g, name, fm_graph_dtype(g), FM_SHAPE(count),
-                       &(fm_variable_options){initializer, true});
+                       &(fm_variable_options){.initializer = initializer, .not_trainable = true});
 }
 
 /* momentum moving + (1 - momentum) batch */

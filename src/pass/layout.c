@@ -67,6 +67,7 @@ static bool runs_on_stored_bytes(const fm_graph *graph, const fm_node *node)
 static bool free_to_choose(const layouter *l, const fm_value *variable, fm_layout *layout)
 {
     *layout = plain;
+    if (l->graph->variables[variable->variable].options.carried) return false;
     return !(l->fixed && l->fixed(l->store, variable->name, layout));
 }
 

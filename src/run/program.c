@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/checked.h"
 #include "base/float_mode.h"
+#include "base/random.h"
 #include "fathom/program.h"
 
 #include <string.h>
@@ -33,33 +34,84 @@ static void find_used_variables(const fm_graph *graph, bool *used)
 
 enum { NOT_STORED = UINT32_MAX };
 
+static fm_status require_stored(fm_program *program, size_t i)
+{
+    const fm_graph_variable_record *record = &program->graph->variables[i];
+    const fm_value *value = fm_value_of(program->graph, record->value);
+    uint32_t index;
+    fm_status status = fm_store_require(program->store, value->name, value->dtype, value->shape,
+                                        &record->options, &index);
+    if (status == FM_OK) status = fm_store_relayout(program->store, index, &value->layout);
+    if (status != FM_OK) return status;
+    program->variables[i] = index;
+    program->store->variables[index].users++;
+    program->has_updates = program->has_updates || record->next.id;
+    return FM_OK;
+}
+
+static fm_status require_carried(fm_program *program, size_t i)
+{
+    const fm_graph *graph = program->graph;
+    size_t bytes = fm_value_bytes(graph, graph->variables[i].value);
+    program->carried[i] = fm_allocate_zeroed(graph->context, bytes);
+    return program->carried[i] ? FM_OK : FM_ERROR_MEMORY;
+}
+
 /* A variable that this program neither reads nor writes is not created by it. */
 static fm_status require_variables(fm_program *program)
 {
     const fm_graph *graph = program->graph;
     fm_context *context = graph->context;
-    program->variables = fm_allocate_array(context, graph->variable_count + 1, sizeof(uint32_t));
-    bool *used = fm_allocate_zeroed(context, graph->variable_count + 1);
-    fm_status status = program->variables && used ? FM_OK : FM_ERROR_MEMORY;
-    if (program->variables) {
-        memset(program->variables, 0xff, (graph->variable_count + 1) * sizeof(uint32_t));
-    }
+    size_t count = graph->variable_count + 1;
+    program->variables = fm_allocate_array(context, count, sizeof(uint32_t));
+    program->carried = fm_allocate_zeroed(context, count * sizeof(void *));
+    bool *used = fm_allocate_zeroed(context, count);
+    fm_status status = program->variables && program->carried && used ? FM_OK : FM_ERROR_MEMORY;
+    if (program->variables) memset(program->variables, 0xff, count * sizeof(uint32_t));
     if (status == FM_OK) find_used_variables(graph, used);
     for (size_t i = 0; status == FM_OK && i < graph->variable_count; i++) {
         if (!used[i]) continue;
-        const fm_graph_variable_record *record = &graph->variables[i];
-        const fm_value *value = fm_value_of(graph, record->value);
-        uint32_t index;
-        status = fm_store_require(program->store, value->name, value->dtype, value->shape,
-                                  &record->options, &index);
-        if (status == FM_OK) status = fm_store_relayout(program->store, index, &value->layout);
-        if (status != FM_OK) break;
-        program->variables[i] = index;
-        program->store->variables[index].users++;
-        program->has_updates = program->has_updates || record->next.id;
+        bool carried = graph->variables[i].options.carried;
+        status = carried ? require_carried(program, i) : require_stored(program, i);
     }
     fm_release(context, used);
+    return status == FM_OK ? fm_program_reset(program) : status;
+}
+
+/* ---- carried variables -------------------------------------------------------------------------- */
+
+fm_status fm_program_reset(fm_program *program)
+{
+    const fm_graph *graph = program->graph;
+    fm_status status = FM_OK;
+    for (size_t i = 0; status == FM_OK && i < graph->variable_count; i++) {
+        const fm_graph_variable_record *record = &graph->variables[i];
+        const fm_initializer *initializer = &record->options.initializer;
+        const fm_value *value = fm_value_of(graph, record->value);
+        if (!program->carried[i]) continue;
+        if (initializer->fill) {
+            status = initializer->fill(graph->context, initializer, value->dtype, value->shape,
+                                       program->store->seed, fm_stream_of(value->name),
+                                       program->carried[i]);
+        } else {
+            memset(program->carried[i], 0, fm_value_bytes(graph, record->value));
+        }
+    }
     return status;
+}
+
+fm_carried_variable fm_program_carried(const fm_program *program, int index)
+{
+    const fm_graph *graph = program->graph;
+    for (size_t i = 0; i < graph->variable_count; i++) {
+        const fm_value *value = fm_value_of(graph, graph->variables[i].value);
+        if (!program->carried[i] || index-- > 0) continue;
+        return (fm_carried_variable){.path = value->name,
+                                     .dtype = value->dtype,
+                                     .shape = value->shape,
+                                     .data = program->carried[i]};
+    }
+    return (fm_carried_variable){0};
 }
 
 /* ---- memory and steps --------------------------------------------------------------------------- */
@@ -109,6 +161,7 @@ static void *buffer_memory(const fm_program *program, uint32_t index)
         return program->kept + buffer->offset;
     case FM_IN_STORE: {
         uint32_t stored = program->variables[buffer->index];
+        if (program->carried[buffer->index]) return program->carried[buffer->index];
         return stored == NOT_STORED ? NULL : program->store->variables[stored].data;
     }
     case FM_IN_INPUT:
@@ -245,11 +298,15 @@ void fm_program_destroy(fm_program *program)
     fm_context *context = program->store->context;
     if (program->graph) {
         release_users(program);
+        for (size_t i = 0; program->carried && i < program->graph->variable_count; i++) {
+            fm_release(context, program->carried[i]);
+        }
         for (size_t i = 0; program->input_own && i < program->graph->input_count; i++) {
             fm_release(context, program->input_own[i]);
         }
     }
     fm_release(context, program->variables);
+    fm_release(context, program->carried);
     if (!program->options.shares_arena) fm_release(context, program->arena);
     fm_release(context, program->kept);
     fm_release(context, program->input_data);

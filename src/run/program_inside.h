@@ -28,6 +28,7 @@ struct fm_program {
     fm_placement *placements; /* by node */
     size_t placement_count;
     uint32_t *variables; /* by graph variable: the store's index */
+    void **carried;      /* by graph variable: the program's own memory, NULL for the store's */
     char *arena;         /* its own, or the store's workspace as it was at the last run */
     char *kept;          /* what the prologue made, and outputs that lie outside of the arena */
     void **input_data;   /* by graph input: what is read now           */

@@ -75,7 +75,8 @@ static fm_status evaluate_batches(fm_model *model, fm_loader *loader, fm_scores 
     double loss_sum = 0;
     int64_t samples = 0;
     fm_batch batch;
-    fm_status status = fm_loader_begin(loader, 0, 0);
+    fm_status status = fm_model_reset(model, FM_EVALUATE);
+    if (status == FM_OK) status = fm_loader_begin(loader, 0, 0);
     while (status == FM_OK) {
         fm_compiled *compiled;
         status = fm_loader_next(loader, &batch);
@@ -152,7 +153,8 @@ static fm_status open_sink(fm_model *model, int64_t count, const fm_predict_opti
                 .to = predictions,
                 .bytes = (size_t)fm_shape_bytes(model->output, model->options.dtype)};
     int64_t batch = count < options->batch_size ? count : options->batch_size;
-    return fm_model_compiled(model, FM_PREDICT, batch, &s->compiled);
+    fm_status status = fm_model_reset(model, FM_PREDICT);
+    return status == FM_OK ? fm_model_compiled(model, FM_PREDICT, batch, &s->compiled) : status;
 }
 
 static fm_status predict_batch(sink *s, const void *x, int64_t count)

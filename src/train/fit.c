@@ -136,7 +136,10 @@ static fm_status begin_epoch(fm_fit_run *run)
     run->seconds_before = training->epoch_seconds;
     run->samples_before = training->samples;
     refresh_event(run);
-    fm_status status = fm_loader_begin(run->loader, training->epoch, training->batch);
+    fm_status status = training->batch ? FM_OK : fm_model_reset(run->model, FM_TRAIN);
+    if (status == FM_OK) {
+        status = fm_loader_begin(run->loader, training->epoch, training->batch);
+    }
     return status == FM_OK ? CALL_HOOKS(run, epoch_begin) : status;
 }
 

@@ -253,7 +253,7 @@ fm_status fm_fit_run_open(fm_model *model, const fm_dataset *data, const fm_fit_
     if (status == FM_OK) status = compile_all(run);
     if (status == FM_OK) status = open_callbacks(run);
     if (status != FM_OK) return status;
-    run->guard = (fm_guard){.model = model, .loader = run->loader};
+    run->guard = (fm_guard){.model = model, .loader = run->loader, .whole = run->whole};
     open_event(run);
     return FM_OK;
 }

@@ -57,11 +57,10 @@ static fm_val add_loss(const fm_model *model, fm_graph *graph, fm_val prediction
 }
 
 /* Returns the loss, {0} for FM_PREDICT. */
-static fm_val build_graph(const fm_model *model, fm_graph *graph, int64_t batch)
+static fm_val build_graph(const fm_model *model, fm_graph *graph, int64_t batch, fm_shape sample)
 {
     const fm_model_options *options = &model->options;
-    fm_val x =
-        fm_input(graph, "x", options->input_dtype, fm_shape_batch(batch, options->input_shape));
+    fm_val x = fm_input(graph, "x", options->input_dtype, fm_shape_batch(batch, sample));
     fm_val prediction = options->build(graph, x, options->argument);
     if (!prediction.id) {
         return fm_graph_fail(graph, FM_ERROR_ARGUMENT, "the model function returned no value");
@@ -84,8 +83,8 @@ static fm_val build_graph(const fm_model *model, fm_graph *graph, int64_t batch)
     return add_loss(model, graph, prediction);
 }
 
-fm_status fm_model_loss_graph(const fm_model *model, fm_mode mode, int64_t batch, fm_graph **graph,
-                              fm_val *loss)
+static fm_status make_graph(const fm_model *model, const fm_graph_options *options, int64_t batch,
+                            fm_shape sample, fm_graph **graph, fm_val *loss)
 {
     *graph = NULL;
     if (batch < 1) {
@@ -93,11 +92,9 @@ fm_status fm_model_loss_graph(const fm_model *model, fm_mode mode, int64_t batch
                        (long long)batch);
     }
     fm_graph *made;
-    const fm_graph_options options = {
-        .mode = mode, .dtype = model->options.dtype, .freeze = model->options.freeze};
-    fm_status status = fm_graph_create(model->context, &options, &made);
+    fm_status status = fm_graph_create(model->context, options, &made);
     if (status != FM_OK) return status;
-    *loss = build_graph(model, made, batch);
+    *loss = build_graph(model, made, batch, sample);
     status = fm_graph_status(made);
     if (status == FM_OK) {
         *graph = made;
@@ -105,6 +102,14 @@ fm_status fm_model_loss_graph(const fm_model *model, fm_mode mode, int64_t batch
         fm_graph_destroy(made);
     }
     return status;
+}
+
+fm_status fm_model_loss_graph(const fm_model *model, fm_mode mode, int64_t batch, fm_graph **graph,
+                              fm_val *loss)
+{
+    const fm_graph_options options = {
+        .mode = mode, .dtype = model->options.dtype, .freeze = model->options.freeze};
+    return make_graph(model, &options, batch, model->options.input_shape, graph, loss);
 }
 
 fm_status fm_model_graph(fm_model *model, fm_mode mode, int64_t batch_size, fm_graph **graph)
@@ -169,12 +174,19 @@ void fm_compiled_destroy(fm_model *model, fm_compiled *compiled)
     fm_release(model->context, compiled);
 }
 
-fm_status fm_model_compiled(fm_model *model, fm_mode mode, int64_t batch, fm_compiled **compiled)
+fm_compiled *fm_model_find_compiled(const fm_model *model, fm_mode mode, int64_t batch)
 {
     for (size_t i = 0; i < model->compiled_count; i++) {
-        *compiled = model->compiled[i];
-        if ((*compiled)->mode == mode && (*compiled)->batch == batch) return FM_OK;
+        fm_compiled *compiled = model->compiled[i];
+        if (compiled->mode == mode && compiled->batch == batch) return compiled;
     }
+    return NULL;
+}
+
+fm_status fm_model_compiled(fm_model *model, fm_mode mode, int64_t batch, fm_compiled **compiled)
+{
+    *compiled = fm_model_find_compiled(model, mode, batch);
+    if (*compiled) return FM_OK;
     fm_status status = fm_grow(model->context, &model->compiled, &model->compiled_capacity,
                                model->compiled_count + 1, sizeof *model->compiled);
     if (status == FM_OK) {
@@ -192,6 +204,41 @@ fm_status fm_model_program(fm_model *model, fm_mode mode, int64_t batch_size, fm
     return status;
 }
 
+fm_status fm_model_stream(fm_model *model, int64_t batch, int64_t length, int64_t stream_length,
+                          fm_program **program)
+{
+    *program = NULL;
+    fm_shape sample = model->options.input_shape;
+    if (sample.rank < 1 || length < 1 || stream_length < length) {
+        return fm_fail(
+            model->context, FM_ERROR_ARGUMENT,
+            "a stream of %lld steps in pieces of %lld was asked for, of samples %s: wanted "
+            "a sequence, (time, ...), and pieces that fit into it",
+            (long long)stream_length, (long long)length,
+            fm_shape_text(sample, (char[FM_SHAPE_TEXT]){0}));
+    }
+    sample.dims[0] = length;
+    fm_graph *graph;
+    fm_val loss;
+    const fm_graph_options options = {
+        .mode = FM_PREDICT, .dtype = model->options.dtype, .stream_length = stream_length};
+    fm_status status = make_graph(model, &options, batch, sample, &graph, &loss);
+    if (status != FM_OK) return status;
+    status = fm_program_create(model->store, graph, &model->program_options, program);
+    fm_graph_destroy(graph);
+    return status;
+}
+
+fm_status fm_model_reset(fm_model *model, fm_mode mode)
+{
+    fm_status status = FM_OK;
+    for (size_t i = 0; i < model->compiled_count && status == FM_OK; i++) {
+        if (model->compiled[i]->mode != mode) continue;
+        status = fm_program_reset(model->compiled[i]->program);
+    }
+    return status;
+}
+
 fm_status fm_model_require_variables(fm_model *model)
 {
     fm_status status = FM_OK;
@@ -199,6 +246,7 @@ fm_status fm_model_require_variables(fm_model *model)
         const fm_graph_variable_record *record = &model->graph->variables[i];
         const fm_value *value = fm_value_of(model->graph, record->value);
         uint32_t index;
+        if (record->options.carried) continue;
         status = fm_store_require(model->store, value->name, value->dtype, value->shape,
                                   &record->options, &index);
     }

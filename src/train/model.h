@@ -84,6 +84,8 @@ fm_status fm_model_compile_graph(fm_model *model, fm_mode mode, int64_t batch,
 fm_status fm_model_compile(fm_model *model, fm_mode mode, int64_t batch,
                            const fm_program_options *options, fm_compiled **compiled);
 void fm_compiled_destroy(fm_model *model, fm_compiled *compiled);
+/* The kept one of this mode and size, NULL before it is compiled. */
+fm_compiled *fm_model_find_compiled(const fm_model *model, fm_mode mode, int64_t batch);
 /* The kept one of this mode and size, compiled at first use. */
 fm_status fm_model_compiled(fm_model *model, fm_mode mode, int64_t batch, fm_compiled **compiled);
 

@@ -12,6 +12,9 @@ fm_status fm_guard_before(fm_guard *guard, int64_t epoch, int64_t batch, double 
     if (!same_epoch || guard->steps == FM_GUARD_STEPS) {
         fm_status status =
             fm_snapshot_take(guard->model->context, guard->model->store, &guard->snapshot);
+        if (status == FM_OK) {
+            status = fm_carry_take(guard->model->context, guard->whole->program, &guard->carry);
+        }
         if (status != FM_OK) return status;
         guard->epoch = epoch;
         guard->batch = batch;
@@ -24,6 +27,7 @@ fm_status fm_guard_before(fm_guard *guard, int64_t epoch, int64_t batch, double 
 void fm_guard_release(fm_guard *guard)
 {
     fm_snapshot_release(&guard->snapshot);
+    fm_carry_release(&guard->carry);
 }
 
 static fm_status rewind_to_copy(fm_guard *guard)
@@ -66,7 +70,7 @@ static fm_status checker_for(fm_guard *guard, checkers *all, int64_t count, fm_c
         fm_status status =
             fm_model_compile(guard->model, FM_TRAIN, count, &options, &all->programs[i]);
         *program = all->programs[i];
-        return status;
+        return status == FM_OK ? fm_carry_put(&guard->carry, (*program)->program) : status;
     }
     return FM_ERROR_INTERNAL;
 }
@@ -103,6 +107,8 @@ static fm_status search(fm_guard *guard, checkers *all, int *culprit, char words
 static fm_status replay(fm_guard *guard, int count)
 {
     fm_status status = rewind_to_copy(guard);
+    if (status == FM_OK) status = fm_model_reset(guard->model, FM_TRAIN);
+    if (status == FM_OK) status = fm_carry_put(&guard->carry, guard->whole->program);
     for (int i = 0; i < count && status == FM_OK; i++) {
         fm_batch batch;
         fm_compiled *program;

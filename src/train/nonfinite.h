@@ -6,6 +6,7 @@
 #ifndef FM_TRAIN_NONFINITE_H
 #define FM_TRAIN_NONFINITE_H
 
+#include "train/carry.h"
 #include "train/model.h"
 
 enum { FM_GUARD_STEPS = 1000 };
@@ -13,7 +14,9 @@ enum { FM_GUARD_STEPS = 1000 };
 typedef struct fm_guard {
     fm_model *model;
     fm_loader *loader;
+    fm_compiled *whole; /* the training program of a whole batch */
     fm_snapshot snapshot;
+    fm_carry carry;       /* what `whole` carried then */
     int64_t epoch, batch; /* of the first step behind the copy */
     int steps;            /* taken since                       */
     double rates[FM_GUARD_STEPS];

@@ -95,11 +95,6 @@ fm_status fm_evaluate_step(fm_model *model, const fm_batch *batch, double *loss)
 
 const void *fm_step_prediction(const fm_model *model, fm_mode mode, int64_t count)
 {
-    for (size_t i = 0; i < model->compiled_count; i++) {
-        const fm_compiled *compiled = model->compiled[i];
-        if (compiled->mode == mode && compiled->batch == count) {
-            return compiled->has_run ? compiled->prediction : NULL;
-        }
-    }
-    return NULL;
+    const fm_compiled *compiled = fm_model_find_compiled(model, mode, count);
+    return compiled && compiled->has_run ? compiled->prediction : NULL;
 }

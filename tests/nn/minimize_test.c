@@ -171,8 +171,9 @@ static void f32_follows_f64(void **state)
             assert_ok(f->context,
                       fm_graph_create(f->context,
                                       &(fm_graph_options){.mode = FM_TRAIN, .dtype = dtype}, &g));
-            fm_val v = fm_variable(g, "w", dtype, FM_SHAPE(),
-                                   &(fm_variable_options){fm_constant_initializer(0.75), false});
+            fm_val v =
+                fm_variable(g, "w", dtype, FM_SHAPE(),
+                            &(fm_variable_options){.initializer = fm_constant_initializer(0.75)});
             fm_minimize(g, fm_square(g, fm_add_scalar(g, v, -2)), .rule = rule,
                         .accumulate_steps = 2, .clip_norm = 1);
             fm_program *program = compile_graph(f, store, g);

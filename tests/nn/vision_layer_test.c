@@ -298,7 +298,8 @@ static fm_status build_all(fm_context *context, void *argument)
 {
     (void)argument;
     fm_graph *g;
-    fm_status status = fm_graph_create(context, &(fm_graph_options){FM_TRAIN, FM_F64, NULL}, &g);
+    fm_status status =
+        fm_graph_create(context, &(fm_graph_options){.mode = FM_TRAIN, .dtype = FM_F64}, &g);
     if (status != FM_OK) return status;
     fm_val x = fm_input(g, "x", FM_F64, FM_SHAPE(2, 6, 6, 4));
     x = fm_conv2d(g, x, .filters = 4, .kernel_size = {1, {3}}, .kernel_l2 = 0.1);

@@ -8,6 +8,7 @@
  *   @history   f64 (epochs, fm_history_columns): a row an epoch
  *   @callback/NAME, @metric/NAME   f64 (n): their numbers
  *   @best/PATH a variable of the best epoch, while early stopping waits
+ *   @carried/PATH  what a layer carries from batch to batch, in the middle of an epoch
  *
  * A new version of this format gets a new number; readers keep reading the old ones. */
 #ifndef FM_TRAIN_FILE_MODEL_FORMAT_H

@@ -62,7 +62,7 @@ static void list_variable(const loading *l, size_t i, listing *missing, listing 
 {
     const fm_value *value = fm_value_of(l->graph, l->graph->variables[i].value);
     int at = fm_safetensors_find(l->tensors, value->name);
-    if (!is_wanted(l, value->name)) return;
+    if (!is_wanted(l, value->name) || l->graph->variables[i].options.carried) return;
     if (at < 0) {
         list_begin(missing, "missing in the file: ");
         if (list_shows(missing)) fm_text_add(&missing->text, "%s", value->name);
@@ -131,7 +131,8 @@ static fm_status read_variable(loading *l, size_t i)
 {
     const fm_value *value = fm_value_of(l->graph, l->graph->variables[i].value);
     int at = fm_safetensors_find(l->tensors, value->name);
-    if (at < 0 || !is_wanted(l, value->name)) return FM_OK;
+    bool carried = l->graph->variables[i].options.carried;
+    if (at < 0 || carried || !is_wanted(l, value->name)) return FM_OK;
     const fm_safetensors_entry *entry = fm_safetensors_at(l->tensors, at);
     if (!entry->readable || entry->dtype != value->dtype ||
         !fm_shape_equal(entry->shape, value->shape)) {
@@ -327,6 +328,40 @@ static fm_status load_best(loading *l)
     return status;
 }
 
+static fm_carried_variable find_carried(const fm_program *program, const char *path)
+{
+    fm_carried_variable carried;
+    for (int i = 0; (carried = fm_program_carried(program, i)).path; i++) {
+        if (strcmp(carried.path, path) == 0) break;
+    }
+    return carried;
+}
+
+/* Into the program that goes on with the epoch: nobody else has a place for it. */
+static fm_status load_carried(loading *l)
+{
+    static const char prefix[] = "@carried/";
+    fm_model *model = l->model;
+    fm_status status = FM_OK;
+    for (int i = 0; i < fm_safetensors_count(l->tensors) && status == FM_OK; i++) {
+        const fm_safetensors_entry *entry = fm_safetensors_at(l->tensors, i);
+        if (strncmp(entry->name, prefix, sizeof prefix - 1) != 0) continue;
+        fm_compiled *whole;
+        status = fm_model_compiled(model, FM_TRAIN, model->training.batch_size, &whole);
+        if (status != FM_OK) return status;
+        const fm_carried_variable carried =
+            find_carried(whole->program, entry->name + sizeof prefix - 1);
+        if (!carried.path || !entry->readable || entry->dtype != carried.dtype ||
+            !fm_shape_equal(entry->shape, carried.shape)) {
+            return fm_fail(model->context, FM_ERROR_FORMAT,
+                           "%s: tensor '%s' fits nothing that the model carries",
+                           fm_safetensors_path(l->tensors), entry->name);
+        }
+        status = fm_safetensors_read(l->tensors, i, carried.data);
+    }
+    return status;
+}
+
 static fm_status load_notes(loading *l)
 {
     fm_status status = FM_OK;
@@ -355,6 +390,7 @@ static fm_status load_training(loading *l)
     if (status == FM_OK) status = load_states(l, &arena);
     if (status == FM_OK) status = load_metrics(l, &arena);
     if (status == FM_OK) status = load_best(l);
+    if (status == FM_OK) status = load_carried(l);
     fm_arena_release(&arena);
     return status;
 }
@@ -376,8 +412,8 @@ static fm_status open_loading(loading *l, const char *path)
 /* A file of weights alone has no place in it: training begins anew. */
 static fm_status load_all(loading *l)
 {
-    fm_status status = fm_patterns_check(l->model->context, l->options.skip, "skip", "variable",
-                                         next_name, l);
+    fm_status status =
+        fm_patterns_check(l->model->context, l->options.skip, "skip", "variable", next_name, l);
     if (status == FM_OK && !l->options.partial) status = check_fit(l);
     if (status == FM_OK) status = read_variables(l);
     if (status == FM_OK) status = store_variables(l);

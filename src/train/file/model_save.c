@@ -159,6 +159,25 @@ static fm_status add_metrics(content *c)
     return status;
 }
 
+/* Between epochs layers carry nothing. */
+static fm_status add_carried(content *c)
+{
+    const fm_model *model = c->model;
+    const fm_compiled *whole = fm_model_find_compiled(model, FM_TRAIN, model->training.batch_size);
+    fm_status status = FM_OK;
+    fm_carried_variable carried;
+    if (model->training.batch == 0 || !whole) return FM_OK;
+    for (int i = 0; (carried = fm_program_carried(whole->program, i)).path; i++) {
+        const char *name = fm_arena_format(&c->arena, "@carried/%s", carried.path);
+        status = add_tensor(c, &(fm_safetensors_tensor){.name = name,
+                                                        .dtype = carried.dtype,
+                                                        .shape = carried.shape,
+                                                        .data = carried.data});
+        if (status != FM_OK) return status;
+    }
+    return FM_OK;
+}
+
 /* ---- metadata ----------------------------------------------------------------------------------- */
 
 static const char *metric_names(content *c)
@@ -207,6 +226,7 @@ static fm_status add_training(content *c)
     if (status == FM_OK) status = add_history(c);
     if (status == FM_OK) status = add_states(c);
     if (status == FM_OK) status = add_metrics(c);
+    if (status == FM_OK) status = add_carried(c);
     return status == FM_OK ? add_best(c) : status;
 }
 
