@@ -4,6 +4,7 @@
  *   tensor.h    element types and shapes                      graph.h    values, scopes, gradients
  *   ops.h       the built-in ops                              op.h       writing an op
  *   vision_ops.h  convolution, pooling, normalisation, resampling
+ *   recurrent_ops.h  recurrent cells over sequences
  *   nn.h        layers, activations, initialisers             loss.h     losses
  *   nn_vision.h  layers for images                         zoo.h      networks from the literature
  *   metric.h    metrics                                       optimizer.h, schedule.h
@@ -30,6 +31,7 @@
 #include "fathom/ops.h"
 #include "fathom/optimizer.h"
 #include "fathom/program.h"
+#include "fathom/recurrent_ops.h"
 #include "fathom/schedule.h"
 #include "fathom/schema.h"
 #include "fathom/tensor.h"

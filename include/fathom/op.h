@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-enum { FM_MAX_INPUTS = 16, FM_MAX_OUTPUTS = 6 };
+enum { FM_MAX_INPUTS = 16, FM_MAX_OUTPUTS = 8 };
 
 typedef enum fm_op_flag {
     FM_OP_ELEMENTWISE = 1, /* output i depends on element i of the (broadcast) inputs alone      */

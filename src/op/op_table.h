@@ -54,6 +54,15 @@
     OP(take)                                                                                       \
     OP(take_grad)
 
+/* Of fathom/recurrent_ops.h. */
+#define FM_RECURRENT_OPS(OP)                                                                       \
+    OP(simple_rnn)                                                                                 \
+    OP(simple_rnn_grad)                                                                            \
+    OP(lstm)                                                                                       \
+    OP(lstm_grad)                                                                                  \
+    OP(gru)                                                                                        \
+    OP(gru_grad)
+
 /* They have no gradient rule: a loss that depends on an update is a mistake. */
 #define FM_UPDATE_OPS(OP)                                                                          \
     OP(sgd)                                                                                        \
@@ -76,6 +85,7 @@ FM_PARAMETER_OPS(FM_DECLARE_OP)
 FM_BINARY_OPS(FM_DECLARE_OP)
 FM_OTHER_OPS(FM_DECLARE_OP)
 FM_VISION_OPS(FM_DECLARE_OP)
+FM_RECURRENT_OPS(FM_DECLARE_OP)
 FM_UPDATE_OPS(FM_DECLARE_OP)
 #undef FM_DECLARE_OP
 

@@ -21,9 +21,15 @@ typedef struct case_graph {
     const char *wrt_names[FM_MAX_INPUTS + FM_MAX_OUTPUTS];
 } case_graph;
 
-static const char *const input_names[] = {"x0", "x1", "x2",  "x3",  "x4",  "x5",  "x6",  "x7",
-                                          "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15"};
-static const char *const weight_names[] = {"w0", "w1", "w2", "w3", "w4", "w5"};
+#define NAMES(x)                                                                                   \
+    {                                                                                              \
+        x "0", x "1", x "2", x "3", x "4", x "5", x "6", x "7", x "8", x "9", x "10", x "11",      \
+            x "12", x "13", x "14", x "15", x "16", x "17", x "18", x "19", x "20", x "21",        \
+            x "22", x "23"                                                                         \
+    }
+static const char *const input_names[FM_MAX_INPUTS + FM_MAX_OUTPUTS] = NAMES("x");
+static const char *const weight_names[FM_MAX_INPUTS + FM_MAX_OUTPUTS] = NAMES("w");
+static const char *const grad_names[FM_MAX_INPUTS + FM_MAX_OUTPUTS] = NAMES("g");
 
 static void open_case(case_graph *c, fm_context *context, const fm_op *op, const fm_case *row,
                       fm_dtype real)
@@ -150,9 +156,6 @@ static double worst_error(const case_graph *c, const char *output, int wrt, cons
 
 static double check_order(fm_context *context, const fm_op *op, const fm_case *row, int order)
 {
-    static const char *const grad_names[] = {"g0",  "g1",  "g2",  "g3",  "g4",  "g5",  "g6",  "g7",
-                                             "g8",  "g9",  "g10", "g11", "g12", "g13", "g14", "g15",
-                                             "g16", "g17", "g18", "g19", "g20", "g21"};
     case_graph c;
     open_case(&c, context, op, row, FM_F64);
     fm_val grads[FM_MAX_INPUTS + FM_MAX_OUTPUTS] = {0}, target = weighted_sum(&c, op);

@@ -1,0 +1,150 @@
+/* What the three recurrent cells share. A sequence of `time` steps is read for each of `batch` samples,
+ * forwards or in reverse; a step makes the hidden state h_t (width) from the one before it and from its
+ * row of
+ *     x (batch, time, gates units) = inputs kernel + bias,
+ * which the whole sequence's one product has made. What is left is h_{t-1} (width) times the recurrent
+ * kernel R (width, gates units), column block g belonging to gate g.
+ *
+ * Backward is back-propagation through time (Werbos 1990): the gradient of the state, dh, is carried from
+ * the last step to the first; the loss's own gradient of each output adds to it on the way:
+ *     dh_t = dy_t + what step t + 1 has left,   da_t = dh_t through the cell,
+ *     dh_{t-1} = da_t R^T,   dR = sum_t h_{t-1}^T da_t,   dx_t = da_t
+ * where a_t is what goes into the gates' activations, a_t = x_t + h_{t-1} R.
+ *
+ * A masked step leaves the state as it is; then dh passes it unchanged. Elementwise `scale` (batch,
+ * width) multiplies the state where it enters R and nowhere else (recurrent dropout: Gal, Ghahramani
+ * 2016; one draw for all steps of a sequence). */
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+#include "kernel/unary.h"
+
+#ifndef FM_KERNEL_RECURRENT_H
+#define FM_KERNEL_RECURRENT_H
+
+enum { KERNEL_CELL_TANH, KERNEL_CELL_RELU, KERNEL_CELL_SIGMOID, KERNEL_CELL_LINEAR };
+enum { KERNEL_GATE_SIGMOID, KERNEL_GATE_HARD_SIGMOID };
+
+/* So many units are worked on at once: their sums live on the stack. */
+enum { KERNEL_UNITS = 32, KERNEL_MOST_GATES = 4 };
+
+/* width: of the hidden state, `units` unless it is projected. reset_after: GRU only. */
+typedef struct kernel_recurrence {
+    int64_t batch, time, units, width;
+    int cell, gate; /* activations */
+    int reverse, reset_after;
+} kernel_recurrence;
+
+/* The time of step s of 0 .. time - 1. */
+static inline int64_t kernel_step_time(const kernel_recurrence *r, int64_t s)
+{
+    return r->reverse ? r->time - 1 - s : s;
+}
+
+#endif
+
+static inline REAL KERNEL(cell_function)(int kind, REAL x)
+{
+    switch (kind) {
+    case KERNEL_CELL_TANH:
+        return KERNEL_TANH(x);
+    case KERNEL_CELL_RELU:
+        return KERNEL(relu)(x, 0);
+    case KERNEL_CELL_SIGMOID:
+        return KERNEL(sigmoid)(x, 0);
+    default:
+        return x;
+    }
+}
+
+/* The derivative of cell_function where its value is y. */
+static inline REAL KERNEL(cell_slope)(int kind, REAL y)
+{
+    switch (kind) {
+    case KERNEL_CELL_TANH:
+        return 1 - y * y;
+    case KERNEL_CELL_RELU:
+        return y > 0 ? 1 : 0;
+    case KERNEL_CELL_SIGMOID:
+        return y * (1 - y);
+    default:
+        return 1;
+    }
+}
+
+static inline REAL KERNEL(gate_function)(int kind, REAL x)
+{
+    return kind == KERNEL_GATE_SIGMOID ? KERNEL(sigmoid)(x, 0) : KERNEL(hard_sigmoid)(x, 0);
+}
+
+static inline REAL KERNEL(gate_slope)(int kind, REAL y)
+{
+    if (kind == KERNEL_GATE_SIGMOID) return y * (1 - y);
+    return y > 0 && y < 1 ? (REAL)1 / 6 : 0;
+}
+
+/* Is step t of sample b padding? mask (batch, time) or NULL. */
+static inline int KERNEL(is_masked)(const kernel_recurrence *r, const REAL *mask, int64_t b,
+                                    int64_t t)
+{
+    return mask && !(mask[b * r->time + t] > (REAL)0.5);
+}
+
+/* The state before step s: step s - 1's row of y (batch, time, width), or the initial one. */
+static inline const REAL *KERNEL(state_before)(const kernel_recurrence *r, const REAL *y,
+                                               const REAL *initial, int64_t width, int64_t b,
+                                               int64_t s)
+{
+    if (s == 0) return initial + b * width;
+    return y + (b * r->time + kernel_step_time(r, s - 1)) * width;
+}
+
+/* Entry k of the state as it enters the recurrent kernel; scale (width) or NULL. */
+static inline REAL KERNEL(scaled)(const REAL *h, const REAL *scale, int64_t k)
+{
+    return scale ? h[k] * scale[k] : h[k];
+}
+
+/* a[g][j] += sum_k h[k] scale[k] R[k, (g units) + j] for j < n; R begins at the first gate's first
+ * wanted column and has `stride` columns. */
+static inline void KERNEL(add_recurrent)(int gates, int64_t n, int64_t units, int64_t width,
+                                         const REAL *h, const REAL *scale, const REAL *R,
+                                         int64_t stride, REAL (*a)[KERNEL_UNITS])
+{
+    for (int64_t k = 0; k < width; k++, R += stride) {
+        REAL factor = KERNEL(scaled)(h, scale, k);
+        for (int g = 0; g < gates; g++) {
+            const REAL *row = R + g * units;
+            for (int64_t j = 0; j < n; j++) a[g][j] += factor * row[j];
+        }
+    }
+}
+
+/* With the gradients da (n) of n columns of a: what entry k of the state receives, and its row of dR
+ * (n columns); x is the entry as it entered the product. */
+static inline REAL KERNEL(pull_row)(int64_t n, const REAL *restrict da, const REAL *restrict R,
+                                    REAL x, REAL *restrict dR)
+{
+    REAL sum = 0;
+    for (int64_t j = 0; j < n; j++) {
+        sum += da[j] * R[j];
+        dR[j] += x * da[j];
+    }
+    return sum;
+}
+
+/* to = from, or zeros. */
+static inline void KERNEL(begin_with)(int64_t n, const REAL *from, REAL *to)
+{
+    if (n == 0) return;
+    if (from)
+        memcpy(to, from, (size_t)n * sizeof *to);
+    else
+        memset(to, 0, (size_t)n * sizeof *to);
+}
+
+/* sum (n) += row (n); without a row nothing. */
+static inline void KERNEL(add_row)(int64_t n, const REAL *row, REAL *sum)
+{
+    for (int64_t j = 0; row && j < n; j++) sum[j] += row[j];
+}
