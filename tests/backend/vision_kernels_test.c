@@ -1,7 +1,7 @@
 /* The kernels of normalisation and pooling against the portable ones, on the shapes of real networks
  * and on awkward ones, by one, two and three threads. Pooling has the portable bits; normalisation is
  * within 1e-5 of numbers near one. */
-#include "support/op_job.h"
+#include "support/kernel_check.h"
 #include "backend/backends.h"
 #include "base/random.h"
 #include "fathom/ops.h"
@@ -13,59 +13,6 @@
 #include "op/vision_attributes.h"
 
 #if FATHOM_HAVE_FAST
-
-static void compare(const op_job *job, const char *backend, const op_result *wanted,
-                    const op_result *got, double tolerance)
-{
-    for (int k = 0; k < wanted->count; k++) {
-        double largest = 1;
-        for (int64_t i = 0; i < wanted->elements[k]; i++) {
-            if (isfinite(wanted->values[k][i])) largest = fmax(largest, fabs(wanted->values[k][i]));
-        }
-        for (int64_t i = 0; i < wanted->elements[k]; i++) {
-            const double a = wanted->values[k][i], b = got->values[k][i];
-            if (a == b || (isnan(a) && isnan(b)) || fabs(a - b) <= tolerance * largest) continue;
-            char shape[FM_SHAPE_TEXT];
-            fail_msg("%s %s on %s, output %d, element %lld: %.9g instead of %.9g", job->op->name,
-                     fm_shape_text(job->inputs.inputs[0].shape, shape), backend, k, (long long)i, b,
-                     a);
-        }
-    }
-}
-
-static void check_job(fixture *f, const op_job *job, double tolerance)
-{
-    op_result wanted = op_job_run(f, job, FM_F32, "portable", 1);
-    for (int i = 0; fm_cpu_backend_at(i); i++) {
-        const char *backend = fm_cpu_backend_at(i)->name;
-        op_result one = op_job_run(f, job, FM_F32, backend, 1);
-        if (strncmp(one.kernel, backend, strlen(backend)) != 0) {
-            fail_msg("%s ran on %s instead of %s", job->op->name, one.kernel, backend);
-        }
-        compare(job, backend, &wanted, &one, tolerance);
-        for (int threads = 2; threads <= 3; threads++) {
-            op_result many = op_job_run(f, job, FM_F32, backend, threads);
-            compare(job, "more threads", &one, &many, 0);
-            op_result_release(f, &many);
-        }
-        op_result_release(f, &one);
-    }
-    op_result_release(f, &wanted);
-}
-
-static op_job parse(fixture *f, const fm_op *op, const void *attributes, const char *inputs)
-{
-    op_case parsed = op_case_parse(inputs);
-    return op_job_make(f, op, attributes, &parsed);
-}
-
-static void check(fixture *f, const fm_op *op, const void *attributes, const char *inputs,
-                  double tolerance)
-{
-    op_job job = parse(f, op, attributes, inputs);
-    check_job(f, &job, tolerance);
-    op_job_release(f, &job);
-}
 
 /* ---- normalisation ------------------------------------------------------------------------------- */
 
@@ -105,10 +52,10 @@ static void normalisation(void **state)
         const char *x = normal_shapes[i].x, *gamma = normal_shapes[i].gamma;
         const fm_normalize_attributes a = {normal_shapes[i].axes, 1e-3};
         snprintf(text, sizeof text, "f(%s) f(%s) f(%s)", x, gamma, gamma);
-        check(*state, &fm_op_normalize, &a, text, near);
+        check_kernels_on(*state, &fm_op_normalize, &a, text, near);
         snprintf(text, sizeof text, "f(%s) f(%s) f(%s) p(%s) f(%s)", x, gamma,
                  normal_shapes[i].statistics, normal_shapes[i].statistics, x);
-        check(*state, &fm_op_normalize_grad, &a, text, near);
+        check_kernels_on(*state, &fm_op_normalize_grad, &a, text, near);
     }
 }
 
@@ -122,16 +69,16 @@ static void batch_norm_with_relu(void **state)
         for (int relu = 0; relu < 2; relu++) {
             const fm_fused_normalize_attributes a = {1e-3, relu};
             snprintf(text, sizeof text, "f(%s) f(%s) f(%s)", x, gamma, gamma);
-            check(*state, &fm_op_fused_normalize, &a, text, near);
+            check_kernels_on(*state, &fm_op_fused_normalize, &a, text, near);
             snprintf(text, sizeof text, "f(%s) f(%s) f(%s) f(%s)", x, gamma, gamma, x);
-            check(*state, &fm_op_fused_normalize, &a, text, near);
+            check_kernels_on(*state, &fm_op_fused_normalize, &a, text, near);
         }
         snprintf(text, sizeof text, "f(%s) f(%s) f(%s) f(%s) p(%s) f(%s)", x, gamma, gamma, kept,
                  kept, x);
-        check(*state, &fm_op_fused_normalize_grad, NULL, text, near);
+        check_kernels_on(*state, &fm_op_fused_normalize_grad, NULL, text, near);
         snprintf(text, sizeof text, "f(%s) f(%s) f(%s) p(%s) f(%s) f(%s)", x, gamma, kept, kept, x,
                  x);
-        check(*state, &fm_op_fused_normalize_add_grad, NULL, text, near);
+        check_kernels_on(*state, &fm_op_fused_normalize_add_grad, NULL, text, near);
     }
 }
 
@@ -139,11 +86,12 @@ static void batch_norm_with_relu(void **state)
 static void nothing_cancels(void **state)
 {
     const fm_normalize_attributes a = {{2, {0, 1}}, 1e-5};
-    op_job job = parse(*state, &fm_op_normalize, &a, "f(40,100,17) f(17) f(17)");
+    op_case parsed = op_case_parse("f(40,100,17) f(17) f(17)");
+    op_job job = op_job_make(*state, &fm_op_normalize, &a, &parsed);
     for (int i = 0; i < 40 * 100 * 17; i++) {
         job.values[0][i] = (double)(float)(1000 + job.values[0][i]);
     }
-    check_job(*state, &job, 2e-4); /* x itself is known to 6e-5 */
+    check_kernels(*state, &job, 2e-4); /* x itself is known to 6e-5 */
     op_result exact = op_job_run(*state, &job, FM_F64, "portable", 1);
     op_result fast = op_job_run(*state, &job, FM_F32, NULL, 2);
     for (int64_t k = 0; k < 17; k++) {
@@ -197,19 +145,20 @@ static void max_pools(void **state)
     for (int i = 0; i < POOLS; i++) {
         const fm_pool_attributes a = pool_attributes(i, false);
         snprintf(x, sizeof x, "f(%d,%d,%d,%d)", pools[i].n, pools[i].h, pools[i].w, pools[i].c);
-        op_job job = parse(*state, &fm_op_max_pool, &a, x);
-        check_job(*state, &job, 0);
+        op_case parsed = op_case_parse(x);
+        op_job job = op_job_make(*state, &fm_op_max_pool, &a, &parsed);
+        check_kernels(*state, &job, 0);
         fm_random random = fm_random_at(5, 0, (uint32_t)i);
         const int64_t count = fm_shape_elements(job.inputs.inputs[0].shape);
         for (int64_t k = 0; k < count; k++) { /* ties, NaN, infinities */
             static const double some[] = {0, -0.0, 1, 1, -1, NAN, INFINITY, -INFINITY};
             job.values[0][k] = some[fm_random_below(&random, 8)];
         }
-        check_job(*state, &job, 0);
+        check_kernels(*state, &job, 0);
         op_job_release(*state, &job);
         snprintf(x, sizeof x, "(%d,%d,%d,%d)", pools[i].n, pools[i].y_h, pools[i].y_w, pools[i].c);
         snprintf(text, sizeof text, "f%s b12%s", x, x);
-        check(*state, &fm_op_max_pool_grad, &a, text, 0);
+        check_kernels_on(*state, &fm_op_max_pool_grad, &a, text, 0);
     }
 }
 
@@ -221,10 +170,10 @@ static void average_pools(void **state)
             const fm_pool_attributes a = pool_attributes(i, count_padding);
             snprintf(text, sizeof text, "f(%d,%d,%d,%d)", pools[i].n, pools[i].h, pools[i].w,
                      pools[i].c);
-            check(*state, &fm_op_average_pool, &a, text, 0);
+            check_kernels_on(*state, &fm_op_average_pool, &a, text, 0);
             snprintf(text, sizeof text, "f(%d,%d,%d,%d)", pools[i].n, pools[i].y_h, pools[i].y_w,
                      pools[i].c);
-            check(*state, &fm_op_average_pool_grad, &a, text, 0);
+            check_kernels_on(*state, &fm_op_average_pool_grad, &a, text, 0);
         }
     }
 }
@@ -234,25 +183,27 @@ static void average_pools(void **state)
 static void movement(void **state)
 {
     const fm_axis_attributes last = {3}, first = {0}, second = {1};
-    check(*state, &fm_op_concat, &last, "f(2,5,7,32) f(2,5,7,3) f(2,5,7,64)", 0);
-    check(*state, &fm_op_concat, &first, "f(200,5,7,3) f(131,5,7,3)", 0);
-    check(*state, &fm_op_concat, &second, "f(3,5,700) f(3,2,700)", 0);
-    check(*state, &fm_op_slice, &(fm_slice_attributes){3, 5, 40}, "f(3,9,9,64)", 0);
-    check(*state, &fm_op_slice, &(fm_slice_attributes){0, 1, 300}, "f(301,33)", 0);
-    check(*state, &fm_op_pad, &(fm_pad_attributes){3, 8, 9}, "f(3,9,9,16)", 0);
-    check(*state, &fm_op_pad, &(fm_pad_attributes){0, 0, 400}, "f(1,33)", 0);
-    check(*state, &fm_op_pad, &(fm_pad_attributes){2, 1, 0}, "f(3,9,9,16)", 0);
-    check(*state, &fm_op_take, &(fm_take_attributes){1, 0}, "f(3,9,7,16) i9(18)", 0);
-    check(*state, &fm_op_take, &(fm_take_attributes){2, 0}, "f(3,9,7,5) i9(18)", 0);
-    check(*state, &fm_op_take_grad, &(fm_take_attributes){1, 9}, "f(3,18,7,16) i9(18)", 0);
-    check(*state, &fm_op_take_grad, &(fm_take_attributes){2, 7}, "f(30,9,18,33) i9(18)", 0);
+    check_kernels_on(*state, &fm_op_concat, &last, "f(2,5,7,32) f(2,5,7,3) f(2,5,7,64)", 0);
+    check_kernels_on(*state, &fm_op_concat, &first, "f(200,5,7,3) f(131,5,7,3)", 0);
+    check_kernels_on(*state, &fm_op_concat, &second, "f(3,5,700) f(3,2,700)", 0);
+    check_kernels_on(*state, &fm_op_slice, &(fm_slice_attributes){3, 5, 40}, "f(3,9,9,64)", 0);
+    check_kernels_on(*state, &fm_op_slice, &(fm_slice_attributes){0, 1, 300}, "f(301,33)", 0);
+    check_kernels_on(*state, &fm_op_pad, &(fm_pad_attributes){3, 8, 9}, "f(3,9,9,16)", 0);
+    check_kernels_on(*state, &fm_op_pad, &(fm_pad_attributes){0, 0, 400}, "f(1,33)", 0);
+    check_kernels_on(*state, &fm_op_pad, &(fm_pad_attributes){2, 1, 0}, "f(3,9,9,16)", 0);
+    check_kernels_on(*state, &fm_op_take, &(fm_take_attributes){1, 0}, "f(3,9,7,16) i9(18)", 0);
+    check_kernels_on(*state, &fm_op_take, &(fm_take_attributes){2, 0}, "f(3,9,7,5) i9(18)", 0);
+    check_kernels_on(*state, &fm_op_take_grad, &(fm_take_attributes){1, 9}, "f(3,18,7,16) i9(18)",
+                     0);
+    check_kernels_on(*state, &fm_op_take_grad, &(fm_take_attributes){2, 7}, "f(30,9,18,33) i9(18)",
+                     0);
     const fm_shape_attributes rows = {{4, {5, 7, 7, 40}}}, columns = {{3, {30, 70, 41}}};
-    check(*state, &fm_op_broadcast_to, &rows, "f(5,1,1,40)", 0);
-    check(*state, &fm_op_broadcast_to, &columns, "f(30,70,1)", 0);
-    check(*state, &fm_op_broadcast_to, &columns, "f()", 0);
-    check(*state, &fm_op_window_sum, &(fm_window_sum_attributes){2, 2}, "f(3,5,96)", 0);
-    check(*state, &fm_op_window_sum, &(fm_window_sum_attributes){2, 1}, "f(700,19)", 0);
-    check(*state, &fm_op_window_sum, &(fm_window_sum_attributes){9, 30}, "f(9,3)", 0);
+    check_kernels_on(*state, &fm_op_broadcast_to, &rows, "f(5,1,1,40)", 0);
+    check_kernels_on(*state, &fm_op_broadcast_to, &columns, "f(30,70,1)", 0);
+    check_kernels_on(*state, &fm_op_broadcast_to, &columns, "f()", 0);
+    check_kernels_on(*state, &fm_op_window_sum, &(fm_window_sum_attributes){2, 2}, "f(3,5,96)", 0);
+    check_kernels_on(*state, &fm_op_window_sum, &(fm_window_sum_attributes){2, 1}, "f(700,19)", 0);
+    check_kernels_on(*state, &fm_op_window_sum, &(fm_window_sum_attributes){9, 30}, "f(9,3)", 0);
 }
 
 static fm_status make_pool_program(fm_context *context, void *graph)

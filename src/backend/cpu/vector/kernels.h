@@ -21,6 +21,8 @@ typedef struct fm_kernel_family {
     F(winograd)                                                                                    \
     F(convolution)                                                                                 \
     F(products)                                                                                    \
+    F(recurrent)                                                                                   \
+    F(recurrent_grad)                                                                              \
     F(softmax)                                                                                     \
     F(updates)                                                                                     \
     F(unary)                                                                                       \
@@ -46,6 +48,12 @@ EACH_FAMILY(DECLARE_FAMILY)
 /* y[i] = f(x[i]) for i < count; y may be x. alpha: the op's parameter, if it has one. */
 typedef void fm_unary_loop(int64_t count, float alpha, const float *x, float *y);
 fm_unary_loop *FM_ISA_SYMBOL(fm_cpu_unary_loop)(const fm_op *op);
+
+/* So many floats that what follows them begins a line. */
+static inline size_t in_lines(size_t floats)
+{
+    return (floats + LINE - 1) / LINE * LINE;
+}
 
 static inline const char *refuse_unless_f32(const fm_site *site)
 {

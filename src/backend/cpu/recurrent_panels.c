@@ -1,0 +1,81 @@
+#include "backend/cpu/recurrent_panels.h"
+
+static int64_t vectors_of(int64_t columns, int64_t length)
+{
+    return (columns + length - 1) / length;
+}
+
+size_t fm_recurrent_panels_floats(const fm_recurrent_matrix *matrix, int64_t length)
+{
+    int64_t vectors = vectors_of(matrix->columns, length) * matrix->gates;
+    return (size_t)(vectors * length * matrix->depth);
+}
+
+/* Vector `vector` of a block with `vectors` of them: columns [first, first + used). */
+static void pack_vector(const fm_recurrent_matrix *matrix, int64_t length, const float *from,
+                        int64_t used, int64_t vectors, float *to)
+{
+    for (int64_t d = 0; d < matrix->depth; d++, to += vectors * length) {
+        const float *row = from + d * matrix->depth_stride;
+        for (int64_t i = 0; i < used; i++) to[i] = row[i * matrix->column_stride];
+        for (int64_t i = used; i < length; i++) to[i] = 0;
+    }
+}
+
+void fm_recurrent_pack(const fm_recurrent_matrix *matrix, int64_t length, const float *from,
+                       float *panels)
+{
+    const int64_t all = vectors_of(matrix->columns, length), gates = matrix->gates;
+    const int64_t in_block = gates > 1 ? 1 : FM_RECURRENT_VECTORS;
+    for (int64_t first = 0; first < all; first += in_block) {
+        const int64_t left = all - first, some = left < in_block ? left : in_block;
+        const int64_t vectors = some * gates;
+        for (int64_t v = 0; v < vectors; v++) {
+            const int64_t column = (gates > 1 ? first : first + v) * length;
+            const int64_t rest = matrix->columns - column, used = rest < length ? rest : length;
+            const int64_t gate = gates > 1 ? v : 0;
+            pack_vector(matrix, length,
+                        from + (gate * matrix->columns + column) * matrix->column_stride, used,
+                        vectors, panels + v * length);
+        }
+        panels += vectors * length * matrix->depth;
+    }
+}
+
+/* ---- as a layout --------------------------------------------------------------------------------- */
+
+enum { GATES, LENGTH }; /* which of the parameters */
+
+static fm_recurrent_matrix matrix_of(const fm_layout *layout)
+{
+    const int64_t *dims = layout->shape.dims, gates = layout->parameters[GATES];
+    return (fm_recurrent_matrix){.gates = gates,
+                                 .columns = dims[1] / gates,
+                                 .depth = dims[0],
+                                 .depth_stride = dims[1],
+                                 .column_stride = 1};
+}
+
+static size_t panels_bytes(const fm_layout *layout)
+{
+    const fm_recurrent_matrix matrix = matrix_of(layout);
+    return fm_recurrent_panels_floats(&matrix, layout->parameters[LENGTH]) * sizeof(float);
+}
+
+static void panels_pack(const fm_layout *layout, const void *plain, void *packed, int threads)
+{
+    (void)threads;
+    const fm_recurrent_matrix matrix = matrix_of(layout);
+    fm_recurrent_pack(&matrix, layout->parameters[LENGTH], plain, packed);
+}
+
+const fm_layout_type fm_recurrent_panels = {
+    .name = "recurrent", .bytes = panels_bytes, .pack = panels_pack};
+
+fm_layout fm_recurrent_panels_of(fm_shape kernel, int64_t gates, int64_t length)
+{
+    return (fm_layout){.type = &fm_recurrent_panels,
+                       .dtype = FM_F32,
+                       .shape = kernel,
+                       .parameters = {gates, length}};
+}
