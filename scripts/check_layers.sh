@@ -29,9 +29,9 @@ find src include/fathom -name '*.[ch]' -print0 | sort -z | xargs -0 awk '
         headers["op"]      = "ops vision_ops recurrent_ops"
         headers["run"]     = "program"
         headers["nn"]      = "nn nn_vision zoo loss metric optimizer schedule"
-        headers["data"]    = "data data_files image"
+        headers["data"]    = "data data_files image series"
         headers["io"]      = "io"
-        headers["train"]   = "train recipe gradients"
+        headers["train"]   = "train recipe gradients forecast"
         headers["cli"]     = "fathom" # all of it
         for (row in headers) {
             count = split(headers[row], names, " ")

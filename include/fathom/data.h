@@ -66,6 +66,8 @@ typedef struct fm_dataset_info {
     int64_t count;      /* samples, at most UINT32_MAX                                           */
     int field_count;    /* "x" first, "y", if any, second                                        */
     fm_data_field fields[FM_MAX_DATA_FIELDS];
+    bool ordered; /* samples follow each other in time: splits cut, they do not draw             */
+    int64_t gap;  /* with ordered: a sample shares parts of "y" with so many behind it           */
 } fm_dataset_info;
 
 /* Valid as long as the data set. */
@@ -135,7 +137,9 @@ FM_API fm_status fm_dataset_range(fm_context *context, const fm_dataset *dataset
  *              floor(count * (1 - fraction)) samples
  *  shuffle     draw the second part by seed; otherwise it is the end of the set, as in Keras'
  *              validation_split. Both parts keep the order of the set.
- *  stratify    with shuffle: every class of "y" keeps its share in both parts                   */
+ *  stratify    with shuffle: every class of "y" keeps its share in both parts
+ * An ordered set is cut in time: shuffle is an FM_ERROR_ARGUMENT, and the first part ends `gap` samples
+ * earlier, so that none of its "y" reaches into the second.                                     */
 typedef struct fm_split_options {
     double fraction;
     bool shuffle, stratify;
@@ -149,7 +153,9 @@ FM_API fm_status fm_dataset_split(fm_context *context, const fm_dataset *dataset
                                   const fm_split_options *options, fm_dataset **first,
                                   fm_dataset **second);
 
-/* Part `fold` of `folds` equal ones (drawn by seed) for validation, the rest for training. */
+/* Part `fold` of `folds` equal ones (drawn by seed) for validation, the rest for training. Of an ordered
+ * set folds + 1 parts are cut in time: part fold + 1 validates, all in front of it trains (its last
+ * `gap` samples left out). */
 FM_API fm_status fm_dataset_fold(fm_context *context, const fm_dataset *dataset, int64_t folds,
                                  int64_t fold, int64_t seed, fm_dataset **training,
                                  fm_dataset **validation);
@@ -163,7 +169,8 @@ typedef enum fm_normalize {
 } fm_normalize;
 
 typedef enum fm_statistics {
-    FM_STATISTICS_AUTO,    /* each for samples of rank 1 (tables), all for others (images)       */
+    FM_STATISTICS_AUTO,    /* each for samples of rank 1 (tables), channel where the last dimension
+                              is named columns (series), all for others (images)               */
     FM_STATISTICS_EACH,    /* for each element of a sample                                       */
     FM_STATISTICS_CHANNEL, /* for each entry of the last dimension                               */
     FM_STATISTICS_ALL      /* one for everything                                                 */

@@ -11,6 +11,7 @@
  *   program.h   the store of variables, compiled programs     backend.h  writing a backend
  *   data.h      data sets, transforms, the loader             data_files.h  CSV, IDX, NPY, MNIST
  *   image.h     PNG and JPEG, folders of images, CIFAR, augmentation
+ *   series.h    time series: windows, the way back         forecast.h  and what a model says of them
  *   train.h     fit, evaluate, predict, checkpoints           gradients.h   their size in each layer
  */
 #ifndef FATHOM_FATHOM_H
@@ -20,6 +21,7 @@
 #include "fathom/base.h"
 #include "fathom/data.h"
 #include "fathom/data_files.h"
+#include "fathom/forecast.h"
 #include "fathom/gradients.h"
 #include "fathom/graph.h"
 #include "fathom/image.h"
@@ -34,6 +36,7 @@
 #include "fathom/recurrent_ops.h"
 #include "fathom/schedule.h"
 #include "fathom/schema.h"
+#include "fathom/series.h"
 #include "fathom/tensor.h"
 #include "fathom/train.h"
 #include "fathom/vision_ops.h"

@@ -17,8 +17,8 @@ typedef struct string_list {
 typedef struct arguments {
     const struct command *command;
     string_list positional;
-    const char *data, *out, *resume, *sample, *samples, *backend;
-    int64_t threads, top, gradients_every;
+    const char *data, *out, *resume, *sample, *samples, *backend, *plot;
+    int64_t threads, top, gradients_every, horizon;
     string_list set; /* KEY=VALUE, also of --epochs and its like */
     bool json, quiet, graph, plan, why, profile, picture, gradients, help, version;
     bool man;   /* of help */

@@ -1,6 +1,7 @@
 /* fathom eval */
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
+#include "cli/forecast_report.h"
 #include "cli/json_lines.h"
 #include "cli/progress.h"
 #include "base/context.h"
@@ -14,6 +15,7 @@ typedef struct evaluation {
     const fm_dataset *set;
     const char *part;
     fm_scores scores;
+    forecast_error forecasts;
     double seconds;
 } evaluation;
 
@@ -95,6 +97,9 @@ static void print_json(const evaluation *e)
     if (matrix) {
         json_object_set_new(object, "confusion_matrix", confusion_object(matrix, classes));
     }
+    if (e->forecasts.about) {
+        json_object_set_new(object, "forecasts", forecast_error_json(&e->forecasts));
+    }
     json_object_set_new(object, "part", json_string(e->part));
     json_object_set_new(object, "samples", json_integer(e->scores.samples));
     json_object_set_new(object, "seconds", json_number(e->seconds));
@@ -108,6 +113,7 @@ static void print_text(const evaluation *e)
     printf("%-10s%s\n%s samples of %s in %s\n", e->part, line,
            show_count((double)e->scores.samples, count), fm_dataset_about(e->set)->name,
            show_seconds(e->seconds, time));
+    forecast_error_print(&e->forecasts);
     enum { MOST_CLASSES = 20 }; /* wider ones do not fit a screen */
     int64_t classes;
     const double *matrix = find_confusion(e, &classes);
@@ -130,6 +136,11 @@ static fm_status eval(evaluation *e)
     if (status == FM_OK) status = fm_evaluate(e->saved.model, e->set, &how, &e->scores);
     if (status != FM_OK) return status;
     e->seconds = seconds_now() - began;
+    status = forecast_error_open(&e->invocation, &e->saved, e->set, &e->forecasts);
+    if (status == FM_OK && e->invocation.given->plot) {
+        status = forecast_error_plot(&e->invocation, &e->saved, e->set);
+    }
+    if (status != FM_OK) return status;
     if (e->invocation.given->json) {
         print_json(e);
     } else {
@@ -143,6 +154,7 @@ int eval_run(const arguments *given)
     evaluation e = {0};
     if (!invocation_open(&e.invocation, given)) return EXIT_INTERNAL;
     fm_status status = eval(&e);
+    forecast_error_close(&e.invocation, &e.forecasts);
     fm_recipe_data_close(&e.data);
     saved_model_close(&e.saved);
     return invocation_close(&e.invocation, status);

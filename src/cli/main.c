@@ -32,11 +32,18 @@ static const char *const eval_examples[] = {
     "loss and metrics on the test data of the recipe that made the model",
     "fathom eval mnist-mlp.safetensors --data ~/data --json",
     "the same as one JSON object",
+    "fathom eval airline.safetensors --plot test.png",
+    "a time series: errors in its own unit and as a share of a naive forecast's, and a chart",
     NULL,
 };
 static const char eval_notes[] =
     "The model carries its recipe and how its data was prepared. Without test data the validation "
-    "part is used, and that is said.";
+    "part is used, and that is said.\n"
+    "Of a time series the naive forecast says what the last row said; with the recipe's `season` "
+    "the "
+    "seasonal one says what the row a season earlier said. MASE is the mean absolute error over "
+    "that "
+    "of the naive forecast (the seasonal one, with a season) on the rows before the test part.";
 
 static const char *const predict_examples[] = {
     "fathom predict strokes-mlp.safetensors --sample 0-4 --picture",
@@ -47,12 +54,20 @@ static const char *const predict_examples[] = {
     "a line from a pipe",
     "fathom predict mnist-mlp.safetensors digits.npy --top 1 --json",
     "images from NumPy, an object a line",
+    "fathom predict airline.safetensors passengers.csv --horizon 24 --plot future.png",
+    "the 24 rows that follow a time series, as CSV and as a chart; without a file: those that "
+    "follow "
+    "the training data's",
     NULL,
 };
 static const char predict_notes[] = "INPUT is a file of samples: .csv, .tsv or - (lines on stdin), "
                                     ".npy, .idx or .idx.gz, an image of any size "
                                     "(.png, .jpg, .pgm, .ppm) or a folder of them. They are "
-                                    "prepared as the training data was, without augmentation.";
+                                    "prepared as the training data was, without augmentation.\n"
+                                    "A time series is one CSV file; forecasts are CSV too: time, "
+                                    "column, forecast. Beyond what the model does at once it "
+                                    "reads its own forecasts. Rows of the file whose targets are "
+                                    "empty may tell other inputs of the future.";
 
 static const char *const show_examples[] = {
     "fathom show recipes/mnist-mlp.yaml",

@@ -1,6 +1,7 @@
 /* fathom predict */
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
+#include "cli/forecast_report.h"
 #include "cli/json_lines.h"
 #include "cli/picture.h"
 #include "cli/predict_input.h"
@@ -22,6 +23,7 @@ typedef struct prediction {
     int64_t width; /* outputs of a sample */
     int64_t class_count;
     const fm_column *columns; /* of "y" as it is in the data, or NULL */
+    int64_t column_count;
     const fm_column *class_column;
     int name_width; /* of the longest class name, within reason */
 } prediction;
@@ -56,7 +58,11 @@ static void understand(prediction *p)
     fm_shape output = fm_model_output(p->saved.model, NULL);
     const fm_dataset_info *raw = fm_transform_input(p->saved.transform);
     p->width = fm_shape_elements(output);
-    if (raw->field_count > 1) p->columns = raw->fields[1].columns;
+    if (raw->field_count > 1) {
+        fm_shape y = raw->fields[1].shape;
+        p->columns = raw->fields[1].columns;
+        p->column_count = y.rank > 0 ? y.dims[y.rank - 1] : 1;
+    }
     if (p->columns && p->columns->kind == FM_COLUMN_CATEGORICAL) {
         p->class_column = p->columns;
         p->columns = NULL;
@@ -71,7 +77,12 @@ static void understand(prediction *p)
 
 static const char *value_name(const prediction *p, int64_t index, char buffer[32])
 {
-    if (p->columns && p->columns[index].name) return p->columns[index].name;
+    const char *name = p->columns ? p->columns[index % p->column_count].name : NULL;
+    if (name && p->width <= p->column_count) return name;
+    if (name) { /* a row of the forecast behind the other */
+        snprintf(buffer, 32, "%.16s+%d", name, (int)(index / p->column_count) + 1);
+        return buffer;
+    }
     snprintf(buffer, 32, p->width == 1 ? "value" : "value_%lld", (long long)index);
     return buffer;
 }
@@ -289,6 +300,15 @@ static fm_status read_picture(const prediction *p, const predict_input *input, i
     return status;
 }
 
+/* `count` samples from sample `first` on, back to the user's unit. */
+static fm_status restore(const prediction *p, const predict_input *input, int64_t first,
+                         int64_t count, float *values)
+{
+    int64_t rows = p->columns ? p->width / p->column_count : 1;
+    fm_transform_restore(p->saved.transform, values, count * rows);
+    return fm_series_restore(p->invocation.context, input->raw, first, count, values);
+}
+
 static fm_status tell_sample(const prediction *p, const predict_input *input, int64_t i,
                              const results *made)
 {
@@ -302,7 +322,8 @@ static fm_status tell_sample(const prediction *p, const predict_input *input, in
         status = fm_dataset_read(p->invocation.context, input->prepared, &request);
         if (status != FM_OK) return status;
         read_truth(p, &v, &about->fields[1], made->label);
-        if (!p->classes) fm_transform_restore(p->saved.transform, made->label, 1);
+        if (!p->classes) status = restore(p, input, i, 1, made->label);
+        if (status != FM_OK) return status;
     }
     if (p->classes) rank_classes(p, &v);
     if (p->invocation.given->picture && !p->invocation.given->json) {
@@ -325,7 +346,7 @@ static fm_status predict_samples(const prediction *p, const predict_input *input
         status = fm_predict(p->saved.model, input->prepared, &how, made.outputs);
     }
     if (status == FM_OK && !p->classes) {
-        fm_transform_restore(p->saved.transform, made.outputs, count);
+        status = restore(p, input, 0, count, made.outputs);
     }
     for (int64_t i = 0; i < count && status == FM_OK; i++) {
         status = tell_sample(p, input, i, &made);
@@ -340,6 +361,7 @@ static fm_status predict_input_named(prediction *p, const char *path)
 {
     predict_input input;
     invocation *s = &p->invocation;
+    if (path && forecast_is_for(&p->saved)) return forecast_predict(s, &p->saved, path);
     fm_status status = path ? predict_input_open(s, &p->saved, path, &input)
                             : predict_input_sample(s, &p->saved, s->given->sample, &input);
     if (status != FM_OK) return status;
@@ -348,13 +370,35 @@ static fm_status predict_input_named(prediction *p, const char *path)
     return status;
 }
 
+/* --horizon and its like are for series. */
+static fm_status check_series_options(const prediction *p)
+{
+    const arguments *given = p->invocation.given;
+    const char *name = given->horizon ? "horizon"
+                       : given->plot  ? "plot"
+                       : given->out   ? "out"
+                                      : NULL;
+    if (!name) return FM_OK;
+    if (!forecast_is_for(&p->saved)) {
+        return fm_fail(p->invocation.context, FM_ERROR_ARGUMENT,
+                       "--%s is for models of a time series (set: series); this one's data is '%s'",
+                       name, fm_recipe_about(p->saved.recipe)->dataset->name);
+    }
+    if (!given->sample && given->positional.count <= 2) return FM_OK;
+    return fm_fail(p->invocation.context, FM_ERROR_ARGUMENT,
+                   "--%s is for one series at a time, and not for --sample", name);
+}
+
 static fm_status predict(prediction *p)
 {
     const string_list *words = &p->invocation.given->positional;
     fm_status status = saved_model_open(&p->invocation, words->items[0], &p->saved);
     if (status != FM_OK) return status;
     understand(p);
-    if (p->invocation.given->sample) status = predict_input_named(p, NULL);
+    status = check_series_options(p);
+    bool own = words->count == 1 && !p->invocation.given->sample;
+    if (status == FM_OK && own) return forecast_predict(&p->invocation, &p->saved, NULL);
+    if (status == FM_OK && p->invocation.given->sample) status = predict_input_named(p, NULL);
     for (int i = 1; i < words->count && status == FM_OK; i++) {
         status = predict_input_named(p, words->items[i]);
     }
@@ -363,7 +407,7 @@ static fm_status predict(prediction *p)
 
 int predict_run(const arguments *given)
 {
-    if (given->positional.count < 2 && !given->sample) {
+    if (given->positional.count < 2 && !given->sample && !given->horizon) {
         fprintf(stderr,
                 "fathom predict: what shall it look at? Name a file, '-' for lines on stdin, "
                 "or samples of the test data: --sample 0-4\nTry 'fathom predict --help'.\n");

@@ -40,27 +40,38 @@ static fm_status open_csv(const source *from, fm_dataset **raw)
     return fm_dataset_open_csv(from->invocation->context, from->path, &reading, raw);
 }
 
-static fm_status open_stdin(const source *from, fm_dataset **raw)
+fm_status predict_input_stdin(invocation *s, char **bytes, size_t *size)
 {
     enum { MOST_BYTES = 1 << 28 };
-    fm_context *context = from->invocation->context;
-    char *bytes = NULL;
-    size_t size = 0, capacity = 0;
+    size_t capacity = 0;
     fm_status status = FM_OK;
+    *bytes = NULL;
+    *size = 0;
     while (status == FM_OK && !feof(stdin) && !ferror(stdin)) {
-        status = fm_grow(context, &bytes, &capacity, size + (1 << 16), 1);
-        if (status == FM_OK) size += fread(bytes + size, 1, capacity - size, stdin);
-        if (status == FM_OK && size > MOST_BYTES) {
-            status = fm_fail(context, FM_ERROR_LIMIT, "stdin: more than %d bytes", MOST_BYTES);
+        status = fm_grow(s->context, bytes, &capacity, *size + (1 << 16), 1);
+        if (status == FM_OK) *size += fread(*bytes + *size, 1, capacity - *size, stdin);
+        if (status == FM_OK && *size > MOST_BYTES) {
+            status = fm_fail(s->context, FM_ERROR_LIMIT, "stdin: more than %d bytes", MOST_BYTES);
         }
     }
     if (status == FM_OK && ferror(stdin)) {
-        status = fm_fail(context, FM_ERROR_IO, "stdin: cannot be read: %s", strerror(errno));
+        status = fm_fail(s->context, FM_ERROR_IO, "stdin: cannot be read: %s", strerror(errno));
     }
+    if (status == FM_OK) return FM_OK;
+    fm_release(s->context, *bytes);
+    *bytes = NULL;
+    return status;
+}
+
+static fm_status open_stdin(const source *from, fm_dataset **raw)
+{
+    fm_context *context = from->invocation->context;
+    char *bytes;
+    size_t size;
+    fm_status status = predict_input_stdin(from->invocation, &bytes, &size);
+    if (status != FM_OK) return status;
     fm_csv_options reading = csv_options(from);
-    if (status == FM_OK) {
-        status = fm_dataset_parse_csv(context, "stdin", bytes, size, &reading, raw);
-    }
+    status = fm_dataset_parse_csv(context, "stdin", bytes, size, &reading, raw);
     fm_release(context, bytes);
     return status;
 }

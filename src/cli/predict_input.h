@@ -16,6 +16,8 @@ fm_status predict_input_open(invocation *s, const saved_model *saved, const char
 /* `list` is "7", "0-9" or "0,5,8": samples of the test data. */
 fm_status predict_input_sample(invocation *s, const saved_model *saved, const char *list,
                                predict_input *input);
+/* All that comes from stdin; the caller releases it. */
+fm_status predict_input_stdin(invocation *s, char **bytes, size_t *size);
 void predict_input_close(invocation *s, predict_input *input);
 
 #endif

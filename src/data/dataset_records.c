@@ -1,13 +1,14 @@
 #include "base/fields.h"
 #include "data/built_in.h"
 #include "data/dataset.h"
+#include "fathom/series.h"
 
 #if FATHOM_HAVE_FILES
 #include "data/file/file_records.h"
 #include "data/image/image_records.h"
 #else
 static const char *const of_files[] = {"mnist", "fashion_mnist", "cifar10", "cifar100", "images",
-                                       "csv",   "image_masks",   "idx",     "npy"};
+                                       "csv",   "image_masks",   "idx",     "npy",      "series"};
 #endif
 
 #include <string.h>
@@ -28,6 +29,20 @@ BUILT_IN_OPEN(spirals, fm_points_options)
 BUILT_IN_OPEN(moons, fm_points_options)
 BUILT_IN_OPEN(sine, fm_points_options)
 
+static fm_status open_sine_series(fm_context *context, const void *options,
+                                  const fm_data_places *places, fm_dataset **train,
+                                  fm_dataset **test)
+{
+    (void)places;
+    fm_series *series;
+    *train = NULL;
+    if (test) *test = NULL;
+    fm_status status = fm_series_sine(context, options, &series);
+    if (status == FM_OK) status = fm_dataset_series(context, series, train);
+    fm_series_destroy(series);
+    return status;
+}
+
 static const char own[] = "Apache-2.0 (generated)";
 
 static const fm_dataset_record records[] = {
@@ -41,6 +56,8 @@ static const fm_dataset_record records[] = {
      sizeof(fm_points_options), open_moons},
     {"sine", "a noisy sine to fit, built in", own, fm_sine_fields, sizeof(fm_points_options),
      open_sine},
+    {"sine_series", "windows of a noisy sine over time, built in", own, fm_sine_series_fields,
+     sizeof(fm_sine_series_options), open_sine_series},
 #if FATHOM_HAVE_FILES
     FM_MNIST_RECORD,
     FM_FASHION_MNIST_RECORD,
@@ -49,6 +66,7 @@ static const fm_dataset_record records[] = {
     FM_IMAGES_RECORD,
     FM_MASKS_RECORD,
     FM_CSV_RECORD,
+    FM_SERIES_RECORD,
     FM_IDX_RECORD,
     FM_NPY_RECORD,
 #endif

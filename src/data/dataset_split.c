@@ -150,12 +150,20 @@ static fm_status split_drawn(fm_context *context, const fm_dataset *dataset,
     return status;
 }
 
-static fm_status split_end(fm_context *context, const fm_dataset *dataset, int64_t kept,
-                           fm_dataset **first, fm_dataset **second)
+/* Samples [from, to) are the second part; the first ends in front of what shares its "y". */
+static fm_status cut(fm_context *context, const fm_dataset *dataset, int64_t from, int64_t to,
+                     fm_dataset **first, fm_dataset **second)
 {
+    int64_t kept = from - dataset->info.gap;
+    if (kept < 1) {
+        return fm_fail(context, FM_ERROR_ARGUMENT,
+                       "split: of the %lld samples of \"%s\" in front of the cut %lld reach into "
+                       "what lies behind it: none is left",
+                       (long long)from, dataset->info.name, (long long)dataset->info.gap);
+    }
     fm_status status = fm_dataset_range(context, dataset, 0, kept, first);
     if (status != FM_OK) return status;
-    status = fm_dataset_range(context, dataset, kept, dataset->info.count - kept, second);
+    status = fm_dataset_range(context, dataset, from, to - from, second);
     if (status == FM_OK) return FM_OK;
     fm_dataset_destroy(*first);
     *first = NULL;
@@ -173,6 +181,12 @@ fm_status fm_dataset_split(fm_context *context, const fm_dataset *dataset,
     if (options->stratify && !options->shuffle) {
         return fm_fail(context, FM_ERROR_ARGUMENT, "split: stratify needs shuffle");
     }
+    if (options->shuffle && dataset->info.ordered) {
+        return fm_fail(context, FM_ERROR_ARGUMENT,
+                       "split: \"%s\" is ordered in time; with shuffle training would see what it "
+                       "is tested on: leave it out",
+                       dataset->info.name);
+    }
     int64_t count = dataset->info.count;
     int64_t kept = (int64_t)floor((double)count * (1.0 - options->fraction));
     if (kept < 1 || kept >= count) {
@@ -180,7 +194,7 @@ fm_status fm_dataset_split(fm_context *context, const fm_dataset *dataset,
                        "split: a fraction of %g leaves one part of \"%s\" (%lld samples) empty",
                        options->fraction, dataset->info.name, (long long)count);
     }
-    if (!options->shuffle) return split_end(context, dataset, kept, first, second);
+    if (!options->shuffle) return cut(context, dataset, kept, count, first, second);
     return split_drawn(context, dataset, options, (uint32_t)(count - kept), first, second);
 }
 
@@ -195,6 +209,10 @@ fm_status fm_dataset_fold(fm_context *context, const fm_dataset *dataset, int64_
                        "fold %lld of %lld: \"%s\" has %lld samples; 2 to that many folds are "
                        "possible, counted from 0",
                        (long long)fold, (long long)folds, dataset->info.name, (long long)count);
+    }
+    if (dataset->info.ordered) {
+        int64_t from = count * (fold + 1) / (folds + 1), to = count * (fold + 2) / (folds + 1);
+        return cut(context, dataset, from, to, training, validation);
     }
     division d = {.context = context, .dataset = dataset};
     fm_status status = division_open(&d, seed);

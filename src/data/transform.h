@@ -50,6 +50,9 @@ fm_status fm_transform_finish(fm_transform *transform);
 
 bool fm_transform_has_categories(const fm_data_field *field);
 
+/* The set that a transformed one was made from, sample by sample; NULL when `root` is none. */
+const fm_dataset *fm_dataset_raw(const fm_dataset *root);
+
 extern const char *const fm_normalize_names[],
     *const fm_statistics_names[], *const fm_impute_names[], *const fm_encode_names[],
                                                                 *const fm_target_names[];

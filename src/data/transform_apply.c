@@ -201,6 +201,11 @@ static void release_prepared(void *state, fm_context *context)
 static const fm_data_source prepared_source = {
     .kind = "transformed", .read = read_prepared, .release = release_prepared};
 
+const fm_dataset *fm_dataset_raw(const fm_dataset *root)
+{
+    return root->source == &prepared_source ? ((const prepared *)root->state)->parent : NULL;
+}
+
 /* ---- Matching categories by name ---- */
 
 static fm_status map_categories(prepared *p, const fm_column *from, const fm_column *to,
@@ -311,6 +316,8 @@ static fm_dataset_info describe(const fm_dataset *dataset, const fm_transform *t
     info.name = dataset->info.name;
     info.origin = dataset->info.origin;
     info.count = dataset->info.count;
+    info.ordered = dataset->info.ordered;
+    info.gap = dataset->info.gap;
     if (dataset->info.field_count < 2) info.field_count = 1;
     return info;
 }

@@ -399,7 +399,9 @@ static fm_status choose_statistics(fm_transform *transform, const fm_dataset *tr
                        training->info.name);
     }
     if (statistics == FM_STATISTICS_AUTO) {
-        statistics = table ? FM_STATISTICS_EACH : FM_STATISTICS_ALL;
+        statistics = table        ? FM_STATISTICS_EACH
+                     : x->columns ? FM_STATISTICS_CHANNEL
+                                  : FM_STATISTICS_ALL;
     }
     transform->statistics = categories ? FM_STATISTICS_EACH : statistics;
     return FM_OK;

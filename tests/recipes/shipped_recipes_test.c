@@ -4,9 +4,9 @@
 #include <jansson.h>
 
 static const char *const recipes[] = {
-    "mnist-mlp",   "mnist-dropout",      "strokes-mlp",      "spirals",
-    "iris",        "california-housing", "mnist-cnn",        "lenet5",
-    "strokes-cnn", "strokes-unet",       "cifar10-resnet20", "folder-finetune",
+    "mnist-mlp",          "mnist-dropout",   "strokes-mlp", "spirals",      "iris",
+    "california-housing", "mnist-cnn",       "lenet5",      "strokes-cnn",  "strokes-unet",
+    "cifar10-resnet20",   "folder-finetune", "airline",     "temperatures",
 };
 enum { RECIPE_COUNT = sizeof recipes / sizeof recipes[0] };
 
@@ -140,6 +140,34 @@ static void tables_are_learned(void **state)
                    0.75);
 }
 
+/* The error of a trained recipe as a share of the last value's. */
+static double share_of_naive(fixture *f, const char *recipe)
+{
+    static const char folder[] = "--data ../shared/data/tabular --quiet";
+    char line[512];
+    snprintf(
+        line, sizeof line,
+        "$FATHOM train recipes/%s.yaml %s --out $HERE/m.safetensors >$HERE/log && $FATHOM eval "
+        "$HERE/m.safetensors %s --json",
+        recipe, folder, folder);
+    const program_result *r = program_run(f, line);
+    json_t *eval = json_loads(r->out, 0, NULL);
+    const json_t *first = json_array_get(json_object_get(eval, "forecasts"), 0);
+    const json_t *share = json_object_get(first, "share_of_naive");
+    if (!json_is_number(share)) fail_msg("%s: %s%s", recipe, r->out, r->err);
+    double value = json_number_value(share);
+    json_decref(eval);
+    return value;
+}
+
+static void series_are_forecast(void **state)
+{
+    if (sanitized || absent("../shared/data/tabular/airline-passengers.csv")) skip();
+    check_at_least("airline, less than naive", 1 - share_of_naive(*state, "airline"), 0.6);
+    check_at_least("temperatures, less than naive", 1 - share_of_naive(*state, "temperatures"),
+                   0.2);
+}
+
 static void digits_are_learned(void **state)
 {
     if (sanitized || absent("../shared/data/mnist/train-images-idx3-ubyte.gz")) skip();
@@ -156,6 +184,7 @@ int main(void)
         fixture_test(drawn_images_are_learned),
         fixture_test(a_folder_is_learned_by_a_new_head),
         fixture_test(tables_are_learned),
+        fixture_test(series_are_forecast),
         fixture_test(convolutions_read_digits),
         fixture_test(digits_are_learned),
     };

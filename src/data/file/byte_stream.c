@@ -287,3 +287,15 @@ fm_status fm_byte_stream_read_all(fm_byte_stream *stream, size_t limit, char **b
     (*bytes)[*size] = '\0';
     return FM_OK;
 }
+
+fm_status fm_byte_stream_read_file(fm_context *context, const char *path, size_t limit,
+                                   char **bytes, size_t *size)
+{
+    fm_byte_stream stream;
+    *bytes = NULL;
+    fm_status status = fm_byte_stream_open(context, path, &stream);
+    if (status != FM_OK) return status;
+    status = fm_byte_stream_read_all(&stream, limit, bytes, size);
+    fm_byte_stream_close(&stream);
+    return status;
+}

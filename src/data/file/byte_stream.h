@@ -39,6 +39,9 @@ fm_status fm_byte_stream_expect_end(fm_byte_stream *stream);
 /* All that is left, with a '\0' behind it (not counted); FM_ERROR_LIMIT beyond `limit`. The caller
  * releases *bytes. */
 fm_status fm_byte_stream_read_all(fm_byte_stream *stream, size_t limit, char **bytes, size_t *size);
+/* The same of a file, opened and closed. */
+fm_status fm_byte_stream_read_file(fm_context *context, const char *path, size_t limit,
+                                   char **bytes, size_t *size);
 /* More bytes than this can never come out: what a size in a header is checked against. */
 int64_t fm_byte_stream_most(const fm_byte_stream *stream);
 

@@ -320,14 +320,11 @@ fm_status fm_dataset_parse_csv(fm_context *context, const char *name, const void
 static fm_status open_file(fm_context *context, const char *path, const fm_csv_options *options,
                            const fm_dataset_info *like, fm_dataset **dataset)
 {
-    fm_byte_stream stream;
     char *bytes;
     size_t size;
     *dataset = NULL;
-    fm_status status = fm_byte_stream_open(context, path, &stream);
-    if (status != FM_OK) return status;
-    status = fm_byte_stream_read_all(&stream, (size_t)options->memory_limit, &bytes, &size);
-    fm_byte_stream_close(&stream);
+    fm_status status =
+        fm_byte_stream_read_file(context, path, (size_t)options->memory_limit, &bytes, &size);
     if (status != FM_OK) return status;
     status = parse(context, path, bytes, size, options, like, dataset);
     fm_release(context, bytes);

@@ -1,5 +1,6 @@
 #include "data/file/csv_table.h"
 #include "base/fields.h"
+#include "data/dataset.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -161,7 +162,7 @@ static bool names_a_column(const fm_dataset_info *like, const fm_csv_cell *cell)
 {
     for (int k = 0; k < like->field_count; k++) {
         const fm_data_field *field = &like->fields[k];
-        int64_t count = field->columns ? fm_shape_elements(field->shape) : 0;
+        int64_t count = field->columns ? fm_field_columns(field) : 0;
         for (int64_t c = 0; c < count; c++) {
             const char *name = field->columns[c].name;
             if (name && strlen(name) == cell->size && memcmp(name, cell->text, cell->size) == 0) {
@@ -355,7 +356,7 @@ static fm_status assign_like(fm_csv_table *table)
 {
     for (int k = 0; k < table->like->field_count; k++) {
         const fm_data_field *field = &table->like->fields[k];
-        bool named = field->columns && fm_shape_elements(field->shape) > 0;
+        bool named = field->columns && field->shape.rank <= 1 && fm_field_columns(field) > 0;
         for (int64_t c = 0; named && c < fm_shape_elements(field->shape); c++) {
             named = field->columns[c].name != NULL;
         }
@@ -445,9 +446,9 @@ static fm_status open_reader(fm_csv_table *table, const char *name, const char *
     return FM_OK;
 }
 
-fm_status fm_csv_table_open(fm_csv_table *table, fm_context *context, const char *name,
-                            const char *bytes, size_t size, const fm_csv_options *options,
-                            const fm_dataset_info *like)
+fm_status fm_csv_table_survey(fm_csv_table *table, fm_context *context, const char *name,
+                              const char *bytes, size_t size, const fm_csv_options *options,
+                              const fm_dataset_info *like)
 {
     *table = (fm_csv_table){.context = context,
                             .options = *options,
@@ -460,7 +461,17 @@ fm_status fm_csv_table_open(fm_csv_table *table, fm_context *context, const char
         status = split_list(&table->words, missing, &table->missing_words);
     }
     if (status == FM_OK) status = survey(table);
-    if (status == FM_OK) status = like ? assign_like(table) : assign_by_options(table);
+    if (status != FM_OK) fm_csv_table_close(table);
+    return status;
+}
+
+fm_status fm_csv_table_open(fm_csv_table *table, fm_context *context, const char *name,
+                            const char *bytes, size_t size, const fm_csv_options *options,
+                            const fm_dataset_info *like)
+{
+    fm_status status = fm_csv_table_survey(table, context, name, bytes, size, options, like);
+    if (status != FM_OK) return status;
+    status = like ? assign_like(table) : assign_by_options(table);
     if (status == FM_OK) status = decide(table);
     if (status != FM_OK) fm_csv_table_close(table);
     return status;

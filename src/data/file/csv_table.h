@@ -35,7 +35,11 @@ typedef struct fm_csv_table {
     int64_t rows, x_count, y_count;
 } fm_csv_table;
 
-/* Reads the file's bytes once and decides everything above but categories. */
+/* Reads the file's bytes once: names of columns and what is in them. Roles and kinds stay zero. */
+fm_status fm_csv_table_survey(fm_csv_table *table, fm_context *context, const char *name,
+                              const char *bytes, size_t size, const fm_csv_options *options,
+                              const fm_dataset_info *like);
+/* The same, and decides everything above but categories. */
 fm_status fm_csv_table_open(fm_csv_table *table, fm_context *context, const char *name,
                             const char *bytes, size_t size, const fm_csv_options *options,
                             const fm_dataset_info *like);

@@ -3,6 +3,7 @@
 #define FM_DATA_FILE_RECORDS_H
 
 #include "fathom/data_files.h"
+#include "fathom/series.h"
 
 typedef fm_status fm_open_record(fm_context *context, const void *options,
                                  const fm_data_places *places, fm_dataset **train,
@@ -10,7 +11,7 @@ typedef fm_status fm_open_record(fm_context *context, const void *options,
 
 extern const fm_field fm_mnist_fields[], fm_csv_fields[], fm_idx_fields[], fm_npy_fields[];
 fm_open_record fm_open_fashion_mnist_record, fm_open_mnist_record, fm_open_csv_record,
-    fm_open_idx_record, fm_open_npy_record;
+    fm_open_idx_record, fm_open_npy_record, fm_open_series_record;
 
 #define FM_MNIST_RECORD                                                                            \
     {                                                                                              \
@@ -26,6 +27,11 @@ fm_open_record fm_open_fashion_mnist_record, fm_open_mnist_record, fm_open_csv_r
     {                                                                                              \
         "csv", "a table of numbers and categories", NULL, fm_csv_fields, sizeof(fm_csv_options),   \
             fm_open_csv_record                                                                     \
+    }
+#define FM_SERIES_RECORD                                                                           \
+    {                                                                                              \
+        "series", "windows of a table over time", NULL, fm_series_fields,                          \
+            sizeof(fm_series_options), fm_open_series_record                                       \
     }
 #define FM_IDX_RECORD                                                                              \
     {                                                                                              \

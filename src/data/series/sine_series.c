@@ -1,0 +1,64 @@
+/* A series that needs no file, and the options of a series in a recipe. */
+#include "base/fields.h"
+#include "base/random.h"
+#include "data/built_in.h"
+#include "data/series/series_inside.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { DEFAULT_STEPS = 2000, MOST_STEPS = 1 << 24, DEFAULT_PERIOD = 25 };
+
+#define AT(member) offsetof(fm_sine_series_options, member)
+
+const fm_field fm_sine_series_fields[] = {
+    {"steps", "rows of the series", AT(steps), .type = FM_FIELD_INT, .default_value = DEFAULT_STEPS,
+     .minimum = 1, .maximum = MOST_STEPS},
+    {"period", "rows of a wave", AT(period), .type = FM_FIELD_REAL, .default_value = DEFAULT_PERIOD,
+     .minimum = 2, .maximum = 1e6},
+    {"noise", "deviation of what is added", AT(noise), .type = FM_FIELD_REAL, .default_value = 0.1,
+     .minimum = 0, .maximum = 1e6},
+    {"seed", "of the random numbers", AT(seed), .type = FM_FIELD_INT},
+    {"window", "rows the model reads", AT(series.window), .type = FM_FIELD_INT, .required = true,
+     .minimum = 1, .maximum = MOST_STEPS},
+    {"horizon", "rows it forecasts at once", AT(series.horizon), .type = FM_FIELD_INT,
+     .default_value = 1, .minimum = 1, .maximum = MOST_STEPS},
+    {"stride", "rows from one window to the next", AT(series.stride), .type = FM_FIELD_INT,
+     .default_value = 1, .minimum = 1, .maximum = MOST_STEPS},
+    {"season", "rows of a season, for the seasonal naive forecast (default: none)",
+     AT(series.season), .type = FM_FIELD_INT, .maximum = MOST_STEPS},
+    {"difference", "lags d, one after the other: value(t) - value(t - d)", AT(series.difference),
+     .type = FM_FIELD_INTS},
+    {0},
+};
+
+fm_status fm_series_sine(fm_context *context, const fm_sine_series_options *options,
+                         fm_series **series)
+{
+    static const double two_pi = 6.283185307179586;
+    static const char *const names[] = {"value"};
+    fm_sine_series_options o = *options;
+    *series = NULL;
+    fm_status status = fm_fields_complete(context, fm_sine_series_fields, &o, "sine_series");
+    if (status != FM_OK) return status;
+    double *values = fm_allocate_array(context, (size_t)o.steps, sizeof *values);
+    if (!values) return fm_error_status(context);
+    fm_random random = fm_random_at((uint64_t)o.seed, 0, fm_stream_of("sine_series"));
+    for (int64_t t = 0; t < o.steps; t++) {
+        values[t] = sin(two_pi * (double)t / o.period) + o.noise * fm_random_normal(&random);
+    }
+    status = fm_series_create(
+        context,
+        &(fm_series_values){
+            .name = "sine_series", .rows = o.steps, .columns = 1, .values = values, .names = names},
+        &o.series, series);
+    fm_release(context, values);
+    return status;
+}
+
+const fm_series_options *fm_series_recipe_options(const char *set, const void *options)
+{
+    if (strcmp(set, "series") == 0) return options;
+    if (strcmp(set, "sine_series") == 0) return &((const fm_sine_series_options *)options)->series;
+    return NULL;
+}
