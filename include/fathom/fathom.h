@@ -13,12 +13,14 @@
  *   image.h     PNG and JPEG, folders of images, CIFAR, augmentation
  *   series.h    time series: windows, the way back         forecast.h  and what a model says of them
  *   train.h     fit, evaluate, predict, checkpoints           gradients.h   their size in each layer
+ *   check.h     what can be seen before a training
  */
 #ifndef FATHOM_FATHOM_H
 #define FATHOM_FATHOM_H
 
 #include "fathom/backend.h"
 #include "fathom/base.h"
+#include "fathom/check.h"
 #include "fathom/data.h"
 #include "fathom/data_files.h"
 #include "fathom/forecast.h"

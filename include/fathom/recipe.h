@@ -30,6 +30,7 @@
 #ifndef FATHOM_RECIPE_H
 #define FATHOM_RECIPE_H
 
+#include "fathom/check.h"
 #include "fathom/nn.h"
 #include "fathom/image.h"
 #include "fathom/train.h"
@@ -95,10 +96,11 @@ FM_API extern const fm_field fm_start_from_fields[]; /* of train.start_from */
 
 /* ---- data -------------------------------------------------------------------------------------- */
 
-/* Prepared sets; validation and test are NULL without such a part. raw_test is what the test set
- * was made from: samples as they lie in the file. train is augmented. */
+/* Prepared sets; validation and test are NULL without such a part. The raw ones are what they were made
+ * from: samples as they lie in the file. train is augmented. */
 typedef struct fm_recipe_data {
-    fm_dataset *train, *validation, *test, *raw_test;
+    fm_dataset *train, *validation, *test;
+    fm_dataset *raw_train, *raw_validation, *raw_test;
     fm_transform *transform;
 } fm_recipe_data;
 
@@ -128,6 +130,12 @@ FM_API fm_status fm_recipe_start(fm_recipe *recipe, fm_model *model);
 /* fm_layers_describe of the recipe's model; *rows has *count entries and stays the recipe's. */
 FM_API fm_status fm_recipe_layers(fm_recipe *recipe, fm_shape input, fm_dtype dtype,
                                   const fm_layer_row **rows, int *count);
+
+/* ---- before the run ---------------------------------------------------------------------------- */
+
+/* fm_check of the recipe's data and model. What cannot be opened or built is a finding, too. */
+FM_API fm_status fm_recipe_check(fm_recipe *recipe, const fm_data_places *places,
+                                 const fm_check_options *options, fm_check_report **report);
 
 #ifdef __cplusplus
 }

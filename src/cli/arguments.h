@@ -18,7 +18,7 @@ typedef struct arguments {
     const struct command *command;
     string_list positional;
     const char *data, *out, *resume, *sample, *samples, *backend, *plot;
-    int64_t threads, top, gradients_every, horizon;
+    int64_t threads, top, gradients_every, horizon, limit;
     string_list set; /* KEY=VALUE, also of --epochs and its like */
     bool json, quiet, graph, plan, why, profile, picture, gradients, help, version;
     bool man;   /* of help */
@@ -31,7 +31,8 @@ enum {
     FOR_PREDICT = 4,
     FOR_SHOW = 8,
     FOR_HELP = 16,
-    FOR_ALL = 31,
+    FOR_CHECK = 32,
+    FOR_ALL = 63,
 };
 
 typedef enum option_kind {

@@ -7,6 +7,7 @@
 int train_run(const arguments *given);
 int eval_run(const arguments *given);
 int predict_run(const arguments *given);
+int check_run(const arguments *given);
 int show_run(const arguments *given);
 
 #endif

@@ -16,6 +16,7 @@ const exit_code exit_codes[] = {
     {7, "not enough memory", IS(FM_ERROR_MEMORY)},
     {8, "not possible in this build of the program, or not at all yet", IS(FM_ERROR_UNSUPPORTED)},
     {9, "training met a NaN or an infinity and stopped", IS(FM_ERROR_NONFINITE)},
+    {EXIT_FINDINGS, "'check' found something that training would fail on", 0},
     {EXIT_INTERRUPTED, "interrupted; 'train' has saved its state, --resume goes on from it",
      IS(FM_ERROR_CANCELLED)},
     {0},

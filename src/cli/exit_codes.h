@@ -10,7 +10,13 @@ typedef struct exit_code {
     unsigned statuses; /* a bit for each fm_status that ends so */
 } exit_code;
 
-enum { EXIT_DONE = 0, EXIT_INTERNAL = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
+enum {
+    EXIT_DONE = 0,
+    EXIT_INTERNAL = 1,
+    EXIT_USAGE = 2,
+    EXIT_FINDINGS = 10,
+    EXIT_INTERRUPTED = 130
+};
 
 extern const exit_code exit_codes[]; /* ends with meaning NULL */
 

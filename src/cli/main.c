@@ -69,6 +69,23 @@ static const char predict_notes[] = "INPUT is a file of samples: .csv, .tsv or -
                                     "reads its own forecasts. Rows of the file whose targets are "
                                     "empty may tell other inputs of the future.";
 
+static const char *const check_examples[] = {
+    "fathom check recipes/iris.yaml",
+    "look at data and model, make a few steps, tell what an epoch takes; nothing is saved",
+    "fathom check my.yaml --set optimizer.adam.learning_rate=0.1 --json",
+    "findings for a script, an object a line",
+    NULL,
+};
+static const char check_notes[] =
+    "Looked at: files that cannot be read, NaN and infinite numbers, missing values, constant "
+    "columns, "
+    "the scale of inputs and targets, labels that the last layer does not know, the balance of "
+    "classes, classes and ranges that are tested and not trained, test samples that are training "
+    "samples, equal samples with different labels, the loss of the first steps, memory and time.\n"
+    "With errors the exit status is 10. With --json each finding is an object with \"event\": "
+    "finding; "
+    "the last object has \"event\": check.";
+
 static const char *const show_examples[] = {
     "fathom show recipes/mnist-mlp.yaml",
     "layers, output shapes, parameters, FLOPs; the memory that training will take",
@@ -101,6 +118,9 @@ const command command_table[] = {
     {"predict", FOR_PREDICT, "MODEL [INPUT]...", "say what a saved model makes of new data",
      predict_examples, predict_notes, 1, -1,
      "a saved model is needed: fathom predict strokes-mlp.safetensors --sample 0", predict_run},
+    {"check", FOR_CHECK, "RECIPE", "look for mistakes before a training, and tell what it takes",
+     check_examples, check_notes, 1, 1, "a recipe is needed: fathom check recipes/iris.yaml",
+     check_run},
     {"show", FOR_SHOW, "RECIPE|MODEL|TABLE [NAME]",
      "explain a recipe or a model, or list what there is", show_examples, NULL, 1, 2,
      "a recipe, a saved model or the name of a table is needed: fathom show layers", show_run},

@@ -20,9 +20,8 @@ static double number_in(const char *path, const char *key)
     return number;
 }
 
-/* What the system says is free, and what its control group leaves this process; infinity when nobody
- * says anything. */
-static double free_memory(void)
+/* What the system says is free, and what its control group leaves this process. */
+double memory_free(void)
 {
     double bytes = 1024 * number_in("/proc/meminfo", "MemAvailable:");
     double most = number_in("/sys/fs/cgroup/memory.max", "");
@@ -47,7 +46,7 @@ fm_status memory_check(invocation *s, fm_model *model, int64_t batch_size)
     fm_program_summary summary = fm_program_summarize(program);
     /* variables are there already; fit keeps a copy of them */
     double needed = (double)summary.arena_bytes + (double)summary.variable_bytes;
-    double available = free_memory();
+    double available = memory_free();
     if (needed <= available) return FM_OK;
     char total[32], arena[32], rest[32];
     return fm_fail(s->context, FM_ERROR_MEMORY,

@@ -5,6 +5,9 @@
 
 #include "cli/invocation.h"
 
+/* Bytes that are free for this process; infinity when nobody says. */
+double memory_free(void);
+
 /* Fails with the figures when training in batches of `batch_size` takes more than is free. Compiles the
  * training program, which stays the model's. */
 fm_status memory_check(invocation *s, fm_model *model, int64_t batch_size);

@@ -1,6 +1,7 @@
 /* The section data: which set, how it is split and prepared. */
 #include "train/recipe/recipe_inside.h"
 #include "base/fields.h"
+#include "data/dataset.h"
 #include "fathom/data_files.h"
 #include "fathom/image.h"
 
@@ -220,6 +221,8 @@ fm_status fm_recipe_open_data(fm_recipe *recipe, const fm_data_places *places, c
     if (status == FM_OK) {
         status = split_set(recipe, &settings->validation_split, &data->train, &data->validation);
     }
+    if (status == FM_OK) data->raw_train = fm_dataset_retain(data->train);
+    if (data->validation) data->raw_validation = fm_dataset_retain(data->validation);
     if (status == FM_OK) status = fit_transform(recipe, data->train, fitted, &data->transform);
     if (status == FM_OK) status = augment(recipe, &data->train);
     if (status == FM_OK) status = prepare(recipe, data->transform, &data->train);
@@ -235,6 +238,8 @@ void fm_recipe_data_close(fm_recipe_data *data)
     fm_dataset_destroy(data->train);
     fm_dataset_destroy(data->validation);
     fm_dataset_destroy(data->test);
+    fm_dataset_destroy(data->raw_train);
+    fm_dataset_destroy(data->raw_validation);
     fm_dataset_destroy(data->raw_test);
     fm_transform_destroy(data->transform);
     *data = (fm_recipe_data){0};
