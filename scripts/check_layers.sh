@@ -28,7 +28,7 @@ find src include/fathom -name '*.[ch]' -print0 | sort -z | xargs -0 awk '
         headers["ir"]      = "graph op backend" # the records that everything above is made of
         headers["op"]      = "ops vision_ops recurrent_ops"
         headers["run"]     = "program"
-        headers["nn"]      = "nn nn_vision zoo loss metric optimizer schedule"
+        headers["nn"]      = "nn nn_vision nn_recurrent zoo loss metric optimizer schedule"
         headers["data"]    = "data data_files image series"
         headers["io"]      = "io"
         headers["train"]   = "train recipe gradients forecast check"

@@ -7,6 +7,7 @@
  *   recurrent_ops.h  recurrent cells over sequences
  *   nn.h        layers, activations, initialisers             loss.h     losses
  *   nn_vision.h  layers for images                         zoo.h      networks from the literature
+ *   nn_recurrent.h  recurrent layers
  *   metric.h    metrics                                       optimizer.h, schedule.h
  *   program.h   the store of variables, compiled programs     backend.h  writing a backend
  *   data.h      data sets, transforms, the loader             data_files.h  CSV, IDX, NPY, MNIST
@@ -30,6 +31,7 @@
 #include "fathom/loss.h"
 #include "fathom/metric.h"
 #include "fathom/nn.h"
+#include "fathom/nn_recurrent.h"
 #include "fathom/nn_vision.h"
 #include "fathom/op.h"
 #include "fathom/ops.h"

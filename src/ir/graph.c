@@ -51,6 +51,7 @@ void fm_graph_destroy(fm_graph *graph)
     fm_release(context, graph->outputs);
     fm_release(context, graph->scopes);
     fm_release(context, graph->layers);
+    fm_release(context, graph->states);
     fm_release(context, graph->auxiliaries);
     fm_release(context, graph);
 }

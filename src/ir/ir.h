@@ -63,6 +63,12 @@ typedef struct fm_layer_note {
     fm_val output;
 } fm_layer_note;
 
+/* The final states of a recurrent layer, for a later one to begin with; cell {0} without one. */
+typedef struct fm_layer_state {
+    const char *scope;
+    fm_val state, cell;
+} fm_layer_state;
+
 /* What fm_add_auxiliary was given. */
 typedef struct fm_auxiliary {
     fm_val prediction;
@@ -92,6 +98,8 @@ struct fm_graph {
     fm_layer_note *layers; /* the outermost ones */
     size_t layer_count, layer_capacity;
     int layer_depth; /* how many are being built */
+    fm_layer_state *states;
+    size_t state_count, state_capacity;
     fm_auxiliary *auxiliaries;
     size_t auxiliary_count, auxiliary_capacity;
     fm_val penalty; /* the sum of fm_add_penalty, {0} without */

@@ -4,8 +4,8 @@
 
 #include "fathom/nn.h"
 
-#define FM_ACTIVATIONS(X)                                                                          \
-    X(linear, "x", fm_linear_activation)                                                           \
+#define FM_ACTIVATIONS(X) X(linear, "x", fm_linear_activation) FM_OTHER_ACTIVATIONS(X)
+#define FM_OTHER_ACTIVATIONS(X)                                                                    \
     X(relu, "max(x, 0)", fm_relu)                                                                  \
     X(relu6, "min(max(x, 0), 6)", fm_relu6_activation)                                             \
     X(leaky_relu, "x where x > 0, else 0.2 x", fm_leaky_relu_activation)                           \

@@ -5,26 +5,26 @@
 #include <stdio.h>
 
 #define ADDRESS(name) &fm_layer_##name,
-static const fm_layer_record *const layers[] = {&fm_layer_dense,
-                                                &fm_layer_flatten,
-                                                &fm_layer_reshape,
-                                                &fm_layer_dropout,
-                                                &fm_layer_alpha_dropout,
-                                                &fm_layer_gaussian_dropout,
-                                                &fm_layer_gaussian_noise,
-                                                &fm_layer_activation,
-                                                &fm_layer_leaky_relu,
-                                                &fm_layer_elu,
-                                                &fm_layer_prelu,
-                                                &fm_layer_add,
-                                                &fm_layer_multiply,
-                                                &fm_layer_subtract,
-                                                &fm_layer_average,
-                                                &fm_layer_maximum,
-                                                &fm_layer_minimum,
-                                                &fm_layer_concatenate,
-                                                FM_ACTIVATION_LAYERS(ADDRESS)
-                                                    FM_VISION_LAYERS(ADDRESS)};
+static const fm_layer_record *const layers[] = {
+    &fm_layer_dense,
+    &fm_layer_flatten,
+    &fm_layer_reshape,
+    &fm_layer_dropout,
+    &fm_layer_alpha_dropout,
+    &fm_layer_gaussian_dropout,
+    &fm_layer_gaussian_noise,
+    &fm_layer_activation,
+    &fm_layer_leaky_relu,
+    &fm_layer_elu,
+    &fm_layer_prelu,
+    &fm_layer_add,
+    &fm_layer_multiply,
+    &fm_layer_subtract,
+    &fm_layer_average,
+    &fm_layer_maximum,
+    &fm_layer_minimum,
+    &fm_layer_concatenate,
+    FM_ACTIVATION_LAYERS(ADDRESS) FM_VISION_LAYERS(ADDRESS) FM_RECURRENT_LAYERS(ADDRESS)};
 enum { LAYERS = sizeof layers / sizeof layers[0] };
 
 const fm_layer_record *fm_layer_at(int i)

@@ -37,8 +37,9 @@ extern const fm_layer_record fm_layer_minimum;
     X(sigmoid)                                                                                     \
     X(tanh)                                                                                        \
     X(silu)                                                                                        \
-    X(mish) X(softplus) X(softsign) X(hard_sigmoid) X(hard_swish) X(softmax) X(log_softmax)        \
-        X(identity) X(swish) X(hard_silu)
+    X(mish)                                                                                        \
+    X(softplus) X(softsign) X(hard_sigmoid) X(hard_swish) X(softmax) X(log_softmax) X(identity)    \
+        X(swish) X(hard_silu)
 #define FM_DECLARE_LAYER(name) extern const fm_layer_record fm_layer_##name;
 FM_ACTIVATION_LAYERS(FM_DECLARE_LAYER)
 
@@ -79,6 +80,14 @@ FM_ACTIVATION_LAYERS(FM_DECLARE_LAYER)
     FM_ANY_SPATIAL(X, spatial_dropout)                                                             \
     X(squeeze_excite)
 FM_VISION_LAYERS(FM_DECLARE_LAYER)
+
+/* Layers over time (fathom/nn_recurrent.h). */
+#define FM_RECURRENT_LAYERS(X)                                                                     \
+    X(simple_rnn)                                                                                  \
+    X(lstm)                                                                                        \
+    X(gru)                                                                                         \
+    X(masking)
+FM_RECURRENT_LAYERS(FM_DECLARE_LAYER)
 
 /* Options of layers that have none but a name. */
 typedef struct fm_name_options {

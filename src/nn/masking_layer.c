@@ -1,0 +1,47 @@
+/* masking: which steps of a sequence are padding, by their value. */
+#include "nn/layer.h"
+#include "fathom/nn_recurrent.h"
+
+static fm_val build_masking(fm_graph *g, const fm_val *inputs, int count, const void *options)
+{
+    (void)count;
+    const fm_masking_options *o = options;
+    fm_val x = inputs[0];
+    fm_shape shape = fm_val_shape(g, x);
+    if (shape.rank < 3 || !fm_dtype_is_real(fm_val_dtype(g, x))) {
+        return fm_graph_fail(
+            g, FM_ERROR_SHAPE, "the input must be numbers (batch, time, features), received %s %s",
+            fm_dtype_name(fm_val_dtype(g, x)), fm_shape_text(shape, (char[FM_SHAPE_TEXT]){0}));
+    }
+    fm_ints features = {.count = shape.rank - 2};
+    fm_shape steps = {.rank = shape.rank, .dims = {shape.dims[0], shape.dims[1]}};
+    for (int i = 2; i < shape.rank; i++) {
+        features.at[i - 2] = i;
+        steps.dims[i] = 1;
+    }
+    fm_val padding = fm_equal(g, x, fm_scalar(g, o->mask_value));
+    fm_val differs = fm_sub(g, fm_scalar(g, 1), padding);
+    fm_val mask = fm_reduce_max(g, differs, features, false);
+    fm_val y = fm_mul(g, x, fm_reshape_to(g, mask, steps));
+    fm_mask_set(g, y, mask);
+    return y;
+}
+
+static const fm_field fields[] = {FM_NAME_FIELD(fm_masking_options),
+                                  FM_FIELD(fm_masking_options, mask_value, FM_FIELD_REAL,
+                                           "what all features of a padded step are"),
+                                  {.name = NULL}};
+
+const fm_layer_record fm_layer_masking = {.name = "masking",
+                                          .doc =
+                                              "steps whose features are all mask_value are padding",
+                                          .fields = fields,
+                                          .options_size = sizeof(fm_masking_options),
+                                          .min_inputs = 1,
+                                          .max_inputs = 1,
+                                          .build = build_masking};
+
+fm_val fm_masking_with(fm_graph *g, fm_val x, const fm_masking_options *options)
+{
+    return fm_layer_build(g, &fm_layer_masking, &x, 1, options);
+}
