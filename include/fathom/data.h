@@ -64,7 +64,11 @@ typedef struct fm_dataset_info {
     const char *name;   /* "mnist train"                                                         */
     const char *origin; /* where it came from: a path, "built in, seed 1"                        */
     int64_t count;      /* samples, at most UINT32_MAX                                           */
-    int field_count;    /* "x" first, "y", if any, second                                        */
+    int64_t rows; /* > 0: sequences side by side: sample i goes on where sample i - rows ended.
+                           They are read in their order, in batches of so many. 0: any order     */
+    const struct fm_text_form
+        *text;       /* "x" is text, and becomes tokens so (text_data.h); NULL: numbers */
+    int field_count; /* "x" first, "y", if any, second                                        */
     fm_data_field fields[FM_MAX_DATA_FIELDS];
     bool ordered; /* samples follow each other in time: splits cut, they do not draw             */
     int64_t gap;  /* with ordered: a sample shares parts of "y" with so many behind it           */
@@ -102,6 +106,7 @@ typedef struct fm_box {
  * is a new table; views, transforms and the loader work with it as they are.
  *  read     gathers; thread-safe. Positions were checked.
  *  memory   samples of a field that lie one behind the other in memory, or NULL. Saves a copy.
+ *  text     the text of a sample, where "x" is text. Valid with the data set; no zero behind it
  *  read_part  for samples that are cut from larger pictures: "x" (and "y" where it is a mask) of the
  *           sample at `position`, cut as `choose` tells for a picture of this size. Thread-safe
  *  release  the end of `state`. */
@@ -112,6 +117,7 @@ typedef struct fm_data_source {
     fm_status (*read_part)(const void *state, fm_context *context, int64_t position,
                            fm_box (*choose)(void *user, int64_t height, int64_t width), void *user,
                            void *x, void *y); /* may be NULL; y: NULL when it is not wanted */
+    const char *(*text)(const void *state, int64_t position, size_t *size); /* may be NULL */
     void (*release)(void *state, fm_context *context);
 } fm_data_source;
 
@@ -196,7 +202,8 @@ typedef enum fm_target {
 } fm_target;
 
 /* Order of work on "x": impute, divide by scale, normalise, encode. All results are f32.
- * A categorical column with missing values in training gets a category of its own for them. */
+ * A categorical column with missing values in training gets a category of its own for them.
+ * Texts (text_data.h) become i32 tokens instead: of these options they take target and batch_size alone. */
 typedef struct fm_transform_options {
     double scale; /* numbers of "x" are divided by it: 255 for bytes. Default 1                  */
     fm_reals mean, deviation; /* (v / scale - mean) / deviation with these, one or one a channel;
@@ -208,6 +215,8 @@ typedef struct fm_transform_options {
     int encode;           /* fm_encode                                                           */
     int target;           /* fm_target                                                           */
     int target_normalize; /* fm_normalize, for values: undone by fm_transform_restore            */
+    int64_t
+        batch_size; /* rows of a stateful text. Default 32. Not a field: a recipe's is in train */
 } fm_transform_options;
 
 FM_API extern const fm_field fm_transform_fields[];

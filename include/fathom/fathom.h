@@ -13,6 +13,7 @@
  *   data.h      data sets, transforms, the loader             data_files.h  CSV, IDX, NPY, MNIST
  *   image.h     PNG and JPEG, folders of images, CIFAR, augmentation
  *   series.h    time series: windows, the way back         forecast.h  and what a model says of them
+ *   text_data.h vocabularies, running and labelled texts
  *   train.h     fit, evaluate, predict, checkpoints           gradients.h   their size in each layer
  *   check.h     what can be seen before a training
  */
@@ -42,6 +43,7 @@
 #include "fathom/schema.h"
 #include "fathom/series.h"
 #include "fathom/tensor.h"
+#include "fathom/text_data.h"
 #include "fathom/train.h"
 #include "fathom/vision_ops.h"
 #include "fathom/zoo.h"

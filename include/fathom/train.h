@@ -143,7 +143,8 @@ typedef struct fm_scores {
     int64_t samples;
 } fm_scores;
 
-/*  batch_size  default 32; results do not depend on it beyond rounding
+/*  batch_size  default 32; results do not depend on it beyond rounding. Sequences side by side
+ *              (fm_dataset_info.rows) are read in batches of their number
  *  workers, prefetch  as fm_loader_options */
 typedef struct fm_evaluate_options {
     int64_t batch_size;
@@ -304,7 +305,8 @@ FM_API extern const fm_field fm_checkpoint_fields[];
  *  batch_size        default 32
  *  validation_split  this share from the end of the data, taken before shuffling (Keras)
  *  validation        or this set; borrowed
- *  no_shuffle        the data's own order in each epoch
+ *  no_shuffle        the data's own order in each epoch; so are sequences side by side
+ *                    (fm_dataset_info.rows) in any case, and batch_size is their number
  *  drop_last         no smaller last batch
  *  seed              of the order; default: the model's
  *  workers, prefetch as fm_loader_options

@@ -4,6 +4,7 @@
 
 #include "fathom/data.h"
 
-extern const fm_field fm_strokes_fields[], fm_spirals_fields[], fm_moons_fields[], fm_sine_fields[];
+extern const fm_field fm_strokes_fields[], fm_spirals_fields[], fm_moons_fields[], fm_sine_fields[],
+    fm_grammar_fields[];
 
 #endif

@@ -1,5 +1,6 @@
 #include "data/dataset.h"
 #include "base/checked.h"
+#include "fathom/text_data.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -117,6 +118,12 @@ fm_status fm_dataset_copy_info(fm_arena *words, const fm_dataset_info *from, fm_
     to->name = fm_arena_string(words, name_of(from));
     to->origin = fm_arena_string(words, from->origin ? from->origin : "");
     if (!to->name || !to->origin) return FM_ERROR_MEMORY;
+    if (from->text) {
+        fm_text_form *form = fm_arena_allocate(words, sizeof *form);
+        if (!form) return FM_ERROR_MEMORY;
+        *form = *from->text;
+        to->text = form;
+    }
     for (int i = 0; i < from->field_count; i++) {
         fm_status status = copy_field(words, &from->fields[i], &to->fields[i]);
         if (status != FM_OK) return status;
@@ -198,6 +205,15 @@ fm_status fm_dataset_create(fm_context *context, const fm_data_source *source, v
     return FM_OK;
 }
 
+const char *fm_dataset_text(const fm_dataset *dataset, int64_t i, size_t *size)
+{
+    const fm_dataset *root = dataset->root ? dataset->root : dataset;
+    fm_data_request one = {.first = i};
+    *size = 0;
+    if (!root->source->text || i < 0 || i >= dataset->info.count) return NULL;
+    return root->source->text(root->state, fm_dataset_position(dataset, &one, 0), size);
+}
+
 /* ---- Views ---- */
 
 static fm_dataset *create_view(fm_context *context, const fm_dataset *dataset, int64_t count)
@@ -212,6 +228,7 @@ static fm_dataset *create_view(fm_context *context, const fm_dataset *dataset, i
                          .root = fm_dataset_retain(root),
                          .first = dataset->first};
     made->info.count = count;
+    made->info.rows = 0; /* of a part nothing goes on */
     return made;
 }
 

@@ -2,13 +2,18 @@
 #include "data/built_in.h"
 #include "data/dataset.h"
 #include "fathom/series.h"
+#include "fathom/text_data.h"
 
 #if FATHOM_HAVE_FILES
 #include "data/file/file_records.h"
+#include "data/file/text_records.h"
 #include "data/image/image_records.h"
 #else
 static const char *const of_files[] = {"mnist", "fashion_mnist", "cifar10", "cifar100", "images",
                                        "csv",   "image_masks",   "idx",     "npy",      "series"};
+static const char *const of_files[] = {"mnist",  "fashion_mnist", "cifar10",     "cifar100",
+                                       "images", "csv",           "image_masks", "idx",
+                                       "npy",    "text",          "text_classes"};
 #endif
 
 #include <string.h>
@@ -28,6 +33,7 @@ BUILT_IN_OPEN(strokes_masks, fm_strokes_options)
 BUILT_IN_OPEN(spirals, fm_points_options)
 BUILT_IN_OPEN(moons, fm_points_options)
 BUILT_IN_OPEN(sine, fm_points_options)
+BUILT_IN_OPEN(grammar, fm_grammar_options)
 
 static fm_status open_sine_series(fm_context *context, const void *options,
                                   const fm_data_places *places, fm_dataset **train,
@@ -58,6 +64,8 @@ static const fm_dataset_record records[] = {
      open_sine},
     {"sine_series", "windows of a noisy sine over time, built in", own, fm_sine_series_fields,
      sizeof(fm_sine_series_options), open_sine_series},
+    {"grammar", "sentences of a small grammar as a running text, built in", own, fm_grammar_fields,
+     sizeof(fm_grammar_options), open_grammar},
 #if FATHOM_HAVE_FILES
     FM_MNIST_RECORD,
     FM_FASHION_MNIST_RECORD,
@@ -69,6 +77,8 @@ static const fm_dataset_record records[] = {
     FM_SERIES_RECORD,
     FM_IDX_RECORD,
     FM_NPY_RECORD,
+    FM_TEXT_RECORD,
+    FM_TEXT_CLASSES_RECORD,
 #endif
     {0},
 };

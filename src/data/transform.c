@@ -39,6 +39,7 @@ const fm_field fm_transform_fields[] = {
 void fm_transform_destroy(fm_transform *transform)
 {
     if (!transform || --transform->references > 0) return;
+    fm_vocabulary_destroy(transform->vocabulary);
     fm_arena_release(&transform->words);
     fm_release(transform->context, transform);
 }
@@ -46,6 +47,11 @@ void fm_transform_destroy(fm_transform *transform)
 const fm_dataset_info *fm_transform_input(const fm_transform *transform)
 {
     return &transform->input;
+}
+
+const fm_vocabulary *fm_transform_vocabulary(const fm_transform *transform)
+{
+    return transform->vocabulary;
 }
 
 const fm_dataset_info *fm_transform_output(const fm_transform *transform)
@@ -192,6 +198,10 @@ static fm_status finish_x(fm_transform *transform)
     fm_data_field *out = &transform->output.fields[0];
     *out =
         (fm_data_field){.name = x->name, .dtype = FM_F32, .shape = x->shape, .columns = x->columns};
+    if (transform->vocabulary) {
+        out->dtype = FM_I32;
+        out->shape = FM_SHAPE(transform->input.text->length);
+    }
     if (!transform->codes) return FM_OK;
     int64_t total;
     fm_status status = place_columns(transform, &total);
@@ -256,5 +266,11 @@ fm_status fm_transform_finish(fm_transform *transform)
     transform->output = transform->input;
     fm_status status = finish_x(transform);
     if (status == FM_OK && transform->input.field_count > 1) status = finish_y(transform);
+    if (transform->vocabulary && transform->input.text->running) {
+        transform->output.rows = transform->rows;
+        transform->output.field_count = 2;
+        transform->output.fields[1] = transform->output.fields[0];
+        transform->output.fields[1].name = "y"; /* the tokens that follow */
+    }
     return status;
 }

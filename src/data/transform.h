@@ -6,6 +6,7 @@
 #define FM_DATA_TRANSFORM_H
 
 #include "data/dataset.h"
+#include "fathom/text_data.h"
 
 enum { FM_MOST_OUTPUTS = 65536 }; /* of a sample with categorical columns */
 
@@ -27,9 +28,11 @@ struct fm_transform {
     int64_t elements, groups;      /* of "x"                                               */
     fm_rule *rules;                /* of each group                                        */
     int encode;
-    fm_column_code *codes; /* of each column of "x"; NULL: no categorical ones     */
-    int target;            /* INDEX, ONE_HOT or VALUE                              */
-    fm_rule *target_rules; /* of each column of "y"; NULL: no "y", or classes      */
+    fm_column_code *codes;     /* of each column of "x"; NULL: no categorical ones     */
+    int target;                /* INDEX, ONE_HOT or VALUE                              */
+    fm_rule *target_rules;     /* of each column of "y"; NULL: no "y", or classes      */
+    fm_vocabulary *vocabulary; /* of texts; NULL: "x" is numbers                   */
+    int64_t rows;              /* of a stateful text                               */
 };
 
 /* The group of element e of a sample. */

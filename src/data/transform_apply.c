@@ -2,7 +2,7 @@
  * any, else through a small buffer. */
 #include "base/map.h"
 #include "data/convert.h"
-#include "data/transform.h"
+#include "data/text/text_samples.h"
 
 #include <math.h>
 #include <string.h>
@@ -16,6 +16,7 @@ typedef struct prepared {
     int32_t **codes;     /* of each column of "x": from the parent's category to the transform's  */
     int32_t *classes;    /* the same for "y"; NULL: it holds numbers                              */
     int64_t class_count; /* of the parent                                                        */
+    int32_t *tokens;     /* of texts: all samples; NULL: "x" is numbers                          */
 } prepared;
 
 /* ---- Rows ---- */
@@ -174,6 +175,16 @@ static fm_status read_buffered(const prepared *p, fm_context *context,
     return status;
 }
 
+static void read_tokens(const prepared *p, const fm_data_request *request, char *to)
+{
+    size_t length = (size_t)p->transform->output.fields[0].shape.dims[0];
+    size_t bytes = length * sizeof *p->tokens;
+    for (int64_t i = 0; i < request->count; i++) {
+        int64_t sample = request->indices ? (int64_t)request->indices[i] : request->first + i;
+        memcpy(to + (size_t)i * bytes, p->tokens + (size_t)sample * length, bytes);
+    }
+}
+
 static fm_status read_prepared(const void *state, fm_context *context,
                                const fm_data_request *request)
 {
@@ -182,6 +193,10 @@ static fm_status read_prepared(const void *state, fm_context *context,
     fm_status status = FM_OK;
     for (int i = 0; i < p->transform->output.field_count && status == FM_OK; i++) {
         if (i >= p->parent->info.field_count || !request->fields[i]) continue;
+        if (i == 0 && p->tokens) {
+            read_tokens(p, request, request->fields[0]);
+            continue;
+        }
         const void *memory = fm_dataset_memory(p->parent, i);
         status = memory ? read_memory(p, context, request, i, memory, converters[i])
                         : read_buffered(p, context, request, i, converters[i]);
@@ -195,6 +210,7 @@ static void release_prepared(void *state, fm_context *context)
     fm_dataset_destroy(p->parent);
     fm_transform_destroy(p->transform);
     fm_arena_release(&p->words);
+    fm_release(context, p->tokens);
     fm_release(context, p);
 }
 
@@ -305,7 +321,9 @@ static fm_status check_parent(fm_context *context, const fm_dataset *dataset,
                               const fm_transform *transform)
 {
     const fm_dataset_info *have = &dataset->info, *want = &transform->input;
-    fm_status status = check_field(context, have->name, &have->fields[0], &want->fields[0]);
+    fm_status status = fm_text_match(context, have, want);
+    if (status != FM_OK) return status;
+    status = check_field(context, have->name, &have->fields[0], &want->fields[0]);
     if (status != FM_OK || have->field_count < 2 || want->field_count < 2) return status;
     return check_field(context, have->name, &have->fields[1], &want->fields[1]);
 }
@@ -328,6 +346,10 @@ fm_status fm_dataset_transform(fm_context *context, const fm_dataset *dataset,
     *result = NULL;
     fm_status status = check_parent(context, dataset, transform);
     if (status != FM_OK) return status;
+    bool texts = transform->vocabulary;
+    if (texts && transform->input.text->running) {
+        return fm_text_windows(context, dataset, transform, result);
+    }
     prepared *p = fm_allocate_zeroed(context, sizeof *p);
     if (!p) return FM_ERROR_MEMORY;
     p->words.context = context;
@@ -336,6 +358,9 @@ fm_status fm_dataset_transform(fm_context *context, const fm_dataset *dataset,
     p->transform->references++;
     status = map_columns(p);
     if (status == FM_OK) status = map_classes(p, context);
+    if (status == FM_OK && texts) {
+        status = fm_text_encode_all(context, dataset, transform, &p->tokens);
+    }
     if (status != FM_OK) {
         release_prepared(p, context);
         return status;

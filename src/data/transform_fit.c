@@ -1,6 +1,6 @@
 /* What a transform learns: statistics of groups of numbers, and the categories that occur. */
 #include "base/fields.h"
-#include "data/transform.h"
+#include "data/text/text_samples.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -407,6 +407,22 @@ static fm_status choose_statistics(fm_transform *transform, const fm_dataset *tr
     return FM_OK;
 }
 
+static fm_status fit_text(fm_transform *transform, const fm_dataset *training,
+                          const fm_transform_options *options)
+{
+    bool numbers =
+        options->scale != 1 || options->normalize != FM_NORMALIZE_NONE || is_given(options);
+    if (numbers) {
+        return fm_fail(transform->context, FM_ERROR_ARGUMENT,
+                       "data set \"%s\": scale, normalize, mean and deviation are for numbers, and "
+                       "\"x\" is text",
+                       training->info.name);
+    }
+    fm_status status = fm_text_fit(transform, training, options->batch_size);
+    if (status == FM_OK) status = fit_target_numbers(transform, training, options);
+    return status == FM_OK ? fm_transform_finish(transform) : status;
+}
+
 static fm_status fit(fm_transform *transform, const fm_dataset *training,
                      const fm_transform_options *options)
 {
@@ -421,7 +437,9 @@ static fm_status fit(fm_transform *transform, const fm_dataset *training,
     if (status != FM_OK) return status;
     transform->encode = options->encode;
     status = fm_transform_make_rules(transform);
-    if (status == FM_OK) status = fit_numbers(transform, training, options);
+    if (status != FM_OK) return status;
+    if (training->info.text) return fit_text(transform, training, options);
+    status = fit_numbers(transform, training, options);
     if (status == FM_OK) status = fit_target_numbers(transform, training, options);
     if (status == FM_OK) status = fit_categories(transform, training);
     if (status == FM_OK) status = fm_transform_finish(transform);

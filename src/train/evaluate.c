@@ -59,6 +59,16 @@ fm_status fm_model_check_data(const fm_model *model, const fm_dataset *data, boo
     return check_field(model, info, 1, model->label_dtype, model->label, true);
 }
 
+fm_status fm_model_check_rows(const fm_model *model, const fm_dataset *data, int64_t batch_size)
+{
+    const fm_dataset_info *info = fm_dataset_about(data);
+    if (info->rows == 0 || info->rows == batch_size) return FM_OK;
+    return fm_fail(model->context, FM_ERROR_ARGUMENT,
+                   "data set \"%s\": %lld sequences side by side want a batch_size of that number, "
+                   "received %lld",
+                   info->name, (long long)info->rows, (long long)batch_size);
+}
+
 /* ---- evaluate ----------------------------------------------------------------------------------- */
 
 void fm_scores_make(const fm_model *model, double loss_sum, int64_t samples,
@@ -123,6 +133,7 @@ fm_status fm_evaluate(fm_model *model, const fm_dataset *data, const fm_evaluate
         fm_fields_complete(model->context, fm_evaluate_fields, &complete, "evaluate");
     if (status == FM_OK) status = fm_model_check_data(model, data, true);
     if (status != FM_OK) return status;
+    if (fm_dataset_about(data)->rows > 0) complete.batch_size = fm_dataset_about(data)->rows;
     fm_loader *loader;
     status = fm_loader_create(model->context, data,
                               &(fm_loader_options){.batch_size = complete.batch_size,

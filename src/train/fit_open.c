@@ -57,6 +57,19 @@ static fm_status split_data(fm_fit_run *run, const fm_dataset *data)
     return status;
 }
 
+/* Sequences side by side are read in their order, a batch a step of all of them. */
+static fm_status keep_rows(fm_fit_run *run)
+{
+    const fm_dataset *sets[] = {run->train, run->validation};
+    for (int i = 0; i < 2; i++) {
+        if (!sets[i] || fm_dataset_about(sets[i])->rows == 0) continue;
+        run->options.no_shuffle = true;
+        fm_status status = fm_model_check_rows(run->model, sets[i], run->options.batch_size);
+        if (status != FM_OK) return status;
+    }
+    return FM_OK;
+}
+
 static fm_status open_loaders(fm_fit_run *run)
 {
     const fm_fit_options *options = &run->options;
@@ -248,6 +261,7 @@ fm_status fm_fit_run_open(fm_model *model, const fm_dataset *data, const fm_fit_
     run->options.seed = fm_or_int(run->options.seed, (int64_t)fm_store_seed(model->store));
     fm_status status = fm_fields_complete(model->context, fm_fit_fields, &run->options, "fit");
     if (status == FM_OK) status = split_data(run, data);
+    if (status == FM_OK) status = keep_rows(run);
     if (status == FM_OK) status = open_loaders(run);
     if (status == FM_OK) status = open_place(run);
     if (status == FM_OK) status = compile_all(run);

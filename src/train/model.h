@@ -102,6 +102,9 @@ fm_status fm_compiled_measure(const fm_model *model, const fm_compiled *compiled
 /* "x" and, with `labels`, "y" are what the model reads; FM_ERROR_SHAPE shows both. */
 fm_status fm_model_check_data(const fm_model *model, const fm_dataset *data, bool labels);
 
+/* Sequences side by side (fm_dataset_info.rows) are read in batches of their number. */
+fm_status fm_model_check_rows(const fm_model *model, const fm_dataset *data, int64_t batch_size);
+
 /* Creates the variables that the model function names, without compiling anything. */
 fm_status fm_model_require_variables(fm_model *model);
 

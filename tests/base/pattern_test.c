@@ -44,21 +44,20 @@ static void what_matches_nothing_is_a_mistake(void **state)
 {
     fixture *f = *state;
     static const char *const names[] = {"body/conv/kernel", "body/conv/bias", "head/kernel", NULL};
-    assert_ok(f->context,
-              fm_patterns_check(f->context, "body/*, head/?ernel", "freeze", "variable", next_name,
-                                names));
+    assert_ok(f->context, fm_patterns_check(f->context, "body/*, head/?ernel", "freeze", "variable",
+                                            next_name, names));
     assert_ok(f->context,
               fm_patterns_check(f->context, NULL, "freeze", "variable", next_name, names));
-    assert_fails(f->context, FM_ERROR_ARGUMENT,
-                 "freeze: no variable matches 'boddy/*'; did you mean 'body/*'?",
-                 fm_patterns_check(f->context, "head/*, boddy/*", "freeze", "variable", next_name,
-                                   names));
-    assert_fails(f->context, FM_ERROR_ARGUMENT, "did you mean 'body/conv/*'?",
-                 fm_patterns_check(f->context, "body/cnv/*", "freeze", "variable", next_name,
-                                   names));
-    assert_fails(f->context, FM_ERROR_ARGUMENT, "did you mean 'head/kernel'?",
-                 fm_patterns_check(f->context, "head/kernl", "freeze", "variable", next_name,
-                                   names));
+    assert_fails(
+        f->context, FM_ERROR_ARGUMENT,
+        "freeze: no variable matches 'boddy/*'; did you mean 'body/*'?",
+        fm_patterns_check(f->context, "head/*, boddy/*", "freeze", "variable", next_name, names));
+    assert_fails(
+        f->context, FM_ERROR_ARGUMENT, "did you mean 'body/conv/*'?",
+        fm_patterns_check(f->context, "body/cnv/*", "freeze", "variable", next_name, names));
+    assert_fails(
+        f->context, FM_ERROR_ARGUMENT, "did you mean 'head/kernel'?",
+        fm_patterns_check(f->context, "head/kernl", "freeze", "variable", next_name, names));
     assert_fails(f->context, FM_ERROR_ARGUMENT, "skip: no variable matches 'resnet152'",
                  fm_patterns_check(f->context, "resnet152", "skip", "variable", next_name, names));
     assert_null(strstr(fm_error_message(f->context), "did you mean"));

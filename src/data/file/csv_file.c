@@ -1,6 +1,7 @@
 #include "data/file/csv_table.h"
 #include "base/checked.h"
 #include "base/fields.h"
+#include "base/utf8.h"
 #include "data/array_source.h"
 #include "data/file/array_file.h"
 #include "data/file/file_records.h"
@@ -58,19 +59,8 @@ typedef struct csv_values {
 /* JSON and terminals want UTF-8: what is no such text is found here. */
 static bool is_utf8(const char *text)
 {
-    static const unsigned char leads[][3] = {
-        {0x00, 0x7f, 0}, {0xc2, 0xdf, 1}, {0xe0, 0xef, 2}, {0xf0, 0xf4, 3}};
-    for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
-        int more = -1;
-        for (int i = 0; i < 4; i++) {
-            if (*at >= leads[i][0] && *at <= leads[i][1]) more = leads[i][2];
-        }
-        bool bad = more < 0 || (*at == 0xe0 && at[1] < 0xa0) || (*at == 0xed && at[1] > 0x9f) ||
-                   (*at == 0xf0 && at[1] < 0x90) || (*at == 0xf4 && at[1] > 0x8f);
-        for (; !bad && more > 0; more--) bad = (*++at & 0xc0) != 0x80;
-        if (bad) return false;
-    }
-    return true;
+    size_t size = strlen(text);
+    return fm_utf8_check(text, size) == size;
 }
 
 static fm_status find_category(fm_csv_table *table, fm_csv_column *column, const fm_csv_cell *cell,
@@ -136,8 +126,7 @@ static fm_status fill_rows(fm_csv_table *table, csv_values *values)
 
 /* ---- Categories in a fixed order ---- */
 
-/* Numbers by value, then words by their bytes. */
-static int compare_names(const void *a, const void *b)
+int fm_csv_compare_categories(const void *a, const void *b)
 {
     const fm_map_entry *p = *(const fm_map_entry *const *)a, *q = *(const fm_map_entry *const *)b;
     fm_csv_cell left = {.text = p->key, .size = strlen(p->key)};
@@ -157,7 +146,7 @@ static fm_status sort_categories(fm_csv_table *table, fm_csv_column *column, fm_
     column->rank = fm_arena_allocate(&table->words, count * sizeof *column->rank);
     if (!order || !names || !column->rank) return FM_ERROR_MEMORY;
     for (size_t i = 0; i < count; i++) order[i] = &column->by_name.entries[i];
-    qsort(order, count, sizeof *order, compare_names);
+    qsort(order, count, sizeof *order, fm_csv_compare_categories);
     for (size_t i = 0; i < count; i++) {
         names[i] = order[i]->key;
         column->rank[order[i]->value] = (uint32_t)i;

@@ -180,7 +180,7 @@ static fm_status read_record(fm_csv_reader *reader)
         skip_spaces(reader);
         fm_csv_cell cell = cell_here(reader);
         fm_status status = FM_OK;
-        if (reader->at < reader->end && *reader->at == '"') {
+        if (!reader->plain && reader->at < reader->end && *reader->at == '"') {
             status = read_quoted(reader, &cell);
         } else {
             read_plain(reader, &cell);

@@ -18,6 +18,7 @@ typedef struct fm_csv_reader {
     const char *line_start;
     int64_t line;
     char separator; /* ' ': runs of spaces                                                  */
+    bool plain;     /* quotes are characters like others                                    */
     size_t max_columns, max_record;
     fm_csv_cell *cells; /* of the current record                                                */
     size_t count, capacity;

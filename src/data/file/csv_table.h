@@ -47,6 +47,9 @@ void fm_csv_table_close(fm_csv_table *table);
 
 bool fm_csv_is_missing(const fm_csv_table *table, const fm_csv_cell *cell);
 
+/* For qsort of pointers to entries of a map: numbers by value, then words by their bytes. */
+int fm_csv_compare_categories(const void *a, const void *b);
+
 /* Places the reader behind the header. */
 fm_status fm_csv_table_rewind(fm_csv_table *table);
 

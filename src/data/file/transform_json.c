@@ -1,9 +1,8 @@
 /* A transform as JSON, and back. What is read is checked as if an enemy had written it. */
-#include "data/transform.h"
-#include "base/text.h"
+#include "data/file/text_json.h"
+#include "data/text/text_samples.h"
 #include "fathom/data_files.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <string.h>
 
@@ -12,12 +11,6 @@ static const char format_name[] = "fathom.transform";
 
 /* ---- Writing ---- */
 
-static fm_status out_of_memory(fm_context *context)
-{
-    return fm_fail(context, FM_ERROR_MEMORY, "out of memory: the JSON of a transform");
-}
-
-/* jansson reports memory that it did not get at each call: *failed keeps it to the end. */
 static void append(json_t *list, json_t *item, bool *failed)
 {
     if (json_array_append_new(list, item) != 0) *failed = true;
@@ -93,6 +86,10 @@ static json_t *write_transform(const fm_transform *t, bool *failed)
     set(x, "statistics", json_string(fm_statistics_names[t->statistics]), failed);
     set(x, "encode", json_string(fm_encode_names[t->encode]), failed);
     set(x, "rules", write_rules(t->rules, t->groups, failed), failed);
+    if (t->vocabulary) {
+        set(x, "text", fm_text_form_write(t->input.text, t->rows, failed), failed);
+        set(x, "vocabulary", fm_vocabulary_write(t->vocabulary, failed), failed);
+    }
     set(object, "format", json_string(format_name), failed);
     set(object, "version", json_integer(VERSION), failed);
     set(object, "x", x, failed);
@@ -107,28 +104,11 @@ static json_t *write_transform(const fm_transform *t, bool *failed)
     return object;
 }
 
-static int add_text(const char *bytes, size_t size, void *text)
-{
-    fm_text_add_bytes(text, bytes, size);
-    return 0;
-}
-
 fm_status fm_transform_to_json(fm_context *context, const fm_transform *transform, char **json)
 {
-    *json = NULL;
     bool failed = false;
     json_t *object = write_transform(transform, &failed);
-    fm_text text = FM_TEXT(context);
-    size_t flags = JSON_COMPACT | JSON_REAL_PRECISION(17);
-    failed = failed || json_dump_callback(object, add_text, &text, flags) != 0;
-    json_decref(object);
-    fm_status status = failed ? out_of_memory(context) : fm_text_status(&text);
-    if (status == FM_OK) {
-        *json = text.bytes; /* the text's memory is the caller's now */
-        return FM_OK;
-    }
-    fm_text_release(&text);
-    return status;
+    return fm_json_text(context, object, failed, "transform", json);
 }
 
 void fm_data_release(fm_context *context, void *pointer)
@@ -299,12 +279,43 @@ static fm_status fill(fm_transform *t, const json_t *x, const json_t *y)
     return status == FM_OK ? fm_transform_finish(t) : status;
 }
 
+/* Texts are read as their sets describe them: sizes or bytes, which have no shape. */
+static fm_status read_text(fm_arena *lists, const json_t *x, fm_dataset_info *info, int64_t *rows)
+{
+    const json_t *object = json_object_get(x, "text");
+    if (!object) return FM_OK;
+    fm_text_form *form = fm_arena_allocate(lists, sizeof *form);
+    if (!form) return FM_ERROR_MEMORY;
+    fm_status status = fm_text_form_read(lists->context, object, form, rows);
+    if (status != FM_OK) return status;
+    const fm_data_field *field = &info->fields[0];
+    info->text = form;
+    bool plain = field->shape.rank == 0 && !field->columns &&
+                 field->dtype == (form->running ? FM_U8 : FM_I64);
+    return plain ? FM_OK : fail_json(lists->context, "text has no shape and no columns");
+}
+
+static fm_status read_vocabulary(fm_transform *t, const json_t *x)
+{
+    if (!t->input.text) return FM_OK;
+    fm_text_form *form = (fm_text_form *)(uintptr_t)t->input.text; /* our copy */
+    fm_status status =
+        fm_vocabulary_read(t->context, json_object_get(x, "vocabulary"), &t->vocabulary);
+    if (status == FM_OK) form->vocabulary = *fm_vocabulary_about(t->vocabulary);
+    return status;
+}
+
 static fm_status build(fm_context *context, const json_t *x, const json_t *y, fm_arena *lists,
                        fm_transform **transform)
 {
     fm_dataset_info info = {.name = "", .origin = "", .field_count = y ? 2 : 1};
     fm_transform choices = {0};
+    int64_t rows = 0;
     fm_status status = read_field(lists, x, &info.fields[0]);
+    if (status == FM_OK) status = read_text(lists, x, &info, &rows);
+    if (status == FM_OK && y && info.text && info.text->running) {
+        status = fail_json(context, "a running text has no y of its own");
+    }
     if (status == FM_OK && y) status = read_field(lists, y, &info.fields[1]);
     if (status == FM_OK) status = read_choices(context, x, y, info.fields, &choices);
     if (status == FM_OK) {
@@ -316,7 +327,9 @@ static fm_status build(fm_context *context, const json_t *x, const json_t *y, fm
     (*transform)->statistics = choices.statistics;
     (*transform)->encode = choices.encode;
     (*transform)->target = choices.target;
-    return fill(*transform, x, y);
+    (*transform)->rows = rows;
+    status = read_vocabulary(*transform, x);
+    return status != FM_OK ? status : fill(*transform, x, y);
 }
 
 static fm_status read_object(fm_context *context, const json_t *object, fm_transform **transform)

@@ -4,6 +4,7 @@
 #include "data/dataset.h"
 #include "fathom/data_files.h"
 #include "fathom/image.h"
+#include "fathom/text_data.h"
 
 #include <string.h>
 
@@ -159,6 +160,7 @@ static fm_status fit_transform(fm_recipe *recipe, const fm_dataset *train, const
     if (options.target == FM_TARGET_AUTO && about->field_count > 1 && suits) {
         options.target = target;
     }
+    options.batch_size = recipe->settings.fit.batch_size;
     return fm_transform_fit(recipe->context, train, &options, transform);
 }
 
@@ -247,27 +249,33 @@ void fm_recipe_data_close(fm_recipe_data *data)
 
 /* ---- a model for it ---------------------------------------------------------------------------- */
 
+/* Of "y"; 0 when it holds none. A running text's are its tokens. */
+static int64_t count_classes(const fm_transform *transform)
+{
+    const fm_dataset_info *about = fm_transform_input(transform);
+    if (about->text && about->text->running) {
+        return fm_vocabulary_size(fm_transform_vocabulary(transform));
+    }
+    const fm_column *column = about->field_count > 1 ? about->fields[1].columns : NULL;
+    return column && column->kind == FM_COLUMN_CATEGORICAL ? column->category_count : 0;
+}
+
 /* A class that the last layer has no output for would be a loss of NaN. */
 static fm_status check_classes(fm_recipe *recipe, const fm_model *model,
                                const fm_transform *transform)
 {
-    const fm_dataset_info *about = fm_transform_input(transform);
     fm_shape output = fm_model_output(model, NULL);
     const fm_loss_record *loss = fm_loss_at(recipe->settings.model.loss);
-    if (loss->label_kind != FM_LABEL_CLASS || about->field_count < 2 || output.rank == 0) {
-        return FM_OK;
-    }
-    const fm_column *column = about->fields[1].columns;
-    int64_t outputs = output.dims[output.rank - 1];
-    if (!column || column->kind != FM_COLUMN_CATEGORICAL || column->category_count <= outputs) {
-        return FM_OK;
-    }
+    if (loss->label_kind != FM_LABEL_CLASS || output.rank == 0) return FM_OK;
+    int64_t outputs = output.dims[output.rank - 1], classes = count_classes(transform);
+    if (classes <= outputs) return FM_OK;
     const fm_named_tree network = {.name = "model", .place = recipe->model};
     const fm_named_tree *last =
         recipe->zoo ? &network : &recipe->layers[recipe->layer_count - 1].named;
     fm_fail(recipe->context, FM_ERROR_SHAPE,
-            "%s: the last layer has %lld outputs, but the data has %lld classes", last->name,
-            (long long)outputs, (long long)column->category_count);
+            "%s: the last layer has %lld outputs, but the data has %lld %s", last->name,
+            (long long)outputs, (long long)classes,
+            fm_transform_input(transform)->field_count < 2 ? "tokens" : "classes");
     return fm_named_blame(recipe->context, last);
 }
 
@@ -290,6 +298,8 @@ static fm_status input_as_said(fm_recipe *recipe, fm_model_options *options)
                        "first entry, like '- input: [28, 28]'",
                        recipe->name);
     }
+    bool tokens = fm_field_find(recipe->settings.dataset->fields, "vocabulary");
+    options->input_dtype = tokens ? FM_I32 : FM_F32;
     options->input_shape.rank = recipe->input_shape.count;
     for (int i = 0; i < recipe->input_shape.count; i++) {
         options->input_shape.dims[i] = recipe->input_shape.at[i];

@@ -1,0 +1,152 @@
+/* Vocabularies of code points and of bytes. */
+#include "data/text/vocabulary.h"
+#include "base/memory.h"
+#include "base/utf8.h"
+
+#include <stdlib.h>
+
+enum { CODE_POINTS = 0x110000 };
+
+/* ---- characters ------------------------------------------------------------------------------- */
+
+typedef struct seen {
+    uint32_t code;
+    uint64_t count;
+} seen;
+
+static int more_often(const void *a, const void *b)
+{
+    const seen *p = a, *q = b;
+    if (p->count != q->count) return p->count > q->count ? -1 : 1;
+    return p->code < q->code ? -1 : 1;
+}
+
+static int by_code(const void *a, const void *b)
+{
+    const seen *p = a, *q = b;
+    return p->code < q->code ? -1 : 1;
+}
+
+static void count_characters(fm_texts texts, uint64_t *counts)
+{
+    size_t size;
+    const char *text;
+    for (int64_t i = 0; (text = texts.at(texts.user, i, &size)); i++) {
+        uint32_t code = 0;
+        for (size_t at = 0; at < size;) {
+            at += fm_utf8_next(text + at, size - at, &code);
+            counts[code]++;
+        }
+    }
+}
+
+/* The most frequent ones, in the order of their code points. A zero is no character. */
+static fm_status add_most_frequent(fm_vocabulary *v, const uint64_t *counts)
+{
+    size_t count = 0;
+    seen *list = fm_allocate_array(v->context, CODE_POINTS, sizeof *list);
+    if (!list) return FM_ERROR_MEMORY;
+    for (uint32_t code = 1; code < CODE_POINTS; code++) {
+        if (counts[code] < (uint64_t)v->options.min_count) continue;
+        list[count++] = (seen){code, counts[code]};
+    }
+    qsort(list, count, sizeof *list, more_often);
+    size_t most = (size_t)v->options.size - FM_FIRST_TOKEN;
+    if (count > most) count = most;
+    qsort(list, count, sizeof *list, by_code);
+    fm_status status = FM_OK;
+    for (size_t i = 0; i < count && status == FM_OK; i++) {
+        char bytes[4];
+        status = fm_vocabulary_add(v, bytes, fm_utf8_put(list[i].code, bytes));
+    }
+    fm_release(v->context, list);
+    return status;
+}
+
+static fm_status learn_characters(fm_vocabulary *v, fm_texts texts)
+{
+    uint64_t *counts = fm_allocate_zeroed(v->context, CODE_POINTS * sizeof *counts);
+    if (!counts) return FM_ERROR_MEMORY;
+    count_characters(texts, counts);
+    fm_status status = add_most_frequent(v, counts);
+    fm_release(v->context, counts);
+    return status;
+}
+
+static fm_status index_characters(fm_vocabulary *v)
+{
+    v->codes = fm_allocate_array(v->context, (size_t)v->size, sizeof *v->codes);
+    if (!v->codes) return fm_error_status(v->context);
+    for (int64_t token = FM_FIRST_TOKEN; token < v->size; token++) {
+        size_t size;
+        const char *bytes = fm_vocabulary_token(v, (int32_t)token, &size);
+        fm_utf8_next(bytes, size, &v->codes[token - FM_FIRST_TOKEN]);
+    }
+    return FM_OK;
+}
+
+static int32_t find_character(const fm_vocabulary *v, uint32_t code)
+{
+    int64_t low = 0, high = v->size - FM_FIRST_TOKEN;
+    while (low < high) {
+        int64_t middle = (low + high) / 2;
+        if (v->codes[middle] < code) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    bool found = low < v->size - FM_FIRST_TOKEN && v->codes[low] == code;
+    return found ? (int32_t)low + FM_FIRST_TOKEN : FM_TOKEN_UNKNOWN;
+}
+
+static fm_status encode_characters(fm_context *context, const fm_vocabulary *v, const char *text,
+                                   size_t size, fm_token_sink *sink)
+{
+    (void)context;
+    uint32_t code = 0;
+    for (size_t at = 0; at < size;) {
+        at += fm_utf8_next(text + at, size - at, &code);
+        fm_token_put(sink, find_character(v, code));
+    }
+    return FM_OK;
+}
+
+const fm_vocabulary_record fm_characters_record = {.name = "characters",
+                                                   .default_size = 65536,
+                                                   .default_min_count = 1,
+                                                   .utf8 = true,
+                                                   .learn = learn_characters,
+                                                   .index = index_characters,
+                                                   .encode = encode_characters};
+
+/* ---- bytes ------------------------------------------------------------------------------------ */
+
+static fm_status learn_bytes(fm_vocabulary *v, fm_texts texts)
+{
+    (void)v;
+    (void)texts;
+    return FM_OK;
+}
+
+static fm_status index_bytes(fm_vocabulary *v)
+{
+    (void)v;
+    return FM_OK;
+}
+
+static fm_status encode_bytes(fm_context *context, const fm_vocabulary *v, const char *text,
+                              size_t size, fm_token_sink *sink)
+{
+    (void)context;
+    (void)v;
+    for (size_t i = 0; i < size; i++) fm_token_put(sink, (unsigned char)text[i] + 1);
+    return FM_OK;
+}
+
+const fm_vocabulary_record fm_bytes_record = {.name = "bytes",
+                                              .default_size = FM_BYTE_TOKENS,
+                                              .default_min_count = 1,
+                                              .learn = learn_bytes,
+                                              .index = index_bytes,
+                                              .encode = encode_bytes};
