@@ -16,6 +16,7 @@
  *   text_data.h vocabularies, running and labelled texts
  *   train.h     fit, evaluate, predict, checkpoints           gradients.h   their size in each layer
  *   check.h     what can be seen before a training
+ *   generate.h  text from a model of language
  */
 #ifndef FATHOM_FATHOM_H
 #define FATHOM_FATHOM_H
@@ -26,6 +27,7 @@
 #include "fathom/data.h"
 #include "fathom/data_files.h"
 #include "fathom/forecast.h"
+#include "fathom/generate.h"
 #include "fathom/gradients.h"
 #include "fathom/graph.h"
 #include "fathom/image.h"

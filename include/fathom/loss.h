@@ -8,6 +8,8 @@
  *    sample's loss, which itself is the mean over the sample's other dimensions.
  *  - With weights it is the weighted sum over the samples divided by their number (Keras), not by
  *    the sum of the weights.
+ *  - A prediction with a mask (fm_mask_of) over its positions is judged at the real ones alone: the
+ *    mean is over these.
  *  - Labels have the shape of the prediction, or (class labels) that without the last dimension.
  *    Another shape is a mistake that prints both; nothing is broadcast.
  *  - Losses over probabilities take logits unless `.from_probabilities`: fused and exact far out,
@@ -47,6 +49,8 @@ typedef enum fm_label_kind {
  *                     in a recipe); it is clipped to [1e-7, 1 - 1e-7] as Keras does.
  * label_smoothing     s in [0, 1): classes (1 - s) y + s / c (Szegedy et al. 2016), binary
  *                     (1 - s) y + s / 2.
+ * ignore_class        sparse categorical cross-entropy: positions whose label is one of these classes
+ *                     do not count (padding: 0); the mean is over the positions that do
  * delta               huber's, default 1.
  * class_weights       class_count numbers, copied: a sample counts as often as its class says
  *                     (cross-entropies only; the largest label is the class, binary labels must
@@ -56,6 +60,7 @@ typedef struct fm_loss_options {
     bool from_probabilities;
     double label_smoothing;
     double delta;
+    fm_ints ignore_class;
     const double *class_weights;
     int64_t class_count;
     fm_val sample_weight;

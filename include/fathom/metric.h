@@ -37,6 +37,8 @@ typedef enum fm_metric_kind {
     FM_R2, /* 1 - residual / total sum of squares, the mean over the outputs                      */
     FM_MEAN_IOU, /* the mean over the classes of TP / (TP + FP + FN), those that neither labels nor
                      predictions have left out: segmentation (Everingham et al. 2010); as Keras    */
+    FM_PERPLEXITY, /* exp of the mean of -log p[true class]: a model of language is as unsure as
+                         between so many tokens (Jelinek et al. 1977)                           */
     FM_METRIC_COUNT
 } fm_metric_kind;
 
@@ -51,7 +53,9 @@ typedef enum fm_metric_average {
  * threshold  a probability, default 0.5; logits are compared with log(t / (1 - t))
  * multi_label  each column is a yes or no of its own: the threshold decides, not the largest
  * average    fm_metric_average
- * ignore_class  mean_iou: samples of these true classes do not count, nor do the classes
+ * ignore_class  classes: samples (positions, pixels) of these true classes do not count: padding
+ *             with class 0. mean_iou leaves the classes themselves out, too
+ * class_id    precision, recall, f1: the figure of this class alone, in place of an average
  * name       what results are called; default: the metric's                                     */
 typedef struct fm_metric_options {
     const char *name;
@@ -61,7 +65,7 @@ typedef struct fm_metric_options {
     int64_t k;
     bool multi_label;
     int average;
-    fm_ints ignore_class;
+    fm_ints ignore_class, class_id;
 } fm_metric_options;
 
 typedef struct fm_metric fm_metric;

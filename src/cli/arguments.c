@@ -1,5 +1,6 @@
 #include "cli/arguments.h"
 #include "base/fields.h"
+#include "base/plain_numbers.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -28,6 +29,23 @@ const option option_table[] = {
      "tell the size of the gradient in each layer at the first step of each epoch"},
     {"gradients-every", '\0', "N", FOR_TRAIN, OPTION_NUMBER, AT(gradients_every), 1, NULL,
      "tell it at every N-th step"},
+    {"text", 'x', "TEXT", FOR_PREDICT, OPTION_TEXT, AT(text_input), 0, NULL,
+     "a text to be classified, in place of INPUT"},
+    {"prompt", 'p', "TEXT", FOR_GENERATE, OPTION_TEXT, AT(prompt), 0, NULL,
+     "what the text begins with; default: the beginning of a line"},
+    {"length", 'l', "N", FOR_GENERATE, OPTION_NUMBER, AT(length), 1, NULL,
+     "tokens to generate; default 200"},
+    {"temperature", 'T', "T", FOR_GENERATE, OPTION_REAL, AT(temperature), 0, NULL,
+     "below 1 more predictable, above 1 more daring, 0: always the most probable; default 1"},
+    {"top-k", 'k', "K", FOR_GENERATE, OPTION_NUMBER, AT(top_k), 1, NULL,
+     "draw from the K most probable tokens only"},
+    {"top-p", '\0', "P", FOR_GENERATE, OPTION_REAL, AT(top_p), 0, NULL,
+     "draw from the fewest tokens that have the probability P together"},
+    {"seed", 's', "N", FOR_GENERATE, OPTION_NUMBER, AT(seed), 0, NULL, "same seed, same text"},
+    {"count", 'c', "N", FOR_GENERATE, OPTION_NUMBER, AT(count), 1, NULL,
+     "texts to generate; default 1"},
+    {"context", '\0', "N", FOR_GENERATE, OPTION_NUMBER, AT(context), 2, NULL,
+     "tokens that attention looks back on; default: as many as a training sample had"},
     {"top", 'k', "K", FOR_PREDICT, OPTION_NUMBER, AT(top), 1, NULL,
      "print the K most probable classes; default 3"},
     {"sample", 'n', "LIST", FOR_PREDICT, OPTION_TEXT, AT(sample), 0, NULL,
@@ -50,13 +68,13 @@ const option option_table[] = {
      "run the training step a few times and tell where its time goes"},
     {"why", '\0', NULL, FOR_SHOW, OPTION_SWITCH, AT(why), 0, NULL,
      "print the program and why each kernel was chosen"},
-    {"threads", 't', "N", FOR_TRAIN | FOR_EVAL | FOR_PREDICT | FOR_CHECK | FOR_SHOW, OPTION_NUMBER,
-     AT(threads), 1, NULL,
+    {"threads", 't', "N", FOR_TRAIN | FOR_EVAL | FOR_PREDICT | FOR_CHECK | FOR_GENERATE | FOR_SHOW,
+     OPTION_NUMBER, AT(threads), 1, NULL,
      "compute threads; default: one a processor. Results do not depend on it"},
-    {"json", 'j', NULL, FOR_TRAIN | FOR_EVAL | FOR_PREDICT | FOR_CHECK | FOR_SHOW, OPTION_SWITCH,
-     AT(json), 0, NULL, "print JSON on stdout, an object a line"},
-    {"quiet", 'q', NULL, FOR_TRAIN | FOR_EVAL | FOR_PREDICT | FOR_CHECK, OPTION_SWITCH, AT(quiet),
-     0, NULL, "no progress, only results and errors"},
+    {"json", 'j', NULL, FOR_TRAIN | FOR_EVAL | FOR_PREDICT | FOR_CHECK | FOR_GENERATE | FOR_SHOW,
+     OPTION_SWITCH, AT(json), 0, NULL, "print JSON on stdout, an object a line"},
+    {"quiet", 'q', NULL, FOR_TRAIN | FOR_EVAL | FOR_PREDICT | FOR_CHECK | FOR_GENERATE,
+     OPTION_SWITCH, AT(quiet), 0, NULL, "no progress, only results and errors"},
     {"man", '\0', NULL, FOR_HELP, OPTION_SWITCH, AT(man), 0, NULL, "print the manual page (troff)"},
     {"help", 'h', NULL, FOR_ALL, OPTION_SWITCH, AT(help), 0, NULL, "print this help"},
     {0},
@@ -162,6 +180,19 @@ static bool parse_number(parser *p, const option *o, const char *value, int64_t 
     return hint(p->given->command, p->errors);
 }
 
+static bool parse_real(parser *p, const option *o, const char *value, double *number)
+{
+    const char *end;
+    bool real = fm_plain_number(value, &end, number) && *end == '\0' && isfinite(*number);
+    if (real && *number >= (double)o->minimum) {
+        if (*number == 0) *number = FM_ZERO;
+        return true;
+    }
+    fprintf(p->errors, "fathom %s: --%s takes a number, at least %lld; received '%s'\n",
+            p->given->command->name, o->name, (long long)o->minimum, value);
+    return hint(p->given->command, p->errors);
+}
+
 static bool store_option(parser *p, const option *o, const char *value)
 {
     char *place = (char *)p->given + o->offset;
@@ -175,6 +206,8 @@ static bool store_option(parser *p, const option *o, const char *value)
         return true;
     case OPTION_NUMBER:
         return parse_number(p, o, value, (int64_t *)place);
+    case OPTION_REAL:
+        return parse_real(p, o, value, (double *)place);
     case OPTION_SET:
         p->given->set.items[p->given->set.count++] = value;
         return true;

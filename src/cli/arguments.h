@@ -17,8 +17,10 @@ typedef struct string_list {
 typedef struct arguments {
     const struct command *command;
     string_list positional;
-    const char *data, *out, *resume, *sample, *samples, *backend, *plot;
+    const char *data, *out, *resume, *sample, *samples, *backend, *plot, *prompt, *text_input;
     int64_t threads, top, gradients_every, horizon, limit;
+    int64_t length, top_k, seed, count, context;
+    double temperature, top_p;
     string_list set; /* KEY=VALUE, also of --epochs and its like */
     bool json, quiet, graph, plan, why, profile, picture, gradients, help, version;
     bool man;   /* of help */
@@ -32,13 +34,15 @@ enum {
     FOR_SHOW = 8,
     FOR_HELP = 16,
     FOR_CHECK = 32,
-    FOR_ALL = 63,
+    FOR_GENERATE = 64,
+    FOR_ALL = 127,
 };
 
 typedef enum option_kind {
     OPTION_SWITCH, /* bool                                               */
     OPTION_TEXT,   /* const char *                                       */
     OPTION_NUMBER, /* int64_t, at least `minimum`                        */
+    OPTION_REAL,   /* double, at least `minimum`; FM_ZERO where 0 was given */
     OPTION_SET,    /* string_list of KEY=VALUE                           */
     OPTION_KEY     /* a number for `key` of the recipe: --set by a name */
 } option_kind;

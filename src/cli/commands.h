@@ -9,5 +9,6 @@ int eval_run(const arguments *given);
 int predict_run(const arguments *given);
 int check_run(const arguments *given);
 int show_run(const arguments *given);
+int generate_run(const arguments *given);
 
 #endif

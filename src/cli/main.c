@@ -86,6 +86,24 @@ static const char check_notes[] =
     "finding; "
     "the last object has \"event\": check.";
 
+static const char *const generate_examples[] = {
+    "fathom generate shakespeare-lstm.safetensors --prompt 'ROMEO:' --length 500",
+    "go on with a text, as it comes",
+    "fathom generate grammar.safetensors --temperature 0.5 --count 3 --seed 7",
+    "three careful texts; the same ones with the same seed",
+    "fathom generate grammar.safetensors --temperature 0",
+    "always the most probable token",
+    "fathom generate shakespeare-lstm.safetensors --top-k 20 --top-p 0.9 --json",
+    "draw from the probable tokens only; an object a text, with characters per second",
+    NULL,
+};
+static const char generate_notes[] =
+    "MODEL was trained on a running text (data set 'text' or 'grammar'); its vocabulary is in the "
+    "file. Each token is printed as soon as it is drawn. What the vocabulary does not know of the "
+    "prompt is named on stderr. Attention looks back on --context tokens; when they are used up, "
+    "it "
+    "begins anew with the last half of them.";
+
 static const char *const show_examples[] = {
     "fathom show recipes/mnist-mlp.yaml",
     "layers, output shapes, parameters, FLOPs; the memory that training will take",
@@ -118,6 +136,9 @@ const command command_table[] = {
     {"predict", FOR_PREDICT, "MODEL [INPUT]...", "say what a saved model makes of new data",
      predict_examples, predict_notes, 1, -1,
      "a saved model is needed: fathom predict strokes-mlp.safetensors --sample 0", predict_run},
+    {"generate", FOR_GENERATE, "MODEL", "go on with a text, token by token", generate_examples,
+     generate_notes, 1, 1, "a saved model is needed: fathom generate shakespeare-lstm.safetensors",
+     generate_run},
     {"check", FOR_CHECK, "RECIPE", "look for mistakes before a training, and tell what it takes",
      check_examples, check_notes, 1, 1, "a recipe is needed: fathom check recipes/iris.yaml",
      check_run},

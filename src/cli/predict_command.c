@@ -357,16 +357,16 @@ static fm_status predict_samples(const prediction *p, const predict_input *input
 
 /* ---- the command ------------------------------------------------------------------------------- */
 
-static fm_status predict_input_named(prediction *p, const char *path)
+/* Samples that `open` makes of what the user wrote. */
+static fm_status predict_input_of(prediction *p, const char *what,
+                                  fm_status (*open)(invocation *s, const saved_model *saved,
+                                                    const char *what, predict_input *input))
 {
     predict_input input;
-    invocation *s = &p->invocation;
-    if (path && forecast_is_for(&p->saved)) return forecast_predict(s, &p->saved, path);
-    fm_status status = path ? predict_input_open(s, &p->saved, path, &input)
-                            : predict_input_sample(s, &p->saved, s->given->sample, &input);
+    fm_status status = open(&p->invocation, &p->saved, what, &input);
     if (status != FM_OK) return status;
     status = predict_samples(p, &input);
-    predict_input_close(s, &input);
+    predict_input_close(&p->invocation, &input);
     return status;
 }
 
@@ -395,19 +395,27 @@ static fm_status predict(prediction *p)
     fm_status status = saved_model_open(&p->invocation, words->items[0], &p->saved);
     if (status != FM_OK) return status;
     understand(p);
+    const arguments *given = p->invocation.given;
     status = check_series_options(p);
-    bool own = words->count == 1 && !p->invocation.given->sample;
+    bool own = words->count == 1 && !given->sample && !given->text_input;
     if (status == FM_OK && own) return forecast_predict(&p->invocation, &p->saved, NULL);
-    if (status == FM_OK && p->invocation.given->sample) status = predict_input_named(p, NULL);
+    if (status == FM_OK && given->sample) {
+        status = predict_input_of(p, given->sample, predict_input_sample);
+    }
+    if (status == FM_OK && given->text_input) {
+        status = predict_input_of(p, given->text_input, predict_input_text);
+    }
     for (int i = 1; i < words->count && status == FM_OK; i++) {
-        status = predict_input_named(p, words->items[i]);
+        status = forecast_is_for(&p->saved)
+                     ? forecast_predict(&p->invocation, &p->saved, words->items[i])
+                     : predict_input_of(p, words->items[i], predict_input_open);
     }
     return status;
 }
 
 int predict_run(const arguments *given)
 {
-    if (given->positional.count < 2 && !given->sample && !given->horizon) {
+    if (given->positional.count < 2 && !given->sample && !given->text_input && !given->horizon) {
         fprintf(stderr,
                 "fathom predict: what shall it look at? Name a file, '-' for lines on stdin, "
                 "or samples of the test data: --sample 0-4\nTry 'fathom predict --help'.\n");

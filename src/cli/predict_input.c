@@ -1,9 +1,11 @@
 #include "cli/predict_input.h"
 #include "base/checked.h"
 #include "base/context.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "fathom/data_files.h"
 #include "fathom/image.h"
+#include "fathom/text_data.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -86,6 +88,95 @@ static fm_status open_idx(const source *from, fm_dataset **raw)
     return fm_dataset_open_idx(from->invocation->context, from->path, NULL, 0, raw);
 }
 
+/* ---- texts ------------------------------------------------------------------------------------- */
+
+enum { MOST_TEXT = 1 << 28 };
+
+static const fm_text_form *form_of(const saved_model *saved)
+{
+    return fm_transform_input(saved->transform)->text;
+}
+
+/* Bytes are borrowed for the call. */
+static fm_status one_text(const source *from, const char *name, const char *bytes, size_t size,
+                          fm_dataset **raw)
+{
+    fm_labelled_texts texts = {.name = name, .count = 1, .texts = &bytes, .sizes = &size};
+    return fm_dataset_from_texts(from->invocation->context, &texts, form_of(from->saved), raw);
+}
+
+/* A line is a text; the last one may lack its end. */
+static fm_status text_lines(const source *from, const char *name, const char *bytes, size_t size,
+                            fm_dataset **raw)
+{
+    fm_context *context = from->invocation->context;
+    size_t count = 0, lines = 1;
+    for (size_t i = 0; i < size; i++) lines += bytes[i] == '\n';
+    const char **texts = fm_allocate_array(context, lines, sizeof *texts);
+    size_t *sizes = fm_allocate_array(context, lines, sizeof *sizes);
+    fm_status status = texts && sizes ? FM_OK : FM_ERROR_MEMORY;
+    for (size_t at = 0, end; at < size && status == FM_OK; at = end + 1) {
+        const char *stop = memchr(bytes + at, '\n', size - at);
+        end = stop ? (size_t)(stop - bytes) : size;
+        texts[count] = bytes + at;
+        sizes[count] = end - at;
+        if (sizes[count] && bytes[end - 1] == '\r') sizes[count]--;
+        count++;
+    }
+    fm_labelled_texts all = {.name = name, .count = (int64_t)count, .texts = texts, .sizes = sizes};
+    if (status == FM_OK) {
+        status = fm_dataset_from_texts(context, &all, form_of(from->saved), raw);
+    }
+    fm_release(context, texts);
+    fm_release(context, sizes);
+    return status;
+}
+
+/* The classes of the training data: labels in a table are held against them. */
+static fm_status text_table(const source *from, const char *bytes, size_t size, fm_dataset **raw)
+{
+    fm_text_classes_options reading = {0};
+    const fm_recipe_settings *about = fm_recipe_about(from->saved->recipe);
+    const fm_dataset_info *trained = fm_transform_input(from->saved->transform);
+    if (strcmp(about->dataset->name, "text_classes") == 0) {
+        reading = *(const fm_text_classes_options *)about->dataset_options;
+    }
+    reading.form = *trained->text;
+    return fm_dataset_parse_text_classes(
+        from->invocation->context, from->path, bytes, size, &reading,
+        trained->field_count > 1 ? trained->fields[1].columns : NULL, raw);
+}
+
+static bool ends_with(const char *path, const char *end)
+{
+    size_t size = strlen(path), tail = strlen(end);
+    return size >= tail && strcmp(path + size - tail, end) == 0;
+}
+
+/* A table of texts by its name's end, lines on stdin, else a file that is one text. */
+static fm_status open_text(const source *from, fm_dataset **raw)
+{
+    fm_context *context = from->invocation->context;
+    bool lines = strcmp(from->path, "-") == 0;
+    bool table = ends_with(from->path, ".csv") || ends_with(from->path, ".tsv");
+    char *bytes = NULL;
+    size_t size;
+    if (form_of(from->saved)->running) {
+        return fm_fail(context, FM_ERROR_ARGUMENT,
+                       "the model goes on with a text: fathom generate %s --prompt TEXT",
+                       from->invocation->given->positional.items[0]);
+    }
+    fm_status status = lines ? predict_input_stdin(from->invocation, &bytes, &size)
+                             : fm_file_read(context, from->path, MOST_TEXT, &bytes, &size);
+    if (status == FM_OK) {
+        status = lines   ? text_lines(from, "stdin", bytes, size, raw)
+                 : table ? text_table(from, bytes, size, raw)
+                         : one_text(from, from->path, bytes, size, raw);
+    }
+    fm_release(context, bytes);
+    return status;
+}
+
 /* ---- images ------------------------------------------------------------------------------------ */
 
 /* Of any size: fitted as the recipe's own images are. */
@@ -111,12 +202,6 @@ static const format formats[] = {
     {".idx", open_idx}, {".idx.gz", open_idx}, {"-ubyte", open_idx}, {"-ubyte.gz", open_idx},
 };
 
-static bool ends_with(const char *path, const char *end)
-{
-    size_t size = strlen(path), tail = strlen(end);
-    return size >= tail && strcmp(path + size - tail, end) == 0;
-}
-
 static bool is_folder(const char *path)
 {
     struct stat about;
@@ -125,6 +210,7 @@ static bool is_folder(const char *path)
 
 static fm_status open_raw(const source *from, fm_dataset **raw)
 {
+    if (form_of(from->saved)) return open_text(from, raw);
     if (strcmp(from->path, "-") == 0) return open_stdin(from, raw);
     if (fm_image_is_named(from->path) || is_folder(from->path)) return open_images(from, raw);
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
@@ -147,6 +233,22 @@ fm_status predict_input_open(invocation *s, const saved_model *saved, const char
     *input = (predict_input){.name = path};
     source from = {s, saved, path};
     fm_status status = open_raw(&from, &input->raw);
+    if (status == FM_OK) status = prepare(s, saved, input);
+    if (status != FM_OK) predict_input_close(s, input);
+    return status;
+}
+
+fm_status predict_input_text(invocation *s, const saved_model *saved, const char *text,
+                             predict_input *input)
+{
+    *input = (predict_input){.name = "text"};
+    source from = {s, saved, "--text"};
+    const fm_text_form *form = form_of(saved);
+    if (!form || form->running) {
+        return fm_fail(s->context, FM_ERROR_ARGUMENT, "--text: the model %s",
+                       form ? "goes on with a text: take fathom generate" : "does not read texts");
+    }
+    fm_status status = one_text(&from, "--text", text, strlen(text), &input->raw);
     if (status == FM_OK) status = prepare(s, saved, input);
     if (status != FM_OK) predict_input_close(s, input);
     return status;

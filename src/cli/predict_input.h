@@ -10,8 +10,12 @@ typedef struct predict_input {
     uint32_t *numbers; /* of the samples in their set; NULL: 0, 1, 2, ... */
 } predict_input;
 
-/* The format is told by the name's end; "-" is CSV on stdin. */
+/* The format is told by the name's end; "-" is CSV on stdin. For models of texts: a
+ * table, a line a text on stdin, or a file that is one text. */
 fm_status predict_input_open(invocation *s, const saved_model *saved, const char *path,
+                             predict_input *input);
+/* --text TEXT, for models of texts. */
+fm_status predict_input_text(invocation *s, const saved_model *saved, const char *text,
                              predict_input *input);
 /* `list` is "7", "0-9" or "0,5,8": samples of the test data. */
 fm_status predict_input_sample(invocation *s, const saved_model *saved, const char *list,

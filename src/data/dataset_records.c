@@ -9,11 +9,9 @@
 #include "data/file/text_records.h"
 #include "data/image/image_records.h"
 #else
-static const char *const of_files[] = {"mnist", "fashion_mnist", "cifar10", "cifar100", "images",
-                                       "csv",   "image_masks",   "idx",     "npy",      "series"};
 static const char *const of_files[] = {"mnist",  "fashion_mnist", "cifar10",     "cifar100",
                                        "images", "csv",           "image_masks", "idx",
-                                       "npy",    "text",          "text_classes"};
+                                       "npy",    "series",        "text",        "text_classes"};
 #endif
 
 #include <string.h>

@@ -38,8 +38,9 @@ extern const fm_layer_record fm_layer_minimum;
     X(tanh)                                                                                        \
     X(silu)                                                                                        \
     X(mish)                                                                                        \
-    X(softplus) X(softsign) X(hard_sigmoid) X(hard_swish) X(softmax) X(log_softmax) X(identity)    \
-        X(swish) X(hard_silu)
+    X(softplus)                                                                                    \
+    X(softsign) X(hard_sigmoid) X(hard_swish) X(softmax) X(log_softmax) X(identity) X(swish)       \
+        X(hard_silu)
 #define FM_DECLARE_LAYER(name) extern const fm_layer_record fm_layer_##name;
 FM_ACTIVATION_LAYERS(FM_DECLARE_LAYER)
 

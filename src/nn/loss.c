@@ -130,6 +130,49 @@ static fm_val sample_means(fm_graph *g, fm_val losses)
     return axes.count > 0 ? fm_mean(g, losses, axes, false) : losses;
 }
 
+/* ---- positions that do not count --------------------------------------------------------------- */
+
+/* 1 for each class, 0 for those that are ignored. */
+static fm_val ignore_table(fm_graph *g, const fm_ints *ignored, int64_t classes, fm_dtype dtype)
+{
+    fm_val table = fm_full(g, FM_SHAPE(classes), 1);
+    for (int i = 0; i < ignored->count; i++) {
+        if (ignored->at[i] >= classes) {
+            return fm_graph_fail(g, FM_ERROR_ARGUMENT,
+                                 "ignore_class is one of the %lld classes, received %lld",
+                                 (long long)classes, (long long)ignored->at[i]);
+        }
+        int32_t number = (int32_t)ignored->at[i];
+        fm_val place = fm_constant(g, FM_I32, (fm_shape){0}, &number);
+        table = fm_sub(g, table, fm_one_hot(g, place, classes));
+    }
+    table = fm_relu(g, table); /* a class may be named twice */
+    return fm_val_dtype(g, table) == dtype ? table : fm_cast(g, table, dtype);
+}
+
+/* 1 where a loss counts and 0 elsewhere, of the losses' shape; {0}: all count. */
+static fm_val counted_positions(fm_graph *g, fm_val prediction, fm_val label, fm_val losses,
+                                const fm_loss_options *o)
+{
+    fm_dtype dtype = fm_val_dtype(g, losses);
+    fm_shape shape = fm_val_shape(g, prediction);
+    fm_val mask = fm_mask_of(g, prediction), counted = {0};
+    if (mask.id && fm_shape_equal(fm_val_shape(g, mask), fm_val_shape(g, losses))) counted = mask;
+    if (o->ignore_class.count == 0) return counted;
+    fm_val table = ignore_table(g, &o->ignore_class, shape.dims[shape.rank - 1], dtype);
+    fm_val known = fm_gather(g, table, label);
+    return counted.id ? fm_mul(g, counted, known) : known;
+}
+
+/* Means over all elements become means over the `counted` ones: all of them over these. */
+static fm_val over_counted(fm_graph *g, fm_val loss, fm_val counted)
+{
+    double all = (double)fm_shape_elements(fm_val_shape(g, counted));
+    fm_val sum = fm_sum(g, counted, (fm_ints){0}, false);
+    fm_val some = fm_maximum(g, sum, fm_full(g, (fm_shape){0}, 1));
+    return fm_div(g, fm_mul_scalar(g, loss, all), some);
+}
+
 fm_val fm_loss_with(fm_graph *g, int kind, fm_val prediction, fm_val label,
                     const fm_loss_options *options)
 {
@@ -144,6 +187,8 @@ fm_val fm_loss_with(fm_graph *g, int kind, fm_val prediction, fm_val label,
 
     fm_scope_enter_fresh(g, "loss");
     fm_val losses = record->build(g, prediction, label, &o);
+    fm_val counted = losses.id ? counted_positions(g, prediction, label, losses, &o) : losses;
+    if (counted.id) losses = fm_mul(g, losses, counted);
     if (o.class_weights) {
         losses = fm_mul(g, losses, class_weights(g, kind, prediction, label, &o));
     }
@@ -153,6 +198,7 @@ fm_val fm_loss_with(fm_graph *g, int kind, fm_val prediction, fm_val label,
         losses = fm_mul(g, sample_means(g, losses), o.sample_weight);
     }
     fm_val loss = losses.id ? fm_mean(g, losses, (fm_ints){0}, false) : losses;
+    if (loss.id && counted.id) loss = over_counted(g, loss, counted);
     fm_scope_leave(g);
     return loss;
 }

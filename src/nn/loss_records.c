@@ -142,6 +142,14 @@ static const fm_field crossentropy_fields[] = {
              "share of the label that is spread evenly", .maximum = 0.999999),
     {.name = NULL}};
 
+static const fm_field sparse_fields[] = {FROM_LOGITS,
+                                         FM_FIELD(fm_loss_options, label_smoothing, FM_FIELD_REAL,
+                                                  "share of the label that is spread evenly",
+                                                  .maximum = 0.999999),
+                                         FM_FIELD(fm_loss_options, ignore_class, FM_FIELD_INTS,
+                                                  "labels that do not count", .maximum = 1e9),
+                                         {.name = NULL}};
+
 static const fm_loss_record records[FM_LOSS_COUNT] = {
     [FM_MEAN_SQUARED_ERROR] =
         {"mean_squared_error", {"mse"}, "mean (y - p)^2", FM_LABEL_SAME, no_fields, build_squared},
@@ -171,7 +179,7 @@ static const fm_loss_record records[FM_LOSS_COUNT] = {
                                             {0},
                                             "- log p[y], y class indices",
                                             FM_LABEL_CLASS,
-                                            crossentropy_fields,
+                                            sparse_fields,
                                             build_sparse_categorical_crossentropy},
     [FM_KL_DIVERGENCE] = {"kl_divergence",
                           {"kld", "kullback_leibler_divergence"},

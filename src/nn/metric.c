@@ -71,6 +71,18 @@ static fm_status allocate_rows(fm_metric *m)
     return FM_OK;
 }
 
+static fm_status check_class_id(const fm_metric *m)
+{
+    const fm_ints *id = &m->options.class_id;
+    if (id->count == 0) return FM_OK;
+    bool good = id->count == 1 && m->columns > 1 && id->at[0] < m->columns;
+    if (good) return FM_OK;
+    return fm_fail(
+        m->context, FM_ERROR_ARGUMENT,
+        "%s: class_id is one class, from 0 to %lld, of a prediction with several columns", m->name,
+        (long long)m->columns - 1);
+}
+
 static fm_status fill_metric(fm_metric *m, const fm_metric_options *options)
 {
     m->options = *options;
@@ -84,6 +96,7 @@ static fm_status fill_metric(fm_metric *m, const fm_metric_options *options)
     double t = m->options.threshold;
     m->threshold = m->options.from_probabilities ? t : log(t / (1 - t));
     status = choose_rows(m);
+    if (status == FM_OK) status = check_class_id(m);
     if (status == FM_OK) status = allocate_rows(m);
     if (status == FM_OK) fm_metric_reset(m);
     return status;
@@ -185,6 +198,13 @@ static fm_status read_label(fm_metric *m, const fm_tensor *labels, int64_t row,
                    (long long)(row / m->rows), label, (long long)m->columns - 1);
 }
 
+/* Only classes are ignored; labels that are numbers have none. */
+static bool ignores_row(const fm_metric *m, int64_t class_index)
+{
+    if (m->options.ignore_class.count == 0 || fm_metric_by_column(m)) return false;
+    return fm_metric_ignores(m, fm_metric_true_class(m, class_index));
+}
+
 fm_status fm_metric_update(fm_metric *m, const fm_tensor *predictions, const fm_tensor *labels,
                            const fm_tensor *weights, int64_t count)
 {
@@ -201,6 +221,7 @@ fm_status fm_metric_update(fm_metric *m, const fm_tensor *predictions, const fm_
         for (int64_t i = 0; i < m->columns; i++) {
             m->p[i] = element(predictions, row * m->columns + i);
         }
+        if (ignores_row(m, class_index)) continue;
         m->weight += weight;
         status = m->kind->add(m, class_index, weight);
     }

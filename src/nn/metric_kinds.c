@@ -12,11 +12,6 @@ static double mean_result(const fm_metric *m)
     return m->sum / m->weight;
 }
 
-static int64_t true_class(const fm_metric *m, int64_t class_index)
-{
-    return m->class_labels ? class_index : fm_largest(m->y, m->columns);
-}
-
 static fm_status add_binary_accuracy(fm_metric *m, int64_t class_index, double weight)
 {
     (void)class_index;
@@ -30,17 +25,36 @@ static fm_status add_binary_accuracy(fm_metric *m, int64_t class_index, double w
 
 static fm_status add_class_accuracy(fm_metric *m, int64_t class_index, double weight)
 {
-    if (fm_largest(m->p, m->columns) == true_class(m, class_index)) m->sum += weight;
+    if (fm_largest(m->p, m->columns) == fm_metric_true_class(m, class_index)) m->sum += weight;
     return FM_OK;
 }
 
 static fm_status add_top_k(fm_metric *m, int64_t class_index, double weight)
 {
-    double score = m->p[true_class(m, class_index)];
+    double score = m->p[fm_metric_true_class(m, class_index)];
     int64_t above = 0;
     for (int64_t i = 0; i < m->columns; i++) above += m->p[i] > score;
     if (above < m->options.k && !isnan(score)) m->sum += weight;
     return FM_OK;
+}
+
+/* -log of the true class's probability; logits through log-softmax. */
+static fm_status add_surprise(fm_metric *m, int64_t class_index, double weight)
+{
+    double of_class = m->p[fm_metric_true_class(m, class_index)];
+    if (m->options.from_probabilities) {
+        m->sum -= weight * log(of_class);
+        return FM_OK;
+    }
+    double most = m->p[fm_largest(m->p, m->columns)], sum = 0;
+    for (int64_t i = 0; i < m->columns; i++) sum += exp(m->p[i] - most);
+    m->sum += weight * (log(sum) + most - of_class);
+    return FM_OK;
+}
+
+static double perplexity_result(const fm_metric *m)
+{
+    return exp(m->sum / m->weight);
 }
 
 static fm_status add_squared(fm_metric *m, int64_t class_index, double weight)
@@ -96,7 +110,7 @@ static double r2_result(const fm_metric *m)
 static fm_status add_counts(fm_metric *m, int64_t class_index, double weight)
 {
     if (!fm_metric_by_column(m)) {
-        int64_t row = true_class(m, class_index), column = fm_largest(m->p, m->columns);
+        int64_t row = fm_metric_true_class(m, class_index), column = fm_largest(m->p, m->columns);
         m->counts[row * m->columns + column] += weight;
         return FM_OK;
     }
@@ -149,6 +163,7 @@ static double f1_of(hits h)
 static double average(const fm_metric *m, double (*figure)(hits))
 {
     if (m->weight == 0) return NAN;
+    if (m->options.class_id.count) return figure(hits_of(m, m->options.class_id.at[0]));
     double sum = 0;
     hits all = {0};
     for (int64_t i = 0; i < m->columns; i++) {
@@ -187,28 +202,13 @@ static double confusion_result(const fm_metric *m)
 
 /* ---- intersection over union ------------------------------------------------------------------- */
 
-static bool is_ignored(const fm_metric *m, int64_t class_index)
-{
-    const fm_ints *list = &m->options.ignore_class;
-    for (int i = 0; i < list->count; i++) {
-        if (list->at[i] == class_index) return true;
-    }
-    return false;
-}
-
-static fm_status add_pixel(fm_metric *m, int64_t class_index, double weight)
-{
-    if (is_ignored(m, true_class(m, class_index))) return FM_OK;
-    return add_counts(m, class_index, weight);
-}
-
 static double iou_result(const fm_metric *m)
 {
     double sum = 0, classes = 0;
     for (int64_t i = 0; i < m->columns; i++) {
         hits h = hits_of(m, i);
         double whole = h.true_positive + h.false_positive + h.false_negative;
-        if (whole <= 0 || is_ignored(m, i)) continue;
+        if (whole <= 0 || fm_metric_ignores(m, i)) continue;
         sum += h.true_positive / whole;
         classes++;
     }
@@ -246,7 +246,7 @@ static fm_status add_score(fm_metric *m, int64_t class_index, double weight)
         row[width] = 0;
     } else {
         if (!m->options.from_probabilities) softmax(row, m->columns);
-        row[width] = (double)true_class(m, class_index);
+        row[width] = (double)fm_metric_true_class(m, class_index);
     }
     row[width + 1] = weight;
     m->row_count++;
@@ -316,7 +316,13 @@ static const char *const averages[] = {"auto", "macro", "micro", NULL};
 
 static const fm_field plain_fields[] = {NAME, {.name = NULL}};
 static const fm_field binary_fields[] = {NAME, FROM_LOGITS, THRESHOLD, {.name = NULL}};
+#define IGNORE_CLASS                                                                               \
+    FIELD(ignore_class, FM_FIELD_INTS, "true classes that do not count", .maximum = 1e9)
+
+static const fm_field class_fields[] = {NAME, IGNORE_CLASS, {.name = NULL}};
+static const fm_field surprise_fields[] = {NAME, FROM_LOGITS, IGNORE_CLASS, {.name = NULL}};
 static const fm_field top_k_fields[] = {NAME,
+                                        IGNORE_CLASS,
                                         FIELD(k, FM_FIELD_INT, "how many guesses count",
                                               .default_value = 5, .minimum = 1,
                                               .maximum = INFINITY),
@@ -327,12 +333,11 @@ static const fm_field count_fields[] = {
     THRESHOLD,
     MULTI_LABEL,
     FIELD(average, FM_FIELD_ENUM, "over several classes; auto: macro", .choices = averages),
+    FIELD(class_id, FM_FIELD_INTS, "of this class alone", .maximum = 1e9),
+    IGNORE_CLASS,
     {.name = NULL}};
-static const fm_field matrix_fields[] = {NAME, FROM_LOGITS, THRESHOLD, {.name = NULL}};
-static const fm_field iou_fields[] = {
-    NAME,
-    FIELD(ignore_class, FM_FIELD_INTS, "true classes that do not count", .maximum = 1e9),
-    {.name = NULL}};
+static const fm_field matrix_fields[] = {
+    NAME, FROM_LOGITS, THRESHOLD, IGNORE_CLASS, {.name = NULL}};
 static const fm_field auc_fields[] = {NAME, FROM_LOGITS, MULTI_LABEL, {.name = NULL}};
 
 static const fm_metric_kind_record records[FM_METRIC_COUNT] = {
@@ -344,7 +349,7 @@ static const fm_metric_kind_record records[FM_METRIC_COUNT] = {
     [FM_CATEGORICAL_ACCURACY] = {.record = {"categorical_accuracy",
                                             {0},
                                             "share of right classes, labels one-hot",
-                                            plain_fields,
+                                            class_fields,
                                             false},
                                  .classes = true,
                                  .add = add_class_accuracy,
@@ -352,7 +357,7 @@ static const fm_metric_kind_record records[FM_METRIC_COUNT] = {
     [FM_SPARSE_CATEGORICAL_ACCURACY] = {.record = {"sparse_categorical_accuracy",
                                                    {0},
                                                    "share of right classes, labels are indices",
-                                                   plain_fields,
+                                                   class_fields,
                                                    false},
                                         .classes = true,
                                         .add = add_class_accuracy,
@@ -392,12 +397,20 @@ static const fm_metric_kind_record records[FM_METRIC_COUNT] = {
     [FM_MEAN_IOU] = {.record = {"mean_iou",
                                 {"miou"},
                                 "mean over classes of TP / (TP + FP + FN)",
-                                iou_fields,
+                                class_fields,
                                 false},
                      .counts = true,
                      .classes = true,
-                     .add = add_pixel,
+                     .add = add_counts,
                      .result = iou_result},
+    [FM_PERPLEXITY] = {.record = {"perplexity",
+                                  {0},
+                                  "exp of the mean of -log p[true class]",
+                                  surprise_fields,
+                                  true},
+                       .classes = true,
+                       .add = add_surprise,
+                       .result = perplexity_result},
     [FM_MSE] = {.record = {"mse", {"mean_squared_error"}, "mean (y - p)^2", plain_fields, true},
                 .whole_sample = true,
                 .elementwise = true,

@@ -69,4 +69,20 @@ static inline int64_t fm_largest(const double *values, int64_t count)
     return best;
 }
 
+/* The class of the row's label: an index, or the largest of a row. */
+static inline int64_t fm_metric_true_class(const fm_metric *m, int64_t class_index)
+{
+    return m->class_labels ? class_index : fm_largest(m->y, m->columns);
+}
+
+/* Is it one of ignore_class? */
+static inline bool fm_metric_ignores(const fm_metric *m, int64_t class_index)
+{
+    const fm_ints *list = &m->options.ignore_class;
+    for (int i = 0; i < list->count; i++) {
+        if (list->at[i] == class_index) return true;
+    }
+    return false;
+}
+
 #endif

@@ -102,8 +102,7 @@ static fm_status evaluate_batches(fm_model *model, fm_loader *loader, fm_scores 
     return status;
 }
 
-/* With averaged weights, where the optimizer keeps them. */
-static fm_status swap_averages(fm_model *model)
+fm_status fm_model_swap_averages(fm_model *model)
 {
     if (model->options.optimizer.ema_momentum == 0) return FM_OK;
     return fm_average_swap(model->context, model->store);
@@ -112,14 +111,14 @@ static fm_status swap_averages(fm_model *model)
 /* Puts the weights back after `status`, which stays the one that is returned. */
 static fm_status swap_back(fm_model *model, fm_status status)
 {
-    fm_status swapped = swap_averages(model);
+    fm_status swapped = fm_model_swap_averages(model);
     return status == FM_OK ? swapped : status;
 }
 
 fm_status fm_model_evaluate_loader(fm_model *model, fm_loader *loader, fm_scores *scores)
 {
     for (int i = 0; i < model->options.metric_count; i++) fm_metric_reset(model->metrics[i]);
-    fm_status status = swap_averages(model);
+    fm_status status = fm_model_swap_averages(model);
     if (status != FM_OK) return status;
     return swap_back(model, evaluate_batches(model, loader, scores));
 }
@@ -210,7 +209,7 @@ fm_status fm_predict(fm_model *model, const fm_dataset *data, const fm_predict_o
                                                        .prefetch = complete.prefetch},
                                   &loader);
     }
-    if (status == FM_OK) status = swap_averages(model);
+    if (status == FM_OK) status = fm_model_swap_averages(model);
     if (status == FM_OK) status = swap_back(model, predict_loader(&s, loader));
     fm_loader_destroy(loader);
     return status;
@@ -248,6 +247,6 @@ fm_status fm_predict_samples(fm_model *model, const void *samples, int64_t count
     if (status != FM_OK || count < 1) return status;
     sink s;
     status = open_sink(model, count, &complete, predictions, &s);
-    if (status == FM_OK) status = swap_averages(model);
+    if (status == FM_OK) status = fm_model_swap_averages(model);
     return status == FM_OK ? swap_back(model, predict_memory(&s, samples, count)) : status;
 }

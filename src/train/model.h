@@ -110,6 +110,9 @@ fm_status fm_model_require_variables(fm_model *model);
 
 /* ---- evaluating ---- */
 
+/* Averaged weights in the place of weights, and back, where the optimizer keeps them. */
+fm_status fm_model_swap_averages(fm_model *model);
+
 /* One pass of the loader. */
 fm_status fm_model_evaluate_loader(fm_model *model, fm_loader *loader, fm_scores *scores);
 /* loss_sum / samples and the metrics' results. */

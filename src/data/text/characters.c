@@ -106,8 +106,14 @@ static fm_status encode_characters(fm_context *context, const fm_vocabulary *v, 
     (void)context;
     uint32_t code = 0;
     for (size_t at = 0; at < size;) {
-        at += fm_utf8_next(text + at, size - at, &code);
-        fm_token_put(sink, find_character(v, code));
+        size_t length = fm_utf8_next(text + at, size - at, &code);
+        int32_t token = find_character(v, code);
+        if (token == FM_TOKEN_UNKNOWN) {
+            fm_token_put_unknown(sink, text + at, length);
+        } else {
+            fm_token_put(sink, token);
+        }
+        at += length;
     }
     return FM_OK;
 }

@@ -1,4 +1,5 @@
 /* What all vocabularies share: their tokens, options, and texts that are none. */
+#define _GNU_SOURCE
 #include "data/text/vocabulary.h"
 #include "base/fields.h"
 #include "base/memory.h"
@@ -200,9 +201,42 @@ fm_status fm_vocabulary_encode(fm_context *context, const fm_vocabulary *v, cons
     *count = 0;
     fm_status status = v->kind->utf8 ? fm_text_check(context, "text", text, size) : FM_OK;
     if (status != FM_OK) return status;
-    fm_token_sink sink = {tokens, tokens ? most : 0, 0};
+    fm_token_sink sink = {.tokens = tokens, .most = tokens ? most : 0};
     status = v->kind->encode(context, v, text, size, &sink);
     *count = sink.count;
+    return status;
+}
+
+void fm_token_put_unknown(fm_token_sink *sink, const char *bytes, size_t size)
+{
+    enum { MOST_NAMED = 256 };
+    fm_token_put(sink, FM_TOKEN_UNKNOWN);
+    if (!sink->unknown || sink->unknown->size > MOST_NAMED) return;
+    fm_text *names = sink->unknown;
+    size_t before = names->size;
+    fm_text_add(names, "%s'%.*s'", before ? ", " : "", (int)size, bytes);
+    const char *name = names->bytes ? names->bytes + before + (before ? 2 : 0) : "";
+    if (before == 0 || names->failed) return;
+    if (memmem(names->bytes, before, name, strlen(name))) { /* it is there already */
+        names->size = before;
+        names->bytes[before] = '\0';
+    }
+}
+
+fm_status fm_vocabulary_unknown(fm_context *context, const fm_vocabulary *v, const char *text,
+                                size_t size, char **names)
+{
+    fm_text made = FM_TEXT(context);
+    fm_token_sink sink = {.unknown = &made};
+    *names = NULL;
+    fm_status status = v->kind->utf8 ? fm_text_check(context, "text", text, size) : FM_OK;
+    if (status == FM_OK) status = v->kind->encode(context, v, text, size, &sink);
+    if (status == FM_OK) status = fm_text_status(&made);
+    if (status == FM_OK && made.size > 0) {
+        *names = made.bytes; /* the text's memory is the caller's now */
+    } else {
+        fm_text_release(&made);
+    }
     return status;
 }
 

@@ -17,6 +17,7 @@ enum {
 typedef struct fm_token_sink {
     int32_t *tokens;
     int64_t most, count;
+    fm_text *unknown; /* NULL, or names of what is unknown: 'x', 'y' */
 } fm_token_sink;
 
 static inline void fm_token_put(fm_token_sink *sink, int32_t token)
@@ -24,6 +25,9 @@ static inline void fm_token_put(fm_token_sink *sink, int32_t token)
     if (sink->count < sink->most) sink->tokens[sink->count] = token;
     sink->count++;
 }
+
+/* The unknown token, for these bytes. */
+void fm_token_put_unknown(fm_token_sink *sink, const char *bytes, size_t size);
 
 /* What a kind does.
  *  learn   fills the tokens from texts
@@ -64,6 +68,9 @@ fm_status fm_vocabulary_begin(fm_context *context, const fm_vocabulary_options *
 fm_status fm_vocabulary_add(fm_vocabulary *v, const char *bytes, size_t size);
 /* The token of two tokens, behind the last; FM_ERROR_LIMIT when it is longer than a piece. */
 fm_status fm_vocabulary_add_pair(fm_vocabulary *v, uint32_t a, uint32_t b);
+/* What the vocabulary does not know of a text: "'x', 'y'", each once, or NULL; fm_release frees it. */
+fm_status fm_vocabulary_unknown(fm_context *context, const fm_vocabulary *v, const char *text,
+                                size_t size, char **names);
 fm_vocabulary *fm_vocabulary_retain(const fm_vocabulary *vocabulary);
 
 /* FM_ERROR_FORMAT: "NAME: byte 17 (line 2) ..." for the first broken byte of a text. */

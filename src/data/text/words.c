@@ -173,9 +173,12 @@ static fm_status encode_words(fm_context *context, const fm_vocabulary *v, const
     fm_text word = FM_TEXT(context);
     fm_status status = FM_OK;
     for (size_t at = 0; status == FM_OK && next_word(v, text, size, &at, &word);) {
-        uint32_t token = FM_TOKEN_UNKNOWN;
-        fm_map_get(&v->words, fm_text_string(&word), &token);
-        fm_token_put(sink, (int32_t)token);
+        uint32_t token;
+        if (fm_map_get(&v->words, fm_text_string(&word), &token)) {
+            fm_token_put(sink, (int32_t)token);
+        } else {
+            fm_token_put_unknown(sink, fm_text_string(&word), word.size);
+        }
         status = fm_text_status(&word);
     }
     if (status == FM_OK) status = fm_text_status(&word);

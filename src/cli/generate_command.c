@@ -1,0 +1,121 @@
+/* fathom generate */
+#include "cli/commands.h"
+#include "cli/exit_codes.h"
+#include "cli/invocation.h"
+#include "cli/json_lines.h"
+#include "base/context.h"
+#include "base/text.h"
+#include "fathom/generate.h"
+
+#include <string.h>
+
+typedef struct generation {
+    invocation invocation;
+    saved_model saved;
+    fm_generator *generator;
+    fm_text text; /* with --json: what was generated */
+    int64_t characters;
+} generation;
+
+static bool begins_character(char byte)
+{
+    return ((unsigned char)byte & 0xc0) != 0x80;
+}
+
+/* As it comes: a reader sees each token at once. */
+static bool show(void *user, const char *text, size_t size)
+{
+    generation *g = user;
+    for (size_t i = 0; i < size; i++) g->characters += begins_character(text[i]);
+    if (g->invocation.given->json) {
+        fm_text_add_bytes(&g->text, text, size);
+        return !g->text.failed;
+    }
+    fwrite(text, 1, size, stdout);
+    return fflush(stdout) == 0;
+}
+
+static void print_json(const generation *g, const fm_generate_options *options,
+                       const fm_generated *made)
+{
+    double rate = made->seconds > 0 ? (double)g->characters / made->seconds : 0;
+    json_print(json_pack("{s:s, s:I, s:I, s:o, s:o, s:I, s:I, s:I, s:o, s:o}", "event", "text",
+                         "number", (json_int_t)options->number, "seed", (json_int_t)options->seed,
+                         "prompt", json_text(options->prompt ? options->prompt : ""), "text",
+                         json_text(fm_text_string(&g->text)), "tokens", (json_int_t)made->tokens,
+                         "characters", (json_int_t)g->characters, "restarts",
+                         (json_int_t)made->restarts, "seconds", json_number(made->seconds),
+                         "characters_per_second", json_number(rate)));
+}
+
+static fm_status generate_text(generation *g, const fm_generate_options *options)
+{
+    const arguments *given = g->invocation.given;
+    const terminal *t = &g->invocation.out;
+    fm_generated made;
+    g->characters = 0;
+    fm_text_clear(&g->text);
+    if (!given->json && options->number > 0) {
+        printf("\n%s--- %lld ---%s\n", terminal_dim(t), (long long)options->number + 1,
+               terminal_plain(t));
+    }
+    if (!given->json && options->prompt) {
+        printf("%s%s%s", terminal_bold(t), options->prompt, terminal_plain(t));
+    }
+    fm_status status = fm_generate(g->generator, options, &made);
+    if (given->json) {
+        if (status == FM_OK) status = fm_text_status(&g->text);
+        if (status == FM_OK) print_json(g, options, &made);
+    } else {
+        printf("\n");
+    }
+    return status;
+}
+
+static fm_status open_model(generation *g)
+{
+    const char *path = g->invocation.given->positional.items[0];
+    fm_status status = saved_model_open(&g->invocation, path, &g->saved);
+    if (status != FM_OK) return status;
+    const fm_dataset_info *trained = fm_transform_input(g->saved.transform);
+    if (trained->text && trained->text->running) {
+        return fm_generator_create(g->saved.model, fm_transform_vocabulary(g->saved.transform),
+                                   g->invocation.given->context, &g->generator);
+    }
+    return fm_fail(
+        g->invocation.context, FM_ERROR_ARGUMENT,
+        "%s: it was not trained to go on with a text; that takes the data set 'text' (see "
+        "recipes/shakespeare-lstm.yaml)",
+        path);
+}
+
+static fm_status generate(generation *g)
+{
+    const arguments *given = g->invocation.given;
+    fm_generate_options options = {.prompt = given->prompt,
+                                   .length = given->length,
+                                   .temperature = given->temperature,
+                                   .top_k = given->top_k,
+                                   .top_p = given->top_p,
+                                   .seed = given->seed,
+                                   .emit = show,
+                                   .user = g};
+    g->text = FM_TEXT(g->invocation.context);
+    fm_status status = open_model(g);
+    int64_t count = given->count ? given->count : 1;
+    for (; options.number < count && status == FM_OK; options.number++) {
+        status = generate_text(g, &options);
+    }
+    return status;
+}
+
+int generate_run(const arguments *given)
+{
+    generation g = {0};
+    if (!invocation_open(&g.invocation, given)) return EXIT_INTERNAL;
+    fm_status status = generate(&g);
+    fm_text_release(&g.text);
+    fm_generator_destroy(g.generator);
+    saved_model_close(&g.saved);
+    return invocation_close(&g.invocation, status);
+}
