@@ -5,9 +5,16 @@
 
 #include <stdlib.h>
 
-enum { CODE_POINTS = 0x110000 };
+enum { CODE_POINTS = 0x110000, PAGE = 256 };
 
 /* ---- characters ------------------------------------------------------------------------------- */
+
+/* How often each code point occurs; a page is there when one of its code points does. */
+typedef struct counting {
+    fm_context *context;
+    uint64_t *pages[CODE_POINTS / PAGE];
+    size_t different;
+} counting;
 
 typedef struct seen {
     uint32_t code;
@@ -27,31 +34,44 @@ static int by_code(const void *a, const void *b)
     return p->code < q->code ? -1 : 1;
 }
 
-static void count_characters(fm_texts texts, uint64_t *counts)
+static fm_status count_character(counting *c, uint32_t code)
+{
+    uint64_t **page = &c->pages[code / PAGE];
+    if (!*page) *page = fm_allocate_zeroed(c->context, PAGE * sizeof **page);
+    if (!*page) return FM_ERROR_MEMORY;
+    if ((*page)[code % PAGE]++ == 0) c->different++;
+    return FM_OK;
+}
+
+static fm_status count_characters(fm_texts texts, counting *c)
 {
     size_t size;
     const char *text;
-    for (int64_t i = 0; (text = texts.at(texts.user, i, &size)); i++) {
+    fm_status status = FM_OK;
+    for (int64_t i = 0; status == FM_OK && (text = texts.at(texts.user, i, &size)); i++) {
         uint32_t code = 0;
-        for (size_t at = 0; at < size;) {
+        for (size_t at = 0; at < size && status == FM_OK;) {
             at += fm_utf8_next(text + at, size - at, &code);
-            counts[code]++;
+            status = count_character(c, code);
         }
     }
+    return status;
 }
 
 /* The most frequent ones, in the order of their code points. A zero is no character. */
-static fm_status add_most_frequent(fm_vocabulary *v, const uint64_t *counts)
+static fm_status add_most_frequent(fm_vocabulary *v, const counting *c)
 {
-    size_t count = 0;
-    seen *list = fm_allocate_array(v->context, CODE_POINTS, sizeof *list);
+    size_t count = 0, most = (size_t)v->options.size - FM_FIRST_TOKEN;
+    seen *list = fm_allocate_array(v->context, c->different, sizeof *list);
     if (!list) return FM_ERROR_MEMORY;
     for (uint32_t code = 1; code < CODE_POINTS; code++) {
-        if (counts[code] < (uint64_t)v->options.min_count) continue;
-        list[count++] = (seen){code, counts[code]};
+        const uint64_t *page = c->pages[code / PAGE];
+        uint64_t times = page ? page[code % PAGE] : 0;
+        if (times > 0 && times >= (uint64_t)v->options.min_count) {
+            list[count++] = (seen){code, times};
+        }
     }
     qsort(list, count, sizeof *list, more_often);
-    size_t most = (size_t)v->options.size - FM_FIRST_TOKEN;
     if (count > most) count = most;
     qsort(list, count, sizeof *list, by_code);
     fm_status status = FM_OK;
@@ -65,11 +85,13 @@ static fm_status add_most_frequent(fm_vocabulary *v, const uint64_t *counts)
 
 static fm_status learn_characters(fm_vocabulary *v, fm_texts texts)
 {
-    uint64_t *counts = fm_allocate_zeroed(v->context, CODE_POINTS * sizeof *counts);
-    if (!counts) return FM_ERROR_MEMORY;
-    count_characters(texts, counts);
-    fm_status status = add_most_frequent(v, counts);
-    fm_release(v->context, counts);
+    counting *c = fm_allocate_zeroed(v->context, sizeof *c);
+    if (!c) return FM_ERROR_MEMORY;
+    c->context = v->context;
+    fm_status status = count_characters(texts, c);
+    if (status == FM_OK) status = add_most_frequent(v, c);
+    for (size_t i = 0; i < CODE_POINTS / PAGE; i++) fm_release(v->context, c->pages[i]);
+    fm_release(v->context, c);
     return status;
 }
 
