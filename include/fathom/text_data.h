@@ -192,7 +192,7 @@ typedef enum fm_text_quotes {
  *                    must be said. label "none", or a table of one column: no "y"
  *  header            fm_csv_header; auto: yes where columns are named, or where the first line's label
  *                    is no other line's
- *  separator         fm_csv_separator
+ *  separator         fm_csv_separator; auto: a tab where the first line has one, else as in CSV
  *  quotes            fm_text_quotes
  *  memory_limit      bytes of all texts. Default 4 GiB                                          */
 typedef struct fm_text_classes_options {

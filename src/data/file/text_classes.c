@@ -321,6 +321,17 @@ static fm_status make_dataset(table *t, fm_dataset **dataset)
     return fm_dataset_from_texts(t->context, &texts, &t->options->form, dataset);
 }
 
+/* Sentences hold commas, but hardly ever a tab: one in the first line separates. */
+static char guess_separator(const fm_csv_reader *reader)
+{
+    const char *at = reader->begin;
+    while (at < reader->end && (*at == '\n' || *at == '\r')) at++; /* blank lines */
+    for (; at < reader->end && *at != '\n' && *at != '\r'; at++) {
+        if (*at == '\t') return '\t';
+    }
+    return fm_csv_guess_separator(reader);
+}
+
 static fm_status parse(fm_context *context, const char *name, const char *bytes, size_t size,
                        const fm_text_classes_options *options, const fm_column *classes,
                        fm_dataset **dataset)
@@ -338,7 +349,7 @@ static fm_status parse(fm_context *context, const char *name, const char *bytes,
     fm_status status = fm_csv_open(&t.reader, context, name, bytes, size);
     if (status == FM_OK) {
         t.reader.separator =
-            options->separator ? separators[options->separator] : fm_csv_guess_separator(&t.reader);
+            options->separator ? separators[options->separator] : guess_separator(&t.reader);
         t.reader.plain = options->quotes == FM_QUOTES_AUTO ? t.reader.separator == '\t'
                                                            : options->quotes == FM_QUOTES_NO;
         t.reader.max_columns = MOST_COLUMNS;
