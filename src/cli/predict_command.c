@@ -8,7 +8,9 @@
 #include "cli/progress.h"
 #include "base/context.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "fathom/image.h"
+#include "fathom/text_data.h"
 
 #include <math.h>
 #include <string.h>
@@ -141,13 +143,24 @@ static void read_truth(const prediction *p, verdict *v, const fm_data_field *fie
 
 /* ---- telling ----------------------------------------------------------------------------------- */
 
-static void print_json(const prediction *p, const predict_input *input, int64_t number,
-                       const verdict *v)
+static void add_text(const prediction *p, const predict_input *input, int64_t sample,
+                     json_t *object)
+{
+    size_t size;
+    const char *bytes = fm_dataset_text(input->raw, sample, &size);
+    char *text = bytes ? fm_copy_bytes(p->invocation.context, bytes, size) : NULL;
+    if (text) json_object_set_new(object, "text", json_text(text));
+    fm_release(p->invocation.context, text);
+}
+
+static void print_json(const prediction *p, const predict_input *input, int64_t sample,
+                       int64_t number, const verdict *v)
 {
     char buffer[32];
     const char *file = input->numbers ? NULL : fm_image_file_name(input->raw, number);
     json_t *object = json_pack("{s:s, s:o, s:I}", "event", "prediction", "input",
                                json_text(file ? file : input->name), "index", (json_int_t)number);
+    add_text(p, input, sample, object);
     if (p->classes) {
         json_t *top = json_array();
         for (int64_t i = 0; i < v->top; i++) {
@@ -239,11 +252,33 @@ static void print_picture(const prediction *p, const picture *image, const verdi
     }
 }
 
-static void tell(const prediction *p, const predict_input *input, int64_t number, const verdict *v,
+/* Of a text: one line of it, whole characters. */
+static void print_beginning(const predict_input *input, int64_t sample)
+{
+    enum { WIDEST = 48 };
+    size_t size, at = 0;
+    uint32_t code;
+    const char *text = fm_dataset_text(input->raw, sample, &size);
+    if (!text) return;
+    printf("  \"");
+    for (size_t length; at < size && at < WIDEST; at += length) {
+        length = fm_utf8_next(text + at, size - at, &code);
+        if (length == 0 || code < ' ') {
+            printf(" ");
+            length = 1;
+        } else {
+            printf("%.*s", (int)length, text + at);
+        }
+    }
+    printf(at < size ? "...\"" : "\"");
+}
+
+static void tell(const prediction *p, const predict_input *input, int64_t sample, const verdict *v,
                  const picture *image)
 {
+    int64_t number = input->numbers ? (int64_t)input->numbers[sample] : sample;
     if (p->invocation.given->json) {
-        print_json(p, input, number, v);
+        print_json(p, input, sample, number, v);
         return;
     }
     const char *file = input->numbers ? NULL : fm_image_file_name(input->raw, number);
@@ -252,6 +287,7 @@ static void tell(const prediction *p, const predict_input *input, int64_t number
     } else {
         printf("%s %lld", input->name, (long long)number);
     }
+    print_beginning(input, sample);
     if (image) {
         printf("\n");
         print_picture(p, image, v);
@@ -329,8 +365,7 @@ static fm_status tell_sample(const prediction *p, const predict_input *input, in
     if (p->invocation.given->picture && !p->invocation.given->json) {
         status = read_picture(p, input, i, made->raw, &image, &drawn);
     }
-    int64_t number = input->numbers ? (int64_t)input->numbers[i] : i;
-    if (status == FM_OK) tell(p, input, number, &v, drawn ? &image : NULL);
+    if (status == FM_OK) tell(p, input, i, &v, drawn ? &image : NULL);
     return status;
 }
 
