@@ -52,7 +52,7 @@ static void complaints_suggest(void **state)
         {"$FATHOM trian x", 2, "unknown command 'trian'; did you mean 'train'?"},
         {"$FATHOM x.yaml", 2,
          "unknown command 'x.yaml'; to train this recipe: fathom train x.yaml"},
-        {"$FATHOM frobnicate", 2, "commands are: train eval predict check show help"},
+        {"$FATHOM frobnicate", 2, "commands are: train eval predict generate check show help"},
         {"$FATHOM --json", 2, "a command comes first; '--json' is an option"},
         {"$FATHOM train", 2, "a recipe is needed"},
         {"$FATHOM train a b", 2, "'b' is one word too many"},
