@@ -11,9 +11,9 @@
  *   metric.h    metrics                                       optimizer.h, schedule.h
  *   program.h   the store of variables, compiled programs     backend.h  writing a backend
  *   data.h      data sets, transforms, the loader             data_files.h  CSV, IDX, NPY, MNIST
- *   image.h     PNG and JPEG, folders of images, CIFAR, augmentation
  *   series.h    time series: windows, the way back         forecast.h  and what a model says of them
  *   text_data.h vocabularies, running and labelled texts
+ *   image.h     PNG and JPEG, folders of images, CIFAR        augmentation.h  variation
  *   train.h     fit, evaluate, predict, checkpoints           gradients.h   their size in each layer
  *   check.h     what can be seen before a training
  *   generate.h  text from a model of language
@@ -21,6 +21,7 @@
 #ifndef FATHOM_FATHOM_H
 #define FATHOM_FATHOM_H
 
+#include "fathom/augmentation.h"
 #include "fathom/backend.h"
 #include "fathom/base.h"
 #include "fathom/check.h"

@@ -32,7 +32,7 @@
 
 #include "fathom/check.h"
 #include "fathom/nn.h"
-#include "fathom/image.h"
+#include "fathom/augmentation.h"
 #include "fathom/train.h"
 
 #ifdef __cplusplus

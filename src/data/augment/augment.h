@@ -3,7 +3,7 @@
 #define FM_DATA_AUGMENT_H
 
 #include "base/random.h"
-#include "fathom/image.h"
+#include "fathom/augmentation.h"
 
 #include <math.h>
 

@@ -4,9 +4,9 @@
 #include "base/file.h"
 #include "data/array_source.h"
 #include "data/file/places.h"
-#include "data/image/archive.h"
+#include "data/file/archive.h"
 #include "data/image/image_records.h"
-#include "data/image/picture_list.h"
+#include "data/file/file_list.h"
 #include "data/parts.h"
 
 #include <string.h>

@@ -2,8 +2,8 @@
 #include "base/checked.h"
 #include "base/fields.h"
 #include "base/file.h"
+#include "data/file/file_list.h"
 
-#include <ctype.h>
 #include <string.h>
 
 enum { MAX_SIDE = 65535, MAX_PIXELS = 1 << 27, MAX_BYTES = 1 << 29, MARK_SIZE = 8 };
@@ -31,14 +31,8 @@ enum { FORMAT_COUNT = sizeof formats / sizeof formats[0] };
 
 bool fm_image_is_named(const char *path)
 {
-    static const char *const endings[] = {"png", "jpg", "jpeg", "pgm", "ppm"};
-    const char *dot = strrchr(path, '.');
-    for (size_t i = 0; dot && i < sizeof endings / sizeof endings[0]; i++) {
-        size_t k = 0;
-        while (dot[1 + k] && tolower((unsigned char)dot[1 + k]) == endings[i][k]) k++;
-        if (!dot[1 + k] && !endings[i][k]) return true;
-    }
-    return false;
+    static const char *const endings[] = {"png", "jpg", "jpeg", "pgm", "ppm", NULL};
+    return fm_has_ending(path, endings);
 }
 
 void fm_image_release(fm_context *context, fm_image *image)

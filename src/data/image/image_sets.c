@@ -1,14 +1,17 @@
 /* Data sets of picture files: a folder for each class, or images and masks. */
 #include "base/fields.h"
 #include "base/map.h"
+#include "data/file/class_list.h"
 #include "data/file/places.h"
 #include "data/image/decode.h"
 #include "data/image/image_records.h"
 #include "data/image/image_source.h"
 #include "data/parts.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+const fm_file_kind fm_image_files = {
+    "images", "names that end with .png, .jpg, .jpeg, .pgm or .ppm", fm_image_is_named};
 
 enum { DEFAULT_SIDE = 224, LARGEST_SIDE = 16384, DEFAULT_CACHE = 1024 };
 
@@ -48,56 +51,19 @@ const fm_field fm_masks_fields[] = {
      offsetof(fm_masks_options, classes), .type = FM_FIELD_INT, .maximum = 256},
     {0}};
 
-/* ---- parts ---- */
-
-/* The folder of a part in the names of pictures, with its '/'; "" is all. */
-typedef struct parts {
-    const char *folder[2];
-} parts;
-
-static bool has_folder(const fm_picture_list *list, const char *folder)
-{
-    size_t size = strlen(folder);
-    for (size_t i = 0; i < list->count; i++) {
-        if (strncmp(list->pictures[i].name, folder, size) == 0) return true;
-    }
-    return false;
-}
-
-/* Without a folder `train` all is one part. */
-static parts find_parts(const fm_picture_list *list)
-{
-    static const char *const test_names[] = {"test/", "val/", "validation/", "valid/"};
-    parts found = {{"", NULL}};
-    if (!has_folder(list, "train/")) return found;
-    found.folder[0] = "train/";
-    for (size_t i = 0; i < sizeof test_names / sizeof test_names[0] && !found.folder[1]; i++) {
-        if (has_folder(list, test_names[i])) found.folder[1] = test_names[i];
-    }
-    return found;
-}
-
-/* The name within a part, or NULL when the picture is not of it. */
-static const char *name_in(const char *folder, const char *name)
-{
-    size_t size = strlen(folder);
-    return strncmp(name, folder, size) == 0 ? name + size : NULL;
-}
-
 /* ---- what a set is opened with ---- */
 
 typedef struct opening {
     fm_context *context;
     fm_images_options options;
     bool masks;
-    fm_picture_list *list;
-    parts parts;
+    fm_file_list *list;
+    fm_file_parts parts;
     fm_arena words;
     fm_image_entry *entries;
     int64_t count;
-    const char **classes;
+    fm_class_list classes;
     int64_t class_count;
-    fm_map class_numbers;
     const char *set; /* its name */
 } opening;
 
@@ -132,21 +98,20 @@ static fm_status open_list(opening *o, const fm_data_places *places)
     fm_text path = FM_TEXT(o->context);
     fm_status status = fm_places_find(o->context, places, o->options.folder, &path);
     if (status == FM_OK) {
-        status = fm_picture_list_open(o->context, fm_text_string(&path), &o->list);
+        status = fm_file_list_open(o->context, &fm_image_files, fm_text_string(&path), &o->list);
     }
     fm_text_release(&path);
     if (status != FM_OK) return status;
-    o->parts = find_parts(o->list);
+    o->parts = fm_file_list_parts(o->list);
     o->entries = fm_allocate_array(o->context, o->list->count, sizeof *o->entries);
     return o->entries ? FM_OK : fm_error_status(o->context);
 }
 
 static void close_opening(opening *o)
 {
-    fm_picture_list_release(o->list);
+    fm_file_list_release(o->list);
     fm_release(o->context, o->entries);
-    fm_release(o->context, o->classes);
-    fm_map_release(&o->class_numbers);
+    fm_class_list_release(&o->classes);
     fm_arena_release(&o->words);
 }
 
@@ -162,37 +127,23 @@ static fm_status class_of(opening *o, const char *name, const char **class_name)
     return *class_name ? FM_OK : FM_ERROR_MEMORY;
 }
 
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* The pictures are sorted, so a class's stand together. */
 static fm_status find_classes(opening *o)
 {
-    size_t capacity = 0;
     fm_status status = FM_OK;
     for (size_t i = 0; i < o->list->count && status == FM_OK; i++) {
-        const char *inner = name_in(o->parts.folder[0], o->list->pictures[i].name), *name = NULL;
+        const char *inner = fm_name_in(o->parts.folder[0], o->list->files[i].name), *name = NULL;
         if (inner) status = class_of(o, inner, &name);
-        bool again = name && o->class_count && strcmp(o->classes[o->class_count - 1], name) == 0;
-        if (!name || again || status != FM_OK) continue;
-        status = fm_grow(o->context, &o->classes, &capacity, (size_t)o->class_count + 1,
-                         sizeof *o->classes);
-        if (status == FM_OK) o->classes[o->class_count++] = name;
+        if (status == FM_OK && name) status = fm_class_list_add(&o->classes, name);
     }
     if (status != FM_OK) return status;
-    if (o->class_count == 0) {
+    if (o->classes.count == 0) {
         return fm_fail(o->context, FM_ERROR_FORMAT,
                        "%s: no folders of classes in it: images belong into CLASS/NAME or "
                        "train/CLASS/NAME",
                        o->options.folder);
     }
-    qsort(o->classes, (size_t)o->class_count, sizeof *o->classes, by_text);
-    for (int64_t k = 0; k < o->class_count && status == FM_OK; k++) {
-        status = fm_map_set(&o->class_numbers, o->classes[k], (uint32_t)k);
-    }
-    return status;
+    o->class_count = o->classes.count;
+    return fm_class_list_sort(&o->classes);
 }
 
 static fm_status list_labelled(opening *o, const char *folder)
@@ -200,17 +151,17 @@ static fm_status list_labelled(opening *o, const char *folder)
     fm_status status = FM_OK;
     o->count = 0;
     for (size_t i = 0; i < o->list->count && status == FM_OK; i++) {
-        const fm_picture *picture = &o->list->pictures[i];
-        const char *inner = name_in(folder, picture->name), *name = NULL;
-        uint32_t label;
+        const fm_listed_file *picture = &o->list->files[i];
+        const char *inner = fm_name_in(folder, picture->name), *name = NULL;
         if (inner) status = class_of(o, inner, &name);
         if (!name || status != FM_OK) continue;
-        if (!fm_map_get(&o->class_numbers, name, &label)) {
+        int32_t label = fm_class_list_number(&o->classes, name);
+        if (label < 0) {
             return fm_fail(o->context, FM_ERROR_FORMAT,
                            "%s: class \"%s\" has no folder among the training images",
                            picture->path, name);
         }
-        o->entries[o->count++] = (fm_image_entry){.picture = *picture, .label = (int32_t)label};
+        o->entries[o->count++] = (fm_image_entry){.picture = *picture, .label = label};
     }
     return status;
 }
@@ -229,8 +180,8 @@ static fm_status map_masks(opening *o, const char *folder, fm_map *masks)
 {
     fm_status status = FM_OK;
     for (size_t i = 0; i < o->list->count && status == FM_OK; i++) {
-        const char *inner = name_in(folder, o->list->pictures[i].name);
-        inner = inner ? name_in("masks/", inner) : NULL;
+        const char *inner = fm_name_in(folder, o->list->files[i].name);
+        inner = inner ? fm_name_in("masks/", inner) : NULL;
         if (!inner) continue;
         const char *stem = stem_of(o, inner);
         status = stem ? fm_map_set(masks, stem, (uint32_t)i) : FM_ERROR_MEMORY;
@@ -242,9 +193,9 @@ static fm_status pair_masks(opening *o, const char *folder, const fm_map *masks)
 {
     o->count = 0;
     for (size_t i = 0; i < o->list->count; i++) {
-        const fm_picture *picture = &o->list->pictures[i];
-        const char *inner = name_in(folder, picture->name);
-        inner = inner ? name_in("images/", inner) : NULL;
+        const fm_listed_file *picture = &o->list->files[i];
+        const char *inner = fm_name_in(folder, picture->name);
+        inner = inner ? fm_name_in("images/", inner) : NULL;
         if (!inner) continue;
         const char *stem = stem_of(o, inner);
         uint32_t mask;
@@ -255,7 +206,7 @@ static fm_status pair_masks(opening *o, const char *folder, const fm_map *masks)
                            picture->path, stem);
         }
         o->entries[o->count++] =
-            (fm_image_entry){.picture = *picture, .mask = o->list->pictures[mask]};
+            (fm_image_entry){.picture = *picture, .mask = o->list->files[mask]};
     }
     if (o->count > 0) return FM_OK;
     return fm_fail(o->context, FM_ERROR_FORMAT,
@@ -277,7 +228,7 @@ static fm_status count_mask_classes(opening *o)
 {
     int64_t classes = 1;
     for (int64_t i = 0; i < o->count; i++) {
-        const fm_picture *mask = &o->entries[i].mask;
+        const fm_listed_file *mask = &o->entries[i].mask;
         fm_image_options numbers = {.indices = true};
         fm_image image;
         fm_status status = mask->bytes ? fm_image_decode(o->context, mask->path, mask->bytes,
@@ -309,8 +260,9 @@ static fm_status make_part(fm_context *context, const void *argument, fm_data_pa
     if (status != FM_OK) return status;
     char name[64];
     snprintf(name, sizeof name, "%s %s", o->set, part == FM_DATA_TRAIN ? "train" : "test");
-    fm_column column = {
-        .kind = FM_COLUMN_CATEGORICAL, .category_count = o->class_count, .categories = o->classes};
+    fm_column column = {.kind = FM_COLUMN_CATEGORICAL,
+                        .category_count = o->class_count,
+                        .categories = o->classes.names};
     fm_image_set_options made = {.name = name,
                                  .origin = o->options.folder,
                                  .list = o->list,
@@ -327,7 +279,8 @@ static fm_status open_set(opening *o, const fm_data_places *places, fm_dataset *
                           fm_dataset **test)
 {
     fm_context *context = o->context;
-    o->words.context = o->class_numbers.context = context;
+    o->words.context = context;
+    o->classes = FM_CLASS_LIST(context);
     *train = NULL;
     if (test) *test = NULL;
     fm_status status = check_options(o);
@@ -370,16 +323,16 @@ fm_status fm_dataset_image_masks(fm_context *context, const fm_masks_options *op
 
 /* ---- files that a user names ---- */
 
-static fm_status make_files(fm_context *context, fm_picture_list *list, fm_shape shape,
+static fm_status make_files(fm_context *context, fm_file_list *list, fm_shape shape,
                             const fm_images_options *like, fm_dataset **dataset)
 {
     fm_image_entry *entries = fm_allocate_array(context, list->count, sizeof *entries);
     if (!entries) return fm_error_status(context);
     for (size_t i = 0; i < list->count; i++) {
-        entries[i] = (fm_image_entry){.picture = list->pictures[i]};
+        entries[i] = (fm_image_entry){.picture = list->files[i]};
     }
-    fm_image_set_options made = {.name = list->pictures[0].path,
-                                 .origin = list->pictures[0].path,
+    fm_image_set_options made = {.name = list->files[0].path,
+                                 .origin = list->files[0].path,
                                  .height = shape.dims[0],
                                  .width = shape.dims[1],
                                  .channels = shape.rank == 2 ? 1 : shape.dims[2],
@@ -413,10 +366,10 @@ fm_status fm_dataset_image_files(fm_context *context, const char *const *paths, 
                        "width, 3); wanted is %s",
                        fm_shape_text(shape, text));
     }
-    fm_picture_list *list;
-    fm_status status = fm_picture_list_create(context, &list);
-    for (int i = 0; i < count && status == FM_OK; i++) status = fm_picture_list_add(list, paths[i]);
+    fm_file_list *list;
+    fm_status status = fm_file_list_create(context, &fm_image_files, &list);
+    for (int i = 0; i < count && status == FM_OK; i++) status = fm_file_list_add(list, paths[i]);
     if (status == FM_OK) status = make_files(context, list, shape, like, dataset);
-    fm_picture_list_release(list);
+    fm_file_list_release(list);
     return status;
 }

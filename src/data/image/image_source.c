@@ -15,7 +15,7 @@ typedef struct entry {
 
 typedef struct image_set {
     fm_image_set_options options;
-    fm_picture_list *list;
+    fm_file_list *list;
     entry *entries;
     int64_t count, class_count;
     size_t sample, plane;     /* bytes of "x", and of a mask                              */
@@ -55,7 +55,7 @@ static void plan_reading(void *user, int64_t height, int64_t width, fm_image_pla
     plan->least_width = (int64_t)ceil((double)(width * o->width) / r->box.width);
 }
 
-static fm_status decode(fm_decoding *d, const fm_picture *picture)
+static fm_status decode(fm_decoding *d, const fm_listed_file *picture)
 {
     d->name = picture->path;
     d->bytes = picture->bytes;
@@ -185,7 +185,7 @@ static void release_set(void *state, fm_context *context)
     fm_release(context, set->cache);
     fm_release(context, (void *)(uintptr_t)set->states);
     fm_release(context, set->entries);
-    fm_picture_list_release(set->list);
+    fm_file_list_release(set->list);
     fm_release(context, set);
 }
 
@@ -290,7 +290,7 @@ fm_status fm_image_set_create(fm_context *context, const fm_image_set_options *o
     image_set *set = fm_allocate_zeroed(context, sizeof *set);
     if (!set) return FM_ERROR_MEMORY;
     set->options = *options;
-    set->list = fm_picture_list_retain(options->list);
+    set->list = fm_file_list_retain(options->list);
     if (options->classes) set->class_count = options->classes->category_count;
     fm_status status = fill_set(set, context);
     if (status != FM_OK) {

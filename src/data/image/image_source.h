@@ -4,11 +4,12 @@
 
 #include "data/augment/resize_bytes.h"
 #include "data/dataset.h"
-#include "data/image/picture_list.h"
+#include "data/file/file_list.h"
+#include "fathom/image.h"
 
 typedef struct fm_image_entry {
-    fm_picture picture;
-    fm_picture mask; /* path NULL: none          */
+    fm_listed_file picture;
+    fm_listed_file mask; /* path NULL: none          */
     int32_t label;
 } fm_image_entry;
 
@@ -21,12 +22,14 @@ typedef struct fm_image_set_options {
     int fit, on_broken;
     int64_t shorter_side;
     int64_t cache; /* bytes that may be kept */
-    fm_picture_list *list;
+    fm_file_list *list;
     const fm_image_entry *entries;
     int64_t count;
     bool labels, masks;
     const fm_column *classes; /* of labels or masks */
 } fm_image_set_options;
+
+extern const fm_file_kind fm_image_files;
 
 fm_status fm_image_set_create(fm_context *context, const fm_image_set_options *options,
                               fm_dataset **dataset);

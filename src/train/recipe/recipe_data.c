@@ -3,8 +3,8 @@
 #include "base/fields.h"
 #include "data/dataset.h"
 #include "fathom/data_files.h"
-#include "fathom/image.h"
 #include "fathom/text_data.h"
+#include "fathom/augmentation.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "data/image/archive.h"
+#include "data/file/archive.h"
 #include "base/text.h"
 #include "data/file/byte_stream.h"
 
