@@ -5,7 +5,7 @@ file(GLOB fuzz_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/fuzz/*_fuzz
 foreach(source IN LISTS fuzz_sources)
   get_filename_component(name ${source} NAME_WE)
   string(REGEX REPLACE "_fuzz$" "" target ${name})
-  if(name MATCHES "^image_" AND NOT FATHOM_IMAGES)
+  if((name MATCHES "^image_" AND NOT FATHOM_IMAGES) OR (name MATCHES "^audio_" AND NOT FATHOM_AUDIO))
     continue()
   endif()
   add_executable(${name} ${source})

@@ -5,7 +5,7 @@ pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 # NAME.valgrind, but for those that start programs or repeat much work. Folders with threads run in
 # the tsan build, too (label `threads`).
 set(thread_folders backend data run train)
-set(without_valgrind command_line_test image_command_test convolution_test examples_test parity_test resume_test winograd_test
+set(without_valgrind command_line_test image_command_test audio_command_test convolution_test examples_test parity_test resume_test winograd_test
     zoo_backends_test zoo_parity_test)
 
 # Valgrind takes what libjpeg-turbo's vectorised encoder leaves unused for undefined: JSIMD_FORCENONE.
@@ -29,7 +29,7 @@ foreach(source IN LISTS test_sources)
   get_filename_component(name ${source} NAME_WE)
   file(RELATIVE_PATH path ${PROJECT_SOURCE_DIR}/tests ${source})
   string(REGEX REPLACE "/.*" "" folder ${path})
-  if(name MATCHES "^image_" AND NOT FATHOM_IMAGES)
+  if((name MATCHES "^image_" AND NOT FATHOM_IMAGES) OR (name MATCHES "^audio_" AND NOT FATHOM_AUDIO))
     continue()
   endif()
   if(folder MATCHES "^(cli|recipes)$" AND NOT FATHOM_PROGRAM)

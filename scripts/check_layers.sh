@@ -29,7 +29,7 @@ find src include/fathom -name '*.[ch]' -print0 | sort -z | xargs -0 awk '
         headers["op"]      = "ops vision_ops recurrent_ops"
         headers["run"]     = "program"
         headers["nn"]      = "nn nn_vision nn_recurrent zoo loss metric optimizer schedule"
-        headers["data"]    = "data data_files image series text_data augmentation"
+        headers["data"]    = "data data_files image series text_data augmentation audio"
         headers["io"]      = "io"
         headers["train"]   = "train recipe gradients forecast check generate"
         headers["cli"]     = "fathom" # all of it

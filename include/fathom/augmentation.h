@@ -1,4 +1,4 @@
-/* fathom/augmentation.h: how training varies its samples, pictures for now.
+/* fathom/augmentation.h: how training varies its samples, pictures and recordings.
  *
  *     data:
  *       augment: [horizontal_flip, {rotate: 10}, {mixup: 0.2}]
@@ -20,7 +20,10 @@ extern "C" {
  * pixels become one affine map, so that pixels are interpolated (bilinearly) once. Where a number
  * is drawn from a range [a, b], one number r stands for [-r, r], and [1 - r, 1 + r] for factors.
  * Masks ("y" of (height, width, 1)) move with their images, to the nearest pixel; what comes from
- * outside has class 0. */
+ * outside has class 0.
+ * time_shift, speed, gain and noise vary recordings, before features are computed from them, so they
+ * come before the other steps; what speed and time_shift cut off is what lies outside of the sample
+ * afterwards. Features (frames, columns) are varied as images are, too. */
 typedef enum fm_augment_kind {
     FM_AUGMENT_HORIZONTAL_FLIP,
     FM_AUGMENT_VERTICAL_FLIP,
@@ -47,6 +50,13 @@ typedef enum fm_augment_kind {
                          alpha) (H. Zhang et al., "mixup", 2018)                                  */
     FM_AUGMENT_CUTMIX, /* a rectangle of the partner, labels by its area (S. Yun et al., "CutMix",
                           2019)                                                                   */
+    FM_AUGMENT_TIME_SHIFT, /* range: seconds that a recording begins later within its sample      */
+    FM_AUGMENT_SPEED, /* range: factors; a recording gets shorter and higher, as a faster tape's  */
+    FM_AUGMENT_GAIN,  /* range: decibels                                                          */
+    FM_AUGMENT_NOISE, /* range: decibels that the recording's mean power is above white noise's   */
+    FM_AUGMENT_TIME_MASK, /* `count` runs of 0 to `width` frames of the features, at most `share` of
+        them, become the sample's mean (D. Park et al., "SpecAugment", 2019)                      */
+    FM_AUGMENT_FREQUENCY_MASK, /* likewise `count` runs of columns                                */
 } fm_augment_kind;
 
 typedef enum fm_augment_fill { FM_FILL_CONSTANT, FM_FILL_EDGE, FM_FILL_REFLECT } fm_augment_fill;
@@ -65,6 +75,8 @@ typedef struct fm_augment {
     double value;
     double brightness, contrast, saturation, hue; /* one number each: see ranges               */
     double deviation, alpha;
+    int64_t width, count; /* of masks                                                            */
+    double share;
 } fm_augment;
 
 typedef struct fm_augment_record {
@@ -85,7 +97,7 @@ FM_API fm_status fm_augment_check(fm_context *context, fm_augment *step);
 FM_API bool fm_augment_mixes(const fm_augment *list, int count);
 
 /* A set whose samples are varied while they are read, but for mixup and cutmix: "x" u8 or f32, (h, w)
- * or (h, w, channels). Bytes stay bytes where pixels are only moved or painted, else "x" becomes f32
+ * or (h, w, channels); steps that vary recordings need a set of them (audio.h). Bytes stay bytes where pixels are only moved or painted, else "x" becomes f32
  * with the same numbers, 0 to 255; f32 images are taken to go from 0 to 1. The numbers drawn for
  * sample i depend on the request's seed and epoch, on i, and on the place in the list. */
 FM_API fm_status fm_dataset_augment(fm_context *context, const fm_dataset *dataset,

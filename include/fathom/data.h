@@ -102,6 +102,17 @@ typedef struct fm_box {
     double top, left, height, width;
 } fm_box;
 
+/* How a recording is varied on its way to a sample.
+ *  speed   a factor: higher and shorter, as a tape that runs faster
+ *  shift   seconds that it begins later within the sample
+ *  change  what is done with the `count` samples that features are computed from; those of the recording
+ *          are [first, last), the rest is silence. May be NULL                                    */
+typedef struct fm_wave_change {
+    double speed, shift;
+    void (*change)(void *user, float *samples, int64_t count, int64_t first, int64_t last);
+    void *user;
+} fm_wave_change;
+
 /* A kind of data set: where samples come from. A new kind (a folder of images, windows of a text)
  * is a new table; views, transforms and the loader work with it as they are.
  *  read     gathers; thread-safe. Positions were checked.
@@ -109,6 +120,8 @@ typedef struct fm_box {
  *  text     the text of a sample, where "x" is text. Valid with the data set; no zero behind it
  *  read_part  for samples that are cut from larger pictures: "x" (and "y" where it is a mask) of the
  *           sample at `position`, cut as `choose` tells for a picture of this size. Thread-safe
+ *  read_wave  for samples that are computed from recordings: "x" of the sample at `position`, from the
+ *           recording as `change` makes it. Thread-safe
  *  release  the end of `state`. */
 typedef struct fm_data_source {
     const char *kind;
@@ -118,12 +131,21 @@ typedef struct fm_data_source {
                            fm_box (*choose)(void *user, int64_t height, int64_t width), void *user,
                            void *x, void *y); /* may be NULL; y: NULL when it is not wanted */
     const char *(*text)(const void *state, int64_t position, size_t *size); /* may be NULL */
+    fm_status (*read_wave)(const void *state, fm_context *context, int64_t position,
+                           const fm_wave_change *change, void *x); /* may be NULL */
     void (*release)(void *state, fm_context *context);
 } fm_data_source;
 
 /* The data set owns `state` from here on, also when this fails. `info` is copied. */
 FM_API fm_status fm_dataset_create(fm_context *context, const fm_data_source *source, void *state,
                                    const fm_dataset_info *info, fm_dataset **dataset);
+
+/* What a set of files does with one that cannot be read. */
+typedef enum fm_broken_file {
+    FM_BROKEN_FAIL, /* reading its sample fails and names it                                     */
+    FM_BROKEN_SKIP  /* all are read when the set is opened; broken ones are logged, counted and
+                       left out                                                                  */
+} fm_broken_file;
 
 /* Arrays in memory. data[i] holds info->count samples of field i. `borrow`: the arrays must outlive
  * the data set and all that came from it; otherwise they are copied. Integer labels in a "y" without

@@ -21,6 +21,7 @@
 #ifndef FATHOM_FATHOM_H
 #define FATHOM_FATHOM_H
 
+#include "fathom/audio.h"
 #include "fathom/augmentation.h"
 #include "fathom/backend.h"
 #include "fathom/base.h"

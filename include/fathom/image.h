@@ -72,13 +72,6 @@ FM_API fm_status fm_image_resize(fm_context *context, const fm_image *from, fm_i
 
 /* ---- Data sets ------------------------------------------------------------------------------ */
 
-/* What is done with a file that cannot be read as a picture. */
-typedef enum fm_broken_image {
-    FM_BROKEN_FAIL, /* reading its sample fails and names it                                     */
-    FM_BROKEN_SKIP  /* all are decoded when the set is opened; broken ones are logged, counted and
-                       left out                                                                  */
-} fm_broken_image;
-
 /* A folder with a folder for each class: "x" u8 (height, width, channels), "y" i32 (). Classes and
  * files are sorted by name. Where the folder has `train`, its classes are in there, and those of the
  * test set in `test`, `val` or `validation`. An archive (.tar, .tar.gz, .tar.xz) serves as well; it
@@ -86,7 +79,7 @@ typedef enum fm_broken_image {
  *  size          one number, or height and width. Default 224
  *  channels      3, or 1 for grey
  *  fit, shorter_side   as for fm_image_resize
- *  on_broken     fm_broken_image
+ *  on_broken     fm_broken_file
  *  cache         MiB: a set whose samples take no more keeps them as bytes once they were decoded.
  *                Default 1024; -1: none                                                          */
 typedef struct fm_images_options {

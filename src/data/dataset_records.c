@@ -4,14 +4,13 @@
 #include "fathom/series.h"
 #include "fathom/text_data.h"
 
+#if FATHOM_HAVE_AUDIO
+#include "data/audio/audio_records.h"
+#endif
 #if FATHOM_HAVE_FILES
 #include "data/file/file_records.h"
 #include "data/file/text_records.h"
 #include "data/image/image_records.h"
-#else
-static const char *const of_files[] = {"mnist",  "fashion_mnist", "cifar10",     "cifar100",
-                                       "images", "csv",           "image_masks", "idx",
-                                       "npy",    "series",        "text",        "text_classes"};
 #endif
 
 #include <string.h>
@@ -65,6 +64,10 @@ static const fm_dataset_record records[] = {
     {"grammar", "sentences of a small grammar as a running text, built in", own, fm_grammar_fields,
      sizeof(fm_grammar_options), open_grammar},
 #if FATHOM_HAVE_FILES
+#if FATHOM_HAVE_AUDIO
+    FM_TONES_RECORD,
+    FM_RECORDINGS_RECORD,
+#endif
     FM_MNIST_RECORD,
     FM_FASHION_MNIST_RECORD,
     FM_CIFAR10_RECORD,
@@ -86,6 +89,31 @@ const fm_dataset_record *fm_dataset_records(void)
     return records;
 }
 
+/* Sets that a build may be without, and the option that it was configured without. */
+static const struct {
+    const char *name, *option;
+} left_out[] = {
+#if !FATHOM_HAVE_FILES
+    {"mnist", "FATHOM_FILES"},
+    {"fashion_mnist", "FATHOM_FILES"},
+    {"cifar10", "FATHOM_FILES"},
+    {"images", "FATHOM_FILES"},
+    {"image_masks", "FATHOM_FILES"},
+    {"cifar100", "FATHOM_FILES"},
+    {"csv", "FATHOM_FILES"},
+    {"idx", "FATHOM_FILES"},
+    {"npy", "FATHOM_FILES"},
+    {"series", "FATHOM_FILES"},
+    {"text", "FATHOM_FILES"},
+    {"text_classes", "FATHOM_FILES"},
+#endif
+#if !FATHOM_HAVE_AUDIO
+    {"recordings", "FATHOM_AUDIO"},
+    {"tones", "FATHOM_AUDIO"},
+#endif
+    {NULL, NULL},
+};
+
 static const char *next_record(const void *list, int index)
 {
     return ((const fm_dataset_record *)list)[index].name;
@@ -100,15 +128,12 @@ fm_status fm_dataset_record_find(fm_context *context, const char *name,
         *record = r;
         return FM_OK;
     }
-#if !FATHOM_HAVE_FILES
-    for (size_t i = 0; i < sizeof of_files / sizeof *of_files; i++) {
-        if (strcmp(of_files[i], name) != 0) continue;
+    for (size_t i = 0; left_out[i].name; i++) {
+        if (strcmp(left_out[i].name, name) != 0) continue;
         return fm_fail(context, FM_ERROR_UNSUPPORTED,
-                       "data set '%s': this build reads no data files: it was configured without "
-                       "FATHOM_FILES",
-                       name);
+                       "data set '%s': this build does not have it: it was configured without %s",
+                       name, left_out[i].option);
     }
-#endif
     const char *near = fm_nearest(name, next_record, records);
     return fm_fail(context, FM_ERROR_NOT_FOUND, "unknown data set '%s'%s%s%s", name,
                    near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");

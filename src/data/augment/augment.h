@@ -63,6 +63,24 @@ void fm_canvas_blur(fm_canvas *canvas, const fm_augment *step, fm_random *random
 void fm_canvas_noise(fm_canvas *canvas, const fm_augment *step, fm_random *random);
 void fm_canvas_erase(fm_canvas *canvas, const fm_augment *step, fm_random *random);
 
+/* The steps that vary one recording, for fm_data_source's read_wave. */
+typedef struct fm_wave_step {
+    const fm_augment *step;
+    fm_random random;
+} fm_wave_step;
+
+typedef struct fm_wave_steps {
+    fm_wave_change change; /* its user is the struct itself */
+    int count;
+    fm_wave_step at[FM_MAX_AUGMENT];
+} fm_wave_steps;
+
+void fm_wave_steps_begin(fm_wave_steps *steps);
+void fm_wave_steps_add(fm_wave_steps *steps, const fm_augment *step, fm_random random);
+
+/* time_mask and frequency_mask. */
+void fm_canvas_hide(fm_canvas *canvas, const fm_augment *step, fm_random *random);
+
 /* A number of a list that was completed: two entries are the ends. */
 static inline double fm_augment_draw(const fm_reals *range, fm_random *random)
 {
@@ -71,6 +89,8 @@ static inline double fm_augment_draw(const fm_reals *range, fm_random *random)
 
 /* Pixels move; then fm_augment_affine knows the kind. */
 bool fm_augment_moves(int kind);
+/* Recordings are varied, not samples. */
+bool fm_augment_hears(int kind);
 /* Bytes stay bytes. */
 bool fm_augment_keeps_bytes(int kind);
 bool fm_augment_needs_color(const fm_augment *step);

@@ -126,15 +126,57 @@ static const fm_field cutmix_fields[] = {REAL(alpha, "of the Beta distribution o
                                          PROBABILITY(1),
                                          {0}};
 
+static const fm_field time_shift_fields[] = {
+    NAMED_RANGE("seconds", "at most so many either way, or both ends (default 0.1)", .minimum = -60,
+                .maximum = 60),
+    PROBABILITY(1),
+    {0}};
+static const fm_field speed_fields[] = {
+    NAMED_RANGE("factor", "r for 1 - r to 1 + r, or both ends (default 0.1)", .maximum = 16),
+    PROBABILITY(1),
+    {0}};
+static const fm_field gain_fields[] = {
+    NAMED_RANGE("decibels", "at most so many either way, or both ends (default 6)", .minimum = -100,
+                .maximum = 100),
+    PROBABILITY(1),
+    {0}};
+static const fm_field sound_noise_fields[] = {
+    NAMED_RANGE("snr", "decibels of the recording above the noise, both ends (default [10, 40])",
+                .minimum = -100, .maximum = 200),
+    PROBABILITY(1),
+    {0}};
+#define MASK_FIELDS(of_, width_)                                                                   \
+    {.name = "width",                                                                              \
+     .doc = "at most so many " of_,                                                                \
+     .offset = offsetof(fm_augment, width),                                                        \
+     .type = FM_FIELD_INT,                                                                         \
+     .default_value = width_,                                                                      \
+     .minimum = 1,                                                                                 \
+     .maximum = 1e6},                                                                              \
+        {.name = "count",                                                                          \
+         .doc = "masks",                                                                           \
+         .offset = offsetof(fm_augment, count),                                                    \
+         .type = FM_FIELD_INT,                                                                     \
+         .default_value = 1,                                                                       \
+         .minimum = 1,                                                                             \
+         .maximum = 100},                                                                          \
+        REAL(share, "at most this share of all " of_, .default_value = 1, .maximum = 1),           \
+        PROBABILITY(1),                                                                            \
+    {                                                                                              \
+        0                                                                                          \
+    }
+static const fm_field time_mask_fields[] = {MASK_FIELDS("frames", 20)};
+static const fm_field frequency_mask_fields[] = {MASK_FIELDS("columns", 8)};
+
 /* How one number of a range becomes two. */
 typedef enum meaning { NO_RANGE, AROUND_ZERO, AROUND_ONE, BOTH_AXES, AS_IT_IS } meaning;
 
-/* moves, keeps_bytes, color: see augment.h */
+/* moves, hears, keeps_bytes, color: see augment.h */
 typedef struct traits {
     fm_augment_record record;
     meaning meaning;
     double range[2], ratio[2]; /* defaults */
-    bool moves, keeps_bytes, color;
+    bool moves, hears, keeps_bytes, color;
 } traits;
 
 #define KIND(kind, name_, alias, doc_, fields_, ...)                                               \
@@ -182,6 +224,18 @@ static const traits kinds[] = {
          .meaning = NO_RANGE),
     KIND(CUTMIX, "cutmix", NULL, "a rectangle of another sample, labels by its area", cutmix_fields,
          .meaning = NO_RANGE),
+    KIND(TIME_SHIFT, "time_shift", NULL, "a recording begins earlier or later", time_shift_fields,
+         .meaning = AROUND_ZERO, .range = {-0.1, 0.1}, .hears = true),
+    KIND(SPEED, "speed", "speed_perturbation", "a recording runs faster or slower", speed_fields,
+         .meaning = AROUND_ONE, .range = {0.9, 1.1}, .hears = true),
+    KIND(GAIN, "gain", NULL, "a recording gets louder or softer", gain_fields,
+         .meaning = AROUND_ZERO, .range = {-6, 6}, .hears = true),
+    KIND(NOISE, "noise", NULL, "white noise over a recording", sound_noise_fields,
+         .meaning = AS_IT_IS, .range = {10, 40}, .hears = true),
+    KIND(TIME_MASK, "time_mask", NULL, "frames of features are hidden", time_mask_fields,
+         .meaning = NO_RANGE),
+    KIND(FREQUENCY_MASK, "frequency_mask", NULL, "columns of features are hidden",
+         frequency_mask_fields, .meaning = NO_RANGE),
 };
 enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
 
@@ -203,6 +257,11 @@ const fm_augment_record *fm_augment_find(const char *name)
 bool fm_augment_moves(int kind)
 {
     return kinds[kind].moves;
+}
+
+bool fm_augment_hears(int kind)
+{
+    return kinds[kind].hears;
 }
 
 bool fm_augment_keeps_bytes(int kind)
@@ -268,7 +327,8 @@ fm_status fm_augment_check(fm_context *context, fm_augment *step)
         status = complete_pair(context, step, &step->ratio, AS_IT_IS, t->ratio);
     }
     if (status != FM_OK) return status;
-    if (step->kind == FM_AUGMENT_SCALE && step->range.at[0] <= 0) {
+    bool factor = step->kind == FM_AUGMENT_SCALE || step->kind == FM_AUGMENT_SPEED;
+    if (factor && step->range.at[0] <= 0) {
         return fail_range(context, step, "factors are larger than 0");
     }
     if (step->kind == FM_AUGMENT_RANDOM_RESIZED_CROP && step->range.at[0] <= 0) {

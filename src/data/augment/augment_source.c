@@ -16,6 +16,7 @@ typedef struct augmented {
     size_t from_bytes, to_bytes; /* of "x" in the parent, and here                              */
     size_t mask_item;            /* bytes of a class number where "y" is a mask, else 0         */
     bool from_parts;             /* the first step cuts the pixels of files                     */
+    int hearing;                 /* so many steps at the beginning vary recordings              */
     bool to_floats;
 } augmented;
 
@@ -98,6 +99,10 @@ static void change(fm_canvas *canvas, const fm_augment *step, fm_random *random)
     case FM_AUGMENT_RANDOM_ERASING:
         fm_canvas_erase(canvas, step, random);
         break;
+    case FM_AUGMENT_TIME_MASK:
+    case FM_AUGMENT_FREQUENCY_MASK:
+        fm_canvas_hide(canvas, step, random);
+        break;
     default:
         fm_canvas_color(canvas, step, random);
         break;
@@ -108,7 +113,7 @@ static void vary(const augmented *a, draw_key key, fm_canvas *canvas, void **mas
                  void **spare_mask)
 {
     pending p = {.map = fm_affine_identity};
-    for (int i = a->from_parts; i < a->count; i++) {
+    for (int i = a->from_parts ? 1 : a->hearing; i < a->count; i++) {
         const fm_augment *step = &a->list[i];
         fm_random random;
         if (!applies(step, key, i, &random)) continue;
@@ -149,6 +154,22 @@ static const fm_dataset *root_of(const fm_dataset *dataset)
     return dataset->root ? dataset->root : dataset;
 }
 
+static fm_status read_recording(const augmented *a, fm_context *context, draw_key key,
+                                const fm_data_request *one)
+{
+    fm_wave_steps steps;
+    fm_wave_steps_begin(&steps);
+    for (int i = 0; i < a->hearing; i++) {
+        fm_random random;
+        if (applies(&a->list[i], key, i, &random)) {
+            fm_wave_steps_add(&steps, &a->list[i], random);
+        }
+    }
+    const fm_dataset *root = root_of(a->parent);
+    return root->source->read_wave(root->state, context, fm_dataset_position(a->parent, one, 0),
+                                   &steps.change, one->fields[0]);
+}
+
 static fm_status read_parent(const augmented *a, fm_context *context, draw_key key,
                              const workspace *w, bool with_mask)
 {
@@ -156,6 +177,7 @@ static fm_status read_parent(const augmented *a, fm_context *context, draw_key k
     fm_data_request one = {.indices = &index, .count = 1, .seed = key.seed, .epoch = key.epoch};
     one.fields[0] = w->pixels;
     if (with_mask) one.fields[1] = w->mask;
+    if (a->hearing > 0) return read_recording(a, context, key, &one);
     part_choice choice = {.step = &a->list[0]};
     if (!a->from_parts || !applies(choice.step, key, 0, &choice.random)) {
         return fm_dataset_read(context, a->parent, &one);
@@ -283,7 +305,25 @@ static void fill_jitter(const fm_augment *given, int64_t channels, fm_augment *s
     step->saturation = channels == 3 ? 0.2 : 0;
 }
 
-static fm_status take_list(fm_context *context, const fm_augment *list, int count, augmented *a)
+/* A step that varies recordings stands before all others, and there are recordings. */
+static fm_status check_hearing(fm_context *context, const fm_dataset *dataset, const augmented *a,
+                               const fm_augment *step)
+{
+    const char *name = fm_augment_at(step->kind)->name;
+    if (!root_of(dataset)->source->read_wave) {
+        return fm_fail(context, FM_ERROR_ARGUMENT,
+                       "augment: %s varies recordings; \"%s\" holds none", name,
+                       dataset->info.name);
+    }
+    if (a->count == a->hearing) return FM_OK;
+    return fm_fail(context, FM_ERROR_ARGUMENT,
+                   "augment: %s varies recordings and comes before %s, which varies what is "
+                   "computed from them",
+                   name, fm_augment_at(a->list[a->count - 1].kind)->name);
+}
+
+static fm_status take_list(fm_context *context, const fm_dataset *dataset, const fm_augment *list,
+                           int count, augmented *a)
 {
     for (int i = 0; i < count; i++) {
         fm_augment step = list[i];
@@ -293,6 +333,11 @@ static fm_status take_list(fm_context *context, const fm_augment *list, int coun
         }
         fm_status status = fm_augment_check(context, &step);
         if (status != FM_OK) return status;
+        if (fm_augment_hears(step.kind)) {
+            status = check_hearing(context, dataset, a, &step);
+            if (status != FM_OK) return status;
+            a->hearing++;
+        }
         if (step.kind == FM_AUGMENT_COLOR_JITTER) fill_jitter(&list[i], a->channels, &step);
         if (fm_augment_needs_color(&step) && a->channels != 3) {
             return fm_fail(context, FM_ERROR_SHAPE,
@@ -325,7 +370,7 @@ fm_status fm_dataset_augment(fm_context *context, const fm_dataset *dataset, con
     augmented *a = fm_allocate_zeroed(context, sizeof *a);
     if (!a) return FM_ERROR_MEMORY;
     fm_status status = check_image(context, dataset, a);
-    if (status == FM_OK) status = take_list(context, list, count, a);
+    if (status == FM_OK) status = take_list(context, dataset, list, count, a);
     if (status != FM_OK) {
         fm_release(context, a);
         return status;

@@ -1,0 +1,32 @@
+/* Reading of recordings, from the bytes of a file to samples: what its files share. */
+#ifndef FM_DATA_RECORDING_H
+#define FM_DATA_RECORDING_H
+
+#include "base/memory.h"
+#include "data/file/file_list.h"
+#include "fathom/audio.h"
+
+typedef struct fm_hearing {
+    fm_context *context;
+    const char *name;
+    const uint8_t *bytes;
+    size_t size;
+    const char *kind;             /* "WAV", once it is recognised */
+    fm_recording_options options; /* complete */
+    fm_recording recording;
+} fm_hearing;
+
+/* "NAME: broken WAV file: words" */
+__attribute__((format(printf, 2, 3))) fm_status fm_hearing_fail(const fm_hearing *h,
+                                                                const char *pattern, ...);
+
+/* What libsndfile would pass over or not name: chunks (of RIFF and IFF files) that are missing, lie
+ * about their sizes, or end early. FM_OK for other files. */
+fm_status fm_check_chunks(const fm_hearing *h);
+
+/* Through libsndfile, at the rate that is stored; on failure `recording` may hold samples. */
+fm_status fm_sndfile_decode(fm_hearing *h);
+
+extern const fm_file_kind fm_recording_files;
+
+#endif
