@@ -21,6 +21,7 @@ enum {
 typedef struct sheet {
     fm_context *context;
     const fm_recipe_data *data;
+    bool sound; /* features of recordings: time goes to the right, low columns are below */
     const fm_data_field *x;
     int64_t height, width, channels; /* of a sample                 */
     int64_t cell_height, cell_width; /* of its picture in the sheet */
@@ -33,12 +34,34 @@ typedef struct sheet {
 
 /* ---- samples ---- */
 
+/* From the sample's smallest number, black, to its largest. */
+static void restore_sound(const sheet *s)
+{
+    int64_t count = s->height * s->width;
+    float least = INFINITY, largest = -INFINITY;
+    for (int64_t i = 0; i < count; i++) {
+        least = fminf(least, s->values[i]);
+        largest = fmaxf(largest, s->values[i]);
+    }
+    float factor = largest > least ? 255 / (largest - least) : 0;
+    for (int64_t t = 0; t < s->width; t++) {
+        for (int64_t c = 0; c < s->height; c++) {
+            float value = (s->values[t * s->height + c] - least) * factor;
+            s->picture[(s->height - 1 - c) * s->width + t] = (uint8_t)(value + 0.5f);
+        }
+    }
+}
+
 /* Back to 0..255, as the data has them. */
 static void restore(const sheet *s, const float *x)
 {
     int64_t count = s->height * s->width * s->channels;
     memcpy(s->values, x, (size_t)count * sizeof *x);
     fm_transform_restore_x(s->data->transform, s->values, 1);
+    if (s->sound) {
+        restore_sound(s);
+        return;
+    }
     bool bytes = fm_transform_input(s->data->transform)->fields[0].dtype == FM_U8;
     for (int64_t i = 0; i < count; i++) {
         float value = bytes ? s->values[i] : 255 * s->values[i];
@@ -170,8 +193,12 @@ static fm_status measure(sheet *s)
                        "channels",
                        fm_shape_text(shape, text));
     }
-    s->height = shape.dims[0];
-    s->width = shape.dims[1];
+    if (s->sound && (shape.rank != 2 || shape.dims[1] == 1)) {
+        return fm_fail(s->context, FM_ERROR_SHAPE,
+                       "--samples: waveforms are not drawn, features (frames, columns) are");
+    }
+    s->height = shape.dims[s->sound ? 1 : 0];
+    s->width = shape.dims[s->sound ? 0 : 1];
     s->channels = shape.rank == 3 ? shape.dims[2] : 1;
     int64_t longer = s->height > s->width ? s->height : s->width;
     int64_t times = (SMALLEST_SIDE + longer - 1) / longer;
@@ -213,10 +240,10 @@ static fm_status fill(sheet *s, int64_t seed)
     return status;
 }
 
-fm_status contact_sheet_write(fm_context *context, const fm_recipe_data *data, int64_t seed,
-                              const char *path, int *written)
+fm_status contact_sheet_write(fm_context *context, const fm_recipe_data *data, bool sound,
+                              int64_t seed, const char *path, int *written)
 {
-    sheet s = {.context = context, .data = data};
+    sheet s = {.context = context, .data = data, .sound = sound};
     fm_arena arena = {.context = context};
     fm_status status = measure(&s);
     if (status == FM_OK) status = take_memory(&s, &arena);

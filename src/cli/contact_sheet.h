@@ -7,7 +7,7 @@
 
 /* The first samples of the first epoch, in its order. *written: how many. FM_ERROR_SHAPE when samples
  * are no images. */
-fm_status contact_sheet_write(fm_context *context, const fm_recipe_data *data, int64_t seed,
-                              const char *path, int *written);
+fm_status contact_sheet_write(fm_context *context, const fm_recipe_data *data, bool sound,
+                              int64_t seed, const char *path, int *written);
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/context.h"
 #include "base/memory.h"
 #include "base/utf8.h"
+#include "fathom/audio.h"
 #include "fathom/image.h"
 #include "fathom/text_data.h"
 
@@ -155,9 +156,16 @@ static void add_text(const prediction *p, const predict_input *input, int64_t sa
 
 static void print_json(const prediction *p, const predict_input *input, int64_t sample,
                        int64_t number, const verdict *v)
+/* Of a sample that is a file; NULL: it is none. */
+static const char *file_name(const predict_input *input, int64_t number)
+    if (input->numbers) return NULL;
+    const char *image = fm_image_file_name(input->raw, number);
+    return image ? image : fm_recording_file_name(input->raw, number);
+static void print_json(const prediction *p, const predict_input *input, int64_t number,
+                       const verdict *v)
 {
     char buffer[32];
-    const char *file = input->numbers ? NULL : fm_image_file_name(input->raw, number);
+    const char *file = file_name(input, number);
     json_t *object = json_pack("{s:s, s:o, s:I}", "event", "prediction", "input",
                                json_text(file ? file : input->name), "index", (json_int_t)number);
     add_text(p, input, sample, object);
@@ -281,7 +289,7 @@ static void tell(const prediction *p, const predict_input *input, int64_t sample
         print_json(p, input, sample, number, v);
         return;
     }
-    const char *file = input->numbers ? NULL : fm_image_file_name(input->raw, number);
+    const char *file = file_name(input, number);
     if (file) {
         printf("%s", file);
     } else {

@@ -1,8 +1,10 @@
 #include "cli/predict_input.h"
+#include "cli/sound_data.h"
 #include "base/checked.h"
 #include "base/context.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "fathom/audio.h"
 #include "fathom/data_files.h"
 #include "fathom/image.h"
 #include "fathom/text_data.h"
@@ -190,6 +192,20 @@ static fm_status open_images(const source *from, fm_dataset **raw)
                                   images ? about->dataset_options : NULL, raw);
 }
 
+/* ---- recordings -------------------------------------------------------------------------------- */
+
+/* Of any length and rate: heard as the recipe's own recordings are. */
+static fm_status open_recordings(const source *from, fm_dataset **raw)
+{
+    fm_context *context = from->invocation->context;
+    const fm_sound_options *sound = recipe_sound(from->saved->recipe);
+    if (sound) return fm_dataset_recording_files(context, &from->path, 1, sound, raw);
+    return fm_fail(
+        context, FM_ERROR_ARGUMENT,
+        "%s: a recording, but the model has learned from the data set %s, which holds none",
+        from->path, fm_recipe_about(from->saved->recipe)->dataset->name);
+}
+
 /* ---- opening ----------------------------------------------------------------------------------- */
 
 typedef struct format {
@@ -212,13 +228,17 @@ static fm_status open_raw(const source *from, fm_dataset **raw)
 {
     if (form_of(from->saved)) return open_text(from, raw);
     if (strcmp(from->path, "-") == 0) return open_stdin(from, raw);
-    if (fm_image_is_named(from->path) || is_folder(from->path)) return open_images(from, raw);
+    if (fm_recording_is_named(from->path)) return open_recordings(from, raw);
+    bool folder = is_folder(from->path);
+    if (folder && recipe_sound(from->saved->recipe)) return open_recordings(from, raw);
+    if (folder || fm_image_is_named(from->path)) return open_images(from, raw);
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
         if (ends_with(from->path, formats[i].end)) return formats[i].open(from, raw);
     }
     return fm_fail(from->invocation->context, FM_ERROR_ARGUMENT,
-                   "%s: what is it? Names of inputs end with .csv, .tsv, .npy, .idx, .idx.gz, or "
-                   "as images do: .png, .jpg, .jpeg, .pgm, .ppm",
+                   "%s: what is it? Names of inputs end with .csv, .tsv, .npy, .idx, .idx.gz, as "
+                   "images do: .png, .jpg, .jpeg, .pgm, .ppm, or as recordings do: .wav, .flac, "
+                   ".ogg, .opus, .aiff, .au",
                    from->path);
 }
 

@@ -6,6 +6,7 @@
 #include "cli/invocation.h"
 #include "cli/layer_table.h"
 #include "cli/show_tables.h"
+#include "cli/sound_data.h"
 #include "cli/show_zoo.h"
 #include "base/context.h"
 #include "base/fields.h"
@@ -254,7 +255,8 @@ static fm_status show_samples(view *v)
     int written = 0;
     int64_t seed = fm_recipe_about(v->saved.recipe)->fit.seed;
     if (status == FM_OK) {
-        status = contact_sheet_write(s->context, &v->data, seed, path, &written);
+        status = contact_sheet_write(s->context, &v->data, recipe_sound(v->saved.recipe) != NULL,
+                                     seed, path, &written);
     }
     if (status != FM_OK) return status;
     if (s->given->json) {
