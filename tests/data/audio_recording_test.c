@@ -244,6 +244,7 @@ static void cut_files_fail_in_words(void **state)
                 assert_true(r.count > 0 && r.count <= COUNT);
                 assert_true(formats[i] != (SF_FORMAT_WAV | SF_FORMAT_PCM_24));
                 assert_true(formats[i] != (SF_FORMAT_FLAC | SF_FORMAT_PCM_16));
+                assert_true(formats[i] != (SF_FORMAT_OGG | SF_FORMAT_VORBIS));
             } else {
                 assert_int_equal(status, FM_ERROR_FORMAT);
                 assert_non_null(strstr(fm_error_message(f->context), "a.wav"));
@@ -253,6 +254,25 @@ static void cut_files_fail_in_words(void **state)
         }
         free(file.bytes);
     }
+}
+
+static void damaged_pages_are_told(void **state)
+{
+    fixture *f = *state;
+    float samples[COUNT];
+    make_tone(samples, COUNT, RATE, 500);
+    sound_bytes file = make_sound(SF_FORMAT_OGG | SF_FORMAT_VORBIS, RATE, 1, samples, COUNT);
+    fm_recording r;
+    file.bytes[40] ^= 1;
+    assert_fails(f->context, FM_ERROR_FORMAT, "broken Ogg file: the check sum of page 0 is wrong",
+                 decode(f, file.bytes, file.size, NULL, &r));
+    file.bytes[40] ^= 1;
+    file.bytes[58] ^= 1;
+    assert_fails(f->context, FM_ERROR_FORMAT, "broken Ogg file: page 1 does not begin as one",
+                 decode(f, file.bytes, file.size, NULL, &r));
+    assert_fails(f->context, FM_ERROR_FORMAT, "broken Ogg file: it ends within page 0",
+                 decode(f, file.bytes, 57, NULL, &r));
+    free(file.bytes);
 }
 
 static fm_status read_stereo(fm_context *context, void *argument)
@@ -296,6 +316,7 @@ int main(void)
         fixture_test(cut_files_fail_in_words),
         fixture_test(memory_may_fail),
         fixture_test(names_are_known),
+        fixture_test(damaged_pages_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

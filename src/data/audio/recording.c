@@ -8,15 +8,22 @@
 
 enum { MAX_BYTES = 1 << 30, MAX_SAMPLES = 1 << 26, MAX_CHANNELS = 64, MOST_RATE = 1 << 20 };
 
-/* A mark at the file's beginning, and for containers another behind their size. */
+/* A mark at the file's beginning, for containers another behind their size, and what is checked before
+ * libsndfile sees it. */
 typedef struct format {
     const char *kind, *mark, *inner;
+    fm_status (*check)(const fm_hearing *h);
 } format;
 
 static const format formats[] = {
-    {"WAV", "RIFF", "WAVE"},  {"WAV", "RIFX", "WAVE"},  {"WAV", "RF64", "WAVE"},
-    {"AIFF", "FORM", "AIFF"}, {"AIFF", "FORM", "AIFC"}, {"FLAC", "fLaC", NULL},
-    {"Ogg", "OggS", NULL},    {"AU", ".snd", NULL},
+    {"WAV", "RIFF", "WAVE", fm_check_chunks},
+    {"WAV", "RIFX", "WAVE", fm_check_chunks},
+    {"WAV", "RF64", "WAVE", fm_check_chunks},
+    {"AIFF", "FORM", "AIFF", fm_check_chunks},
+    {"AIFF", "FORM", "AIFC", fm_check_chunks},
+    {"Ogg", "OggS", NULL, fm_check_pages},
+    {"FLAC", "fLaC", NULL, NULL},
+    {"AU", ".snd", NULL, NULL},
 };
 enum { FORMAT_COUNT = sizeof formats / sizeof formats[0], MARK = 4, INNER_AT = 8 };
 
@@ -54,13 +61,15 @@ static bool is_format(const format *f, const fm_hearing *h)
            (h->size >= INNER_AT + MARK && memcmp(h->bytes + INNER_AT, f->inner, MARK) == 0);
 }
 
+/* And what is wrong with its container. */
 static fm_status recognise(fm_hearing *h)
 {
     if (h->size == 0) return fm_fail(h->context, FM_ERROR_FORMAT, "%s: is empty", h->name);
-    for (int i = 0; i < FORMAT_COUNT && !h->kind; i++) {
-        if (is_format(&formats[i], h)) h->kind = formats[i].kind;
+    for (int i = 0; i < FORMAT_COUNT; i++) {
+        if (!is_format(&formats[i], h)) continue;
+        h->kind = formats[i].kind;
+        return formats[i].check ? formats[i].check(h) : FM_OK;
     }
-    if (h->kind) return FM_OK;
     return fm_fail(h->context, FM_ERROR_FORMAT,
                    "%s: not a recording: it begins neither as WAV nor as AIFF, AU, FLAC or Ogg",
                    h->name);
@@ -94,7 +103,6 @@ static fm_status hear(fm_hearing *h)
     h->recording = (fm_recording){0};
     fm_status status = complete(h);
     if (status == FM_OK) status = recognise(h);
-    if (status == FM_OK) status = fm_check_chunks(h);
     if (status == FM_OK) status = fm_sndfile_decode(h);
     if (status == FM_OK) status = check_samples(h);
     if (status == FM_OK && h->options.rate > 0) {

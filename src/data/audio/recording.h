@@ -20,9 +20,10 @@ typedef struct fm_hearing {
 __attribute__((format(printf, 2, 3))) fm_status fm_hearing_fail(const fm_hearing *h,
                                                                 const char *pattern, ...);
 
-/* What libsndfile would pass over or not name: chunks (of RIFF and IFF files) that are missing, lie
- * about their sizes, or end early. FM_OK for other files. */
+/* What libsndfile would pass over or not name, before it sees the file. Chunks, of RIFF and IFF files,
+ * that are missing, lie about their sizes, or end early; pages of Ogg that are cut or damaged. */
 fm_status fm_check_chunks(const fm_hearing *h);
+fm_status fm_check_pages(const fm_hearing *h);
 
 /* Through libsndfile, at the rate that is stored; on failure `recording` may hold samples. */
 fm_status fm_sndfile_decode(fm_hearing *h);
