@@ -154,15 +154,16 @@ static void add_text(const prediction *p, const predict_input *input, int64_t sa
     fm_release(p->invocation.context, text);
 }
 
-static void print_json(const prediction *p, const predict_input *input, int64_t sample,
-                       int64_t number, const verdict *v)
 /* Of a sample that is a file; NULL: it is none. */
 static const char *file_name(const predict_input *input, int64_t number)
+{
     if (input->numbers) return NULL;
     const char *image = fm_image_file_name(input->raw, number);
     return image ? image : fm_recording_file_name(input->raw, number);
-static void print_json(const prediction *p, const predict_input *input, int64_t number,
-                       const verdict *v)
+}
+
+static void print_json(const prediction *p, const predict_input *input, int64_t sample,
+                       int64_t number, const verdict *v)
 {
     char buffer[32];
     const char *file = file_name(input, number);

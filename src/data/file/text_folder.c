@@ -1,9 +1,9 @@
 /* Labelled texts from files: a folder for each class. */
 #include "base/file.h"
 #include "data/dataset.h"
+#include "data/file/file_list.h"
 #include "data/file/places.h"
 #include "data/file/text_records.h"
-#include "data/image/picture_list.h"
 #include "data/parts.h"
 
 #include <dirent.h>
