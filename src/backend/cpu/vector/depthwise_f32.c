@@ -197,14 +197,13 @@ static void run_band(const gradient_run *run, fm_window_band band, const float *
     if (run->gradient->sums) add_pixels(&v, dkernel + kernel_floats(plan));
 }
 
-static void run_slices(const void *argument, int part, int parts)
+static void run_slices(const void *argument, int part, int64_t begin, int64_t end)
 {
     const gradient_run *run = argument;
     const fm_kernel_gradient *g = run->gradient;
     const fm_window_plan *plan = g->plan;
     float *copy = run->copies + (size_t)part * copied_floats(plan);
-    const int64_t end = fm_range_bound(g->slices, 1, part + 1, parts);
-    for (int64_t s = fm_range_bound(g->slices, 1, part, parts); s < end; s++) {
+    for (int64_t s = begin; s < end; s++) {
         const int64_t first = fm_range_bound(plan->bands, 1, (int)s, (int)g->slices);
         const int64_t last = fm_range_bound(plan->bands, 1, (int)s + 1, (int)g->slices);
         for (int64_t i = first; i < last; i++) {
@@ -240,7 +239,7 @@ void FM_ISA_SYMBOL(fm_depthwise_gradient_run)(const fm_kernel_gradient *gradient
     const fm_window_plan *plan = gradient->plan;
     const gradient_run run = {gradient, scratch,
                               scratch + (size_t)gradient->slices * slice_floats(plan)};
-    fm_in_parts(threads, run_slices, &run);
+    fm_in_pieces(threads, &(fm_pieces){gradient->slices, 1, false, run_slices, &run});
     add_slices(&run, 0, gradient->dkernel, kernel_floats(plan));
     if (!gradient->sums) return;
     add_slices(&run, kernel_floats(plan), gradient->sums, (size_t)plan->source_channels);

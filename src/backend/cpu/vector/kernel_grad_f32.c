@@ -245,14 +245,12 @@ static void run_item(const gradient_run *run, int64_t slice, int split, float *c
     }
 }
 
-static void run_part(const void *argument, int part, int parts)
+static void run_items(const void *argument, int part, int64_t begin, int64_t end)
 {
     const gradient_run *run = argument;
-    const int64_t items = run->gradient->slices * run->splits;
-    const int64_t end = fm_range_bound(items, 1, part + 1, parts);
     float *copy = run->copies + (size_t)part * run->copy_floats;
     float *packed = run->packed + part * PACKED_FLOATS;
-    for (int64_t i = fm_range_bound(items, 1, part, parts); i < end; i++) {
+    for (int64_t i = begin; i < end; i++) {
         run_item(run, i / run->splits, (int)(i % run->splits), copy, packed);
     }
 }
@@ -349,7 +347,7 @@ void FM_ISA_SYMBOL(fm_kernel_gradient_run)(const fm_kernel_gradient *gradient, i
     run.sums = run.slices + slices_floats(gradient);
     run.copies = run.sums + sums_floats(gradient) / LINE * LINE;
     run.packed = run.copies + run.copy_floats * (size_t)threads;
-    fm_in_parts(threads, run_part, &run);
+    fm_in_pieces(threads, &(fm_pieces){gradient->slices * run.splits, 1, false, run_items, &run});
     fm_in_ranges(threads, units_of(plan) * plan->b_rows, 4, (double)gradient->slices * 4, add_rows,
                  &run);
     add_sums(&run);

@@ -131,8 +131,9 @@ INLINE void join_block(const float *x, int64_t stride, int64_t rows, int64_t bef
     }
 }
 
-static void part_statistics(const void *argument, int64_t begin, int64_t end)
+static void part_statistics(const void *argument, int thread, int64_t begin, int64_t end)
 {
+    (void)thread;
     const work *w = argument;
     const int64_t columns = w->g.columns;
     for (int64_t part = end; part-- > begin;) {
@@ -270,8 +271,9 @@ static void each_block(const work *w, block_body *body, int64_t begin, int64_t e
     }
 }
 
-static void apply_parts(const void *argument, int64_t begin, int64_t end)
+static void apply_parts(const void *argument, int thread, int64_t begin, int64_t end)
 {
+    (void)thread;
     each_block(argument, apply_rows, begin, end);
 }
 
@@ -310,8 +312,9 @@ INLINE void add_block(const work *w, const float *lines, float *sums, int64_t ro
     }
 }
 
-static void part_sums(const void *argument, int64_t begin, int64_t end)
+static void part_sums(const void *argument, int thread, int64_t begin, int64_t end)
 {
+    (void)thread;
     const work *w = argument;
     const int64_t columns = w->g.columns;
     for (int64_t part = end; part-- > begin;) {
@@ -412,8 +415,9 @@ static void gradient_rows(const work *w, const float *lines, int64_t row, int64_
     }
 }
 
-static void gradient_parts(const void *argument, int64_t begin, int64_t end)
+static void gradient_parts(const void *argument, int thread, int64_t begin, int64_t end)
 {
+    (void)thread;
     each_block(argument, gradient_rows, begin, end);
 }
 
@@ -510,10 +514,12 @@ static work work_of(const fm_call *call)
                   .coefficients = parts + g->outer * g->parts * PART_LINES * g->columns};
 }
 
-static void in_parts(const fm_call *call, fm_range_body *body, const work *w)
+static void in_parts(const fm_call *call, fm_piece_body *body, bool backwards, const work *w)
 {
-    const double part = (double)(w->g.part_rows * w->g.columns) * NANOSECONDS;
-    fm_in_ranges(call->threads, w->g.outer * w->g.parts, 1, part, body, w);
+    const int64_t parts = w->g.outer * w->g.parts;
+    const double elements = (double)(parts * w->g.part_rows * w->g.columns);
+    const bool alone = elements * NANOSECONDS < FM_PARALLEL_NANOSECONDS;
+    fm_in_pieces(alone ? 1 : call->threads, &(fm_pieces){parts, 1, backwards, body, w});
 }
 
 static void forward(const fm_call *call, work *w)
@@ -522,10 +528,10 @@ static void forward(const fm_call *call, work *w)
     w->y = call->outputs[0].data;
     w->mean = call->outputs[1].data;
     w->rstd = call->outputs[2].data;
-    in_parts(call, part_statistics, w);
+    in_parts(call, part_statistics, true, w);
     const double joining = (double)(w->g.parts * w->g.columns) * NANOSECONDS;
     fm_in_ranges(call->threads, w->g.outer, 1, joining, finish_statistics, w);
-    in_parts(call, apply_parts, w);
+    in_parts(call, apply_parts, false, w);
 }
 
 static void backward(const fm_call *call, work *w)
@@ -537,9 +543,9 @@ static void backward(const fm_call *call, work *w)
     memset(w->dgamma, 0, line);
     memset(w->dbeta, 0, line);
     begin_gradient(w);
-    in_parts(call, part_sums, w);
+    in_parts(call, part_sums, true, w);
     for (int64_t outer = 0; outer < w->g.outer; outer++) finish_sums(w, outer);
-    in_parts(call, gradient_parts, w);
+    in_parts(call, gradient_parts, false, w);
 }
 
 static void run_normalize(const fm_call *call)

@@ -165,14 +165,13 @@ static void pack_part(const void *argument, int part, int parts)
 }
 
 /* Items are a split of the units in a band; those of a band follow each other. */
-static void run_part(const void *argument, int part, int parts)
+static void run_items(const void *argument, int part, int64_t begin, int64_t end)
 {
     const windows_run *run = argument;
     const fm_window_plan *plan = run->windows->plan;
-    const int64_t units = units_of_group(plan) * plan->groups, items = plan->bands * run->splits;
-    const int64_t end = fm_range_bound(items, 1, part + 1, parts);
+    const int64_t units = units_of_group(plan) * plan->groups;
     const float *a = NULL;
-    for (int64_t i = fm_range_bound(items, 1, part, parts), before = -1; i < end; i++) {
+    for (int64_t i = begin, before = -1; i < end; i++) {
         const fm_window_band band = fm_window_band_at(plan, i / run->splits);
         const int split = (int)(i % run->splits), splits = (int)run->splits;
         if (i / run->splits != before) {
@@ -223,7 +222,7 @@ static void run_windows(const fm_windows *windows, int threads, float *scratch)
         run.b = scratch;
         fm_in_parts(threads, pack_part, &run);
     }
-    fm_in_parts(threads, run_part, &run);
+    fm_in_pieces(threads, &(fm_pieces){plan->bands * run.splits, 1, false, run_items, &run});
 }
 
 const fm_windows_isa FM_ISA_SYMBOL(fm_windows_isa) = {

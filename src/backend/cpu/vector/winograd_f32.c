@@ -4,6 +4,7 @@
 #include "backend/cpu/winograd.h"
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/parallel.h"
+#include "backend/cpu/vector/kernels.h"
 #include "backend/cpu/vector/transpose.h"
 #include "backend/cpu/vector/winograd_product.h"
 #include "backend/cpu/vector/winograd_transform.h"
@@ -66,6 +67,17 @@ static tile_place place_of(const geometry *g, int64_t tile)
     return (tile_place){image, rest / g->tiles_across * RESULTS, rest % g->tiles_across * RESULTS};
 }
 
+/* The tile after `at`. */
+static tile_place next_place(const geometry *g, tile_place at)
+{
+    at.column += RESULTS;
+    if (at.column < g->w.out_width) return at;
+    at.column = 0;
+    at.row += RESULTS;
+    if (at.row < g->w.out_height) return at;
+    return (tile_place){at.image + 1, 0, 0};
+}
+
 /* A square of an image, `size` by `size` from (row, column); of it [top, bottom) by [left, right)
  * lies in the image. */
 typedef struct square {
@@ -124,6 +136,33 @@ INLINE patch patch_of(const square *s, int64_t c, int64_t count, float *buffer)
     return (patch){buffer, s->size * VECTOR_LENGTH, VECTOR_LENGTH};
 }
 
+/* T of the columns of a square, of a whole vector of channels from c on. What is outside is zero. */
+INLINE void transform_square(transform_1d *transform, const square *s, int64_t c, vector *half,
+                             const int size)
+{
+    static const float zeros[VECTOR_LENGTH];
+    const float *rows[POINTS];
+    ptrdiff_t steps[POINTS];
+    if (s->inside) {
+        transform_columns(transform, s->corner + c, s->width * s->channels, s->channels, half,
+                          size);
+        return;
+    }
+    for (int i = 0; i < size; i++) {
+        const bool inside = i >= s->top && i < s->bottom;
+        rows[i] = inside ? s->corner + i * s->width * s->channels + c : zeros;
+        steps[i] = inside ? s->channels : 0;
+    }
+    UNROLL for (int j = 0; j < size; j++)
+    {
+        vector x[POINTS * POINTS] = {0};
+        if (j >= s->left && j < s->right) {
+            UNROLL for (int i = 0; i < size; i++) x[i * POINTS] = load(rows[i] + j * steps[i]);
+        }
+        transform(x, half + j, POINTS);
+    }
+}
+
 static int64_t lanes_left(int64_t all, int64_t at)
 {
     return all - at < VECTOR_LENGTH ? all - at : VECTOR_LENGTH;
@@ -147,33 +186,44 @@ static size_t in_panels(int64_t rows, int64_t columns, int64_t row, int64_t colu
 
 /* ---- x, y and the kernel to points and back ------------------------------------------------------ */
 
+/* half's rows to points `step` floats apart. */
+INLINE void put_points(transform_1d *transform, const vector *half, float *out, size_t step,
+                       const bool whole, size_t count)
+{
+    UNROLL for (int i = 0; i < POINTS; i++)
+    {
+        vector t[POINTS];
+        transform_row(transform, half, i, t);
+        UNROLL for (int j = 0; j < POINTS; j++)
+        {
+            if (whole)
+                store(out, t[j]);
+            else
+                store_first(out, t[j], count);
+            out += step;
+        }
+    }
+}
+
 /* Channels [from, to) of a tile: x[point][to - from] */
-static void transform_tile_of_x(const geometry *g, const float *x, int64_t tile, int64_t from,
+static void transform_tile_of_x(const geometry *g, const float *x, tile_place at, int64_t from,
                                 int64_t to, float *points)
 {
     const fm_winograd *w = &g->w;
-    const tile_place at = place_of(g, tile);
     const square s = square_of(x, at.image, w->height, w->width, w->channels, at.row - w->pad_top,
                                at.column - w->pad_left, POINTS);
+    vector half[ALL_POINTS];
+    int64_t c = from;
+    for (; c + VECTOR_LENGTH <= to; c += VECTOR_LENGTH) {
+        transform_square(transform_x, &s, c, half, POINTS);
+        put_points(transform_x, half, points + (c - from), g->x_step, true, VECTOR_LENGTH);
+    }
+    if (c == to) return;
     _Alignas(64) float buffer[ALL_POINTS * VECTOR_LENGTH];
     clear_outside(&s, buffer);
-    for (int64_t c = from; c < to; c += VECTOR_LENGTH) {
-        const int64_t count = lanes_left(to, c);
-        const patch p = patch_of(&s, c, count, buffer);
-        float *out = points + (c - from);
-        vector half[ALL_POINTS];
-        transform_columns(transform_x, p.from, p.row, p.column, half, POINTS);
-        UNROLL for (int i = 0; i < POINTS; i++)
-        {
-            vector t[POINTS];
-            transform_row(transform_x, half, i, t);
-            UNROLL for (int j = 0; j < POINTS; j++)
-            {
-                store_up_to(out, t[j], count);
-                out += g->x_step;
-            }
-        }
-    }
+    const patch p = patch_of(&s, c, to - c, buffer);
+    transform_columns(transform_x, p.from, p.row, p.column, half, POINTS);
+    put_points(transform_x, half, points + (c - from), g->x_step, false, (size_t)(to - c));
 }
 
 INLINE void add_patch(const patch *p, const int size, float *sums)
@@ -188,31 +238,26 @@ INLINE void add_patch(const patch *p, const int size, float *sums)
 
 /* A tile of dy as row `row` of matrices (rows, filters) in panels; added to sums (filters) too, unless
  * that is NULL. */
-static void transform_tile_of_dy(const geometry *g, const float *dy, int64_t tile, int64_t row,
+static void transform_tile_of_dy(const geometry *g, const float *dy, tile_place at, int64_t row,
                                  int64_t rows, float *points, float *sums)
 {
     const fm_winograd *w = &g->w;
-    const tile_place at = place_of(g, tile);
     const square s = square_of(dy, at.image, w->out_height, w->out_width, w->filters, at.row,
                                at.column, RESULTS);
+    const bool buffered = sums || w->filters % VECTOR_LENGTH != 0;
     _Alignas(64) float buffer[RESULTS * RESULTS * VECTOR_LENGTH];
-    clear_outside(&s, buffer);
+    if (buffered) clear_outside(&s, buffer);
     for (int64_t f = 0; f < w->filters; f += VECTOR_LENGTH) {
-        const patch p = patch_of(&s, f, lanes_left(w->filters, f), buffer);
-        float *out = points + in_panels(rows, w->filters, row, f);
         vector half[ALL_POINTS];
-        if (sums) add_patch(&p, RESULTS, sums + f);
-        transform_columns(transform_dy, p.from, p.row, p.column, half, RESULTS);
-        UNROLL for (int i = 0; i < POINTS; i++)
-        {
-            vector t[POINTS];
-            transform_row(transform_dy, half, i, t);
-            UNROLL for (int j = 0; j < POINTS; j++)
-            {
-                store(out, t[j]);
-                out += g->y_step;
-            }
+        if (buffered) {
+            const patch p = patch_of(&s, f, lanes_left(w->filters, f), buffer);
+            if (sums) add_patch(&p, RESULTS, sums + f);
+            transform_columns(transform_dy, p.from, p.row, p.column, half, RESULTS);
+        } else {
+            transform_square(transform_dy, &s, f, half, RESULTS);
         }
+        put_points(transform_dy, half, points + in_panels(rows, w->filters, row, f), g->y_step,
+                   true, VECTOR_LENGTH);
     }
 }
 
@@ -248,10 +293,9 @@ INLINE void write_tile(const fm_winograd *w, const fm_winograd_epilogue *e, cons
 
 /* The tile is row `row` of products (rows, filters) in panels. */
 static void transform_tile_to_y(const geometry *g, const float *points, int64_t row, int64_t rows,
-                                int64_t tile, const fm_winograd_epilogue *e, float *y)
+                                tile_place at, const fm_winograd_epilogue *e, float *y)
 {
     const fm_winograd *w = &g->w;
-    const tile_place at = place_of(g, tile);
     const bool whole = at.row + RESULTS <= w->out_height && at.column + RESULTS <= w->out_width;
     const bool bare = !e->bias && !e->residual && !e->relu && !e->mask;
     const ptrdiff_t step = (ptrdiff_t)g->y_step;
@@ -352,39 +396,97 @@ static void turn_rows(const void *argument, int64_t begin, int64_t end)
     }
 }
 
+/* ---- blocks -------------------------------------------------------------------------------------- */
+
+typedef struct block_place {
+    tile_place first, last;
+    int64_t tiles;
+} block_place;
+
+static block_place block_at(const geometry *g, int64_t number)
+{
+    const int64_t first = number * g->block, left = g->tiles - first;
+    const int64_t tiles = left < g->block ? left : g->block;
+    return (block_place){place_of(g, first), place_of(g, first + tiles - 1), tiles};
+}
+
+/* What is read soon: it comes while the products keep the arithmetic busy, a share with each. */
+typedef struct ahead {
+    const float *from;
+    int64_t floats;
+} ahead;
+
+static ahead rows_between(const float *images, int64_t width, int64_t all, int64_t from, int64_t to)
+{
+    from = from < 0 ? 0 : from;
+    to = to < all ? to : all;
+    if (!images || to <= from) return (ahead){0};
+    return (ahead){images + from * width, (to - from) * width};
+}
+
+/* The rows of x that a block reads; none past the last block. */
+static ahead x_of_block(const geometry *g, int64_t number, const float *x)
+{
+    const fm_winograd *w = &g->w;
+    if (number >= g->blocks) return (ahead){0};
+    const block_place b = block_at(g, number);
+    return rows_between(x, w->width * w->channels, w->images * w->height,
+                        b.first.image * w->height + b.first.row - w->pad_top,
+                        b.last.image * w->height + b.last.row - w->pad_top + POINTS);
+}
+
+static ahead y_of_block(const geometry *g, const block_place *b, const float *y)
+{
+    const fm_winograd *w = &g->w;
+    return rows_between(y, w->out_width * w->filters, w->images * w->out_height,
+                        b->first.image * w->out_height + b->first.row,
+                        b->last.image * w->out_height + b->last.row + RESULTS);
+}
+
+static void fetch_share(const ahead *a, size_t point)
+{
+    const float *from = a->from + a->floats * (int64_t)point / ALL_POINTS;
+    const float *end = a->from + a->floats * (int64_t)(point + 1) / ALL_POINTS;
+    for (; from < end; from += LINE) __builtin_prefetch(from, 0, 2);
+}
+
 /* ---- convolution --------------------------------------------------------------------------------- */
 
 static void convolve_block(const convolution *a, int64_t number, float *scratch)
 {
     const geometry *g = &a->g;
-    const int64_t first = number * g->block;
-    const int64_t count = g->tiles - first < g->block ? g->tiles - first : g->block;
+    const block_place block = block_at(g, number);
+    const fm_winograd_epilogue *e = a->epilogue;
     float *x = scratch, *y = x + ALL_POINTS * g->x_step;
-    for (int64_t t = 0; t < count; t++) {
-        transform_tile_of_x(g, a->x, first + t, 0, g->w.channels, x + t * g->w.channels);
+    tile_place at = block.first;
+    for (int64_t t = 0; t < block.tiles; t++, at = next_place(g, at)) {
+        transform_tile_of_x(g, a->x, at, 0, g->w.channels, x + t * g->w.channels);
     }
-    point_product product = {.rows = count,
+    point_product product = {.rows = block.tiles,
                              .columns = g->w.filters,
                              .depth = g->w.channels,
                              .a_row = g->w.channels,
                              .a_depth = 1,
-                             .c_rows = count};
+                             .c_rows = block.tiles};
+    const ahead soon[] = {x_of_block(g, number + 1, a->x), y_of_block(g, &block, a->y),
+                          y_of_block(g, &block, e->residual), y_of_block(g, &block, e->mask)};
     for (size_t p = 0; p < ALL_POINTS; p++) {
         product.a = x + p * g->x_step;
         product.b = a->u + p * g->kernel_step;
         product.c = y + p * g->y_step;
+        for (int i = 0; i < 4; i++) fetch_share(&soon[i], p);
         multiply(&product);
     }
-    for (int64_t t = 0; t < count; t++) {
-        transform_tile_to_y(g, y, t, count, first + t, a->epilogue, a->y);
+    at = block.first;
+    for (int64_t t = 0; t < block.tiles; t++, at = next_place(g, at)) {
+        transform_tile_to_y(g, y, t, block.tiles, at, e, a->y);
     }
 }
 
-static void convolve_part(const void *argument, int part, int parts)
+static void convolve_blocks(const void *argument, int part, int64_t begin, int64_t end)
 {
     const convolution *a = argument;
-    const int64_t end = fm_range_bound(a->g.blocks, 1, part + 1, parts);
-    for (int64_t b = fm_range_bound(a->g.blocks, 1, part, parts); b < end; b++) {
+    for (int64_t b = begin; b < end; b++) {
         convolve_block(a, b, a->scratch + (size_t)part * a->part_floats);
     }
 }
@@ -448,7 +550,7 @@ static void convolve(const fm_winograd *w, const float *x, const float *kernel, 
     if (!w->kernel_ready) {
         transform_whole_kernel(w->channels, w->filters, kernel, scratch, threads);
     }
-    fm_in_parts(threads, convolve_part, &a);
+    fm_in_pieces(threads, &(fm_pieces){a.g.blocks, 1, false, convolve_blocks, &a});
 }
 
 /* ---- the gradient of the kernel ------------------------------------------------------------------ */
@@ -505,41 +607,46 @@ static void add_block(const kernel_gradient *k, int64_t number, int64_t from, in
                       float *sums, float *scratch)
 {
     const geometry *g = &k->g;
-    const int64_t first = number * g->block;
-    const int64_t count = g->tiles - first < g->block ? g->tiles - first : g->block;
+    const block_place block = block_at(g, number);
     float *x = scratch, *dy = x + ALL_POINTS * g->x_step;
-    for (int64_t t = 0; t < count; t++) {
-        transform_tile_of_x(g, k->x, first + t, from, to, x + t * (to - from));
-        transform_tile_of_dy(g, k->dy, first + t, t, count, dy, sums);
+    tile_place at = block.first;
+    for (int64_t t = 0; t < block.tiles; t++, at = next_place(g, at)) {
+        transform_tile_of_x(g, k->x, at, from, to, x + t * (to - from));
+        transform_tile_of_dy(g, k->dy, at, t, block.tiles, dy, sums);
     }
     point_product product = {.rows = to - from,
                              .columns = g->w.filters,
-                             .depth = count,
+                             .depth = block.tiles,
                              .a_row = 1,
                              .a_depth = to - from,
                              .c_rows = to - from,
                              .add = true};
+    const bool more = number + 1 < g->blocks;
+    const block_place next = more ? block_at(g, number + 1) : block;
+    const ahead soon[] = {x_of_block(g, number + 1, k->x),
+                          y_of_block(g, &next, more ? k->dy : NULL)};
     for (size_t p = 0; p < ALL_POINTS; p++) {
         product.a = x + p * g->x_step;
         product.b = dy + p * g->y_step;
         product.c = du + p * g->kernel_step;
+        for (int i = 0; i < 2; i++) fetch_share(&soon[i], p);
         multiply(&product);
     }
 }
 
-static void gradient_part(const void *argument, int part, int parts)
+static void gradient_jobs(const void *argument, int part, int64_t begin, int64_t end)
 {
     const kernel_gradient *k = argument;
     float *scratch = k->scratch + (size_t)part * k->part_floats;
-    for (int64_t job = part; job < k->sums * k->slices; job += parts) {
+    for (int64_t job = begin; job < end; job++) {
         const int64_t share = job / k->slices, from = job % k->slices * k->slice;
         float *du = k->du + (size_t)job * k->du_floats;
         const size_t filters = whole_vectors(k->g.w.filters);
         float *sums = k->dbias && from == 0 ? k->dy_sums + (size_t)share * filters : NULL;
-        const int64_t end = fm_range_bound(k->g.blocks, 1, (int)share + 1, (int)k->sums);
+        const int64_t last = fm_range_bound(k->g.blocks, 1, (int)share + 1, (int)k->sums);
         memset(du, 0, k->du_floats * sizeof *du);
         if (sums) memset(sums, 0, filters * sizeof *sums);
-        for (int64_t b = fm_range_bound(k->g.blocks, 1, (int)share, (int)k->sums); b < end; b++) {
+        for (int64_t b = fm_range_bound(k->g.blocks, 1, (int)share, (int)k->sums); b < last; b++) {
             add_block(k, b, from, slice_end(k, from), du, sums, scratch);
         }
     }
@@ -603,7 +710,7 @@ static void kernel_grad(const fm_winograd *w, const float *x, const float *dy, f
     k.du = scratch;
     k.dy_sums = k.du + (size_t)(k.sums * k.slices) * k.du_floats;
     k.scratch = k.dy_sums + (size_t)k.sums * whole_vectors(w->filters);
-    fm_in_parts(threads, gradient_part, &k);
+    fm_in_pieces(threads, &(fm_pieces){k.sums * k.slices, 1, false, gradient_jobs, &k});
     fm_in_ranges(threads, w->channels, 1, 1.5 * (double)(w->filters * k.sums), finish_rows, &k);
     finish_sums(&k);
 }
