@@ -19,9 +19,12 @@ enum {
     BLOCK_FLOATS = 1 << 16, /* what a block takes of the second cache, more than this or less  */
     LEAST_BLOCK = 24,       /* tiles, so that a product has rows enough                      */
     MOST_BLOCK = 96,
-    SUMS_FLOATS = 1 << 18, /* a smaller gradient of the kernel is summed in SUMS parts      */
+    GROUP = 192,            /* tiles that are transformed together for a large kernel          */
+    LARGE_KERNEL = 1 << 22, /* floats, transformed: a third-level cache does not keep it        */
+    SUMS_FLOATS = 1 << 18,  /* a smaller gradient of the kernel is summed in SUMS parts       */
     SUMS = 8,
-    PAD = 16 /* floats between points: else all 36 fall on one set of the first cache     */
+    SOME_TILES = 8, /* of a group, that a thread transforms at a time                     */
+    PAD = 16        /* floats between points: else all 36 fall on one set of the first cache */
 };
 
 typedef struct geometry {
@@ -37,21 +40,27 @@ static size_t round_up(size_t floats)
     return (floats + PAD - 1) / PAD * PAD;
 }
 
+/* Into blocks of which y's points take `filters` columns. */
+static void cut_tiles(geometry *g, int64_t block, int64_t filters)
+{
+    g->block = block;
+    g->blocks = (g->tiles + block - 1) / block;
+    g->x_step = round_up((size_t)(block * g->w.channels)) + PAD;
+    g->y_step = round_up(fm_gemm_panels_floats(ISA, (size_t)block, (size_t)filters)) + PAD;
+}
+
 /* share: into how many parts all tiles should at least be cut. */
-static geometry geometry_of(const fm_winograd *w, int64_t channels, int64_t share)
+static geometry geometry_of(const fm_winograd *w, int64_t share)
 {
     geometry g = {.w = *w};
     g.tiles_down = (w->out_height + RESULTS - 1) / RESULTS;
     g.tiles_across = (w->out_width + RESULTS - 1) / RESULTS;
     g.tiles = w->images * g.tiles_down * g.tiles_across;
-    int64_t block = BLOCK_FLOATS / (ALL_POINTS * (channels + w->filters));
+    g.kernel_step = round_up(fm_gemm_panels_floats(ISA, (size_t)w->channels, (size_t)w->filters));
+    int64_t block = BLOCK_FLOATS / (ALL_POINTS * (w->channels + w->filters));
     if (block > (g.tiles + share - 1) / share) block = (g.tiles + share - 1) / share;
     block = block < LEAST_BLOCK ? LEAST_BLOCK : block > MOST_BLOCK ? MOST_BLOCK : block;
-    g.block = block / 12 * 12;
-    g.blocks = (g.tiles + g.block - 1) / g.block;
-    g.kernel_step = round_up(fm_gemm_panels_floats(ISA, (size_t)channels, (size_t)w->filters));
-    g.x_step = round_up((size_t)(g.block * channels)) + PAD;
-    g.y_step = round_up(fm_gemm_panels_floats(ISA, (size_t)g.block, (size_t)w->filters)) + PAD;
+    cut_tiles(&g, block / 12 * 12, w->filters);
     return g;
 }
 
@@ -205,25 +214,24 @@ INLINE void put_points(transform_1d *transform, const vector *half, float *out, 
     }
 }
 
-/* Channels [from, to) of a tile: x[point][to - from] */
-static void transform_tile_of_x(const geometry *g, const float *x, tile_place at, int64_t from,
-                                int64_t to, float *points)
+/* A tile: x[point][channels] */
+static void transform_tile_of_x(const geometry *g, const float *x, tile_place at, float *points)
 {
     const fm_winograd *w = &g->w;
     const square s = square_of(x, at.image, w->height, w->width, w->channels, at.row - w->pad_top,
                                at.column - w->pad_left, POINTS);
     vector half[ALL_POINTS];
-    int64_t c = from;
-    for (; c + VECTOR_LENGTH <= to; c += VECTOR_LENGTH) {
+    int64_t c = 0;
+    for (; c + VECTOR_LENGTH <= w->channels; c += VECTOR_LENGTH) {
         transform_square(transform_x, &s, c, half, POINTS);
-        put_points(transform_x, half, points + (c - from), g->x_step, true, VECTOR_LENGTH);
+        put_points(transform_x, half, points + c, g->x_step, true, VECTOR_LENGTH);
     }
-    if (c == to) return;
+    if (c == w->channels) return;
     _Alignas(64) float buffer[ALL_POINTS * VECTOR_LENGTH];
     clear_outside(&s, buffer);
-    const patch p = patch_of(&s, c, to - c, buffer);
+    const patch p = patch_of(&s, c, w->channels - c, buffer);
     transform_columns(transform_x, p.from, p.row, p.column, half, POINTS);
-    put_points(transform_x, half, points + (c - from), g->x_step, false, (size_t)(to - c));
+    put_points(transform_x, half, points + c, g->x_step, false, (size_t)(w->channels - c));
 }
 
 INLINE void add_patch(const patch *p, const int size, float *sums)
@@ -291,18 +299,23 @@ INLINE void write_tile(const fm_winograd *w, const fm_winograd_epilogue *e, cons
     }
 }
 
-/* The tile is row `row` of products (rows, filters) in panels. */
+typedef struct filter_range {
+    int64_t from, to;
+} filter_range;
+
+/* The tile is row `row` of products (rows, some filters) in panels. */
 static void transform_tile_to_y(const geometry *g, const float *points, int64_t row, int64_t rows,
-                                tile_place at, const fm_winograd_epilogue *e, float *y)
+                                filter_range some, tile_place at, const fm_winograd_epilogue *e,
+                                float *y)
 {
     const fm_winograd *w = &g->w;
     const bool whole = at.row + RESULTS <= w->out_height && at.column + RESULTS <= w->out_width;
     const bool bare = !e->bias && !e->residual && !e->relu && !e->mask;
     const ptrdiff_t step = (ptrdiff_t)g->y_step;
-    for (int64_t f = 0; f < w->filters; f += VECTOR_LENGTH) {
-        const int64_t count = lanes_left(w->filters, f);
+    for (int64_t f = some.from; f < some.to; f += VECTOR_LENGTH) {
+        const int64_t count = lanes_left(some.to, f);
         vector half[ALL_POINTS];
-        const float *from = points + in_panels(rows, w->filters, row, f);
+        const float *from = points + in_panels(rows, some.to - some.from, row, f - some.from);
         transform_columns(transform_to_y, from, POINTS * step, step, half, POINTS);
         if (!whole || count < VECTOR_LENGTH)
             write_tile(w, e, half, at, f, count, false, y);
@@ -312,15 +325,6 @@ static void transform_tile_to_y(const geometry *g, const float *points, int64_t 
             write_tile(w, e, half, at, f, VECTOR_LENGTH, true, y);
     }
 }
-
-/* What the parts of a convolution share. */
-typedef struct convolution {
-    geometry g;
-    const float *x, *u;
-    const fm_winograd_epilogue *epilogue;
-    float *y, *scratch;
-    size_t part_floats;
-} convolution;
 
 typedef struct kernel_transform {
     int64_t channels, filters;
@@ -399,15 +403,15 @@ static void turn_rows(const void *argument, int64_t begin, int64_t end)
 /* ---- blocks -------------------------------------------------------------------------------------- */
 
 typedef struct block_place {
+    int64_t start, tiles;
     tile_place first, last;
-    int64_t tiles;
 } block_place;
 
 static block_place block_at(const geometry *g, int64_t number)
 {
     const int64_t first = number * g->block, left = g->tiles - first;
     const int64_t tiles = left < g->block ? left : g->block;
-    return (block_place){place_of(g, first), place_of(g, first + tiles - 1), tiles};
+    return (block_place){first, tiles, place_of(g, first), place_of(g, first + tiles - 1)};
 }
 
 /* What is read soon: it comes while the products keep the arithmetic busy, a share with each. */
@@ -452,6 +456,15 @@ static void fetch_share(const ahead *a, size_t point)
 
 /* ---- convolution --------------------------------------------------------------------------------- */
 
+/* What the parts of a convolution share. */
+typedef struct convolution {
+    geometry g;
+    const float *x, *u;
+    const fm_winograd_epilogue *epilogue;
+    float *y, *scratch;
+    block_place group; /* of tiles, by panels */
+} convolution;
+
 static void convolve_block(const convolution *a, int64_t number, float *scratch)
 {
     const geometry *g = &a->g;
@@ -460,7 +473,7 @@ static void convolve_block(const convolution *a, int64_t number, float *scratch)
     float *x = scratch, *y = x + ALL_POINTS * g->x_step;
     tile_place at = block.first;
     for (int64_t t = 0; t < block.tiles; t++, at = next_place(g, at)) {
-        transform_tile_of_x(g, a->x, at, 0, g->w.channels, x + t * g->w.channels);
+        transform_tile_of_x(g, a->x, at, x + t * g->w.channels);
     }
     point_product product = {.rows = block.tiles,
                              .columns = g->w.filters,
@@ -479,7 +492,7 @@ static void convolve_block(const convolution *a, int64_t number, float *scratch)
     }
     at = block.first;
     for (int64_t t = 0; t < block.tiles; t++, at = next_place(g, at)) {
-        transform_tile_to_y(g, y, t, block.tiles, at, e, a->y);
+        transform_tile_to_y(g, y, t, block.tiles, (filter_range){0, g->w.filters}, at, e, a->y);
     }
 }
 
@@ -487,13 +500,8 @@ static void convolve_blocks(const void *argument, int part, int64_t begin, int64
 {
     const convolution *a = argument;
     for (int64_t b = begin; b < end; b++) {
-        convolve_block(a, b, a->scratch + (size_t)part * a->part_floats);
+        convolve_block(a, b, a->scratch + (size_t)part * ALL_POINTS * (a->g.x_step + a->g.y_step));
     }
-}
-
-static size_t convolve_part_floats(const geometry *g)
-{
-    return ALL_POINTS * (g->x_step + g->y_step);
 }
 
 static size_t kernel_step(int64_t channels, int64_t filters)
@@ -525,22 +533,95 @@ static size_t own_kernel_floats(const fm_winograd *w)
     return w->kernel_ready ? 0 : kernel_floats(w->channels, w->filters) + turned_floats(w);
 }
 
+/* Few tiles, or a kernel that the caches do not hold: the tiles of a group are transformed together,
+ * then each panel of filters is a job, and the kernel is read once for all of them. */
+static bool goes_by_panels(const geometry *g, int threads)
+{
+    const size_t kernel = ALL_POINTS * g->kernel_step;
+    return (threads > 1 && g->blocks < 2 * threads) || kernel > LARGE_KERNEL;
+}
+
+static int64_t group_of(const geometry *g)
+{
+    const int64_t groups = (g->tiles + GROUP - 1) / GROUP;
+    return (g->tiles + groups - 1) / groups;
+}
+
+/* x's points are those of all threads when it goes by panels. */
+static geometry cut_convolution(const fm_winograd *w, int threads, bool *by_panels)
+{
+    geometry g = geometry_of(w, 2 * threads);
+    *by_panels = goes_by_panels(&g, threads);
+    if (*by_panels) cut_tiles(&g, group_of(&g), (int64_t)ISA->panel_width);
+    return g;
+}
+
 static size_t scratch_floats(const fm_winograd *w, int threads)
 {
-    const geometry g = geometry_of(w, w->channels, 2 * threads);
-    return own_kernel_floats(w) + (size_t)threads * convolve_part_floats(&g);
+    bool by_panels;
+    const geometry g = cut_convolution(w, threads, &by_panels);
+    const size_t x = ALL_POINTS * g.x_step, y = ALL_POINTS * g.y_step, parts = (size_t)threads;
+    return own_kernel_floats(w) + (by_panels ? x + parts * y : parts * (x + y));
+}
+
+static void transform_some_tiles(const void *argument, int part, int64_t begin, int64_t end)
+{
+    const convolution *a = argument;
+    tile_place at = place_of(&a->g, a->group.start + begin);
+    (void)part;
+    for (int64_t t = begin; t < end; t++, at = next_place(&a->g, at)) {
+        transform_tile_of_x(&a->g, a->x, at, a->scratch + t * a->g.w.channels);
+    }
+}
+
+static void convolve_panels(const void *argument, int part, int64_t begin, int64_t end)
+{
+    const convolution *a = argument;
+    const geometry *g = &a->g;
+    const int64_t width = (int64_t)ISA->panel_width, tiles = a->group.tiles;
+    float *y = a->scratch + ALL_POINTS * (g->x_step + (size_t)part * g->y_step);
+    for (int64_t f = begin * width; f < end * width && f < g->w.filters; f += width) {
+        const filter_range some = {f, f + width < g->w.filters ? f + width : g->w.filters};
+        point_product product = {.rows = tiles,
+                                 .columns = some.to - some.from,
+                                 .depth = g->w.channels,
+                                 .a_row = g->w.channels,
+                                 .a_depth = 1,
+                                 .c_rows = tiles};
+        for (size_t p = 0; p < ALL_POINTS; p++) {
+            product.a = a->scratch + p * g->x_step;
+            product.b = a->u + p * g->kernel_step + f * g->w.channels;
+            product.c = y + p * g->y_step;
+            multiply(&product);
+        }
+        tile_place at = a->group.first;
+        for (int64_t t = 0; t < tiles; t++, at = next_place(g, at)) {
+            transform_tile_to_y(g, y, t, tiles, some, at, a->epilogue, a->y);
+        }
+    }
+}
+
+static void convolve_groups(convolution *a, int threads)
+{
+    const int64_t width = (int64_t)ISA->panel_width, panels = (a->g.w.filters + width - 1) / width;
+    for (int64_t i = 0; i < a->g.blocks; i++) {
+        a->group = block_at(&a->g, i);
+        fm_in_pieces(threads,
+                     &(fm_pieces){a->group.tiles, SOME_TILES, false, transform_some_tiles, a});
+        fm_in_pieces(threads, &(fm_pieces){panels, 1, false, convolve_panels, a});
+    }
 }
 
 static void convolve(const fm_winograd *w, const float *x, const float *kernel, bool turned,
                      const fm_winograd_epilogue *epilogue, float *y, int threads, float *scratch)
 {
-    convolution a = {.g = geometry_of(w, w->channels, 2 * threads),
+    bool by_panels;
+    convolution a = {.g = cut_convolution(w, threads, &by_panels),
                      .x = x,
                      .u = w->kernel_ready ? kernel : scratch,
                      .epilogue = epilogue,
                      .y = y,
                      .scratch = scratch + own_kernel_floats(w)};
-    a.part_floats = convolve_part_floats(&a.g);
     if (turned) {
         float *turned_kernel = scratch + kernel_floats(w->channels, w->filters);
         fm_in_ranges(threads, w->channels, VECTOR_LENGTH, 1.5 * (double)w->filters, turn_rows,
@@ -550,38 +631,38 @@ static void convolve(const fm_winograd *w, const float *x, const float *kernel, 
     if (!w->kernel_ready) {
         transform_whole_kernel(w->channels, w->filters, kernel, scratch, threads);
     }
-    fm_in_pieces(threads, &(fm_pieces){a.g.blocks, 1, false, convolve_blocks, &a});
+    if (by_panels) {
+        convolve_groups(&a, threads);
+    } else {
+        fm_in_pieces(threads, &(fm_pieces){a.g.blocks, 1, false, convolve_blocks, &a});
+    }
 }
 
 /* ---- the gradient of the kernel ------------------------------------------------------------------ */
 
-/* Tiles are cut into `sums` shares that are added up at the end, channels into `slices`: a slice of a
- * share is a job of its own. Sums do not depend on the number of threads, slices may. */
+/* Of a small kernel: tiles are cut into `sums` shares, each with a du of its own, which are added up at
+ * the end. Of a large one (sums = 1): the tiles of a group are transformed together, then each point
+ * is a job. Neither depends on the number of threads. */
 typedef struct kernel_gradient {
     geometry g;
     const float *x, *dy;
     float *dkernel, *dbias, *du, *scratch;
-    float *dy_sums; /* (sums, filters in whole vectors)                       */
-    int64_t sums, slices;
-    int64_t slice;                 /* channels of one, the last may have fewer            */
-    size_t du_floats, part_floats; /* of a job; scratch of a part                         */
+    float *dy_sums; /* (lines, filters in whole vectors)                  */
+    int64_t sums, lines;
+    size_t du_floats, parts; /* of a share; how many have scratch of their own    */
+    block_place group;
+    bool add; /* to the groups before */
 } kernel_gradient;
 
 static kernel_gradient describe_gradient(const fm_winograd *w, int threads)
 {
     const size_t whole = fm_gemm_panels_floats(ISA, (size_t)w->channels, (size_t)w->filters);
-    kernel_gradient k = {.sums = ALL_POINTS * whole <= SUMS_FLOATS ? SUMS : 1, .slices = 1};
-    k.slice = w->channels;
-    if (k.sums == 1) {
-        const int64_t vectors = (w->channels + VECTOR_LENGTH - 1) / VECTOR_LENGTH;
-        k.slice = (vectors + threads - 1) / threads * VECTOR_LENGTH;
-        k.slices = (w->channels + k.slice - 1) / k.slice;
-    }
-    k.g = geometry_of(w, w->channels, k.sums);
-    k.g.kernel_step = round_up(fm_gemm_panels_floats(ISA, (size_t)k.slice, (size_t)w->filters));
-    k.g.x_step = round_up((size_t)(k.g.block * k.slice)) + PAD;
+    kernel_gradient k = {.sums = ALL_POINTS * whole <= SUMS_FLOATS ? SUMS : 1};
+    k.g = geometry_of(w, k.sums);
+    if (k.sums == 1) cut_tiles(&k.g, group_of(&k.g), w->filters);
+    k.lines = k.sums == 1 ? (k.g.block + SOME_TILES - 1) / SOME_TILES : k.sums;
+    k.parts = k.sums == 1 ? 1 : (size_t)threads;
     k.du_floats = ALL_POINTS * k.g.kernel_step;
-    k.part_floats = ALL_POINTS * (k.g.x_step + k.g.y_step);
     return k;
 }
 
@@ -590,65 +671,118 @@ static size_t whole_vectors(int64_t count)
     return (size_t)(count + VECTOR_LENGTH - 1) / VECTOR_LENGTH * VECTOR_LENGTH;
 }
 
+static size_t points_floats(const geometry *g)
+{
+    return ALL_POINTS * (g->x_step + g->y_step);
+}
+
 static size_t kernel_grad_scratch_floats(const fm_winograd *w, int threads)
 {
     const kernel_gradient k = describe_gradient(w, threads);
-    return (size_t)(k.sums * k.slices) * k.du_floats + (size_t)threads * k.part_floats +
-           (size_t)k.sums * whole_vectors(w->filters);
+    return (size_t)k.sums * k.du_floats + k.parts * points_floats(&k.g) +
+           (size_t)k.lines * whole_vectors(w->filters);
 }
 
-static int64_t slice_end(const kernel_gradient *k, int64_t from)
+static float *line_of_sums(const kernel_gradient *k, int64_t line)
 {
-    return from + k->slice < k->g.w.channels ? from + k->slice : k->g.w.channels;
+    return k->dbias ? k->dy_sums + (size_t)line * whole_vectors(k->g.w.filters) : NULL;
 }
 
-/* du[point] (channels of the slice, filters) += x[point]^T dy[point] */
-static void add_block(const kernel_gradient *k, int64_t number, int64_t from, int64_t to, float *du,
-                      float *sums, float *scratch)
+/* Row `t` of a block's points, x's and dy's. */
+static void transform_tiles(const kernel_gradient *k, tile_place at, int64_t t, int64_t tiles,
+                            float *points, float *sums)
+{
+    const geometry *g = &k->g;
+    transform_tile_of_x(g, k->x, at, points + t * g->w.channels);
+    transform_tile_of_dy(g, k->dy, at, t, tiles, points + ALL_POINTS * g->x_step, sums);
+}
+
+/* du[point] (channels, filters) = or += x[point]^T dy[point] */
+static void multiply_point(const kernel_gradient *k, size_t p, int64_t tiles, const float *points,
+                           float *du, bool add)
+{
+    const geometry *g = &k->g;
+    multiply(&(point_product){.rows = g->w.channels,
+                              .columns = g->w.filters,
+                              .depth = tiles,
+                              .a = points + p * g->x_step,
+                              .a_row = 1,
+                              .a_depth = g->w.channels,
+                              .b = points + ALL_POINTS * g->x_step + p * g->y_step,
+                              .c = du + p * g->kernel_step,
+                              .c_rows = g->w.channels,
+                              .add = add});
+}
+
+static void add_block(const kernel_gradient *k, int64_t number, bool add, float *du, float *sums,
+                      float *points)
 {
     const geometry *g = &k->g;
     const block_place block = block_at(g, number);
-    float *x = scratch, *dy = x + ALL_POINTS * g->x_step;
     tile_place at = block.first;
     for (int64_t t = 0; t < block.tiles; t++, at = next_place(g, at)) {
-        transform_tile_of_x(g, k->x, at, from, to, x + t * (to - from));
-        transform_tile_of_dy(g, k->dy, at, t, block.tiles, dy, sums);
+        transform_tiles(k, at, t, block.tiles, points, sums);
     }
-    point_product product = {.rows = to - from,
-                             .columns = g->w.filters,
-                             .depth = block.tiles,
-                             .a_row = 1,
-                             .a_depth = to - from,
-                             .c_rows = to - from,
-                             .add = true};
     const bool more = number + 1 < g->blocks;
     const block_place next = more ? block_at(g, number + 1) : block;
     const ahead soon[] = {x_of_block(g, number + 1, k->x),
                           y_of_block(g, &next, more ? k->dy : NULL)};
     for (size_t p = 0; p < ALL_POINTS; p++) {
-        product.a = x + p * g->x_step;
-        product.b = dy + p * g->y_step;
-        product.c = du + p * g->kernel_step;
         for (int i = 0; i < 2; i++) fetch_share(&soon[i], p);
-        multiply(&product);
+        multiply_point(k, p, block.tiles, points, du, add);
     }
 }
 
-static void gradient_jobs(const void *argument, int part, int64_t begin, int64_t end)
+static void gradient_shares(const void *argument, int part, int64_t begin, int64_t end)
 {
     const kernel_gradient *k = argument;
-    float *scratch = k->scratch + (size_t)part * k->part_floats;
-    for (int64_t job = begin; job < end; job++) {
-        const int64_t share = job / k->slices, from = job % k->slices * k->slice;
-        float *du = k->du + (size_t)job * k->du_floats;
-        const size_t filters = whole_vectors(k->g.w.filters);
-        float *sums = k->dbias && from == 0 ? k->dy_sums + (size_t)share * filters : NULL;
+    const size_t line = whole_vectors(k->g.w.filters) * sizeof(float);
+    for (int64_t share = begin; share < end; share++) {
+        float *du = k->du + (size_t)share * k->du_floats, *sums = line_of_sums(k, share);
+        const int64_t first = fm_range_bound(k->g.blocks, 1, (int)share, (int)k->sums);
         const int64_t last = fm_range_bound(k->g.blocks, 1, (int)share + 1, (int)k->sums);
-        memset(du, 0, k->du_floats * sizeof *du);
-        if (sums) memset(sums, 0, filters * sizeof *sums);
-        for (int64_t b = fm_range_bound(k->g.blocks, 1, (int)share, (int)k->sums); b < last; b++) {
-            add_block(k, b, from, slice_end(k, from), du, sums, scratch);
+        if (first == last) memset(du, 0, k->du_floats * sizeof *du);
+        if (sums) memset(sums, 0, line);
+        for (int64_t b = first; b < last; b++) {
+            add_block(k, b, b > first, du, sums, k->scratch + (size_t)part * points_floats(&k->g));
         }
+    }
+}
+
+/* Items are SOME_TILES of the group each. */
+static void transform_group(const void *argument, int part, int64_t begin, int64_t end)
+{
+    const kernel_gradient *k = argument;
+    (void)part;
+    for (int64_t item = begin; item < end; item++) {
+        const int64_t from = item * SOME_TILES, left = k->group.tiles - from;
+        float *sums = line_of_sums(k, item);
+        if (sums && !k->add) memset(sums, 0, whole_vectors(k->g.w.filters) * sizeof *sums);
+        tile_place at = place_of(&k->g, k->group.start + from);
+        for (int64_t t = from; t < from + (left < SOME_TILES ? left : SOME_TILES); t++) {
+            transform_tiles(k, at, t, k->group.tiles, k->scratch, sums);
+            at = next_place(&k->g, at);
+        }
+    }
+}
+
+static void gradient_points(const void *argument, int part, int64_t begin, int64_t end)
+{
+    const kernel_gradient *k = argument;
+    (void)part;
+    for (int64_t p = begin; p < end; p++) {
+        multiply_point(k, (size_t)p, k->group.tiles, k->scratch, k->du, k->add);
+    }
+}
+
+static void gradient_groups(kernel_gradient *k, int threads)
+{
+    for (int64_t i = 0; i < k->g.blocks; i++) {
+        k->group = block_at(&k->g, i);
+        k->add = i > 0;
+        const int64_t items = (k->group.tiles + SOME_TILES - 1) / SOME_TILES;
+        fm_in_pieces(threads, &(fm_pieces){items, 1, false, transform_group, k});
+        fm_in_pieces(threads, &(fm_pieces){ALL_POINTS, 1, false, gradient_points, k});
     }
 }
 
@@ -658,18 +792,15 @@ static void finish_rows(const void *argument, int64_t begin, int64_t end)
     const kernel_gradient *k = argument;
     const int64_t channels = k->g.w.channels, filters = k->g.w.filters;
     for (int64_t c = begin; c < end; c++) {
-        const int64_t number = c / k->slice, from = number * k->slice;
-        const int64_t rows = slice_end(k, from) - from;
         for (int64_t f = 0; f < filters; f += VECTOR_LENGTH) {
-            const float *du =
-                k->du + (size_t)number * k->du_floats + in_panels(rows, filters, c - from, f);
+            const float *du = k->du + in_panels(channels, filters, c, f);
             _Alignas(64) float sums[ALL_POINTS * VECTOR_LENGTH];
             vector half[ALL_POINTS];
             for (size_t p = 0; p < ALL_POINTS; p++) {
                 const float *point = du + p * k->g.kernel_step;
                 vector sum = load(point);
                 for (int64_t s = 1; s < k->sums; s++) {
-                    sum += load(point + (size_t)(s * k->slices) * k->du_floats);
+                    sum += load(point + (size_t)s * k->du_floats);
                 }
                 store(sums + p * VECTOR_LENGTH, sum);
             }
@@ -689,12 +820,9 @@ static void finish_rows(const void *argument, int64_t begin, int64_t end)
 
 static void finish_sums(const kernel_gradient *k)
 {
-    const int64_t filters = k->g.w.filters;
-    for (int64_t f = 0; k->dbias && f < filters; f++) {
-        float sum = k->dy_sums[f];
-        for (int64_t s = 1; s < k->sums; s++) {
-            sum += k->dy_sums[(size_t)s * whole_vectors(filters) + (size_t)f];
-        }
+    for (int64_t f = 0; k->dbias && f < k->g.w.filters; f++) {
+        float sum = line_of_sums(k, 0)[f];
+        for (int64_t line = 1; line < k->lines; line++) sum += line_of_sums(k, line)[f];
         k->dbias[f] = sum;
     }
 }
@@ -708,9 +836,13 @@ static void kernel_grad(const fm_winograd *w, const float *x, const float *dy, f
     k.dkernel = dkernel;
     k.dbias = dbias;
     k.du = scratch;
-    k.dy_sums = k.du + (size_t)(k.sums * k.slices) * k.du_floats;
-    k.scratch = k.dy_sums + (size_t)k.sums * whole_vectors(w->filters);
-    fm_in_pieces(threads, &(fm_pieces){k.sums * k.slices, 1, false, gradient_jobs, &k});
+    k.dy_sums = k.du + (size_t)k.sums * k.du_floats;
+    k.scratch = k.dy_sums + (size_t)k.lines * whole_vectors(w->filters);
+    if (k.sums == 1) {
+        gradient_groups(&k, threads);
+    } else {
+        fm_in_pieces(threads, &(fm_pieces){k.sums, 1, false, gradient_shares, &k});
+    }
     fm_in_ranges(threads, w->channels, 1, 1.5 * (double)(w->filters * k.sums), finish_rows, &k);
     finish_sums(&k);
 }

@@ -11,7 +11,7 @@ extern const fm_winograd_isa FM_ISA_SYMBOL(fm_winograd_isa);
 /* Measured on networks' layers: fewer channels leave vectors empty; with fewer tiles, or a larger
  * kernel, transforming the kernel takes what the products save, reading it at least if that is
  * done once for all runs. */
-enum { LEAST_CHANNELS = 8, LEAST_TILES = 24, LEAST_TILES_READY = 12, MOST_KERNEL = 300 * 300 };
+enum { LEAST_CHANNELS = 8, LEAST_TILES = 24, LEAST_TILES_READY = 12, MOST_KERNEL = 600 * 600 };
 
 typedef struct winograd_state {
     fm_winograd geometry;
