@@ -2,11 +2,12 @@
 
 #include <string.h>
 
-#define BAND_FLOATS (64 << 10) /* of the source: a quarter of a second-level cache              */
-#define BAND_PIXELS 4096       /* tables of offsets stay small beside what they point into       */
-#define FEW_PIXELS  96 /* weights that are read for fewer pixels cost more than the products */
-#define MOST_FLOATS (128 << 10)
-#define MOST_OFFSET (1 << 30) /* in the tables */
+#define BAND_FLOATS   (64 << 10) /* of the source: a quarter of a second-level cache              */
+#define BAND_PIXELS   4096 /* tables of offsets stay small beside what they point into       */
+#define RESULT_FLOATS (64 << 10) /* of the result, if that is enough pixels                     */
+#define FEW_PIXELS    96 /* weights that are read for fewer pixels cost more than the products */
+#define MOST_FLOATS   (128 << 10)
+#define MOST_OFFSET   (1 << 30) /* in the tables */
 
 #define MIN(x, y) ((x) < (y) ? (x) : (y))
 #define MAX(x, y) ((x) > (y) ? (x) : (y))
@@ -187,9 +188,12 @@ static void cut_bands(fm_window_plan *plan, int64_t least_bands, int64_t pixels)
     const int64_t step = plan->source_step[0], reach = plan->reach[0];
     const int64_t width = (columns - 1) * plan->source_step[1] + plan->reach[1] + 1;
     const int64_t line = width * plan->source_channels;
+    const int64_t result_line = columns * plan->result_channels;
+    const int64_t enough = ceiling(FEW_PIXELS, columns);
     int64_t most = fitting(rows, (BAND_FLOATS / line - reach) / step,
                            (MOST_FLOATS / line - reach) / step, columns, pixels);
-    most = MIN(most, MAX(rows * plan->images / least_bands, ceiling(FEW_PIXELS, columns)));
+    most = MIN(most, MAX(rows * plan->images / least_bands, enough));
+    most = MIN(most, MAX(RESULT_FLOATS / result_line, enough));
     plan->band_images = 1;
     if (most < rows) {
         plan->band_rows = ceiling(rows, ceiling(rows, most));
@@ -282,6 +286,18 @@ const float *fm_window_band_read(const fm_window_plan *plan, fm_window_band band
         }
     }
     return copy;
+}
+
+fm_window_region fm_window_band_source(const fm_window_plan *plan, fm_window_band band)
+{
+    const int64_t line = plan->source[1] * plan->source_channels;
+    const int64_t first = band.row * plan->source_step[0] + plan->lowest[0];
+    const int64_t rows = (band.rows - 1) * plan->source_step[0] + plan->reach[0] + 1;
+    const int64_t begin = band.image * plan->source[0] + MAX(first, 0);
+    const int64_t end =
+        (band.image + band.images - 1) * plan->source[0] + MIN(first + rows, plan->source[0]);
+    if (plan->reach[1] + 1 < plan->source_step[1] || end <= begin) return (fm_window_region){0, 0};
+    return (fm_window_region){begin * line, (end - begin) * line};
 }
 
 /* -------------------------------------------------------------------------------------------------- */

@@ -71,6 +71,13 @@ typedef struct fm_window_band {
 } fm_window_band;
 fm_window_band fm_window_band_at(const fm_window_plan *plan, int64_t index);
 
+/* The part of the source that a band reads, as floats that follow each other; nothing where it leaves
+ * most of them out. */
+typedef struct fm_window_region {
+    int64_t from, floats;
+} fm_window_region;
+fm_window_region fm_window_band_source(const fm_window_plan *plan, fm_window_band band);
+
 /* Where the tiles of a band read: in the source itself, or in `copy`, which is filled. */
 const float *fm_window_band_read(const fm_window_plan *plan, fm_window_band band,
                                  const float *source, float *copy);

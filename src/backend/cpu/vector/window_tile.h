@@ -20,6 +20,7 @@ struct window_tile {
     const float *residual; /* added; as c                                              */
     const float *mask;     /* 0 where !(mask > 0); as c                                */
     bool relu;
+    bool streamed; /* c is written past the caches */
 };
 
 INLINE vector finish_vector(const struct window_tile *t, vector sum, vector residual, vector mask)
@@ -72,14 +73,20 @@ INLINE void finish_tile(const struct window_tile *t, vector sum[][2], int rows, 
         vector residual = {0}, mask = {0};
         if (t->residual) residual = load(t->residual + at);
         if (t->mask) mask = load(t->mask + at);
-        store(t->c + at, finish_vector(t, sum[r][v], residual, mask));
+        const vector result = finish_vector(t, sum[r][v], residual, mask);
+        if (t->streamed)
+            stream(t->c + at, result);
+        else
+            store(t->c + at, result);
     }
 }
 
 /* What the end of the tile reads and writes, while its sums are made. */
 INLINE void prefetch_results(const struct window_tile *t, int rows, int vectors)
 {
-    FOR_ROWS FOR_VECTORS __builtin_prefetch(t->c + t->to[r] + v * VECTOR_LENGTH, 1);
+    if (!t->streamed) {
+        FOR_ROWS FOR_VECTORS __builtin_prefetch(t->c + t->to[r] + v * VECTOR_LENGTH, 1);
+    }
     if (t->residual) {
         FOR_ROWS FOR_VECTORS __builtin_prefetch(t->residual + t->to[r] + v * VECTOR_LENGTH);
     }

@@ -1,5 +1,6 @@
 /* Convolutions and their adjoints in x: window_plan.h says how they are cut. */
 #include "backend/cpu/windows.h"
+#include "backend/cpu/vector/ahead.h"
 #include "backend/cpu/vector/depthwise.h"
 #include "backend/cpu/vector/kernel_grad.h"
 #include "backend/cpu/vector/kernels.h"
@@ -7,6 +8,8 @@
 #include "backend/cpu/vector/window_tile.h"
 
 #define MIN(x, y) ((x) < (y) ? (x) : (y))
+
+#define STREAMED (4 << 20) /* floats */
 
 #define TILE(rows, vectors)                                                                        \
     static void tile_##rows##x##vectors(const struct window_tile *t)                               \
@@ -88,12 +91,18 @@ static void pack_adjoint(const fm_windows *w, int64_t group, int64_t panel, floa
 
 /* ---- tiles --------------------------------------------------------------------------------------- */
 
+/* What the next band reads. */
+typedef struct next_band {
+    ahead source, residual, mask;
+} next_band;
+
 typedef struct windows_run {
     const fm_windows *windows;
     const float *b;
     float *packed, *copies;
     size_t copy_floats; /* of a part's                                     */
     int64_t splits;     /* into which the units of a band's work are cut   */
+    bool streamed;      /* the result is not in the cache when it is read  */
 } windows_run;
 
 static void activate(const fm_windows *w, const struct window_tile *t, int rows)
@@ -103,11 +112,16 @@ static void activate(const fm_windows *w, const struct window_tile *t, int rows)
     }
 }
 
+static int64_t tiles_of(int64_t pixels)
+{
+    return (pixels + TILE_ROWS - 1) / TILE_ROWS;
+}
+
 /* One panel of columns of a phase's pixels in a band. */
 static void run_pixels(const fm_windows *w, const fm_window_phase *phase, int64_t pixels,
-                       struct window_tile t)
+                       struct window_tile t, next_band *next)
 {
-    const int64_t tiles_down = (pixels + TILE_ROWS - 1) / TILE_ROWS;
+    const int64_t tiles_down = tiles_of(pixels);
     if (tiles_down == 0) return;
     const int64_t height = pixels / tiles_down, higher = pixels % tiles_down;
     const int vectors = t.columns <= VECTOR_LENGTH ? 1 : 2;
@@ -115,6 +129,9 @@ static void run_pixels(const fm_windows *w, const fm_window_phase *phase, int64_
     t.to = phase->to;
     for (int64_t i = 0; i < tiles_down; i++) {
         const int64_t rows = height + (i < higher);
+        fetch_ahead(&next->source);
+        fetch_ahead(&next->residual);
+        fetch_ahead(&next->mask);
         tiles[rows - 1][vectors - 1](&t);
         if (w->activation) activate(w, &t, (int)rows);
         t.from += rows;
@@ -122,7 +139,8 @@ static void run_pixels(const fm_windows *w, const fm_window_phase *phase, int64_
     }
 }
 
-static void run_unit(const windows_run *run, fm_window_band band, const float *a, int64_t unit)
+static void run_unit(const windows_run *run, fm_window_band band, const float *a, int64_t unit,
+                     next_band *next)
 {
     const fm_windows *w = run->windows;
     const fm_window_plan *plan = w->plan;
@@ -138,6 +156,7 @@ static void run_unit(const windows_run *run, fm_window_band band, const float *a
         .residual = w->residual ? w->residual + place : NULL,
         .mask = w->mask ? w->mask + place : NULL,
         .relu = w->relu,
+        .streamed = run->streamed,
     };
     const float *b = run->b + unit * PANEL_WIDTH * plan->b_rows;
     for (int64_t i = 0; i < plan->phase_count; i++) {
@@ -146,11 +165,34 @@ static void run_unit(const windows_run *run, fm_window_band band, const float *a
         t.chunks = phase->chunks;
         t.chunk_count = phase->chunk_count;
         t.chunk_length = phase->chunk_length;
-        run_pixels(w, phase, fm_window_band_pixels(phase, band), t);
+        run_pixels(w, phase, fm_window_band_pixels(phase, band), t, next);
     }
 }
 
 /* ---- parts --------------------------------------------------------------------------------------- */
+
+static next_band band_after(const windows_run *run, int64_t index, int64_t units)
+{
+    const fm_windows *w = run->windows;
+    const fm_window_plan *plan = w->plan;
+    if (index + 1 >= plan->bands) return (next_band){0};
+    const fm_window_band band = fm_window_band_at(plan, index + 1);
+    const fm_window_region source = fm_window_band_source(plan, band);
+    int64_t count = 0, pixels = 0;
+    for (int64_t i = 0; i < plan->phase_count; i++) {
+        const int64_t some = fm_window_band_pixels(&plan->phases[i], band);
+        pixels += some;
+        count += units * tiles_of(some);
+    }
+    if (count == 0) return (next_band){0};
+    const ptrdiff_t place = fm_window_band_result(plan, band);
+    const int64_t floats = pixels * plan->result_channels;
+    return (next_band){
+        .source = ahead_of(w->source + source.from, source.floats, count),
+        .residual = ahead_of(w->residual ? w->residual + place : NULL, floats, count),
+        .mask = ahead_of(w->mask ? w->mask + place : NULL, floats, count),
+    };
+}
 
 static void pack_part(const void *argument, int part, int parts)
 {
@@ -183,11 +225,12 @@ static void run_items(const void *argument, int part, int64_t begin, int64_t end
             FM_ISA_SYMBOL(fm_depthwise_band)(run->windows, band, a);
             continue;
         }
+        const int64_t first = fm_range_bound(units, 1, split, splits);
         const int64_t last = fm_range_bound(units, 1, split + 1, splits);
-        for (int64_t unit = fm_range_bound(units, 1, split, splits); unit < last; unit++) {
-            run_unit(run, band, a, unit);
-        }
+        next_band next = band_after(run, i / run->splits, last - first);
+        for (int64_t unit = first; unit < last; unit++) run_unit(run, band, a, unit, &next);
     }
+    if (run->streamed) end_streams();
 }
 
 static size_t packed_floats(const fm_windows *w)
@@ -207,6 +250,15 @@ static size_t scratch_floats(const fm_windows *windows, int threads)
     return packed_floats(windows) + copy_floats(windows->plan) * (size_t)threads;
 }
 
+/* As large as fused_normalize's results that are. */
+static bool is_streamed(const fm_windows *w)
+{
+    const fm_window_plan *plan = w->plan;
+    const int64_t floats = plan->images * plan->result[0] * plan->result[1] * plan->result_channels;
+    const bool whole = plan->groups == 1 && plan->columns % VECTOR_LENGTH == 0;
+    return whole && !w->activation && floats >= STREAMED && (uintptr_t)w->result % 64 == 0;
+}
+
 static void run_windows(const fm_windows *windows, int threads, float *scratch)
 {
     const fm_window_plan *plan = windows->plan;
@@ -217,7 +269,8 @@ static void run_windows(const fm_windows *windows, int threads, float *scratch)
                        .packed = scratch,
                        .copies = scratch + packed_floats(windows),
                        .copy_floats = copy_floats(plan),
-                       .splits = even || is_depthwise(plan) ? 1 : MIN(threads, units)};
+                       .splits = even || is_depthwise(plan) ? 1 : MIN(threads, units),
+                       .streamed = is_streamed(windows)};
     if (!read_in_place(windows) && !is_depthwise(plan)) {
         run.b = scratch;
         fm_in_parts(threads, pack_part, &run);

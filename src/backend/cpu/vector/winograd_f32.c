@@ -4,7 +4,7 @@
 #include "backend/cpu/winograd.h"
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/parallel.h"
-#include "backend/cpu/vector/kernels.h"
+#include "backend/cpu/vector/ahead.h"
 #include "backend/cpu/vector/transpose.h"
 #include "backend/cpu/vector/winograd_product.h"
 #include "backend/cpu/vector/winograd_transform.h"
@@ -414,18 +414,13 @@ static block_place block_at(const geometry *g, int64_t number)
     return (block_place){first, tiles, place_of(g, first), place_of(g, first + tiles - 1)};
 }
 
-/* What is read soon: it comes while the products keep the arithmetic busy, a share with each. */
-typedef struct ahead {
-    const float *from;
-    int64_t floats;
-} ahead;
-
+/* A share with each point. */
 static ahead rows_between(const float *images, int64_t width, int64_t all, int64_t from, int64_t to)
 {
     from = from < 0 ? 0 : from;
     to = to < all ? to : all;
     if (!images || to <= from) return (ahead){0};
-    return (ahead){images + from * width, (to - from) * width};
+    return ahead_of(images + from * width, (to - from) * width, ALL_POINTS);
 }
 
 /* The rows of x that a block reads; none past the last block. */
@@ -445,13 +440,6 @@ static ahead y_of_block(const geometry *g, const block_place *b, const float *y)
     return rows_between(y, w->out_width * w->filters, w->images * w->out_height,
                         b->first.image * w->out_height + b->first.row,
                         b->last.image * w->out_height + b->last.row + RESULTS);
-}
-
-static void fetch_share(const ahead *a, size_t point)
-{
-    const float *from = a->from + a->floats * (int64_t)point / ALL_POINTS;
-    const float *end = a->from + a->floats * (int64_t)(point + 1) / ALL_POINTS;
-    for (; from < end; from += LINE) __builtin_prefetch(from, 0, 2);
 }
 
 /* ---- convolution --------------------------------------------------------------------------------- */
@@ -481,13 +469,13 @@ static void convolve_block(const convolution *a, int64_t number, float *scratch)
                              .a_row = g->w.channels,
                              .a_depth = 1,
                              .c_rows = block.tiles};
-    const ahead soon[] = {x_of_block(g, number + 1, a->x), y_of_block(g, &block, a->y),
-                          y_of_block(g, &block, e->residual), y_of_block(g, &block, e->mask)};
+    ahead soon[] = {x_of_block(g, number + 1, a->x), y_of_block(g, &block, a->y),
+                    y_of_block(g, &block, e->residual), y_of_block(g, &block, e->mask)};
     for (size_t p = 0; p < ALL_POINTS; p++) {
         product.a = x + p * g->x_step;
         product.b = a->u + p * g->kernel_step;
         product.c = y + p * g->y_step;
-        for (int i = 0; i < 4; i++) fetch_share(&soon[i], p);
+        for (int i = 0; i < 4; i++) fetch_ahead(&soon[i]);
         multiply(&product);
     }
     at = block.first;
@@ -725,10 +713,9 @@ static void add_block(const kernel_gradient *k, int64_t number, bool add, float 
     }
     const bool more = number + 1 < g->blocks;
     const block_place next = more ? block_at(g, number + 1) : block;
-    const ahead soon[] = {x_of_block(g, number + 1, k->x),
-                          y_of_block(g, &next, more ? k->dy : NULL)};
+    ahead soon[] = {x_of_block(g, number + 1, k->x), y_of_block(g, &next, more ? k->dy : NULL)};
     for (size_t p = 0; p < ALL_POINTS; p++) {
-        for (int i = 0; i < 2; i++) fetch_share(&soon[i], p);
+        for (int i = 0; i < 2; i++) fetch_ahead(&soon[i]);
         multiply_point(k, p, block.tiles, points, du, add);
     }
 }
