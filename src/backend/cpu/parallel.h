@@ -123,11 +123,21 @@ static inline void fm_in_pieces(int parts, const fm_pieces *p)
 typedef void fm_range_body(const void *argument, int64_t begin, int64_t end);
 
 typedef struct fm_ranges {
+    int64_t count, step;
     fm_range_body *body;
     const void *argument;
 } fm_ranges;
 
-static inline void fm_run_range(const void *argument, int part, int64_t begin, int64_t end)
+/* For fm_in_parts: one range for each part, where pieces would cost what large ones save. */
+static inline void fm_run_range(const void *argument, int part, int parts)
+{
+    const fm_ranges *r = argument;
+    const int64_t begin = fm_range_bound(r->count, r->step, part, parts);
+    const int64_t end = fm_range_bound(r->count, r->step, part + 1, parts);
+    if (begin < end) r->body(r->argument, begin, end);
+}
+
+static inline void fm_run_range_piece(const void *argument, int part, int64_t begin, int64_t end)
 {
     const fm_ranges *r = argument;
     (void)part;
@@ -144,10 +154,11 @@ static inline void fm_in_ranges(int threads, int64_t count, int64_t step, double
         return;
     }
     const double worth = FM_PARALLEL_NANOSECONDS / ((double)step * item_nanoseconds);
+    const fm_ranges ranges = {count, step, body, argument};
     fm_in_pieces(threads, &(fm_pieces){.count = count,
                                        .step = worth > 1 ? step * (int64_t)worth : step,
-                                       .body = fm_run_range,
-                                       .argument = &(fm_ranges){body, argument}});
+                                       .body = fm_run_range_piece,
+                                       .argument = &ranges});
 }
 
 #endif

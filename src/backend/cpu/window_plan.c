@@ -193,7 +193,7 @@ static void cut_bands(fm_window_plan *plan, int64_t least_bands, int64_t pixels)
     int64_t most = fitting(rows, (BAND_FLOATS / line - reach) / step,
                            (MOST_FLOATS / line - reach) / step, columns, pixels);
     most = MIN(most, MAX(rows * plan->images / least_bands, enough));
-    most = MIN(most, MAX(RESULT_FLOATS / result_line, enough));
+    most = MIN(most, MAX(RESULT_FLOATS / result_line, ceiling(pixels, columns)));
     plan->band_images = 1;
     if (most < rows) {
         plan->band_rows = ceiling(rows, ceiling(rows, most));

@@ -4,6 +4,7 @@
  * of great depth and few results. Tiles of dkernel stay in registers over a band's pixels and are
  * added to memory once a band; a panel of the band's dy is packed once for all rows. */
 #include "backend/cpu/vector/kernel_grad.h"
+#include "backend/cpu/vector/ahead.h"
 #include "backend/cpu/vector/depthwise.h"
 #include "backend/cpu/vector/kernels.h"
 #include "backend/cpu/vector/packing.h"
@@ -15,7 +16,7 @@
 #define SLICES_SPACE (512 << 10) /* floats of all slices */
 #define SLICE_PIXELS 512         /* adding the slices up costs little beside so many products */
 
-#define BLOCK_PIXELS   192 /* dy's panel stays in the first cache while rows of dkernel use it */
+#define BLOCK_PIXELS   240 /* dy's panel stays in the first cache while rows of dkernel use it */
 #define UNITS_AT_ONCE  8
 #define TILES_AT_ONCE  (384 / TILE_ROWS)
 #define PACKED_AT_ONCE 8 /* pixels */
@@ -128,6 +129,7 @@ typedef struct band_work {
     float *packed;
     bool add;
     share share;
+    ahead next_x, next_dy; /* of the band after */
 } band_work;
 
 /* A block of a band's pixels. */
@@ -156,7 +158,7 @@ static void pack_units(const gradient_run *run, const band_work *w, const block 
 }
 
 /* Row tiles [tile, end) of a unit whose dy is packed. */
-static void run_tiles(const gradient_run *run, const band_work *w, const block *k, int64_t unit,
+static void run_tiles(const gradient_run *run, band_work *w, const block *k, int64_t unit,
                       const float *packed, int64_t tile, int64_t end)
 {
     const fm_kernel_gradient *g = run->gradient;
@@ -172,6 +174,8 @@ static void run_tiles(const gradient_run *run, const band_work *w, const block *
                               .add = k->add};
     for (int64_t i = tile; i < end; i++) {
         const int64_t row = i * height + MIN(i, higher), rows = height + (i < higher);
+        fetch_ahead(&w->next_x);
+        fetch_ahead(&w->next_dy);
         t.row_from = g->row_from + row;
         t.c = c + row * PANEL_WIDTH;
         tiles[rows - 1][vectors - 1][t.row_from[rows - 1] == t.row_from[0] + rows - 1](&t);
@@ -180,7 +184,7 @@ static void run_tiles(const gradient_run *run, const band_work *w, const block *
 
 /* Some units, then some rows at a time: dy's panels and x's rows stay in the second cache for as long
  * as they are used. */
-static void run_block(const gradient_run *run, const band_work *w, const block *k)
+static void run_block(const gradient_run *run, band_work *w, const block *k)
 {
     const fm_kernel_gradient *g = run->gradient;
     const fm_window_plan *plan = g->plan;
@@ -201,10 +205,15 @@ static void run_block(const gradient_run *run, const band_work *w, const block *
     }
 }
 
-static void run_band(const gradient_run *run, const band_work *w)
+static int blocks_of(int64_t pixels)
+{
+    return (int)((pixels + BLOCK_PIXELS - 1) / BLOCK_PIXELS);
+}
+
+static void run_band(const gradient_run *run, band_work *w)
 {
     const int64_t pixels = fm_window_band_pixels(run->gradient->plan->phases, w->band);
-    const int blocks = (int)((pixels + BLOCK_PIXELS - 1) / BLOCK_PIXELS);
+    const int blocks = blocks_of(pixels);
     for (int i = 0; i < blocks; i++) {
         const block k = {fm_range_bound(pixels, 1, i, blocks),
                          fm_range_bound(pixels, 1, i + 1, blocks), w->add || i > 0};
@@ -230,6 +239,21 @@ static share share_of(const gradient_run *run, int split)
     return s;
 }
 
+static void look_ahead(const gradient_run *run, band_work *w, int64_t next)
+{
+    const fm_kernel_gradient *g = run->gradient;
+    const fm_window_plan *plan = g->plan;
+    const fm_window_band band = fm_window_band_at(plan, next);
+    const fm_window_region x = fm_window_band_source(plan, band);
+    const int64_t pixels = fm_window_band_pixels(plan->phases, band);
+    const int64_t shares = blocks_of(pixels) * (w->share.unit_end - w->share.unit) *
+                           (w->share.tile_end - w->share.tile);
+    if (shares <= 0) return;
+    w->next_x = ahead_of(g->x + x.from, x.floats, shares);
+    w->next_dy =
+        ahead_of(g->dy + fm_window_band_result(plan, band), pixels * plan->result_channels, shares);
+}
+
 /* One split of the tiles of a slice, over the slice's bands. */
 static void run_item(const gradient_run *run, int64_t slice, int split, float *copy, float *packed)
 {
@@ -239,7 +263,12 @@ static void run_item(const gradient_run *run, int64_t slice, int split, float *c
     const int64_t last = fm_range_bound(plan->bands, 1, (int)slice + 1, (int)g->slices);
     const share part = share_of(run, split);
     for (int64_t i = first; i < last; i++) {
-        band_work w = {fm_window_band_at(plan, i), NULL, slice, packed, i > first, part};
+        band_work w = {.band = fm_window_band_at(plan, i),
+                       .slice = slice,
+                       .packed = packed,
+                       .add = i > first,
+                       .share = part};
+        if (i + 1 < last) look_ahead(run, &w, i + 1);
         w.x = fm_window_band_read(plan, w.band, g->x, copy);
         run_band(run, &w);
     }

@@ -250,13 +250,15 @@ static size_t scratch_floats(const fm_windows *windows, int threads)
     return packed_floats(windows) + copy_floats(windows->plan) * (size_t)threads;
 }
 
-/* As large as fused_normalize's results that are. */
+/* As large as fused_normalize's results that are. Only with a residual, which is a third stream: what
+ * has none is mostly read at once, by the statistics of a batch normalisation. */
 static bool is_streamed(const fm_windows *w)
 {
     const fm_window_plan *plan = w->plan;
     const int64_t floats = plan->images * plan->result[0] * plan->result[1] * plan->result_channels;
     const bool whole = plan->groups == 1 && plan->columns % VECTOR_LENGTH == 0;
-    return whole && !w->activation && floats >= STREAMED && (uintptr_t)w->result % 64 == 0;
+    return whole && w->residual && !w->activation && floats >= STREAMED &&
+           (uintptr_t)w->result % 64 == 0;
 }
 
 static void run_windows(const fm_windows *windows, int threads, float *scratch)
