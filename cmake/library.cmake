@@ -1,7 +1,7 @@
 # libfathom, static (the program and the tests use its inside) and shared (users).
 # A folder is a layer; every .c file of a layer belongs to it.
 set(layers base ir op backend backend/portable pass run nn nn/zoo data data/augment data/series data/text
-    train)
+    train train/tune)
 if(FATHOM_FAST)
   list(APPEND layers backend/cpu)
 endif()
@@ -9,7 +9,7 @@ if(FATHOM_ONEDNN)
   list(APPEND layers backend/onednn)
 endif()
 if(FATHOM_FILES)
-  list(APPEND layers io data/file data/image train/file train/recipe)
+  list(APPEND layers io data/file data/image train/file train/recipe train/tune/file)
 endif()
 if(FATHOM_IMAGES)
   list(APPEND layers data/codec)

@@ -15,7 +15,7 @@
  *   text_data.h vocabularies, running and labelled texts
  *   image.h     PNG and JPEG, folders of images, CIFAR        augmentation.h  variation
  *   train.h     fit, evaluate, predict, checkpoints           gradients.h   their size in each layer
- *   check.h     what can be seen before a training
+ *   check.h     what can be seen before a training            tune.h     searches for hyper-parameters
  *   generate.h  text from a model of language
  */
 #ifndef FATHOM_FATHOM_H
@@ -49,6 +49,7 @@
 #include "fathom/tensor.h"
 #include "fathom/text_data.h"
 #include "fathom/train.h"
+#include "fathom/tune.h"
 #include "fathom/vision_ops.h"
 #include "fathom/zoo.h"
 

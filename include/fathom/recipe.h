@@ -109,6 +109,11 @@ typedef struct fm_recipe_data {
  * fm_recipe_data_close. */
 FM_API fm_status fm_recipe_open_data(fm_recipe *recipe, const fm_data_places *places,
                                      const char *fitted, fm_recipe_data *data);
+/* Cross-validation: data[i] for each of `folds` (2 or more) has part i of the training data to validate
+ * on, the other parts to train on, and a transform that learned from those. Parts are drawn by
+ * train.seed; the recipe's validation_split is not looked at. Each is closed on its own. */
+FM_API fm_status fm_recipe_open_folds(fm_recipe *recipe, const fm_data_places *places,
+                                      int64_t folds, fm_recipe_data *data);
 FM_API void fm_recipe_data_close(fm_recipe_data *data);
 
 /* ---- model ------------------------------------------------------------------------------------- */

@@ -211,27 +211,65 @@ static fm_status prepare_test(fm_recipe *recipe, fm_recipe_data *data)
     return fm_dataset_transform(recipe->context, data->raw_test, data->transform, &data->test);
 }
 
-fm_status fm_recipe_open_data(fm_recipe *recipe, const fm_data_places *places, const char *fitted,
-                              fm_recipe_data *data)
+/* The set as it lies in its files; what is to be tested on is put aside. */
+static fm_status open_raw(fm_recipe *recipe, const fm_data_places *places, fm_dataset **train,
+                          fm_dataset **test)
 {
-    const fm_recipe_settings *settings = &recipe->settings;
-    *data = (fm_recipe_data){0};
-    fm_status status = open_set(recipe, places, &data->train, &data->raw_test);
-    if (status == FM_OK) {
-        status = split_set(recipe, &settings->test_split, &data->train, &data->raw_test);
-    }
-    if (status == FM_OK) {
-        status = split_set(recipe, &settings->validation_split, &data->train, &data->validation);
-    }
-    if (status == FM_OK) data->raw_train = fm_dataset_retain(data->train);
+    *train = *test = NULL;
+    fm_status status = open_set(recipe, places, train, test);
+    if (status != FM_OK) return status;
+    return split_set(recipe, &recipe->settings.test_split, train, test);
+}
+
+/* From raw parts to prepared ones. */
+static fm_status prepare_parts(fm_recipe *recipe, const char *fitted, fm_recipe_data *data)
+{
+    data->raw_train = fm_dataset_retain(data->train);
     if (data->validation) data->raw_validation = fm_dataset_retain(data->validation);
-    if (status == FM_OK) status = fit_transform(recipe, data->train, fitted, &data->transform);
+    fm_status status = fit_transform(recipe, data->train, fitted, &data->transform);
     if (status == FM_OK) status = augment(recipe, &data->train);
     if (status == FM_OK) status = prepare(recipe, data->transform, &data->train);
     if (status == FM_OK) status = mix(recipe, &data->train);
     if (status == FM_OK) status = prepare(recipe, data->transform, &data->validation);
-    if (status == FM_OK) status = prepare_test(recipe, data);
+    return status == FM_OK ? prepare_test(recipe, data) : status;
+}
+
+fm_status fm_recipe_open_data(fm_recipe *recipe, const fm_data_places *places, const char *fitted,
+                              fm_recipe_data *data)
+{
+    *data = (fm_recipe_data){0};
+    fm_status status = open_raw(recipe, places, &data->train, &data->raw_test);
+    if (status == FM_OK) {
+        status = split_set(recipe, &recipe->settings.validation_split, &data->train,
+                           &data->validation);
+    }
+    if (status == FM_OK) status = prepare_parts(recipe, fitted, data);
     if (status != FM_OK) fm_recipe_data_close(data);
+    return status;
+}
+
+static fm_status open_fold(fm_recipe *recipe, const fm_dataset *whole, const fm_dataset *test,
+                           int64_t folds, int64_t fold, fm_recipe_data *data)
+{
+    if (test) data->raw_test = fm_dataset_retain(test);
+    fm_status status =
+        fm_dataset_fold(recipe->context, whole, folds, fold, recipe->settings.fit.seed,
+                        &data->train, &data->validation);
+    return status == FM_OK ? prepare_parts(recipe, NULL, data) : status;
+}
+
+fm_status fm_recipe_open_folds(fm_recipe *recipe, const fm_data_places *places, int64_t folds,
+                               fm_recipe_data *data)
+{
+    fm_dataset *whole, *test;
+    for (int64_t i = 0; i < folds; i++) data[i] = (fm_recipe_data){0};
+    fm_status status = open_raw(recipe, places, &whole, &test);
+    for (int64_t i = 0; i < folds && status == FM_OK; i++) {
+        status = open_fold(recipe, whole, test, folds, i, &data[i]);
+    }
+    fm_dataset_destroy(whole);
+    fm_dataset_destroy(test);
+    for (int64_t i = 0; i < folds && status != FM_OK; i++) fm_recipe_data_close(&data[i]);
     return status;
 }
 
