@@ -18,11 +18,11 @@ typedef struct arguments {
     const struct command *command;
     string_list positional;
     const char *data, *out, *resume, *sample, *samples, *backend, *plot, *prompt, *text_input;
-    int64_t threads, top, gradients_every, horizon, limit;
+    int64_t threads, top, gradients_every, horizon, limit, folds, jobs;
     int64_t length, top_k, seed, count, context;
     double temperature, top_p;
     string_list set; /* KEY=VALUE, also of --epochs and its like */
-    bool json, quiet, graph, plan, why, profile, picture, gradients, help, version;
+    bool json, quiet, graph, plan, why, profile, picture, gradients, restart, help, version;
     bool man;   /* of help */
     char *text; /* memory behind set */
 } arguments;
@@ -35,7 +35,8 @@ enum {
     FOR_HELP = 16,
     FOR_CHECK = 32,
     FOR_GENERATE = 64,
-    FOR_ALL = 127,
+    FOR_TUNE = 128,
+    FOR_ALL = 255,
 };
 
 typedef enum option_kind {

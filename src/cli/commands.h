@@ -5,6 +5,7 @@
 #include "cli/arguments.h"
 
 int train_run(const arguments *given);
+int tune_run(const arguments *given);
 int eval_run(const arguments *given);
 int predict_run(const arguments *given);
 int check_run(const arguments *given);

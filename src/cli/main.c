@@ -4,6 +4,9 @@
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
 #include "cli/help.h"
+#include "cli/trial_worker.h"
+
+#include <string.h>
 
 static const char *const train_examples[] = {
     "fathom train recipes/strokes-mlp.yaml",
@@ -16,6 +19,8 @@ static const char *const train_examples[] = {
     "go on after Ctrl-C or a power cut, with the same bits as without it",
     "fathom train my.yaml --gradients",
     "see in which layers the gradient vanishes or explodes",
+    "fathom train my.yaml --folds 5",
+    "cross-validate: each fold's figures, their mean and deviation",
     "fathom train my.yaml --json | tail -1",
     "the figures for a script",
     NULL,
@@ -26,6 +31,24 @@ static const char train_notes[] =
     "Ctrl-C finishes the step, saves and tells how to go on; pressed twice it ends at once.\n"
     "Results are printed on stdout, progress on stderr. With --json each line of stdout is an "
     "object with \"event\": start, epoch, gradients, and at last end.";
+
+static const char *const tune_examples[] = {
+    "fathom tune recipes/search/strokes-hyperband.yaml",
+    "search for a good learning rate, width and optimizer; the data is drawn, no file is needed",
+    "fathom tune my-search.yaml --jobs 4 --data ~/data",
+    "four trials at once, which divide the processors",
+    "fathom tune my-search.yaml",
+    "again: go on where it was when it was stopped, killed, or given a larger budget",
+    "fathom train my-search.search/best.yaml",
+    "train the best recipe that was found",
+    NULL,
+};
+static const char tune_notes[] =
+    "SEARCH is a YAML file: recipe, space, method, and how much may be spent; docs/tuning.md tells "
+    "the format. The folder of the search holds trials.csv, best.yaml and the journal.\n"
+    "Trials are trained by processes of their own. One that fails is recorded with its reason and "
+    "the search goes on. The same seed proposes the same trials, however many run at once.\n"
+    "With --json each line of stdout is an object with \"event\": start, trial, and at last end.";
 
 static const char *const eval_examples[] = {
     "fathom eval strokes-mlp.safetensors",
@@ -131,6 +154,9 @@ static const char *const help_examples[] = {
 const command command_table[] = {
     {"train", FOR_TRAIN, "RECIPE", "fit the model of a recipe and save it", train_examples,
      train_notes, 0, 1, "a recipe is needed: fathom train recipes/strokes-mlp.yaml", train_run},
+    {"tune", FOR_TUNE, "SEARCH", "search for a recipe's best hyper-parameters", tune_examples,
+     tune_notes, 1, 1,
+     "a search is needed: fathom tune recipes/search/strokes-hyperband.yaml", tune_run},
     {"eval", FOR_EVAL, "MODEL", "measure a saved model on its test data", eval_examples, eval_notes,
      1, 1, "a saved model is needed: fathom eval strokes-mlp.safetensors", eval_run},
     {"predict", FOR_PREDICT, "MODEL [INPUT]...", "say what a saved model makes of new data",
@@ -154,6 +180,7 @@ int main(int count, char **words)
 {
     arguments given;
     int code = EXIT_USAGE;
+    if (count > 1 && strcmp(words[1], trial_worker_word) == 0) return trial_worker_run();
     if (arguments_parse(count, words, &given, stderr)) {
         code = EXIT_DONE;
         if (given.version) {

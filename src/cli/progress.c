@@ -38,6 +38,11 @@ void progress_release_signals(void)
     set_handlers(SIG_DFL);
 }
 
+bool progress_asked_to_stop(void)
+{
+    return asked_to_stop;
+}
+
 /* ---- figures ----------------------------------------------------------------------------------- */
 
 const char *show_figure(double value, char buffer[32])

@@ -19,6 +19,7 @@ fm_callback progress_callback(progress *p);
  * the program. */
 void progress_catch_signals(void);
 void progress_release_signals(void);
+bool progress_asked_to_stop(void);
 
 /* "loss 0.2134  accuracy 0.9410", each name with `prefix`; adds to a text of `size` bytes. */
 void show_scores(const fm_model *model, const fm_scores *scores, const char *prefix, char *text,

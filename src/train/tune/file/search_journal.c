@@ -16,7 +16,7 @@ struct fm_search_journal {
     fm_arena words;
     const char *path;
     int descriptor;
-    const fm_journal_identity *identity;
+    fm_journal_identity identity[FM_MAX_IDENTITY]; /* texts are digests */
     int identity_count;
     bool begun, maximize;
     fm_journal_record *records;
@@ -28,12 +28,11 @@ enum { LARGEST_JOURNAL = 1 << 28 };
 static const char format_name[] = "fathom.search";
 
 /* 64 bits of FNV-1a: enough to tell an edited text from the one before. */
-static const char *digest(const char *text, char buffer[24])
+static const char *digest(fm_arena *words, const char *text)
 {
     uint64_t hash = 14695981039346656037u;
     for (; *text; text++) hash = (hash ^ (unsigned char)*text) * 1099511628211u;
-    snprintf(buffer, 24, "%016llx", (unsigned long long)hash);
-    return buffer;
+    return fm_arena_format(words, "%016llx", (unsigned long long)hash);
 }
 
 /* ---- reading ----------------------------------------------------------------------------------- */
@@ -52,10 +51,9 @@ static fm_status read_head(fm_search_journal *journal, const json_t *object)
         return fail_line(journal, 1, "this is not the journal of a search");
     }
     for (int i = 0; i < journal->identity_count; i++) {
-        char wanted[24];
         const fm_journal_identity *part = &journal->identity[i];
         const char *kept = json_string_value(json_object_get(object, part->what));
-        if (kept && strcmp(kept, digest(part->text, wanted)) == 0) continue;
+        if (kept && strcmp(kept, part->text) == 0) continue;
         return fm_fail(journal->context, FM_ERROR_ARGUMENT,
                        "%s: this search was begun with another %s; choose another folder with "
                        "--out, or --restart to begin it anew",
@@ -164,6 +162,19 @@ static fm_status open_file(fm_search_journal *journal)
     return fm_fail_system(journal->context, journal->path, "lock");
 }
 
+static fm_status keep_identity(fm_search_journal *journal, const fm_journal_identity *identity,
+                               int count)
+{
+    journal->identity_count = count;
+    for (int i = 0; i < count; i++) {
+        fm_journal_identity *kept = &journal->identity[i];
+        kept->what = fm_arena_string(&journal->words, identity[i].what);
+        kept->text = digest(&journal->words, identity[i].text);
+        if (!kept->what || !kept->text) return FM_ERROR_MEMORY;
+    }
+    return FM_OK;
+}
+
 fm_status fm_journal_open(fm_context *context, const char *path,
                           const fm_journal_identity *identity, int identity_count,
                           fm_search_journal **journal)
@@ -173,10 +184,9 @@ fm_status fm_journal_open(fm_context *context, const char *path,
     if (!made) return FM_ERROR_MEMORY;
     made->context = made->words.context = context;
     made->descriptor = -1;
-    made->identity = identity;
-    made->identity_count = identity_count;
     made->path = fm_arena_string(&made->words, path);
-    fm_status status = made->path ? open_file(made) : FM_ERROR_MEMORY;
+    fm_status status = made->path ? keep_identity(made, identity, identity_count) : FM_ERROR_MEMORY;
+    if (status == FM_OK) status = open_file(made);
     if (status != FM_OK) {
         fm_journal_close(made);
         return status;
@@ -269,9 +279,8 @@ fm_status fm_journal_begin(fm_search_journal *journal, bool maximize)
     fm_text_add(&line, "{\"format\":\"%s\",\"maximize\":%s", format_name,
                 maximize ? "true" : "false");
     for (int i = 0; i < journal->identity_count; i++) {
-        char buffer[24];
         fm_text_add(&line, ",\"%s\":\"%s\"", journal->identity[i].what,
-                    digest(journal->identity[i].text, buffer));
+                    journal->identity[i].text);
     }
     fm_status status = write_line(journal, &line);
     if (status != FM_OK) return status;
