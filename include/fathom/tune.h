@@ -214,7 +214,7 @@ FM_API void fm_search_ranking(const fm_search *search, int64_t *order);
  *
  *     recipe:    ../mnist-dropout.yaml             from the file's folder
  *     set:       {train.batch_size: 128}           what the recipe should say for all trials
- *     objective: val_accuracy                      or {monitor: ..., mode: max, at: last}
+ *     objective: val_accuracy                      or {monitor: ..., mode: max, epoch: last}
  *     method:    {hyperband: {eta: 3}}
  *     trial:     {epochs: 27, folds: 5}            epochs: else those of the recipe
  *     budget:    {trials: 100, epochs: 500, seconds: 3600}

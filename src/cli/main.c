@@ -45,7 +45,7 @@ static const char *const tune_examples[] = {
 };
 static const char tune_notes[] =
     "SEARCH is a YAML file: recipe, space, method, and how much may be spent; docs/tuning.md tells "
-    "the format. The folder of the search holds trials.csv, best.yaml and the journal.\n"
+    "the format, 'fathom show searches' the methods. The folder of the search holds trials.csv, best.yaml and the journal.\n"
     "Trials are trained by processes of their own. One that fails is recorded with its reason and "
     "the search goes on. The same seed proposes the same trials, however many run at once.\n"
     "With --json each line of stdout is an object with \"event\": start, trial, and at last end.";
@@ -139,7 +139,7 @@ static const char *const show_examples[] = {
     "fathom show layers",
     "all layers with their options; 'show layers dense' is one of them; also ops, losses, "
     "optimizers, schedules, metrics, "
-    "initializers, activations, datasets, augmentations, zoo, recipe",
+    "initializers, activations, datasets, augmentations, zoo, recipe, searches",
     NULL,
 };
 

@@ -90,6 +90,15 @@ static void show_epoch_number(const fm_event *event, char *text, size_t size)
     add(text, size, "epoch %*lld/%s", width, (long long)event->epoch + 1, epochs);
 }
 
+int64_t kept_epoch(const fm_model *model, const fm_recipe *recipe)
+{
+    const fm_history *history = fm_model_history(model);
+    const fm_early_stopping *stopping = fm_recipe_about(recipe)->fit.early_stopping;
+    int64_t best = history->best_epoch;
+    bool restored = stopping && stopping->restore_best && best >= 0 && best < history->count;
+    return restored ? best : history->count - 1;
+}
+
 /* ---- the live line ----------------------------------------------------------------------------- */
 
 enum { WIDEST_BAR = 30, NARROWEST_BAR = 6 };

@@ -21,6 +21,10 @@ void progress_catch_signals(void);
 void progress_release_signals(void);
 bool progress_asked_to_stop(void);
 
+/* The epoch whose weights the model has after a fit, from 0: the last, or the best where that was
+ * restored; -1 without any. */
+int64_t kept_epoch(const fm_model *model, const fm_recipe *recipe);
+
 /* "loss 0.2134  accuracy 0.9410", each name with `prefix`; adds to a text of `size` bytes. */
 void show_scores(const fm_model *model, const fm_scores *scores, const char *prefix, char *text,
                  size_t size);

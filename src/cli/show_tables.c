@@ -5,6 +5,7 @@
 #include "fathom/backend.h"
 #include "fathom/nn.h"
 #include "fathom/recipe.h"
+#include "fathom/tune.h"
 #include "fathom/zoo.h"
 
 #include <math.h>
@@ -42,6 +43,23 @@ RECORD_ROW(loss_row, fm_loss_record, fm_loss_at)
 RECORD_ROW(optimizer_row, fm_optimizer_record, fm_optimizer_at)
 RECORD_ROW(schedule_row, fm_schedule_record, fm_schedule_at)
 RECORD_ROW(metric_row, fm_metric_record, fm_metric_at)
+
+RECORD_ROW(search_method_row, fm_search_record, fm_search_method_at)
+
+/* The methods, then what other sections of a search can say. */
+static bool search_row(int index, row *entry)
+{
+    const row sections[] = {
+        {.name = "objective", .doc = "what is searched for", .fields = fm_search_objective_fields},
+        {.name = "trial", .doc = "what each trial is", .fields = fm_search_trial_fields},
+        {.name = "budget", .doc = "when it is enough", .fields = fm_search_budget_fields},
+    };
+    index -= FM_SEARCH_METHOD_COUNT;
+    if (index < 0) return search_method_row(index + FM_SEARCH_METHOD_COUNT, entry);
+    if (index >= (int)(sizeof sections / sizeof sections[0])) return false;
+    *entry = sections[index];
+    return true;
+}
 
 static bool layer_row(int index, row *entry)
 {
@@ -168,6 +186,7 @@ static const show_table tables[] = {
     {"augmentations", augment_row},
     {"zoo", zoo_row},
     {"recipe", recipe_row},
+    {"searches", search_row},
     {"ops", op_row},
 };
 enum { TABLE_COUNT = sizeof tables / sizeof tables[0] };

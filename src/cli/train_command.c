@@ -5,6 +5,7 @@
 #include "cli/json_lines.h"
 #include "cli/memory_check.h"
 #include "cli/progress.h"
+#include "cli/train_folds.h"
 #include "base/context.h"
 #include "base/fields.h"
 #include "base/file.h"
@@ -204,19 +205,9 @@ static fm_status test(training *t)
 
 /* ---- telling ----------------------------------------------------------------------------------- */
 
-/* The epoch whose weights the model has: the last, or the best where that was restored. */
-static int64_t kept_epoch(const training *t)
-{
-    const fm_history *history = fm_model_history(t->model);
-    const fm_early_stopping *stopping = fm_recipe_about(t->recipe)->fit.early_stopping;
-    int64_t best = history->best_epoch;
-    bool restored = stopping && stopping->restore_best && best >= 0 && best < history->count;
-    return restored ? best : history->count - 1;
-}
-
 static const fm_epoch *kept_figures(const training *t)
 {
-    int64_t kept = kept_epoch(t);
+    int64_t kept = kept_epoch(t->model, t->recipe);
     return kept >= 0 ? &fm_model_history(t->model)->epochs[kept] : NULL;
 }
 
@@ -241,7 +232,7 @@ static void print_end_event(const training *t)
         json_object_set_new(end, "validation", json_scores(t->model, &epoch->validation));
     }
     if (t->has_test) json_object_set_new(end, "test", json_scores(t->model, &t->test));
-    json_object_set_new(end, "kept_epoch", json_integer(kept_epoch(t) + 1));
+    json_object_set_new(end, "kept_epoch", json_integer(kept_epoch(t->model, t->recipe) + 1));
     double speed = t->progress.seconds > 0 ? t->progress.samples / t->progress.seconds : NAN;
     json_object_set_new(end, "samples_per_second", json_number(speed));
     json_object_set_new(end, "seconds", json_number(seconds_now() - t->began));
@@ -278,9 +269,8 @@ static void print_end(const training *t)
     if (t->progress.seconds > 0) {
         printf(", %s samples/s", show_count(t->progress.samples / t->progress.seconds, speed));
     }
-    if (kept_epoch(t) + 1 < history->count) {
-        printf("; epoch %lld was the best", (long long)kept_epoch(t) + 1);
-    }
+    int64_t kept = kept_epoch(t->model, t->recipe) + 1;
+    if (kept < history->count) printf("; epoch %lld was the best", (long long)kept);
     printf("; saved as %s\n", t->out);
 }
 
@@ -318,11 +308,15 @@ int train_run(const arguments *given)
         fprintf(stderr, "fathom train: %s\nTry 'fathom train --help'.\n", given->command->missing);
         return EXIT_USAGE;
     }
+    if (given->folds && given->resume) {
+        fprintf(stderr, "fathom train: --folds begins anew, there is nothing to --resume\n");
+        return EXIT_USAGE;
+    }
     training t = {0};
     if (!invocation_open(&t.invocation, given)) return EXIT_INTERNAL;
     t.began = seconds_now();
     t.progress.invocation = &t.invocation;
-    fm_status status = train(&t);
+    fm_status status = given->folds ? train_folds(&t.invocation) : train(&t);
     fm_model_destroy(t.model);
     fm_recipe_data_close(&t.data);
     fm_recipe_destroy(t.recipe);

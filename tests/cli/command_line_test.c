@@ -52,7 +52,7 @@ static void complaints_suggest(void **state)
         {"$FATHOM trian x", 2, "unknown command 'trian'; did you mean 'train'?"},
         {"$FATHOM x.yaml", 2,
          "unknown command 'x.yaml'; to train this recipe: fathom train x.yaml"},
-        {"$FATHOM frobnicate", 2, "commands are: train eval predict generate check show help"},
+        {"$FATHOM frobnicate", 2, "commands are: train tune eval predict generate check show help"},
         {"$FATHOM --json", 2, "a command comes first; '--json' is an option"},
         {"$FATHOM train", 2, "a recipe is needed"},
         {"$FATHOM train a b", 2, "'b' is one word too many"},
@@ -114,6 +114,7 @@ static void errors_are_events_too(void **state)
 static const char *const tables[] = {
     "layers",       "activations", "losses",        "optimizers", "schedules", "metrics",
     "initializers", "datasets",    "augmentations", "recipe",     "ops",       "zoo",
+    "searches",
 };
 
 static void tables_are_listed(void **state)

@@ -308,6 +308,44 @@ static void a_network_of_the_zoo_is_built(void **state)
     fm_recipe_destroy(recipe);
 }
 
+/* Each sample of the training data is validated on once; a fold's transform is its own. */
+static void folds_share_out_the_data(void **state)
+{
+    fixture *f = *state;
+    static const char *const set[] = {"data.train_size=40", "data.test_size=8",
+                                      "data.normalize=standardize"};
+    fm_recipe *recipe = parse(f, good, set, 3);
+    fm_recipe_data folds[3];
+    assert_ok(f->context, fm_recipe_open_folds(recipe, NULL, 3, folds));
+    int64_t validated = 0;
+    for (int i = 0; i < 3; i++) {
+        int64_t part = fm_dataset_about(folds[i].validation)->count;
+        validated += part;
+        assert_int_equal(fm_dataset_about(folds[i].train)->count + part, 40);
+        assert_int_equal(fm_dataset_about(folds[i].test)->count, 8);
+        fm_model *model;
+        assert_ok(f->context, fm_recipe_create_model(recipe, folds[i].transform, &model));
+        fm_model_destroy(model);
+        fm_recipe_data_close(&folds[i]);
+    }
+    assert_int_equal(validated, 40);
+    assert_fails(f->context, FM_ERROR_ARGUMENT, "40 samples; 2 to that many folds",
+                 fm_recipe_open_folds(recipe, NULL, 1, folds));
+    fm_recipe_destroy(recipe);
+}
+
+static fm_status open_folds(fm_context *context, void *argument)
+{
+    (void)argument;
+    fm_recipe *recipe;
+    fm_recipe_data folds[2];
+    fm_status status = fm_recipe_parse(context, "r.yaml", good, strlen(good), NULL, 0, &recipe);
+    if (status == FM_OK) status = fm_recipe_open_folds(recipe, NULL, 2, folds);
+    for (int i = 0; i < 2 && status == FM_OK; i++) fm_recipe_data_close(&folds[i]);
+    fm_recipe_destroy(recipe);
+    return status;
+}
+
 static fm_status parse_good(fm_context *context, void *argument)
 {
     fm_recipe *recipe;
@@ -323,6 +361,7 @@ static void every_allocation_may_fail(void **state)
     fixture *f = *state;
     assert_true(fail_each_allocation(f, parse_good, NULL) >= 2);
     assert_true(fail_each_allocation(f, parse_good, "train.epochs=3") > 2);
+    assert_true(fail_each_allocation(f, open_folds, NULL) > 20);
 }
 
 /* From the text to a model that has made a step's program, with everything in between. */
@@ -362,6 +401,7 @@ int main(void)
         fixture_test(data_and_model_fit),
         fixture_test(shape_mistakes_point_at_their_layer),
         fixture_test(a_network_of_the_zoo_is_built),
+        fixture_test(folds_share_out_the_data),
         fixture_test(every_allocation_may_fail),
         fixture_test(every_allocation_may_fail_up_to_a_program),
     };

@@ -131,7 +131,7 @@ static const char *const epoch_choices[] = {"best", "last", NULL};
 
 typedef struct objective {
     const char *monitor;
-    int mode, at;
+    int mode, epoch;
 } objective;
 
 const fm_field fm_search_objective_fields[] = {
@@ -139,7 +139,7 @@ const fm_field fm_search_objective_fields[] = {
      offsetof(objective, monitor), .type = FM_FIELD_STRING},
     {"mode", "whether small or large values are good", offsetof(objective, mode),
      .type = FM_FIELD_ENUM, .choices = fm_monitor_modes},
-    {"at", "the epoch that counts", offsetof(objective, at), .type = FM_FIELD_ENUM,
+    {"epoch", "the epoch that counts", offsetof(objective, epoch), .type = FM_FIELD_ENUM,
      .choices = epoch_choices},
     {0},
 };
@@ -156,7 +156,7 @@ static fm_status read_objective(fm_search_file *file, const fm_tree *tree)
     }
     file->settings.monitor = read.monitor;
     file->settings.mode = read.mode;
-    file->settings.last = read.at == 1;
+    file->settings.last = read.epoch == 1;
     return status;
 }
 
@@ -164,18 +164,18 @@ const fm_field fm_search_trial_fields[] = {
     {"epochs", "of the longest trials (default: those of the recipe)",
      offsetof(fm_search_settings, options.epochs_each), .type = FM_FIELD_INT, .minimum = 1,
      .maximum = 1e9},
-    {"folds", "cross-validate: the objective is the mean over so many folds",
+    {"folds", "cross-validate: the objective is the mean over so many folds (default: none)",
      offsetof(fm_search_settings, folds), .type = FM_FIELD_INT, .minimum = 2, .maximum = 1000},
     {0},
 };
 
 const fm_field fm_search_budget_fields[] = {
-    {"trials", "trials begun", offsetof(fm_search_settings, options.trials), .type = FM_FIELD_INT,
+    {"trials", "trials begun (default: no limit)", offsetof(fm_search_settings, options.trials), .type = FM_FIELD_INT,
      .minimum = 1, .maximum = 1e15},
-    {"epochs", "epochs trained by all trials together",
+    {"epochs", "epochs trained by all trials together (default: no limit)",
      offsetof(fm_search_settings, options.epochs), .type = FM_FIELD_INT, .minimum = 1,
      .maximum = 1e15},
-    {"seconds", "after which nothing new is begun", offsetof(fm_search_settings, seconds),
+    {"seconds", "after which nothing new is begun (default: no limit)", offsetof(fm_search_settings, seconds),
      .type = FM_FIELD_REAL, .maximum = 1e12},
     {0},
 };
