@@ -45,7 +45,8 @@ static const char *const tune_examples[] = {
 };
 static const char tune_notes[] =
     "SEARCH is a YAML file: recipe, space, method, and how much may be spent; docs/tuning.md tells "
-    "the format, 'fathom show searches' the methods. The folder of the search holds trials.csv, best.yaml and the journal.\n"
+    "the format, 'fathom show searches' the methods. The folder of the search holds trials.csv, "
+    "best.yaml and the journal.\n"
     "Trials are trained by processes of their own. One that fails is recorded with its reason and "
     "the search goes on. The same seed proposes the same trials, however many run at once.\n"
     "With --json each line of stdout is an object with \"event\": start, trial, and at last end.";
@@ -155,8 +156,8 @@ const command command_table[] = {
     {"train", FOR_TRAIN, "RECIPE", "fit the model of a recipe and save it", train_examples,
      train_notes, 0, 1, "a recipe is needed: fathom train recipes/strokes-mlp.yaml", train_run},
     {"tune", FOR_TUNE, "SEARCH", "search for a recipe's best hyper-parameters", tune_examples,
-     tune_notes, 1, 1,
-     "a search is needed: fathom tune recipes/search/strokes-hyperband.yaml", tune_run},
+     tune_notes, 1, 1, "a search is needed: fathom tune recipes/search/strokes-hyperband.yaml",
+     tune_run},
     {"eval", FOR_EVAL, "MODEL", "measure a saved model on its test data", eval_examples, eval_notes,
      1, 1, "a saved model is needed: fathom eval strokes-mlp.safetensors", eval_run},
     {"predict", FOR_PREDICT, "MODEL [INPUT]...", "say what a saved model makes of new data",

@@ -88,9 +88,9 @@ static void tell_fold(const cross_validation *v, const fm_model *model, int64_t 
                       const fm_scores *validation, const fm_scores *test)
 {
     if (v->invocation->given->json) {
-        json_t *event = json_pack("{s:s, s:I, s:I, s:o}", "event", "fold", "fold",
-                                  (json_int_t)fold + 1, "folds", (json_int_t)v->folds,
-                                  "validation", json_scores(model, validation));
+        json_t *event =
+            json_pack("{s:s, s:I, s:I, s:o}", "event", "fold", "fold", (json_int_t)fold + 1,
+                      "folds", (json_int_t)v->folds, "validation", json_scores(model, validation));
         if (test) json_object_set_new(event, "test", json_scores(model, test));
         json_print(event);
         return;

@@ -73,7 +73,7 @@ static void answer_failure(worker *w)
 {
     fm_context *context = w->invocation.context;
     answer(json_pack("{s:o, s:i}", "failed", json_text(fm_error_message(context)), "status",
-                         (int)fm_error_status(context)));
+                     (int)fm_error_status(context)));
 }
 
 static bool nobody_waits(worker *w)
@@ -179,7 +179,7 @@ static fm_status at_epoch_end(void *user, fm_event *event)
     if (r->tells) {
         double value = fm_monitor_value(r->model, &r->monitor, event->finished);
         answer(json_pack("{s:I, s:o}", "epoch", (json_int_t)event->epoch + 1, "value",
-                             json_number(value)));
+                         json_number(value)));
     }
     bool last = event->epoch + 1 == event->epochs;
     bool due = last ? r->keep : seconds_now() - r->saved_at > save_seconds;
@@ -261,8 +261,8 @@ static fm_status train_fold(worker *w, fm_recipe *recipe, const fm_recipe_data *
     fm_status status = open_model(&r, recipe, data, &resumed);
     if (status == FM_OK) status = check_memory(&r, recipe, data);
     if (status == FM_OK) {
-        status = fm_monitor_open(r.model, "objective", w->monitor, w->mode, data->validation != NULL,
-                                 &r.monitor);
+        status = fm_monitor_open(r.model, "objective", w->monitor, w->mode,
+                                 data->validation != NULL, &r.monitor);
     }
     if (status == FM_OK) status = fit(&r, recipe, data, resumed);
     if (status == FM_OK) status = judge(&r, result);
@@ -284,7 +284,7 @@ static fm_status train_folds(worker *w, fm_recipe *recipe, const json_t *job, ou
         if (fold.trained > result->trained) result->trained = fold.trained;
         if (w->folds > 1) {
             answer(json_pack("{s:I, s:I, s:o}", "fold", (json_int_t)i + 1, "epoch",
-                                 (json_int_t)fold.trained, "value", json_number(fold.value)));
+                             (json_int_t)fold.trained, "value", json_number(fold.value)));
         }
     }
     result->epoch = (int64_t)(epochs + 0.5);
@@ -317,8 +317,8 @@ static void answer_job(worker *w, const json_t *job)
         return;
     }
     answer(json_pack("{s:b, s:f, s:I, s:I, s:f}", "done", 1, "value", result.value, "epoch",
-                         (json_int_t)result.epoch, "trained", (json_int_t)result.trained, "seconds",
-                         seconds_now() - began));
+                     (json_int_t)result.epoch, "trained", (json_int_t)result.trained, "seconds",
+                     seconds_now() - began));
 }
 
 /* ---- the beginning ----------------------------------------------------------------------------- */

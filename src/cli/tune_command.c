@@ -367,7 +367,9 @@ static fm_status end_trial(command_run *c, int slot, const tune_message *message
         .trained = json_integer_value(json_object_get(object, "trained")),
         .seconds = seconds_now() - t->running[slot].began,
         .elapsed = tuning_seconds(t),
-        .reason = done ? NULL : words ? words : message->end,
+        .reason = done    ? NULL
+                  : words ? words
+                          : message->end,
     };
     t->running[slot].trial = -1;
     fm_status status = fm_journal_append(t->journal, &record);
@@ -505,8 +507,8 @@ static fm_status tell_end(const command_run *c)
     char recipe[TUNING_PATH];
     if (t->interrupted) {
         if (t->invocation.given->json) {
-            json_print(json_pack("{s:s, s:o}", "event", "interrupted", "out",
-                                 json_text(t->folder)));
+            json_print(
+                json_pack("{s:s, s:o}", "event", "interrupted", "out", json_text(t->folder)));
         }
         fprintf(stderr, "interrupted; everything is kept in %s. To go on: the same command again\n",
                 t->folder);

@@ -14,8 +14,8 @@ static fm_status write_text(tuning *t, const char *name, fm_text *text)
     fm_file_writer writer;
     fm_status status = fm_text_status(text);
     if (status == FM_OK && !tuning_path(t, name, path)) {
-        status = fm_fail(t->invocation.context, FM_ERROR_LIMIT, "%s: the name is too long",
-                         t->folder);
+        status =
+            fm_fail(t->invocation.context, FM_ERROR_LIMIT, "%s: the name is too long", t->folder);
     }
     if (status == FM_OK) status = fm_file_writer_open(t->invocation.context, path, &writer);
     if (status == FM_OK) {

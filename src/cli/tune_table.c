@@ -164,7 +164,7 @@ static void draw_head(tuning *t)
     fm_search_forecast(t->search, &trials, &epochs);
     if (trials >= 0) snprintf(of_trials, sizeof of_trials, " of %lld", (long long)trials);
     if (epochs >= 0) snprintf(of_epochs, sizeof of_epochs, " of %lld", (long long)epochs);
-    if (epochs > 0) {
+    if (epochs > 0 && terminal_width(err) >= 80) {
         terminal_bar(err, (double)t->epochs / (double)epochs, 20, bar, sizeof bar);
         fprintf(stderr, "%s  ", bar);
     }

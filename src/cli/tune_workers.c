@@ -142,8 +142,8 @@ static bool receive(tune_workers *workers, int index, tune_message *message)
 {
     tune_worker *worker = &workers->workers[index];
     enum { CHUNK = 4096 };
-    fm_status status = fm_grow(workers->context, &worker->bytes, &worker->capacity,
-                               worker->size + CHUNK, 1);
+    fm_status status =
+        fm_grow(workers->context, &worker->bytes, &worker->capacity, worker->size + CHUNK, 1);
     ssize_t got = status == FM_OK ? read(worker->from, worker->bytes + worker->size, CHUNK) : 0;
     if (got < 0 && errno == EINTR) return false;
     if (got <= 0) {

@@ -21,8 +21,7 @@ typedef struct tune_workers {
     const char *log; /* where what they say on stderr goes */
 } tune_workers;
 
-fm_status tune_workers_open(fm_context *context, int count, const char *log,
-                            tune_workers *workers);
+fm_status tune_workers_open(fm_context *context, int count, const char *log, tune_workers *workers);
 /* Closes their pipes, on which they save and end, and waits for that. */
 void tune_workers_close(tune_workers *workers);
 

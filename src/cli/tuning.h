@@ -38,8 +38,8 @@ typedef struct tuning {
     int slots;
     int64_t told, replayed, epochs;
     double began, before; /* when this run began; seconds of the runs before it */
-    int drawn;       /* lines of the live block */
-    double drawn_at; /* when */
+    int drawn;            /* lines of the live block */
+    double drawn_at;      /* when */
     bool interrupted;
 } tuning;
 

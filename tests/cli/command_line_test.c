@@ -112,9 +112,8 @@ static void errors_are_events_too(void **state)
 }
 
 static const char *const tables[] = {
-    "layers",       "activations", "losses",        "optimizers", "schedules", "metrics",
-    "initializers", "datasets",    "augmentations", "recipe",     "ops",       "zoo",
-    "searches",
+    "layers",   "activations",   "losses", "optimizers", "schedules", "metrics",  "initializers",
+    "datasets", "augmentations", "recipe", "ops",        "zoo",       "searches",
 };
 
 static void tables_are_listed(void **state)

@@ -108,10 +108,10 @@ static void an_interrupt_keeps_everything(void **state)
     fixture *f = *state;
     write_search(f, "recipe: r.yaml\nset: {data.train_size: 20000}\nmethod: random\n"
                     "trial: {epochs: 4000}\nbudget: {trials: 2}\n" SPACE);
-    const program_result *r = program_run(
-        f, "$FATHOM tune $HERE/s.yaml --jobs 1 --json --out $HERE/s & CHILD=$!; "
-           "until [ -s $HERE/s/journal.jsonl ]; do sleep 0.01; done; sleep 0.2; "
-           "kill -TERM $CHILD; wait $CHILD");
+    const program_result *r =
+        program_run(f, "$FATHOM tune $HERE/s.yaml --jobs 1 --json --out $HERE/s & CHILD=$!; "
+                       "until [ -s $HERE/s/journal.jsonl ]; do sleep 0.01; done; sleep 0.2; "
+                       "kill -TERM $CHILD; wait $CHILD");
     assert_int_equal(r->code, 130);
     assert_non_null(strstr(r->err, "interrupted; everything is kept in "));
     assert_non_null(strstr(r->out, "{\"event\":\"interrupted\""));
@@ -183,10 +183,11 @@ static void a_worker_that_dies_is_replaced(void **state)
     write_search(f, "recipe: r.yaml\nset: {data.train_size: 20000}\nmethod: random\n"
                     "trial: {epochs: 20}\nbudget: {trials: 3}\n" SPACE);
     const program_result *r = run_line(
-        f, "$FATHOM tune $HERE/s.yaml --jobs 1 --out $HERE/s & CHILD=$!; "
-           "until [ -s $HERE/s/journal.jsonl ]; do sleep 0.01; done; sleep 0.1; "
-           "for P in /proc/[0-9]*; do case \"$(cat $P/stat 2>/dev/null)\" in *\") \"?\" $CHILD \"*) "
-           "kill -KILL ${P#/proc/};; esac; done; wait $CHILD");
+        f,
+        "$FATHOM tune $HERE/s.yaml --jobs 1 --out $HERE/s & CHILD=$!; "
+        "until [ -s $HERE/s/journal.jsonl ]; do sleep 0.01; done; sleep 0.1; "
+        "for P in /proc/[0-9]*; do case \"$(cat $P/stat 2>/dev/null)\" in *\") \"?\" $CHILD \"*) "
+        "kill -KILL ${P#/proc/};; esac; done; wait $CHILD");
     assert_non_null(strstr(r->err, "failed: its process was killed by signal 9 (Killed)"));
     assert_non_null(strstr(r->out, "1 failed; "));
     assert_non_null(strstr(r->out, "3 trials, "));
@@ -199,7 +200,8 @@ static void complaints_have_their_place(void **state)
         {"recipe: none.yaml\nmethod: grid\nspace: {a: [1]}\n", "none.yaml: cannot open"},
         {"recipe: r.yaml\nmethod: grd\nspace: {a: [1]}\n", "s.yaml:2:9: unknown search method"},
         {"recipe: r.yaml\nobjective: val_auc\nmethod: grid\nspace: {train.seed: [1]}\n",
-         "objective: nothing called 'val_auc' can be monitored; there are loss, accuracy, val_loss, "
+         "objective: nothing called 'val_auc' can be monitored; there are loss, accuracy, "
+         "val_loss, "
          "val_accuracy"},
         {"recipe: r.yaml\nset: {data.set: nowhere}\nmethod: grid\nspace: {train.seed: [1]}\n",
          "--set data.set=nowhere: unknown data set 'nowhere'"},
@@ -218,8 +220,9 @@ static void complaints_have_their_place(void **state)
     write_search(f, "recipe: r.yaml\nmethod: grid\nspace: {train.seed: [1, 2]}\n");
     const program_result *r = program_run(f, "$FATHOM tune $HERE/s.yaml --out $HERE/s -q");
     assert_int_equal(r->code, 3);
-    assert_non_null(strstr(r->err, "this search was begun with another space; choose another folder "
-                                   "with --out, or --restart"));
+    assert_non_null(strstr(r->err,
+                           "this search was begun with another space; choose another folder "
+                           "with --out, or --restart"));
     run_line(f, "$FATHOM tune $HERE/s.yaml --out $HERE/s -q --restart");
     assert_int_equal(program_run(f, "$FATHOM trial-worker </dev/null")->code, 2);
 }
@@ -245,8 +248,9 @@ static void a_search_can_be_extended(void **state)
 static void folds_are_told_with_mean_and_deviation(void **state)
 {
     fixture *f = *state;
-    write_search(f, "recipe: r.yaml\nobjective: {monitor: val_accuracy, epoch: last}\nmethod: grid\n"
-                    "trial: {folds: 4}\nspace: {optimizer.adam.learning_rate: [0.01]}\n");
+    write_search(f,
+                 "recipe: r.yaml\nobjective: {monitor: val_accuracy, epoch: last}\nmethod: grid\n"
+                 "trial: {folds: 4}\nspace: {optimizer.adam.learning_rate: [0.01]}\n");
     const program_result *r =
         run_line(f, "$FATHOM train $HERE/r.yaml --folds 4 --json -q --out $HERE/m.safetensors "
                     "--set optimizer.adam.learning_rate=0.01");

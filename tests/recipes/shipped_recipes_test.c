@@ -10,14 +10,24 @@ static const char *const recipes[] = {
 };
 enum { RECIPE_COUNT = sizeof recipes / sizeof recipes[0] };
 
+static void check_first_line(fixture *f, const char *recipe)
+{
+    char line[256];
+    snprintf(line, sizeof line, "head -1 recipes/%s.yaml", recipe);
+    const program_result *r = program_run(f, line);
+    assert_ptr_equal(strstr(r->out, "# What it teaches: "), r->out);
+}
+
+static const char *const searches[] = {
+    "search/mnist-mlp-grid",    "search/mnist-mlp-random", "search/mnist-mlp-hyperband",
+    "search/strokes-hyperband", "search/spirals-tpe",
+};
+enum { SEARCH_COUNT = sizeof searches / sizeof searches[0] };
+
 static void each_begins_with_what_it_teaches(void **state)
 {
-    for (int i = 0; i < RECIPE_COUNT; i++) {
-        char line[256];
-        snprintf(line, sizeof line, "head -1 recipes/%s.yaml", recipes[i]);
-        const program_result *r = program_run(*state, line);
-        assert_ptr_equal(strstr(r->out, "# What it teaches: "), r->out);
-    }
+    for (int i = 0; i < RECIPE_COUNT; i++) check_first_line(*state, recipes[i]);
+    for (int i = 0; i < SEARCH_COUNT; i++) check_first_line(*state, searches[i]);
 }
 
 /* The test set's figure at the end of a recipe's training. */
@@ -80,6 +90,29 @@ static void drawn_images_are_learned(void **state)
                                "--epochs 2 --set data.train_size=1000 --set data.test_size=200",
                                "accuracy"),
                    0.85);
+}
+
+/* The best trial's figure. */
+static double search_figure(fixture *f, const char *search)
+{
+    char line[256];
+    snprintf(line, sizeof line,
+             "$FATHOM tune recipes/search/%s.yaml --out $HERE/s --restart --json -q | tail -1",
+             search);
+    const program_result *r = program_run(f, line);
+    json_t *end = json_loads(r->out, 0, NULL);
+    const json_t *value = json_object_get(end, "value");
+    if (!json_is_number(value)) fail_msg("%s: %s%s", search, r->out, r->err);
+    double figure = json_number_value(value);
+    json_decref(end);
+    return figure;
+}
+
+static void searches_find_good_trials(void **state)
+{
+    if (sanitized) skip();
+    check_at_least("strokes-hyperband", search_figure(*state, "strokes-hyperband"), 0.9);
+    check_at_least("spirals-tpe, -loss", -search_figure(*state, "spirals-tpe"), -0.2);
 }
 
 /* FOLDER/PART/CLASS/NUMBER.ppm: noise around a color. */
@@ -182,6 +215,7 @@ int main(void)
         fixture_test(each_begins_with_what_it_teaches),
         fixture_test(built_in_sets_are_learned),
         fixture_test(drawn_images_are_learned),
+        fixture_test(searches_find_good_trials),
         fixture_test(a_folder_is_learned_by_a_new_head),
         fixture_test(tables_are_learned),
         fixture_test(series_are_forecast),

@@ -240,8 +240,8 @@ fm_status fm_recipe_open_data(fm_recipe *recipe, const fm_data_places *places, c
     *data = (fm_recipe_data){0};
     fm_status status = open_raw(recipe, places, &data->train, &data->raw_test);
     if (status == FM_OK) {
-        status = split_set(recipe, &recipe->settings.validation_split, &data->train,
-                           &data->validation);
+        status =
+            split_set(recipe, &recipe->settings.validation_split, &data->train, &data->validation);
     }
     if (status == FM_OK) status = prepare_parts(recipe, fitted, data);
     if (status != FM_OK) fm_recipe_data_close(data);
@@ -252,9 +252,8 @@ static fm_status open_fold(fm_recipe *recipe, const fm_dataset *whole, const fm_
                            int64_t folds, int64_t fold, fm_recipe_data *data)
 {
     if (test) data->raw_test = fm_dataset_retain(test);
-    fm_status status =
-        fm_dataset_fold(recipe->context, whole, folds, fold, recipe->settings.fit.seed,
-                        &data->train, &data->validation);
+    fm_status status = fm_dataset_fold(recipe->context, whole, folds, fold,
+                                       recipe->settings.fit.seed, &data->train, &data->validation);
     return status == FM_OK ? prepare_parts(recipe, NULL, data) : status;
 }
 

@@ -194,6 +194,7 @@ fm_status fm_search_options_complete(fm_context *context, fm_search_options *opt
         return fm_fail(context, FM_ERROR_ARGUMENT, "there is no search method %d", options->method);
     }
     fm_status status = fm_fields_complete(context, common_fields, options, "search");
-    if (status == FM_OK) status = fm_fields_complete(context, record->fields, options, record->name);
+    if (status == FM_OK)
+        status = fm_fields_complete(context, record->fields, options, record->name);
     return status;
 }

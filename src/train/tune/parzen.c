@@ -47,8 +47,8 @@ static void fit_mixture(mixture *m, const double *values, int count)
             width = range;
         }
         m->width[i] = width;
-        m->mass[i] = normal_below(m->b, m->center[i], width) -
-                     normal_below(m->a, m->center[i], width);
+        m->mass[i] =
+            normal_below(m->b, m->center[i], width) - normal_below(m->a, m->center[i], width);
     }
 }
 
@@ -101,8 +101,7 @@ static double propose_number(const fm_parameter *parameter, const fm_observation
     double best = parameter->low, best_ratio = -INFINITY;
     for (int i = 0; i < candidates; i++) {
         double value = fm_parameter_from_axis(parameter, draw_mixture(&good, random));
-        double ratio =
-            log_density(&good, parameter, value) - log_density(&other, parameter, value);
+        double ratio = log_density(&good, parameter, value) - log_density(&other, parameter, value);
         if (ratio > best_ratio) {
             best_ratio = ratio;
             best = value;

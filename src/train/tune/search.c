@@ -30,11 +30,11 @@ struct fm_search {
     size_t trial_count, trial_capacity;
     open_bracket *brackets;
     size_t bracket_count, bracket_capacity;
-    size_t first_open;   /* brackets before it are over                     */
-    int64_t epochs;      /* planned for the brackets opened                 */
-    int64_t grid_size;   /* trials of a grid                                */
+    size_t first_open;    /* brackets before it are over                     */
+    int64_t epochs;       /* planned for the brackets opened                 */
+    int64_t grid_size;    /* trials of a grid                                */
     int64_t *grid_digits; /* of the next one                                */
-    size_t told_prefix;  /* so many trials from the first are told for good */
+    size_t told_prefix;   /* so many trials from the first are told for good */
 };
 
 /* ---- making ------------------------------------------------------------------------------------ */
@@ -57,8 +57,7 @@ static fm_status copy_parameter(fm_arena *arena, const fm_parameter *from, fm_pa
 
 static fm_status copy_space(fm_search *search, const fm_space *space)
 {
-    fm_parameter *made =
-        fm_arena_allocate(&search->arena, (size_t)space->count * sizeof *made);
+    fm_parameter *made = fm_arena_allocate(&search->arena, (size_t)space->count * sizeof *made);
     if (!made) return FM_ERROR_MEMORY;
     for (int i = 0; i < space->count; i++) {
         fm_status status = copy_parameter(&search->arena, &space->parameters[i], &made[i]);
@@ -261,8 +260,9 @@ static void rank(const fm_search *search, int64_t *order, int64_t *scratch, int6
             int64_t end = middle + width < count ? middle + width : count;
             int64_t a = from, b = middle;
             for (int64_t i = from; i < end; i++) {
-                bool second = a == middle || (b < end && better(search, search->trials[order[b]].value,
-                                                                search->trials[order[a]].value));
+                bool second =
+                    a == middle || (b < end && better(search, search->trials[order[b]].value,
+                                                      search->trials[order[a]].value));
                 scratch[i] = order[second ? b++ : a++];
             }
         }
@@ -390,7 +390,9 @@ static fm_status add_trials(fm_search *search, int64_t count, int64_t *members)
         if (status != FM_OK) break;
         members[i] = number;
         search->trials[search->trial_count++] =
-            (fm_trial){.state = FM_TRIAL_WAITS, .values = values, .value = NAN,
+            (fm_trial){.state = FM_TRIAL_WAITS,
+                       .values = values,
+                       .value = NAN,
                        .bracket = (int64_t)search->bracket_count};
     }
     if (status != FM_OK) search->trial_count = first;

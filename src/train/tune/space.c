@@ -38,13 +38,14 @@ static fm_status check_bounds(fm_context *context, const fm_parameter *p)
 static fm_status check_step(fm_context *context, const fm_parameter *p)
 {
     if (!(p->step >= 0) || p->step > p->high - p->low) {
-        return fm_fail(context, FM_ERROR_ARGUMENT,
-                       "%s: a step must lie between 0 and %g, what the bounds are apart; received %g",
-                       p->name, p->high - p->low, p->step);
+        return fm_fail(
+            context, FM_ERROR_ARGUMENT,
+            "%s: a step must lie between 0 and %g, what the bounds are apart; received %g", p->name,
+            p->high - p->low, p->step);
     }
     if (p->step > 0 && p->log) {
-        return fm_fail(context, FM_ERROR_ARGUMENT,
-                       "%s: a step has no place on a logarithmic scale", p->name);
+        return fm_fail(context, FM_ERROR_ARGUMENT, "%s: a step has no place on a logarithmic scale",
+                       p->name);
     }
     if (p->kind == FM_PARAMETER_INTEGER && !is_whole(p->step)) {
         return fm_fail(context, FM_ERROR_ARGUMENT,
@@ -84,15 +85,15 @@ static fm_status check_conditions(fm_context *context, const fm_space *space, in
     }
     for (int i = 0; i < p->when_count; i++) {
         const fm_condition *when = &p->when[i];
-        const fm_parameter *on =
-            when->parameter >= 0 && when->parameter < index ? &space->parameters[when->parameter]
-                                                            : NULL;
+        const fm_parameter *on = when->parameter >= 0 && when->parameter < index
+                                     ? &space->parameters[when->parameter]
+                                     : NULL;
         if (!on || on->kind != FM_PARAMETER_CHOICE) {
             return fm_fail(context, FM_ERROR_ARGUMENT,
                            "%s: it can depend on choices that stand above it alone", p->name);
         }
-        uint64_t known = on->choice_count == 64 ? ~UINT64_C(0)
-                                                : (UINT64_C(1) << on->choice_count) - 1;
+        uint64_t known =
+            on->choice_count == 64 ? ~UINT64_C(0) : (UINT64_C(1) << on->choice_count) - 1;
         if (when->choices == 0 || (when->choices & ~known)) {
             return fm_fail(context, FM_ERROR_ARGUMENT, "%s: '%s' has no such choice", p->name,
                            on->name);

@@ -3,22 +3,23 @@
 
 #include "train/tune/file/search_file.h"
 
-static const char good[] = "recipe: digits.yaml\n"
-                           "set: {train.batch_size: 128, data.augment: [flip, {crop: 3}]}\n"
-                           "objective: {monitor: val_accuracy, mode: max, epoch: last}\n"
-                           "method: {hyperband: {eta: 4, min_epochs: 2}}\n"
-                           "trial: {epochs: 32, folds: 3}\n"
-                           "budget: {trials: 100, epochs: 700, seconds: 60}\n"
-                           "seed: 7\n"
-                           "space:\n"
-                           "  width: {key: [model.1.dense.units, model.2.dense.units],\n"
-                           "          integer: [16, 512], scale: log}\n"
-                           "  rate: {key: model.3.dropout, float: [0, 0.6], step: 0.2}\n"
-                           "  optimizer: [adam, {sgd: {momentum: 0.9}}, \"odd, name\"]\n"
-                           "  optimizer.adam.learning_rate:\n"
-                           "    {float: [1e-4, 1e-1], scale: log, points: 4, when: {optimizer: adam}}\n"
-                           "  optimizer.sgd.nesterov:\n"
-                           "    {choice: [true, false], when: {optimizer: [sgd]}}\n";
+static const char good[] =
+    "recipe: digits.yaml\n"
+    "set: {train.batch_size: 128, data.augment: [flip, {crop: 3}]}\n"
+    "objective: {monitor: val_accuracy, mode: max, epoch: last}\n"
+    "method: {hyperband: {eta: 4, min_epochs: 2}}\n"
+    "trial: {epochs: 32, folds: 3}\n"
+    "budget: {trials: 100, epochs: 700, seconds: 60}\n"
+    "seed: 7\n"
+    "space:\n"
+    "  width: {key: [model.1.dense.units, model.2.dense.units],\n"
+    "          integer: [16, 512], scale: log}\n"
+    "  rate: {key: model.3.dropout, float: [0, 0.6], step: 0.2}\n"
+    "  optimizer: [adam, {sgd: {momentum: 0.9}}, \"odd, name\"]\n"
+    "  optimizer.adam.learning_rate:\n"
+    "    {float: [1e-4, 1e-1], scale: log, points: 4, when: {optimizer: adam}}\n"
+    "  optimizer.sgd.nesterov:\n"
+    "    {choice: [true, false], when: {optimizer: [sgd]}}\n";
 
 static fm_search_file *parse(fixture *f, const char *text)
 {
@@ -49,7 +50,8 @@ static void everything_is_read(void **state)
     assert_true(s->seconds == 60);
     const fm_parameter *p = s->space.parameters;
     assert_int_equal(s->space.count, 5);
-    assert_true(p[0].kind == FM_PARAMETER_INTEGER && p[0].log && p[0].low == 16 && p[0].high == 512);
+    assert_true(p[0].kind == FM_PARAMETER_INTEGER && p[0].log && p[0].low == 16 &&
+                p[0].high == 512);
     assert_true(p[1].kind == FM_PARAMETER_FLOAT && p[1].step == 0.2 && !p[1].log);
     assert_int_equal(p[2].choice_count, 3);
     assert_string_equal(p[2].choices[1], "{sgd: {momentum: 0.9}}");
@@ -68,8 +70,9 @@ static void values_become_assignments(void **state)
     fm_search_file *file = parse(f, good);
     static const double values[] = {64, 0.2, 1, NAN, 0};
     static const char *const expected[] = {
-        "train.batch_size=128",     "data.augment=[flip, {crop: 3}]", "model.1.dense.units=64",
-        "model.2.dense.units=64",   "model.3.dropout=0.2", "optimizer={sgd: {momentum: 0.9}}",
+        "train.batch_size=128",       "data.augment=[flip, {crop: 3}]",
+        "model.1.dense.units=64",     "model.2.dense.units=64",
+        "model.3.dropout=0.2",        "optimizer={sgd: {momentum: 0.9}}",
         "optimizer.sgd.nesterov=true"};
     enum { EXPECTED = sizeof expected / sizeof expected[0] };
     const char *const *set;
@@ -109,9 +112,12 @@ static void each_mistake_has_its_place(void **state)
         {"[1]", "s.yaml:1:1: search: its options must be a map"},
         {"method: grid\nspace: {a: [1]}\n", "s.yaml: the section 'recipe' is missing"},
         {HEAD, "s.yaml: the section 'space' is missing; a search needs recipe, method and space"},
-        {HEAD "spase: {a: [1]}\n", "s.yaml:3:1: search: unknown key 'spase'; did you mean 'space'?"},
-        {"recipe: [r]\nmethod: grid\nspace: {a: [1]}\n", "s.yaml:1:9: recipe: the path of a recipe"},
-        {"recipe: r\nset: 3\nmethod: grid\nspace: {a: [1]}\n", "s.yaml:2:6: set: keys of the recipe"},
+        {HEAD "spase: {a: [1]}\n",
+         "s.yaml:3:1: search: unknown key 'spase'; did you mean 'space'?"},
+        {"recipe: [r]\nmethod: grid\nspace: {a: [1]}\n",
+         "s.yaml:1:9: recipe: the path of a recipe"},
+        {"recipe: r\nset: 3\nmethod: grid\nspace: {a: [1]}\n",
+         "s.yaml:2:6: set: keys of the recipe"},
         {"recipe: r\nmethod: hyprband\nspace: {a: [1]}\n",
          "s.yaml:2:9: unknown search method 'hyprband'; did you mean 'hyperband'?"},
         {"recipe: r\nmethod: annealing\nspace: {a: [1]}\n",
@@ -120,7 +126,8 @@ static void each_mistake_has_its_place(void **state)
          "s.yaml:2:16: tpe: unknown key 'eta'; known are: startup, gamma, candidates, delay"},
         {"recipe: r\nmethod: random\nspace: {a: [1]}\n",
          "s.yaml:2:1: random search has no end of its own; say when it is enough: budget"},
-        {HEAD "objective: {epoch: first}\nspace: {a: [1]}\n", "s.yaml:3:20: objective: unknown epoch 'first'"},
+        {HEAD "objective: {epoch: first}\nspace: {a: [1]}\n",
+         "s.yaml:3:20: objective: unknown epoch 'first'"},
         {HEAD "trial: {folds: 1}\nspace: {a: [1]}\n",
          "s.yaml:3:16: trial: folds must lie between 2 and 1000"},
         {HEAD "budget: {epochs: none}\nspace: {a: [1]}\n", "s.yaml:3:18: budget: epochs"},
@@ -139,24 +146,27 @@ static void each_mistake_has_its_place(void **state)
          "s.yaml:6:14: x: the lowest and the highest value are wanted: [1, 100]"},
         {SPACE "x: {float: [a, b]}\n", "s.yaml:6:14: x: the lowest and the highest value"},
         {SPACE "x: {float: [2, 1]}\n", "s.yaml:6:3: x: the lower bound must lie below the upper"},
-        {SPACE "x: {float: [0, 1], scale: log}\n", "s.yaml:6:3: x: a logarithmic scale begins above"},
+        {SPACE "x: {float: [0, 1], scale: log}\n",
+         "s.yaml:6:3: x: a logarithmic scale begins above"},
         {SPACE "x: {float: [0, 1], scale: lgo}\n", "s.yaml:6:29: x: unknown scale 'lgo'"},
         {SPACE "x: {float: [0, 1], when: {p: sgd}}\n",
          "s.yaml:6:29: when: no parameter 'p' stands above 'x'"},
         {SPACE "x: {float: [0, 1], when: {n: 3}}\n",
          "s.yaml:6:29: when: 'n' is a number; a parameter can depend on choices alone"},
-        {SPACE "x: {float: [0, 1], when: {o: sdg}}\n", "s.yaml:6:32: when: 'o' has no choice 'sdg'"},
+        {SPACE "x: {float: [0, 1], when: {o: sdg}}\n",
+         "s.yaml:6:32: when: 'o' has no choice 'sdg'"},
         {SPACE "x: {float: [0, 1], when: sgd}\n",
          "s.yaml:6:28: when: parameters with their choices are wanted: {optimizer: sgd}"},
-        {SPACE "x: {float: [0, 1], key: {a: b}}\n", "s.yaml:6:31: x: a key of the recipe is wanted"},
+        {SPACE "x: {float: [0, 1], key: {a: b}}\n",
+         "s.yaml:6:31: x: a key of the recipe is wanted"},
         {SPACE "x: [1, 1]\n", "s.yaml:6:3: x: the choice '1' is there twice"},
         {HEAD "space: {a: [1}\n", "s.yaml:3:14: not YAML"},
     };
     fixture *f = *state;
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         fm_search_file *file;
-        fm_status status = fm_search_parse(f->context, "s.yaml", table[i].text,
-                                           strlen(table[i].text), &file);
+        fm_status status =
+            fm_search_parse(f->context, "s.yaml", table[i].text, strlen(table[i].text), &file);
         if (status != FM_OK && strstr(fm_error_message(f->context), table[i].words)) continue;
         fm_search_close(file);
         fail_msg("%s\nexpected %s\nreceived %s", table[i].text, table[i].words,
@@ -186,8 +196,8 @@ static void every_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        fixture_test(everything_is_read),         fixture_test(values_become_assignments),
-        fixture_test(a_path_begins_at_the_file),  fixture_test(each_mistake_has_its_place),
+        fixture_test(everything_is_read),        fixture_test(values_become_assignments),
+        fixture_test(a_path_begins_at_the_file), fixture_test(each_mistake_has_its_place),
         fixture_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,11 @@ static fm_search_journal *open_journal(fixture *f, const char *path)
 
 static const fm_journal_record records[] = {
     {.trial = 0, .to = 3, .value = 0.1, .epoch = 2, .trained = 3, .seconds = 1.5, .elapsed = 2},
-    {.trial = 1, .to = 3, .value = NAN, .seconds = 0.5, .elapsed = 2.5,
+    {.trial = 1,
+     .to = 3,
+     .value = NAN,
+     .seconds = 0.5,
+     .elapsed = 2.5,
      .reason = "dense: \"units\"\n is 1/0 \xff"},
     {.trial = 0, .to = 9, .value = 1.0 / 3, .epoch = 8, .trained = 9, .seconds = 4, .elapsed = 7},
 };
@@ -26,7 +30,8 @@ static void write_journal(fixture *f, const char *path)
     fm_search_journal *journal = open_journal(f, path);
     assert_false(fm_journal_begun(journal, &maximize));
     assert_ok(f->context, fm_journal_begin(journal, true));
-    for (int i = 0; i < RECORDS; i++) assert_ok(f->context, fm_journal_append(journal, &records[i]));
+    for (int i = 0; i < RECORDS; i++)
+        assert_ok(f->context, fm_journal_append(journal, &records[i]));
     fm_journal_close(journal);
 }
 
@@ -109,9 +114,9 @@ static void other_searches_and_files_are_refused(void **state)
     FILE *stream = fopen(fixture_path(f, "damaged.jsonl"), "ab");
     fputs("{\"trial\":3,\"value\":0.5}\n", stream);
     fclose(stream);
-    assert_fails(f->context, FM_ERROR_FORMAT, "damaged.jsonl:5: this is not a trial's record",
-                 fm_journal_open(f->context, fixture_path(f, "damaged.jsonl"), identity, 2,
-                                 &journal));
+    assert_fails(
+        f->context, FM_ERROR_FORMAT, "damaged.jsonl:5: this is not a trial's record",
+        fm_journal_open(f->context, fixture_path(f, "damaged.jsonl"), identity, 2, &journal));
 }
 
 int main(void)

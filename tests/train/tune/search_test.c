@@ -41,8 +41,8 @@ static void hyperband_has_the_papers_brackets(void **state)
 {
     fixture *f = *state;
     static const int64_t trials[5][5] = {{81, 27, 9, 3, 1}, {27, 9, 3, 1}, {9, 3, 1}, {6, 2}, {5}};
-    static const int64_t epochs[5][5] = {{1, 3, 9, 27, 81}, {3, 9, 27, 81}, {9, 27, 81}, {27, 81},
-                                         {81}};
+    static const int64_t epochs[5][5] = {
+        {1, 3, 9, 27, 81}, {3, 9, 27, 81}, {9, 27, 81}, {27, 81}, {81}};
     fm_search *search =
         search_of(f, &space, (fm_search_options){.method = FM_HYPERBAND, .epochs_each = 81});
     int64_t total_trials = 0, total_epochs = 0, all_trials, all_epochs;
@@ -176,9 +176,9 @@ static void trials_do_not_depend_on_who_ends_first(void **state)
 static void the_best_go_on(void **state)
 {
     fixture *f = *state;
-    fm_search *search =
-        run_search(f, &space, (fm_search_options){.method = FM_SUCCESSIVE_HALVING, .epochs_each = 9},
-                   1, 0, loss_of, true);
+    fm_search *search = run_search(
+        f, &space, (fm_search_options){.method = FM_SUCCESSIVE_HALVING, .epochs_each = 9}, 1, 0,
+        loss_of, true);
     int reached[3] = {0};
     for (int64_t i = 0; i < fm_search_trial_count(search); i++) {
         fm_trial trial = fm_search_trial(search, i);
@@ -273,9 +273,9 @@ static void random_values_are_legal(void **state)
 {
     fixture *f = *state;
     enum { TRIALS = 2000 };
-    fm_search *search = run_search(
-        f, &space, (fm_search_options){.method = FM_RANDOM_SEARCH, .trials = TRIALS}, 1, 0, loss_of,
-        false);
+    fm_search *search =
+        run_search(f, &space, (fm_search_options){.method = FM_RANDOM_SEARCH, .trials = TRIALS}, 1,
+                   0, loss_of, false);
     int small = 0, sgd = 0, momenta[4] = {0};
     for (int64_t i = 0; i < TRIALS; i++) {
         const double *values = fm_search_trial(search, i).values;
@@ -305,10 +305,10 @@ static void few_possible_values_are_not_tried_twice(void **state)
     static const fm_parameter few[] = {
         {.name = "a", .kind = FM_PARAMETER_INTEGER, .low = 1, .high = 4}};
     for (int64_t seed = 0; seed < 20; seed++) {
-        fm_search *search = run_search(
-            *state, &(fm_space){few, 1},
-            (fm_search_options){.method = FM_RANDOM_SEARCH, .trials = 4, .seed = seed}, 1, 0,
-            value_of, false);
+        fm_search *search =
+            run_search(*state, &(fm_space){few, 1},
+                       (fm_search_options){.method = FM_RANDOM_SEARCH, .trials = 4, .seed = seed},
+                       1, 0, value_of, false);
         double sum = 0;
         for (int64_t i = 0; i < 4; i++) sum += pow(10, fm_search_trial(search, i).values[0]);
         assert_true(sum == 11110);
@@ -350,7 +350,7 @@ static void tpe_beats_random_search(void **state)
         }
         wins += best[1] < best[0];
     }
-    print_message("%g %g %d\n",sums[0]/SEEDS,sums[1]/SEEDS,wins);
+    print_message("%g %g %d\n", sums[0] / SEEDS, sums[1] / SEEDS, wins);
     if (sums[1] > 0.5 * sums[0] || wins < 14) {
         fail_msg("mean regret %g against %g, better for %d of %d seeds", sums[1] / SEEDS,
                  sums[0] / SEEDS, wins, SEEDS);

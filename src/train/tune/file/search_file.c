@@ -116,8 +116,7 @@ static fm_status read_set(fm_search_file *file, const fm_tree *tree)
     if (!set) return FM_ERROR_MEMORY;
     for (const fm_tree *child = tree->first; child; child = child->next) {
         const char *value = value_text(file, child);
-        const char *made =
-            value ? fm_arena_format(&file->arena, "%s=%s", child->key, value) : NULL;
+        const char *made = value ? fm_arena_format(&file->arena, "%s=%s", child->key, value) : NULL;
         if (!made) return FM_ERROR_MEMORY;
         set[file->settings.set_count++] = made;
     }
@@ -170,13 +169,13 @@ const fm_field fm_search_trial_fields[] = {
 };
 
 const fm_field fm_search_budget_fields[] = {
-    {"trials", "trials begun (default: no limit)", offsetof(fm_search_settings, options.trials), .type = FM_FIELD_INT,
-     .minimum = 1, .maximum = 1e15},
+    {"trials", "trials begun (default: no limit)", offsetof(fm_search_settings, options.trials),
+     .type = FM_FIELD_INT, .minimum = 1, .maximum = 1e15},
     {"epochs", "epochs trained by all trials together (default: no limit)",
      offsetof(fm_search_settings, options.epochs), .type = FM_FIELD_INT, .minimum = 1,
      .maximum = 1e15},
-    {"seconds", "after which nothing new is begun (default: no limit)", offsetof(fm_search_settings, seconds),
-     .type = FM_FIELD_REAL, .maximum = 1e12},
+    {"seconds", "after which nothing new is begun (default: no limit)",
+     offsetof(fm_search_settings, seconds), .type = FM_FIELD_REAL, .maximum = 1e12},
     {0},
 };
 
@@ -219,7 +218,8 @@ static fm_status read_method(fm_search_file *file, const fm_tree *tree)
     if (!record) {
         const char *near = fm_nearest(named.name, next_method, NULL);
         fm_fail(file->context, FM_ERROR_ARGUMENT, "unknown search method '%s'; %s%s%s", named.name,
-                near ? "did you mean '" : "known are: grid, random, successive_halving, hyperband, tpe",
+                near ? "did you mean '"
+                     : "known are: grid, random, successive_halving, hyperband, tpe",
                 near ? near : "", near ? "'?" : "");
         return fm_named_blame(file->context, &named);
     }
@@ -420,8 +420,8 @@ static fm_status read_described(fm_search_file *file, const fm_tree *map, fm_par
         parameter->log = options.scale == 1;
         parameter->step = options.step;
         parameter->points = options.points;
-        status = choice ? read_choices(file, values, parameter)
-                        : read_bounds(file, values, parameter);
+        status =
+            choice ? read_choices(file, values, parameter) : read_bounds(file, values, parameter);
     }
     if (status == FM_OK) status = read_conditions(file, fm_tree_get(map, "when"), parameter);
     return status == FM_OK ? read_keys(file, fm_tree_get(map, "key"), map->key, keys) : status;
@@ -479,10 +479,10 @@ static fm_status read_space(fm_search_file *file, const fm_tree *tree)
 /* ---- the file ---------------------------------------------------------------------------------- */
 
 static const section sections[] = {
-    {"recipe", true, read_path},    {"set", false, read_set},
+    {"recipe", true, read_path},          {"set", false, read_set},
     {"objective", false, read_objective}, {"method", true, read_method},
-    {"trial", false, read_trial},   {"budget", false, read_budget},
-    {"seed", false, read_seed},     {"space", true, read_space},
+    {"trial", false, read_trial},         {"budget", false, read_budget},
+    {"seed", false, read_seed},           {"space", true, read_space},
 };
 enum { SECTION_COUNT = sizeof sections / sizeof sections[0] };
 

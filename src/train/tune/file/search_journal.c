@@ -111,8 +111,7 @@ static fm_status read_line(fm_search_journal *journal, const char *bytes, size_t
     json_error_t error;
     json_t *object = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, &error);
     if (!object) return fail_line(journal, line, "this is not JSON");
-    fm_status status =
-        line == 1 ? read_head(journal, object) : read_record(journal, object, line);
+    fm_status status = line == 1 ? read_head(journal, object) : read_record(journal, object, line);
     json_decref(object);
     return status;
 }
@@ -151,8 +150,7 @@ static fm_status read_all(fm_search_journal *journal)
 
 static fm_status open_file(fm_search_journal *journal)
 {
-    journal->descriptor =
-        open(journal->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    journal->descriptor = open(journal->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (journal->descriptor < 0) return fm_fail_system(journal->context, journal->path, "open");
     if (flock(journal->descriptor, LOCK_EX | LOCK_NB) == 0) return read_all(journal);
     if (errno == EWOULDBLOCK) {
@@ -279,8 +277,7 @@ fm_status fm_journal_begin(fm_search_journal *journal, bool maximize)
     fm_text_add(&line, "{\"format\":\"%s\",\"maximize\":%s", format_name,
                 maximize ? "true" : "false");
     for (int i = 0; i < journal->identity_count; i++) {
-        fm_text_add(&line, ",\"%s\":\"%s\"", journal->identity[i].what,
-                    journal->identity[i].text);
+        fm_text_add(&line, ",\"%s\":\"%s\"", journal->identity[i].what, journal->identity[i].text);
     }
     fm_status status = write_line(journal, &line);
     if (status != FM_OK) return status;
