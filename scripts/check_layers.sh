@@ -30,7 +30,7 @@ find src include/fathom -name '*.[ch]' -print0 | sort -z | xargs -0 awk '
         headers["run"]     = "program"
         headers["nn"]      = "nn nn_vision nn_recurrent zoo loss metric optimizer schedule"
         headers["data"]    = "data data_files image series text_data augmentation audio"
-        headers["io"]      = "io"
+        headers["io"]      = "event_file"
         headers["train"]   = "train recipe gradients forecast check generate tune"
         headers["cli"]     = "fathom" # all of it
         for (row in headers) {

@@ -16,7 +16,7 @@
  *   image.h     PNG and JPEG, folders of images, CIFAR        augmentation.h  variation
  *   train.h     fit, evaluate, predict, checkpoints           gradients.h   their size in each layer
  *   check.h     what can be seen before a training            tune.h     searches for hyper-parameters
- *   generate.h  text from a model of language
+ *   generate.h  text from a model of language                  event_file.h  for TensorBoard
  */
 #ifndef FATHOM_FATHOM_H
 #define FATHOM_FATHOM_H
@@ -28,6 +28,7 @@
 #include "fathom/check.h"
 #include "fathom/data.h"
 #include "fathom/data_files.h"
+#include "fathom/event_file.h"
 #include "fathom/forecast.h"
 #include "fathom/generate.h"
 #include "fathom/gradients.h"

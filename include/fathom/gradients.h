@@ -23,13 +23,15 @@
 extern "C" {
 #endif
 
-/* Of one trainable variable. Norms are L2. */
+/* Of one trainable variable. Norms are L2. values: the gradient, row-major, of the model's dtype; NULL
+ * unless fit writes for TensorBoard. */
 typedef struct fm_gradient {
     const char *path;
     int64_t elements;
     double norm;
     double largest;     /* magnitude of an element    */
     double weight_norm; /* of the variable's elements */
+    const void *values;
 } fm_gradient;
 
 /* Judged against the last layer, which the gradient reaches first. */

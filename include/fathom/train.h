@@ -324,7 +324,11 @@ FM_API extern const fm_field fm_checkpoint_fields[];
  *                    smaller last batch is not measured
  *  time_limit        seconds; the step that passes it is the last
  *  csv               this file holds fm_history_write_csv after each epoch
- *  callbacks         called in order, behind plateau and early stopping, before csv and checkpoint */
+ *  tensorboard       folder for an event file (event_file.h): scalars and histograms of weights and
+ *                    gradients by epoch, the graph, training images, the recipe and its numbers. Sets
+ *                    gradients_every to FM_EACH_EPOCH where it is 0
+ *  callbacks         called in order, behind plateau and early stopping, before csv, tensorboard and
+ *                    checkpoint */
 enum { FM_EACH_EPOCH = -1 };
 
 typedef struct fm_fit_options {
@@ -341,7 +345,7 @@ typedef struct fm_fit_options {
     const fm_early_stopping *early_stopping;
     const fm_reduce_on_plateau *reduce_on_plateau;
     const fm_checkpoint *checkpoint;
-    const char *csv;
+    const char *csv, *tensorboard;
     const fm_callback *callbacks;
     int callback_count;
 } fm_fit_options;

@@ -18,6 +18,7 @@ typedef struct arguments {
     const struct command *command;
     string_list positional;
     const char *data, *out, *resume, *sample, *samples, *backend, *plot, *prompt, *text_input;
+    const char *tensorboard;
     int64_t threads, top, gradients_every, horizon, limit, folds, jobs;
     int64_t length, top_k, seed, count, context;
     double temperature, top_p;

@@ -185,7 +185,10 @@ static fm_status fit(training *t)
     options.resume = t->resumed != NULL;
     options.checkpoint = &checkpoint;
     options.callbacks = callbacks;
-    options.callback_count = sizeof callbacks / sizeof callbacks[0];
+    bool tells_gradients =
+        given->gradients || given->gradients_every || options.gradients_every != 0;
+    options.callback_count = tells_gradients ? 2 : 1;
+    if (given->tensorboard) options.tensorboard = given->tensorboard;
     if (given->gradients) options.gradients_every = FM_EACH_EPOCH;
     if (given->gradients_every) options.gradients_every = given->gradients_every;
     progress_catch_signals();

@@ -2,6 +2,7 @@
 #ifndef FM_TRAIN_FIT_H
 #define FM_TRAIN_FIT_H
 
+#include "train/event_watch.h"
 #include "train/model.h"
 #include "train/nonfinite.h"
 #include "train/watch.h"
@@ -17,8 +18,9 @@ typedef struct fm_fit_run {
     fm_early_watch early;
     fm_plateau_watch plateau;
     fm_saver saver;
-    fm_callback built_in[4];
-    const fm_callback **callbacks; /* plateau, early stopping, the user's, csv, checkpoint */
+    fm_event_watch *events; /* with options.tensorboard */
+    fm_callback built_in[5];
+    const fm_callback **callbacks; /* plateau, early stopping, the user's, csv, ..., checkpoint */
     int callback_count;
     fm_event event;
     fm_epoch finished; /* what event.finished points at */

@@ -34,6 +34,8 @@ const fm_field fm_fit_fields[] = {
     {"time_limit", "seconds after which no further step is made (default: no limit)",
      offsetof(fm_fit_options, time_limit), .type = FM_FIELD_REAL, .maximum = 1e12},
     {"csv", "file of the history", offsetof(fm_fit_options, csv), .type = FM_FIELD_STRING},
+    {"tensorboard", "folder of event files for TensorBoard", offsetof(fm_fit_options, tensorboard),
+     .type = FM_FIELD_STRING},
     {0},
 };
 
@@ -102,7 +104,7 @@ static fm_status compile_all(fm_fit_run *run)
     if (status != FM_OK) return status;
     if (!run->whole) run->whole = run->rest;
     if (run->options.gradients_every && run->whole) {
-        status = fm_gradient_probe_open(model, run->whole->batch);
+        status = fm_gradient_probe_open(model, run->whole->batch, run->options.tensorboard);
         if (status != FM_OK) return status;
     }
     if (!run->validation) return FM_OK;
@@ -151,6 +153,12 @@ static fm_status open_last(fm_fit_run *run)
         run->built_in[2] = (fm_callback){
             .name = "csv", .user = (void *)(uintptr_t)options->csv, .epoch_end = write_csv};
         add_callback(run, &run->built_in[2]);
+    }
+    if (options->tensorboard) {
+        fm_status status = fm_event_watch_open(run->model, options->tensorboard, run->train,
+                                               &run->events, &run->built_in[4]);
+        if (status != FM_OK) return status;
+        add_callback(run, &run->built_in[4]);
     }
     if (!options->checkpoint) return FM_OK;
     add_callback(run, &run->built_in[3]);
@@ -260,6 +268,9 @@ fm_status fm_fit_run_open(fm_model *model, const fm_dataset *data, const fm_fit_
     if (options) run->options = *options;
     run->options.seed = fm_or_int(run->options.seed, (int64_t)fm_store_seed(model->store));
     fm_status status = fm_fields_complete(model->context, fm_fit_fields, &run->options, "fit");
+    if (run->options.tensorboard && run->options.gradients_every == 0) {
+        run->options.gradients_every = FM_EACH_EPOCH;
+    }
     if (status == FM_OK) status = split_data(run, data);
     if (status == FM_OK) status = keep_rows(run);
     if (status == FM_OK) status = open_loaders(run);
@@ -277,6 +288,7 @@ void fm_fit_run_close(fm_fit_run *run)
     fm_model *model = run->model;
     model->training.callbacks = NULL;
     model->training.callback_count = 0;
+    fm_event_watch_close(run->events);
     fm_guard_release(&run->guard);
     fm_loader_destroy(run->loader);
     fm_loader_destroy(run->validation_loader);

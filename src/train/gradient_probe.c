@@ -14,6 +14,7 @@ enum { GRADIENT_LARGEST, GRADIENT_SQUARES, WEIGHT_LARGEST, WEIGHT_SQUARES, FIGUR
 
 struct fm_gradient_probe {
     int64_t batch;
+    bool elements; /* the gradients themselves are outputs as well */
     fm_compiled *compiled;
     const void **figures; /* FIGURES for each variable: where the program leaves them */
     fm_gradient *variables;
@@ -61,7 +62,7 @@ static int list_trainable(const fm_graph *g, fm_val *wrt)
     return count;
 }
 
-static fm_status add_gradients(fm_graph *g, fm_val loss)
+static fm_status add_gradients(fm_graph *g, fm_val loss, bool elements)
 {
     int count = list_trainable(g, NULL);
     fm_val *wrt = fm_arena_allocate(&g->arena, 2 * (size_t)count * sizeof *wrt + 1);
@@ -73,6 +74,8 @@ static fm_status add_gradients(fm_graph *g, fm_val loss)
     for (int i = 0; i < count; i++) {
         add_figures(g, gradients[i], i, GRADIENT_LARGEST);
         add_figures(g, wrt[i], i, WEIGHT_LARGEST);
+        const char *name = elements ? fm_arena_format(&g->arena, "gradient/%d", i) : NULL;
+        if (name) fm_output(g, name, gradients[i]);
     }
     forget_updates(g);
     return fm_graph_status(g);
@@ -138,6 +141,10 @@ static fm_status find_figures(fm_gradient_probe *probe)
             if (!name) return FM_ERROR_MEMORY;
             probe->figures[i * FIGURES + k] = fm_program_output(probe->compiled->program, name);
         }
+        const char *name =
+            probe->elements ? fm_arena_format(&probe->arena, "gradient/%d", i) : NULL;
+        if (!name) continue;
+        probe->variables[i].values = fm_program_output(probe->compiled->program, name);
     }
     return FM_OK;
 }
@@ -206,7 +213,7 @@ static fm_status open_probe(fm_model *model, int64_t batch, fm_gradient_probe *p
     fm_status status = fm_model_loss_graph(model, FM_TRAIN, batch, &graph, &loss);
     if (status != FM_OK) return status;
     probe->batch = batch;
-    status = add_gradients(graph, loss);
+    status = add_gradients(graph, loss, probe->elements);
     if (status == FM_OK) status = make_report(probe, graph);
     if (status == FM_OK) {
         status = fm_model_compile_graph(model, FM_TRAIN, batch, graph, &model->program_options,
@@ -216,13 +223,15 @@ static fm_status open_probe(fm_model *model, int64_t batch, fm_gradient_probe *p
     return status == FM_OK ? find_figures(probe) : status;
 }
 
-fm_status fm_gradient_probe_open(fm_model *model, int64_t batch)
+fm_status fm_gradient_probe_open(fm_model *model, int64_t batch, bool elements)
 {
-    if (model->probe && model->probe->batch == batch) return FM_OK;
+    const fm_gradient_probe *there = model->probe;
+    if (there && there->batch == batch && there->elements >= elements) return FM_OK;
     fm_gradient_probe_close(model);
     fm_gradient_probe *probe = fm_allocate_zeroed(model->context, sizeof *probe);
     if (!probe) return FM_ERROR_MEMORY;
     probe->arena.context = model->context;
+    probe->elements = elements;
     model->probe = probe;
     fm_status status = open_probe(model, batch, probe);
     if (status != FM_OK) fm_gradient_probe_close(model);
@@ -243,7 +252,7 @@ fm_status fm_model_gradients(fm_model *model, const fm_batch *batch, const fm_gr
 {
     *gradients = NULL;
     fm_status status = fm_batch_check(model, batch);
-    if (status == FM_OK) status = fm_gradient_probe_open(model, batch->count);
+    if (status == FM_OK) status = fm_gradient_probe_open(model, batch->count, false);
     if (status != FM_OK) return status;
     fm_gradient_probe *probe = model->probe;
     status = fm_compiled_run(model, probe->compiled, batch->x, batch->y, 0);

@@ -5,8 +5,9 @@
 #include "fathom/gradients.h"
 #include "train/model.h"
 
-/* Compiles it unless it is there; before a loop that must not allocate. */
-fm_status fm_gradient_probe_open(fm_model *model, int64_t batch);
+/* Compiles it unless it is there; before a loop that must not allocate. With `elements` the gradients
+ * themselves can be read, too. */
+fm_status fm_gradient_probe_open(fm_model *model, int64_t batch, bool elements);
 void fm_gradient_probe_close(fm_model *model);
 
 #endif

@@ -1,4 +1,5 @@
-/* Models' files in a build without jansson. */
+/* Models' and events' files in a build without jansson and zlib. */
+#include "train/event_watch.h"
 #include "train/model.h"
 
 #ifndef FATHOM_HAVE_FILES
@@ -46,6 +47,20 @@ fm_variable_info fm_model_file_variable(const fm_model_file *file, int index)
     (void)file;
     (void)index;
     return (fm_variable_info){0};
+}
+
+fm_status fm_event_watch_open(fm_model *model, const char *folder, const fm_dataset *data,
+                              fm_event_watch **watch, fm_callback *callback)
+{
+    (void)data;
+    (void)callback;
+    *watch = NULL;
+    return refuse(model->context, folder);
+}
+
+void fm_event_watch_close(fm_event_watch *watch)
+{
+    (void)watch;
 }
 
 void fm_model_file_position(const fm_model_file *file, uint64_t *step, int64_t *epoch,
