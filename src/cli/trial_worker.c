@@ -45,10 +45,10 @@ typedef struct run {
     worker *worker;
     fm_model *model;
     fm_monitor monitor;
-    char state[PATH_SIZE];
+    char state[PATH_SIZE], events[PATH_SIZE]; /* events: a folder of its own for TensorBoard */
     bool keep, tells; /* tells: progress of the only fold */
     double saved_at;
-    int64_t to;
+    int64_t to, trial, fold;
 } run;
 
 /* What a trial, or a fold of it, came to. */
@@ -213,6 +213,18 @@ static fm_status check_memory(run *r, const fm_recipe *recipe, const fm_recipe_d
     return memory_check(&r->worker->invocation, r->model, samples < batch ? samples : batch);
 }
 
+/* Each trial, and each of its folds, is a run of TensorBoard's. */
+static const char *name_events(run *r, const char *folder)
+{
+    if (r->tells) {
+        snprintf(r->events, sizeof r->events, "%s/trial-%lld", folder, (long long)r->trial);
+    } else {
+        snprintf(r->events, sizeof r->events, "%s/trial-%lld/fold-%lld", folder,
+                 (long long)r->trial, (long long)r->fold + 1);
+    }
+    return r->events;
+}
+
 static fm_status fit(run *r, fm_recipe *recipe, const fm_recipe_data *data, bool resumed)
 {
     fm_fit_options options = fm_recipe_about(recipe)->fit;
@@ -224,6 +236,7 @@ static fm_status fit(run *r, fm_recipe *recipe, const fm_recipe_data *data, bool
     options.callbacks = &callback;
     options.callback_count = 1;
     options.csv = NULL;
+    if (options.tensorboard) options.tensorboard = name_events(r, options.tensorboard);
     r->saved_at = seconds_now();
     fm_status status = fm_fit(r->model, data->train, &options);
     if (status == FM_OK && r->worker->stopped) status = save(r);
@@ -252,6 +265,8 @@ static fm_status train_fold(worker *w, fm_recipe *recipe, const fm_recipe_data *
 {
     run r = {.worker = w,
              .to = json_integer_value(json_object_get(job, "to")),
+             .trial = json_integer_value(json_object_get(job, "trial")),
+             .fold = fold,
              .keep = json_is_true(json_object_get(job, "keep")),
              .tells = w->folds == 1};
     const char *state = json_string_value(json_object_get(job, "state"));

@@ -4,7 +4,7 @@
  *     {"recipe": PATH, "set": [KEY=VALUE...], "data": DIR, "threads": N, "folds": K,
  *      "monitor": NAME, "mode": N, "last": BOOL}              once
  *         -> {"ready": true, "maximize": BOOL}
- *     {"set": [KEY=VALUE...], "to": EPOCHS, "state": PATH, "keep": BOOL}
+ *     {"set": [KEY=VALUE...], "to": EPOCHS, "trial": N, "state": PATH, "keep": BOOL}
  *         -> {"epoch": N, "value": X}                          after each epoch
  *         -> {"done": true, "value": X, "epoch": N, "trained": N, "seconds": X}
  *     or, to each of them, {"failed": WHY, "status": N}

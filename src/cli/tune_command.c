@@ -417,8 +417,8 @@ static fm_status send_job(command_run *c, int slot, const fm_trial_job *job)
     if (status != FM_OK) return status;
     state_path(c, job->trial, state);
     tune_worker_send(&c->workers, slot,
-                     json_pack("{s:o, s:I, s:s, s:b}", "set", list_of(&set), "to",
-                               (json_int_t)job->to, "state", state, "keep", job->keep));
+                     json_pack("{s:o, s:I, s:I, s:s, s:b}", "set", list_of(&set), "to",
+                               (json_int_t)job->to, "trial", (json_int_t)job->trial, "state", state, "keep", job->keep));
     c->jobs[slot] = *job;
     t->running[slot] = (running_trial){.trial = job->trial,
                                        .to = job->to,

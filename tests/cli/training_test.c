@@ -83,6 +83,42 @@ static void threads_do_not_change_a_bit(void **state)
     assert_true(losses[0] == losses[1]);
 }
 
+/* Events are written, and what is trained has the same bits. */
+static void tensorboard_is_told(void **state)
+{
+    fixture *f = *state;
+    static const char *const options[] = {"", "--tensorboard $HERE/runs/a"};
+    double losses[2];
+    for (int i = 0; i < 2; i++) {
+        char line[512];
+        snprintf(line, sizeof line,
+                 "$FATHOM train " SPIRALS "--epochs 3 --set data.validation_split=0.1 --json "
+                 "--quiet --out $HERE/m.safetensors %s",
+                 options[i]);
+        json_t *end = last_event(program_run(f, line));
+        losses[i] = number_at(end, "test", "loss");
+        json_decref(end);
+    }
+    assert_true(losses[0] == losses[1]);
+    static const char *const tags[] = {"train/loss",           "validation/accuracy",
+                                       "learning_rate",        "weights/dense/kernel",
+                                       "gradients/dense/bias", "dense/matmul",
+                                       "_hparams_/session_start_info"};
+    for (size_t i = 0; i < sizeof tags / sizeof tags[0]; i++) {
+        char line[256];
+        snprintf(line, sizeof line, "cat $HERE/runs/a/events.out.tfevents.* | grep -ac '%s'",
+                 tags[i]);
+        if (program_run(f, line)->code != 0) fail_msg("%s: is not there", tags[i]);
+    }
+    program_run(f, "$FATHOM train " SPIRALS "--epochs 4 --quiet --resume $HERE/m.safetensors "
+                   "--tensorboard $HERE/runs/a");
+    const program_result *r = program_run(f, "ls $HERE/runs/a | wc -l");
+    assert_int_equal(atoi(r->out), 2);
+    r = program_run(f, "$FATHOM train " SPIRALS "--epochs 1 --tensorboard /dev/null/a");
+    assert_int_equal(r->code, 5);
+    assert_non_null(strstr(r->err, "/dev/null/a: cannot create"));
+}
+
 static void text_is_for_people(void **state)
 {
     fixture *f = *state;
@@ -434,6 +470,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         fixture_test(training_ends_with_its_figures),
         fixture_test(threads_do_not_change_a_bit),
+        fixture_test(tensorboard_is_told),
         fixture_test(text_is_for_people),
         fixture_test(the_default_name_is_the_recipes),
         fixture_test(a_resumed_run_is_the_same_run),
