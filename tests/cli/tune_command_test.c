@@ -177,18 +177,19 @@ static void a_trial_that_fails_is_recorded(void **state)
     assert_non_null(strstr(r->err, "no trial came to an end; the first failed: "));
 }
 
+/* The first of three trials takes long, and its process is killed on the way. */
 static void a_worker_that_dies_is_replaced(void **state)
 {
     fixture *f = *state;
-    write_search(f, "recipe: r.yaml\nset: {data.train_size: 20000}\nmethod: random\n"
-                    "trial: {epochs: 20}\nbudget: {trials: 3}\n" SPACE);
+    write_search(f, "recipe: r.yaml\nmethod: grid\ntrial: {epochs: 100}\n"
+                    "space: {data.train_size: [400000, 300, 301]}\n");
     const program_result *r = run_line(
         f,
         "$FATHOM tune $HERE/s.yaml --jobs 1 --out $HERE/s & CHILD=$!; "
-        "until [ -s $HERE/s/journal.jsonl ]; do sleep 0.01; done; sleep 0.1; "
+        "until [ -s $HERE/s/journal.jsonl ]; do sleep 0.01; done; sleep 0.3; "
         "for P in /proc/[0-9]*; do case \"$(cat $P/stat 2>/dev/null)\" in *\") \"?\" $CHILD \"*) "
         "kill -KILL ${P#/proc/};; esac; done; wait $CHILD");
-    assert_non_null(strstr(r->err, "failed: its process was killed by signal 9 (Killed)"));
+    assert_non_null(strstr(r->err, "trial 0  failed: its process was killed by signal 9 (Killed)"));
     assert_non_null(strstr(r->out, "1 failed; "));
     assert_non_null(strstr(r->out, "3 trials, "));
 }

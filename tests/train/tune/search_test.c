@@ -350,7 +350,6 @@ static void tpe_beats_random_search(void **state)
         }
         wins += best[1] < best[0];
     }
-    print_message("%g %g %d\n", sums[0] / SEEDS, sums[1] / SEEDS, wins);
     if (sums[1] > 0.5 * sums[0] || wins < 14) {
         fail_msg("mean regret %g against %g, better for %d of %d seeds", sums[1] / SEEDS,
                  sums[0] / SEEDS, wins, SEEDS);
