@@ -35,7 +35,8 @@ const option option_table[] = {
     {"folds", 'K', "K", FOR_TRAIN, OPTION_NUMBER, AT(folds), 2, NULL,
      "cross-validate: train K times, each time on all but one part, and measure on that one"},
     {"tensorboard", '\0', "DIR", FOR_TRAIN, OPTION_TEXT, AT(tensorboard), 0, NULL,
-     "write events for TensorBoard into DIR: curves, histograms of weights and gradients, the graph"},
+     "write events for TensorBoard into DIR: curves, histograms of weights and gradients, the "
+     "graph"},
     {"gradients", 'g', NULL, FOR_TRAIN, OPTION_SWITCH, AT(gradients), 0, NULL,
      "tell the size of the gradient in each layer at the first step of each epoch"},
     {"gradients-every", '\0', "N", FOR_TRAIN, OPTION_NUMBER, AT(gradients_every), 1, NULL,
