@@ -6,7 +6,7 @@
 static const char *const recipes[] = {
     "mnist-mlp",          "mnist-dropout",   "strokes-mlp", "spirals",      "iris",
     "california-housing", "mnist-cnn",       "lenet5",      "strokes-cnn",  "strokes-unet",
-    "cifar10-resnet20",   "folder-finetune", "airline",     "temperatures",
+    "cifar10-resnet20",   "folder-finetune", "airline",     "temperatures",      "sine-rnn",
 };
 enum { RECIPE_COUNT = sizeof recipes / sizeof recipes[0] };
 
@@ -193,6 +193,11 @@ static double share_of_naive(fixture *f, const char *recipe)
     return value;
 }
 
+static void a_sine_is_forecast(void **state)
+{
+    check_at_least("sine-rnn, less than naive", 1 - share_of_naive(*state, "sine-rnn"), 0.5);
+}
+
 static void series_are_forecast(void **state)
 {
     if (sanitized || absent("../shared/data/tabular/airline-passengers.csv")) skip();
@@ -218,6 +223,7 @@ int main(void)
         fixture_test(searches_find_good_trials),
         fixture_test(a_folder_is_learned_by_a_new_head),
         fixture_test(tables_are_learned),
+        fixture_test(a_sine_is_forecast),
         fixture_test(series_are_forecast),
         fixture_test(convolutions_read_digits),
         fixture_test(digits_are_learned),
