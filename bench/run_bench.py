@@ -42,6 +42,8 @@ WORKLOADS = {
     "mnist-cnn": {"ours": "fathom_steps", "pytorch": "pytorch_vision.py"},
     "resnet20": {"ours": "fathom_steps", "pytorch": "pytorch_vision.py"},
     "resnet50": {"ours": "fathom_steps", "pytorch": "pytorch_vision.py"},
+    "gpt-small": {"ours": "fathom_sequences", "pytorch": "pytorch_sequences.py"},
+    "shakespeare-gpt": {"ours": "fathom_sequences", "pytorch": "pytorch_sequences.py"},
 }
 PEERS = ["pytorch", "none"]
 PEER_MODULES = {"pytorch": "torch"}

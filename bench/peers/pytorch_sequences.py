@@ -1,0 +1,114 @@
+"""Networks over sequences in PyTorch: one JSON line with the samples (sequences) per second.
+
+    python pytorch_sequences.py --workload gpt-small --threads 2 --mode best
+    python pytorch_sequences.py --workload shakespeare-gpt --phase predict --mode best
+
+gpt-small        tokens of 65, context 128: embedding and learned positions of 128, 4 blocks (norm first,
+                 4 heads, causal; 512 wide with GELU), norm, 65 logits; Adam rate 0.001, batch 64
+shakespeare-gpt  the same with dropout 0.1 (of the embedding, the attention and both branches), AdamW
+"""
+
+import pytorch_side
+
+GPT = dict(kind="gpt", vocabulary=65, context=128, width=128, heads=4, blocks=4, hidden=512, batch=64,
+           rate=0.001, steps=6)
+WORKLOADS = {
+    "gpt-small": dict(GPT, dropout=0.0, optimizer="Adam"),
+    "shakespeare-gpt": dict(GPT, dropout=0.1, optimizer="AdamW"),
+}
+
+# attention: by scaled_dot_product_attention, or by two products and a softmax
+SETTINGS = {
+    "train": {
+        "eager": {},
+        "eager-keep": dict(flush=True, keep=True),
+        "eager-products-keep": dict(attention="products", flush=True, keep=True),
+        "eager-fused-keep": dict(fused=True, flush=True, keep=True),
+        "eager-fused-spin": dict(fused=True, flush=True, keep=True, spin=True),
+        "compile-keep": dict(compile="loss", fused=True, flush=True, keep=True),
+        "compile-products-keep": dict(compile="loss", attention="products", fused=True, flush=True,
+                                      keep=True),
+        "compile-spin": dict(compile="loss", fused=True, flush=True, keep=True, spin=True),
+    },
+    "predict": {
+        "eager": dict(flush=True),
+        "eager-keep": dict(flush=True, keep=True),
+        "compile": dict(compile="model", flush=True, keep=True),
+        "compile-freezing": dict(compile="model", freezing=True, flush=True, keep=True),
+        "compile-freezing-spin": dict(compile="model", freezing=True, flush=True, keep=True,
+                                      spin=True),
+    },
+}
+
+
+def gpt(torch, workload, setting):
+    nn, functional = torch.nn, torch.nn.functional
+    width, heads, rate = workload["width"], workload["heads"], workload["dropout"]
+
+    class Attention(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+
+        def forward(self, x):
+            b, t, _ = x.shape
+            q, k, v = (part.view(b, t, heads, width // heads).transpose(1, 2)
+                       for part in self.qkv(x).split(width, 2))
+            drop = rate if self.training else 0.0
+            if setting.get("attention") == "products":
+                scores = q @ k.transpose(2, 3) * (width // heads) ** -0.5
+                future = torch.ones(t, t, dtype=torch.bool).triu(1)
+                weights = functional.softmax(scores.masked_fill(future, float("-inf")), -1)
+                y = functional.dropout(weights, drop) @ v
+            else:
+                y = functional.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=drop)
+            return self.out(y.transpose(1, 2).reshape(b, t, width))
+
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.LayerNorm(width), nn.LayerNorm(width)
+            self.attention, self.drop = Attention(), nn.Dropout(rate)
+            self.hidden = nn.Sequential(nn.Linear(width, workload["hidden"]), nn.GELU(),
+                                        nn.Linear(workload["hidden"], width), nn.Dropout(rate))
+
+        def forward(self, x):
+            x = x + self.drop(self.attention(self.first(x)))
+            return x + self.hidden(self.second(x))
+
+    class Gpt(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.tokens = nn.Embedding(workload["vocabulary"], width)
+            self.positions = nn.Parameter(0.02 * torch.randn(workload["context"], width))
+            self.drop = nn.Dropout(rate)
+            self.blocks = nn.Sequential(*(Block() for _ in range(workload["blocks"])))
+            self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, workload["vocabulary"])
+
+        def forward(self, x):
+            x = self.drop(self.tokens(x) + self.positions)
+            return self.head(self.norm(self.blocks(x))).view(-1, workload["vocabulary"])
+    return Gpt()
+
+
+MODELS = {"gpt": gpt}
+
+
+def make_model(torch, workload, setting):
+    return MODELS[workload["kind"]](torch, workload, setting)
+
+
+def tokens(torch, workload, batch):
+    """Sequences of tokens, and for each the next one."""
+    text = torch.randint(0, workload["vocabulary"], (batch, workload["context"] + 1))
+    return text[:, :-1].contiguous(), text[:, 1:].reshape(-1)
+
+
+DATA = {"gpt": tokens}
+
+
+def make_data(torch, workload, batch, setting):
+    return [DATA[workload["kind"]](torch, workload, batch) for _ in range(max(2, 1024 // batch))]
+
+
+pytorch_side.main(pytorch_side.Side(WORKLOADS, SETTINGS, {}, make_model, make_data))
