@@ -26,7 +26,7 @@ find src include/fathom -name '*.[ch]' -print0 | sort -z | xargs -0 awk '
         # layer: its public headers
         headers["base"]    = "base schema tensor"
         headers["ir"]      = "graph op backend" # the records that everything above is made of
-        headers["op"]      = "ops vision_ops recurrent_ops"
+        headers["op"]      = "ops vision_ops recurrent_ops attention_ops"
         headers["run"]     = "program"
         headers["nn"]      = "nn nn_vision nn_recurrent zoo loss metric optimizer schedule"
         headers["data"]    = "data data_files image series text_data augmentation audio"

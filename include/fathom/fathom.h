@@ -3,6 +3,7 @@
  *   base.h      contexts, status codes, errors in words       schema.h   options as data
  *   tensor.h    element types and shapes                      graph.h    values, scopes, gradients
  *   ops.h       the built-in ops                              op.h       writing an op
+ *   attention_ops.h  attention, rotary positions, caches of keys and values
  *   vision_ops.h  convolution, pooling, normalisation, resampling
  *   recurrent_ops.h  recurrent cells over sequences
  *   nn.h        layers, activations, initialisers             loss.h     losses
@@ -23,6 +24,7 @@
 
 #include "fathom/audio.h"
 #include "fathom/augmentation.h"
+#include "fathom/attention_ops.h"
 #include "fathom/backend.h"
 #include "fathom/base.h"
 #include "fathom/check.h"

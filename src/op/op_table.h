@@ -63,6 +63,15 @@
     OP(gru)                                                                                        \
     OP(gru_grad)
 
+/* Of fathom/attention_ops.h. */
+#define FM_ATTENTION_OPS(OP)                                                                       \
+    OP(attention)                                                                                  \
+    OP(packed_attention)                                                                           \
+    OP(attention_grad)                                                                             \
+    OP(packed_attention_grad)                                                                      \
+    OP(rotary)                                                                                     \
+    OP(cache_write)
+
 /* They have no gradient rule: a loss that depends on an update is a mistake. */
 #define FM_UPDATE_OPS(OP)                                                                          \
     OP(sgd)                                                                                        \
@@ -86,6 +95,7 @@ FM_BINARY_OPS(FM_DECLARE_OP)
 FM_OTHER_OPS(FM_DECLARE_OP)
 FM_VISION_OPS(FM_DECLARE_OP)
 FM_RECURRENT_OPS(FM_DECLARE_OP)
+FM_ATTENTION_OPS(FM_DECLARE_OP)
 FM_UPDATE_OPS(FM_DECLARE_OP)
 #undef FM_DECLARE_OP
 

@@ -113,6 +113,21 @@ fm_val fm_scalar_like(fm_graph *g, fm_val x, double c)
     return x.id ? fm_scalar_as(g, fm_val_dtype(g, x), c) : x;
 }
 
+fm_val fm_sequence(fm_graph *g, fm_dtype dtype, int64_t count, fm_shape shape)
+{
+    void *numbers = fm_arena_allocate(&g->arena, (size_t)(count + 1) * fm_dtype_size(dtype));
+    if (!numbers) {
+        return fm_graph_fail(g, FM_ERROR_MEMORY, "out of memory: %lld numbers", (long long)count);
+    }
+    for (int64_t i = 0; i < count; i++) {
+        if (dtype == FM_F64)
+            ((double *)numbers)[i] = (double)i;
+        else
+            ((float *)numbers)[i] = (float)i;
+    }
+    return fm_constant(g, dtype, shape, numbers);
+}
+
 fm_val fm_scalar_minus(fm_graph *g, double c, fm_val x)
 {
     return fm_sub(g, fm_scalar_like(g, x, c), x);
