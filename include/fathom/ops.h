@@ -48,8 +48,11 @@ FM_API fm_val fm_softsign(fm_graph *g, fm_val x);
 FM_API fm_val fm_hard_sigmoid(fm_graph *g, fm_val x);         /* relu6(x + 3) / 6 */
 FM_API fm_val fm_hard_swish(fm_graph *g, fm_val x);           /* x hard_sigmoid(x) */
 FM_API fm_val fm_relu_grad(fm_graph *g, fm_val dy, fm_val y); /* dy where y > 0, else 0 */
-FM_API fm_val fm_softmax(fm_graph *g, fm_val x);              /* over the last axis */
-FM_API fm_val fm_log_softmax(fm_graph *g, fm_val x);          /* over the last axis */
+FM_API fm_val fm_gelu_grad(fm_graph *g, fm_val dy, fm_val x); /* dy times the slope at x */
+FM_API fm_val fm_gelu_tanh_grad(fm_graph *g, fm_val dy, fm_val x);
+FM_API fm_val fm_silu_grad(fm_graph *g, fm_val dy, fm_val x);
+FM_API fm_val fm_softmax(fm_graph *g, fm_val x);     /* over the last axis */
+FM_API fm_val fm_log_softmax(fm_graph *g, fm_val x); /* over the last axis */
 
 /* ---- elementwise, two operands, broadcast ------------------------------------------------------ */
 FM_API fm_val fm_add(fm_graph *g, fm_val a, fm_val b);

@@ -33,13 +33,14 @@ static REAL KERNEL(attend)(const kernel_attention *a, int64_t row, int64_t i, co
     REAL largest = (REAL)-INFINITY, sum = 0, score[KERNEL_ATTENTION_KEYS];
     for (int64_t d = 0; d < n; d++) y[d] = 0;
     for (int64_t begin = 0; begin < reach; begin += KERNEL_ATTENTION_KEYS) {
-        int64_t left = reach - begin, count = left < KERNEL_ATTENTION_KEYS ? left : KERNEL_ATTENTION_KEYS;
+        int64_t left = reach - begin,
+                count = left < KERNEL_ATTENTION_KEYS ? left : KERNEL_ATTENTION_KEYS;
         REAL before = largest;
         for (int64_t j = 0; j < count; j++) {
             const int seen = !mask || mask[begin + j] > (REAL)0.5;
             const REAL *key = k + (begin + j) * a->k_step;
-            score[j] = seen ? (REAL)a->scale * KERNEL(attention_dot)(a->key_dim, q, key)
-                            : (REAL)-INFINITY;
+            score[j] =
+                seen ? (REAL)a->scale * KERNEL(attention_dot)(a->key_dim, q, key) : (REAL)-INFINITY;
             largest = score[j] > largest || score[j] != score[j] ? score[j] : largest;
         }
         if (largest == (REAL)-INFINITY) continue;
@@ -64,12 +65,11 @@ static inline void KERNEL(attention)(const kernel_attention *a, const REAL *q, c
     for (int64_t row = 0; row < a->batch * a->heads * a->queries; row++) {
         const int64_t i = row % a->queries, h = row / a->queries % a->heads;
         const int64_t b = row / a->queries / a->heads, source = h * a->key_heads / a->heads;
-        lse[row] = KERNEL(attend)(
-            a, row, i, q + (b * a->queries + i) * a->q_step + h * a->key_dim,
-            k + b * a->keys * a->k_step + source * a->key_dim,
-            v + b * a->keys * a->v_step + source * a->value_dim,
-            mask ? mask + b * a->mask_batch + i * a->mask_query : NULL,
-            y + ((b * a->queries + i) * a->heads + h) * a->value_dim);
+        lse[row] = KERNEL(attend)(a, row, i, q + (b * a->queries + i) * a->q_step + h * a->key_dim,
+                                  k + b * a->keys * a->k_step + source * a->key_dim,
+                                  v + b * a->keys * a->v_step + source * a->value_dim,
+                                  mask ? mask + b * a->mask_batch + i * a->mask_query : NULL,
+                                  y + ((b * a->queries + i) * a->heads + h) * a->value_dim);
     }
 }
 
@@ -108,8 +108,9 @@ static inline void KERNEL(attention_grad)(const kernel_attention *a, const REAL 
         const int64_t of_k = b * a->keys * a->k_step + source * a->key_dim;
         const int64_t of_v = b * a->keys * a->v_step + source * a->value_dim;
         const int64_t of_y = ((b * a->queries + i) * a->heads + h) * a->value_dim;
-        KERNEL(attend_grad)(a, row, i, q + of_q, k + of_k, v + of_v,
-                            mask ? mask + b * a->mask_batch + i * a->mask_query : NULL, y + of_y,
-                            lse[row], dy + of_y, dq + of_q, dk + of_k, dv + of_v);
+        KERNEL(attend_grad)
+        (a, row, i, q + of_q, k + of_k, v + of_v,
+         mask ? mask + b * a->mask_batch + i * a->mask_query : NULL, y + of_y, lse[row], dy + of_y,
+         dq + of_q, dk + of_k, dv + of_v);
     }
 }

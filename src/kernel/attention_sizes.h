@@ -10,9 +10,9 @@ enum { KERNEL_ATTENTION_KEYS = 64 };
 
 typedef struct kernel_attention {
     int64_t batch, heads, key_heads, queries, keys, key_dim, value_dim;
-    int64_t q_step, k_step, v_step;    /* elements from one position to the next    */
-    int64_t mask_batch, mask_query;    /* the same of the mask; 0 where it repeats  */
-    int64_t first;                     /* causal: query i sees the keys up to first + i */
+    int64_t q_step, k_step, v_step; /* elements from one position to the next    */
+    int64_t mask_batch, mask_query; /* the same of the mask; 0 where it repeats  */
+    int64_t first;                  /* causal: query i sees the keys up to first + i */
     int causal;
     double scale, rate;
     fm_random_key key; /* of the dropout */

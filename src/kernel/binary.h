@@ -63,6 +63,31 @@ BINARY(relu_grad)
     return b > 0 ? a : 0;
 }
 
+/* a is the gradient that flows in, b is gelu's input: F(b) + b f(b) with the normal distribution F and its
+ * density f. */
+BINARY(gelu_grad)
+{
+    REAL below = (REAL)0.5 * (1 + KERNEL_ERF(b * (REAL)0.70710678118654752440));
+    REAL density = (REAL)0.39894228040143267794 * KERNEL_EXP((REAL)-0.5 * b * b);
+    return a * (below + b * density);
+}
+
+/* (1 + t) / 2 + b / 2 (1 - t^2) u', t = tanh(u), u = sqrt(2 / pi) (b + 0.044715 b^3). */
+BINARY(gelu_tanh_grad)
+{
+    const REAL c = (REAL)0.79788456080286535588, cubic = (REAL)0.044715 * c;
+    REAL x = b > 16 ? 16 : b < -16 ? -16 : b; /* t is 1 or -1 long before */
+    REAL t = KERNEL_TANH(x * (c + cubic * x * x)), slope = c + 3 * cubic * x * x;
+    return a * ((REAL)0.5 * (1 + t) + (REAL)0.5 * x * (1 - t * t) * slope);
+}
+
+/* s (1 + b (1 - s)), s = sigmoid(b). */
+BINARY(silu_grad)
+{
+    REAL s = 1 / (1 + KERNEL_EXP(-b));
+    return a * s * (1 + b * (1 - s));
+}
+
 /* -t log sigmoid(x) - (1 - t) log(1 - sigmoid(x)) without overflow. a: logit x, b: target t. */
 BINARY(sigmoid_cross_entropy)
 {

@@ -23,6 +23,7 @@ static inline void KERNEL(rotary)(int64_t batch, int64_t time, int64_t heads, in
                 y[at + n / 2] = a * s + b * c;
             }
         }
-        for (int64_t at = (row * heads + turned) * n; at < (row + 1) * heads * n; at++) y[at] = x[at];
+        for (int64_t at = (row * heads + turned) * n; at < (row + 1) * heads * n; at++)
+            y[at] = x[at];
     }
 }

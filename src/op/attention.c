@@ -81,7 +81,8 @@ static fm_status check_attention(const fm_infer *infer, kernel_attention *a)
 {
     const fm_attention_attributes *o = infer->attributes;
     const bool packed = fm_attention_is_packed(infer->op);
-    const int wanted = fm_attention_operands(infer->op, o) + (fm_attention_is_grad(infer->op) ? 3 : 0);
+    const int wanted =
+        fm_attention_operands(infer->op, o) + (fm_attention_is_grad(infer->op) ? 3 : 0);
     fm_status status = fm_infer_reals(infer);
     if (status != FM_OK) return status;
     if (infer->input_count != wanted) {

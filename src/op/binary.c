@@ -40,6 +40,37 @@ static fm_val pow_grad_a(fm_graph *g, fm_val a, fm_val b, fm_val dy)
     return fm_mul(g, dy, fm_mul(g, b, fm_pow(g, a, fm_add_scalar(g, b, -1))));
 }
 
+/* ---- second derivatives -------------------------------------------------------------------------- */
+
+/* f(x) (2 - x^2) with the normal distribution's density f */
+static fm_val gelu_bend(fm_graph *g, fm_val x)
+{
+    fm_val square = fm_square(g, x), density = fm_exp(g, fm_mul_scalar(g, square, -0.5));
+    fm_val scaled = fm_mul_scalar(g, density, 0.39894228040143267794); /* 1 / sqrt(2 pi) */
+    return fm_mul(g, scaled, fm_scalar_minus(g, 2, square));
+}
+
+/* (1 - t^2) (u' + x u'' / 2 - x t u'^2), t = tanh(u), u = c (x + 0.044715 x^3) */
+static fm_val gelu_tanh_bend(fm_graph *g, fm_val x)
+{
+    const double c = 0.79788456080286535588, cubic = 0.044715 * c;
+    fm_val square = fm_square(g, x);
+    fm_val u = fm_mul(g, x, fm_add_scalar(g, fm_mul_scalar(g, square, cubic), c));
+    fm_val slope = fm_add_scalar(g, fm_mul_scalar(g, square, 3 * cubic), c);
+    fm_val t = fm_tanh(g, u);
+    fm_val first = fm_add(g, slope, fm_mul_scalar(g, square, 3 * cubic));
+    fm_val last = fm_mul(g, fm_mul(g, x, t), fm_square(g, slope));
+    return fm_mul(g, fm_scalar_minus(g, 1, fm_square(g, t)), fm_sub(g, first, last));
+}
+
+/* s (1 - s) (2 + x (1 - 2 s)), s = sigmoid(x) */
+static fm_val silu_bend(fm_graph *g, fm_val x)
+{
+    fm_val s = fm_sigmoid(g, x), rest = fm_scalar_minus(g, 1, s);
+    fm_val tilt = fm_mul(g, x, fm_sub(g, rest, s));
+    return fm_mul(g, fm_mul(g, s, rest), fm_add_scalar(g, tilt, 2));
+}
+
 static kernel_walk walk_of(const fm_call *call)
 {
     return fm_broadcast_walk(call->inputs, call->input_count, call->outputs[0].shape);

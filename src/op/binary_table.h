@@ -27,6 +27,12 @@
     ROW(less, NULL, Z | N, "a < b ? 1 : 0", fm_infer_broadcast, AWAY_FROM_ZERO_CASES, NONE, NONE)  \
     ROW(relu_grad, NULL, Z, "b > 0 ? a : 0", fm_infer_broadcast, AWAY_FROM_ZERO_CASES,             \
         fm_relu_grad(g, dy, b), NONE)                                                              \
+    ROW(gelu_grad, NULL, Z, "a times gelu's slope at b", fm_infer_broadcast, ANY_CASES,            \
+        fm_gelu_grad(g, dy, b), fm_mul(g, fm_mul(g, dy, a), gelu_bend(g, b)))                      \
+    ROW(gelu_tanh_grad, NULL, Z, "a times gelu_tanh's slope at b", fm_infer_broadcast, ANY_CASES,  \
+        fm_gelu_tanh_grad(g, dy, b), fm_mul(g, fm_mul(g, dy, a), gelu_tanh_bend(g, b)))            \
+    ROW(silu_grad, NULL, Z, "a times silu's slope at b", fm_infer_broadcast, ANY_CASES,            \
+        fm_silu_grad(g, dy, b), fm_mul(g, fm_mul(g, dy, a), silu_bend(g, b)))                      \
     ROW(sigmoid_cross_entropy, NULL, E, "max(a, 0) - a b + log(1 + e^-|a|)", infer_alike,          \
         LOSS_CASES, fm_mul(g, dy, fm_sub(g, fm_sigmoid(g, a), b)), fm_neg(g, fm_mul(g, dy, a)))
 /* clang-format on */

@@ -44,8 +44,7 @@ static void rotary_vjp(fm_graph *g, fm_vjp *vjp)
     fm_rotary_attributes back = *(const fm_rotary_attributes *)vjp->attributes;
     back.inverse = !back.inverse;
     const fm_val operands[] = {vjp->output_grads[0], back.position ? vjp->inputs[1] : (fm_val){0}};
-    vjp->input_grads[0] =
-        fm_node_add(g, &fm_op_rotary, operands, 1 + back.position, &back, NULL);
+    vjp->input_grads[0] = fm_node_add(g, &fm_op_rotary, operands, 1 + back.position, &back, NULL);
 }
 
 #define FIELD(name_, type_, doc_)                                                                  \
@@ -79,10 +78,11 @@ const fm_op fm_op_rotary = {
     .run = rotary_run,
     .flops = fm_input_flops,
     .in_place = {1},
-    .cases = (const fm_case[]){CASE("f(2,3,2,4)", .base = 100),
-                               CASE("f(1,4,3,2)", .base = 10000, .heads = 2),
-                               CASE("f(1,2,2,6) f()", .base = 10, .position = true, .inverse = true),
-                               {NULL, NULL}},
+    .cases =
+        (const fm_case[]){CASE("f(2,3,2,4)", .base = 100),
+                          CASE("f(1,4,3,2)", .base = 10000, .heads = 2),
+                          CASE("f(1,2,2,6) f()", .base = 10, .position = true, .inverse = true),
+                          {NULL, NULL}},
 };
 
 fm_val fm_rotary(fm_graph *g, fm_val x, int64_t turned, double base, fm_val position)

@@ -14,16 +14,10 @@
 
 /* ---- derivatives that take more than a line ----------------------------------------------------- */
 
-/* e^(scale x^2) times factor */
-static fm_val gauss(fm_graph *g, fm_val x, double scale, double factor)
-{
-    fm_val exponent = fm_mul_scalar(g, fm_square(g, x), scale);
-    return fm_mul_scalar(g, fm_exp(g, exponent), factor);
-}
-
+/* 2 / sqrt(pi) e^(-x^2) */
 static fm_val erf_slope(fm_graph *g, fm_val x)
 {
-    return gauss(g, x, -1, 1.12837916709551257390); /* 2 / sqrt(pi) */
+    return fm_mul_scalar(g, fm_exp(g, fm_neg(g, fm_square(g, x))), 1.12837916709551257390);
 }
 
 static fm_val selu_grad(fm_graph *g, fm_val x, fm_val y, fm_val dy)
@@ -31,35 +25,6 @@ static fm_val selu_grad(fm_graph *g, fm_val x, fm_val y, fm_val dy)
     const double scale = 1.0507009873554804934, alpha = 1.6732632423543772848;
     fm_val below = fm_add_scalar(g, y, scale * alpha);
     return fm_where(g, fm_step(g, x), fm_mul_scalar(g, dy, scale), fm_mul(g, dy, below));
-}
-
-/* F(x) + x f(x) with the normal distribution F and its density f */
-static fm_val gelu_slope(fm_graph *g, fm_val x)
-{
-    fm_val erf = fm_erf(g, fm_mul_scalar(g, x, 0.70710678118654752440));
-    fm_val below = fm_mul_scalar(g, fm_add_scalar(g, erf, 1), 0.5);
-    fm_val density = gauss(g, x, -0.5, 0.39894228040143267794); /* 1 / sqrt(2 pi) */
-    return fm_add(g, below, fm_mul(g, x, density));
-}
-
-/* (1 + t) / 2 + x / 2 (1 - t^2) u', t = tanh(u), u = c (x + 0.044715 x^3) */
-static fm_val gelu_tanh_slope(fm_graph *g, fm_val x)
-{
-    const double c = 0.79788456080286535588;
-    fm_val square = fm_square(g, x);
-    fm_val u = fm_mul(g, x, fm_add_scalar(g, fm_mul_scalar(g, square, 0.044715 * c), c));
-    fm_val slope = fm_add_scalar(g, fm_mul_scalar(g, square, 3 * 0.044715 * c), c);
-    fm_val t = fm_tanh(g, u);
-    fm_val left = fm_add_scalar(g, t, 1);
-    fm_val right = fm_mul(g, fm_mul(g, x, slope), fm_scalar_minus(g, 1, fm_square(g, t)));
-    return fm_mul_scalar(g, fm_add(g, left, right), 0.5);
-}
-
-/* s + y (1 - s), s = sigmoid(x) */
-static fm_val silu_slope(fm_graph *g, fm_val x, fm_val y)
-{
-    fm_val s = fm_sigmoid(g, x);
-    return fm_add(g, s, fm_mul(g, y, fm_scalar_minus(g, 1, s)));
 }
 
 /* t + x (1 - t^2) sigmoid(x), t = tanh(softplus(x)) */

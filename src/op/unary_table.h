@@ -35,10 +35,10 @@
         fm_mul(g, dy, fm_scalar_minus(g, 1, fm_square(g, y))))                                     \
     ROW(relu, "Relu", Z, "max(x, 0)", "n(3,4)", fm_relu_grad(g, dy, y))                            \
     ROW(selu, "Selu", Z, "1.0507 elu(x, 1.67326)", "n(3,4)", selu_grad(g, x, y, dy))               \
-    ROW(gelu, "Gelu", Z, "x / 2 (1 + erf(x / sqrt 2))", "w(3,4)", fm_mul(g, dy, gelu_slope(g, x))) \
+    ROW(gelu, "Gelu", Z, "x / 2 (1 + erf(x / sqrt 2))", "w(3,4)", fm_gelu_grad(g, dy, x))        \
     ROW(gelu_tanh, "Gelu", Z, "x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))", "w(3,4)",       \
-        fm_mul(g, dy, gelu_tanh_slope(g, x)))                                                      \
-    ROW(silu, NULL, Z, "x sigmoid(x)", "w(3,4)", fm_mul(g, dy, silu_slope(g, x, y)))               \
+        fm_gelu_tanh_grad(g, dy, x))                                                               \
+    ROW(silu, NULL, Z, "x sigmoid(x)", "w(3,4)", fm_silu_grad(g, dy, x))                           \
     ROW(mish, "Mish", Z, "x tanh(log(1 + e^x))", "w(3,4)", fm_mul(g, dy, mish_slope(g, x)))        \
     ROW(softplus, "Softplus", E, "log(1 + e^x)", "w(3,4)", fm_mul(g, dy, fm_sigmoid(g, x)))        \
     ROW(softsign, "Softsign", Z, "x / (1 + |x|)", "n(3,4)", fm_mul(g, dy, softsign_slope(g, x)))   \

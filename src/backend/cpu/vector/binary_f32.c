@@ -35,7 +35,10 @@ typedef struct binary {
 static double cost_of(const fm_op *op)
 {
     if (op == &fm_op_pow) return 10;
-    return op == &fm_op_sigmoid_cross_entropy ? 0.5 : LIGHT_NANOSECONDS;
+    if (op == &fm_op_gelu_grad) return 0.8;
+    const bool heavy =
+        op == &fm_op_sigmoid_cross_entropy || op == &fm_op_gelu_tanh_grad || op == &fm_op_silu_grad;
+    return heavy ? 0.5 : LIGHT_NANOSECONDS;
 }
 
 static const char *match_binary(const fm_site *site)
