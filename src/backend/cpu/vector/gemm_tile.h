@@ -109,7 +109,7 @@ TILE(3, 8)
 
 /* [rows - 1][vectors - 1][rows of A contiguous] */
 static tile_function *const tiles[TILE_ROWS][2][2] = {EACH_ROWS(TILE_ENTRY)};
-static tile_function *const wide_tiles[WIDE_ROWS][2] = {
+__attribute__((unused)) static tile_function *const wide_tiles[WIDE_ROWS][2] = {
     {tile_1x8, tile_1x8_a_rows_contiguous},
     {tile_2x8, tile_2x8_a_rows_contiguous},
     {tile_3x8, tile_3x8_a_rows_contiguous},

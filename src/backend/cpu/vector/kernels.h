@@ -20,6 +20,8 @@ typedef struct fm_kernel_family {
 #define EACH_FAMILY(F)                                                                             \
     F(winograd)                                                                                    \
     F(convolution)                                                                                 \
+    F(attention)                                                                                   \
+    F(attention_grad)                                                                              \
     F(products)                                                                                    \
     F(recurrent)                                                                                   \
     F(recurrent_grad)                                                                              \

@@ -11,14 +11,6 @@ enum { SHORT_ROW = 64 * VECTOR_LENGTH };
 
 /* ---- vectors ------------------------------------------------------------------------------------- */
 
-INLINE vector exp_of(vector x)
-{
-    float lane[VECTOR_LENGTH];
-    store(lane, x);
-    for (int i = 0; i < VECTOR_LENGTH; i++) lane[i] = vector_exp(lane[i]);
-    return load(lane);
-}
-
 /* The vector of x that begins at i, the lanes beyond n filled. */
 INLINE vector load_row(const float *x, int64_t i, int64_t n, float fill)
 {
@@ -52,7 +44,7 @@ INLINE vector short_exponentials(int64_t n, float shift, const float *x, float *
     vector sum = {0};
     EACH_VECTOR(i, n)
     {
-        const vector e = exp_of(load_row(x, i, n, -INFINITY) - shift);
+        const vector e = exp_lanes(load_row(x, i, n, -INFINITY) - shift);
         sum += e;
         if (y) store_row(y, i, n, e);
     }
@@ -77,7 +69,7 @@ INLINE exponentials one_vector(int64_t n, const float *x)
 {
     const vector row = load_row(x, 0, n, -INFINITY);
     const float shift = largest_of_lanes(row);
-    const vector e = exp_of(row - shift);
+    const vector e = exp_lanes(row - shift);
     return (exponentials){shift, sum_of_lanes(e), e};
 }
 

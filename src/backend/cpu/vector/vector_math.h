@@ -77,6 +77,15 @@ INLINE float vector_exp(float x)
     return x > 89 ? INFINITY : x < -104 ? 0 : y;
 }
 
+/* Of each lane. */
+INLINE vector exp_lanes(vector x)
+{
+    float lane[VECTOR_LENGTH];
+    store(lane, x);
+    for (int i = 0; i < VECTOR_LENGTH; i++) lane[i] = vector_exp(lane[i]);
+    return load(lane);
+}
+
 /* 2^n (e^r - 1) + 2^n - 1, halved until the end: 2^128 is no float. */
 INLINE float vector_expm1(float x)
 {

@@ -1,0 +1,202 @@
+/* What attention forward and backward share: the plan, operands for tiles, products by tiles, rows of
+ * scores.
+ *
+ * The work is cut into items: the queries of one batch entry that read one key head, or some blocks of
+ * them where there are few such heads. The cut depends on the shapes alone, so the bits are the same
+ * for any number of threads. A block is BLOCK_QUERIES queries by BLOCK_KEYS keys; in it, tiles of TILE_ROWS
+ * queries see as many panels of keys as their last query may. */
+#ifndef FM_BACKEND_CPU_ATTENTION_BLOCK_H
+#define FM_BACKEND_CPU_ATTENTION_BLOCK_H
+
+#include "backend/cpu/vector/gemm_tile.h"
+#include "backend/cpu/vector/kernels.h"
+#include "backend/cpu/vector/philox_vector.h"
+#include "backend/cpu/vector/vector_math.h"
+#include "op/attention_attributes.h"
+
+enum { V = VECTOR_LENGTH, BLOCK_QUERIES = 48, BLOCK_KEYS = 128, ITEMS = 16 };
+
+INLINE int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+INLINE int64_t rounded(int64_t n, int64_t step)
+{
+    return (n + step - 1) / step * step;
+}
+
+/* ---- the plan ------------------------------------------------------------------------------------ */
+
+typedef struct attention_plan {
+    int64_t blocks, chunks, items;  /* blocks of queries; chunks of them an item is one of */
+    int64_t panels;                 /* of keys */
+    int64_t key_width, value_width; /* key_dim and value_dim, rounded to vectors */
+    int64_t part_floats;            /* scratch of a thread */
+    int threads;
+} attention_plan;
+
+static inline attention_plan attention_plan_of(const kernel_attention *a, int threads)
+{
+    attention_plan p = {.blocks = (a->queries + BLOCK_QUERIES - 1) / BLOCK_QUERIES,
+                        .panels = (a->keys + PANEL_WIDTH - 1) / PANEL_WIDTH,
+                        .key_width = rounded(a->key_dim, V),
+                        .value_width = rounded(a->value_dim, V)};
+    const int64_t heads = a->batch * a->key_heads;
+    p.chunks = heads >= ITEMS ? 1 : smaller(p.blocks, (ITEMS + heads - 1) / heads);
+    p.items = heads * p.chunks;
+    const double pairs = (double)(a->batch * a->heads) * (double)a->queries * (double)a->keys;
+    p.threads = pairs * (double)(a->key_dim + a->value_dim) < PARALLEL_PRODUCT ? 1 : threads;
+    return p;
+}
+
+/* Which queries an item has. */
+typedef struct attention_item {
+    int64_t batch, key_head, begin, end;
+} attention_item;
+
+static inline attention_item attention_item_at(const kernel_attention *a, const attention_plan *p,
+                                               int64_t item)
+{
+    const int64_t chunk = item % p->chunks, head = item / p->chunks;
+    return (attention_item){
+        .batch = head / a->key_heads,
+        .key_head = head % a->key_heads,
+        .begin = p->blocks * chunk / p->chunks * BLOCK_QUERIES,
+        .end = smaller(a->queries, p->blocks * (chunk + 1) / p->chunks * BLOCK_QUERIES)};
+}
+
+/* ---- operands ------------------------------------------------------------------------------------ */
+
+/* Rows of numbers in whole vectors. */
+typedef struct operand {
+    const float *rows;
+    int64_t step;
+} operand;
+
+/* `count` rows of n floats where they lie, or copied to `to` and filled up with zeros. */
+static inline operand whole_vectors(const float *x, int64_t step, int64_t count, int64_t n,
+                                    float *to)
+{
+    const int64_t width = rounded(n, V);
+    if (width == n) return (operand){x, step};
+    for (int64_t r = 0; r < count; r++) {
+        for (int64_t j = 0; j < n; j += V) {
+            store(to + r * width + j, load_up_to(x + r * step + j, (size_t)(n - j)));
+        }
+    }
+    return (operand){to, width};
+}
+
+/* The transpose of `count` rows of n floats, in panels of PANEL_WIDTH rows. */
+static inline void transposed_panels(const float *x, int64_t step, int64_t count, int64_t n,
+                                     float *to)
+{
+    for (int64_t first = 0; first < count; first += PANEL_WIDTH, to += n * PANEL_WIDTH) {
+        pack_transposed(to, PANEL_WIDTH, x + first * step, step,
+                        (size_t)smaller(PANEL_WIDTH, count - first), (size_t)n);
+    }
+}
+
+INLINE float dot(const float *x, const float *y, int64_t n)
+{
+    vector sum = {0};
+    for (int64_t j = 0; j < n; j += V) {
+        sum = multiply_add(load_up_to(x + j, (size_t)(n - j)), load_up_to(y + j, (size_t)(n - j)),
+                           sum);
+    }
+    return sum_of_lanes(sum);
+}
+
+/* ---- products ------------------------------------------------------------------------------------ */
+
+/* c (rows <= TILE_ROWS, columns) = or += a (rows, depth) b (depth, columns); columns are whole vectors. */
+INLINE void multiply_rows(struct tile t, int64_t rows, int64_t columns)
+{
+    const float *b = t.b;
+    float *c = t.c;
+    for (int64_t j = 0; j < columns; j += PANEL_WIDTH) {
+        t.b = b + j;
+        t.c = c + j;
+        tiles[rows - 1][columns - j > V ? 1 : 0][t.a_row == 1](&t);
+    }
+}
+
+/* c (rows, panels PANEL_WIDTH) = a (rows, depth) times `panels` panels at b. */
+INLINE void multiply_panels(struct tile t, int64_t rows, int64_t panels)
+{
+    t.b_depth = PANEL_WIDTH;
+    for (int64_t i = 0; i < panels; i++) {
+        tiles[rows - 1][1][0](&t);
+        t.b += (int64_t)t.depth * PANEL_WIDTH;
+        t.c += PANEL_WIDTH;
+    }
+}
+
+/* ---- rows of scores ------------------------------------------------------------------------------ */
+
+/* What a query sees of a block: the first `seen` keys, of these those whose mask says so. */
+typedef struct seen_keys {
+    int64_t seen;
+    const float *mask; /* of the block's first key; NULL: all */
+} seen_keys;
+
+/* All ones in the lanes of the keys from j on that are seen. */
+INLINE lanes seen_lanes(const seen_keys *s, int64_t j)
+{
+    lanes seen = lane_numbers < (int32_t)(s->seen - j);
+    if (s->mask) {
+        const size_t left = (size_t)(s->seen - j);
+        seen &= (lanes)(load_up_to(s->mask + j, left) > 0.5f);
+    }
+    return seen;
+}
+
+INLINE const float *mask_of(const kernel_attention *a, const float *mask, int64_t batch,
+                            int64_t query, int64_t key)
+{
+    return mask ? mask + batch * a->mask_batch + query * a->mask_query + key : NULL;
+}
+
+INLINE vector choose(lanes condition, vector x, vector y)
+{
+    return (vector)(((lanes)x & condition) | ((lanes)y & ~condition));
+}
+
+/* ---- dropout ------------------------------------------------------------------------------------- */
+
+typedef struct dropping {
+    fm_random_key key;
+    uint32_t threshold; /* 0: nothing is dropped */
+    float scale;
+} dropping;
+
+INLINE dropping dropping_of(const kernel_attention *a)
+{
+    return (dropping){.key = a->key,
+                      .threshold = (uint32_t)ceil(a->rate * 0x1p24),
+                      .scale = (float)(1 / (1 - a->rate))};
+}
+
+enum { WORDS = BLOCK_KEYS + 2 * PHILOX_BLOCK + V };
+
+/* The random words of elements first, first + 1, ..., first + count - 1. */
+INLINE const uint32_t *draw_words(const dropping *d, int64_t first, int64_t count,
+                                  uint32_t words[WORDS])
+{
+    const int64_t lead = first & 3;
+    for (int64_t i = 0; i < count + lead; i += PHILOX_BLOCK) {
+        philox_block(d->key, (uint64_t)(first - lead + i) / 4, words + i);
+    }
+    return words + lead;
+}
+
+/* z of a vector's elements: the scale or 0. */
+INLINE vector kept_of(const dropping *d, const uint32_t *words)
+{
+    typedef lanes loose_lanes __attribute__((aligned(4), may_alias));
+    const lanes number = (lanes)((*(const loose_lanes *)words >> 8) & 0xffffff);
+    return keep_where(broadcast(d->scale), number >= (int32_t)d->threshold);
+}
+
+#endif

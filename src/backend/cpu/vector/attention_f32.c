@@ -1,0 +1,300 @@
+/* Attention: softmax(scale q k^T) v by blocks of queries and keys, the scores of a tile of queries staying
+ * in the first cache. A running maximum and sum make the softmax right over several blocks of
+ * keys (Milakov, Gimelshein 2018; Dao et al. 2022). One or a few queries, as when generating, read keys
+ * and values where they lie. */
+#include "backend/cpu/vector/attention_block.h"
+#include "base/memory.h"
+#include "op/op_table.h"
+
+#include <string.h>
+
+enum { FEW_QUERIES = 3 };
+
+typedef struct work {
+    kernel_attention a;
+    attention_plan plan;
+    dropping drop;
+    const float *q, *k, *v, *mask;
+    float *y, *lse, *scratch;
+} work;
+
+/* A block of queries of one head, its keys and values ready. */
+typedef struct block {
+    const work *w;
+    int64_t batch, head, first, count; /* of queries */
+    const float *q, *keys;             /* keys: panels */
+    operand values;
+    float *sums, *scores; /* (BLOCK_QUERIES, value_width), (TILE_ROWS, BLOCK_KEYS) */
+    float largest[BLOCK_QUERIES], total[BLOCK_QUERIES];
+} block;
+
+static float nan_or_nothing(const float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        if (x[i] != x[i]) return x[i];
+    }
+    return -INFINITY;
+}
+
+/* One query's scores (filled: in whole panels) as e^(score - largest), 0 where it does not see; the
+ * running maximum and sum move on. Returns what the sums of before are to be multiplied by. */
+INLINE float weigh_row(float *s, const seen_keys *keys, int64_t filled, float scale, float *largest,
+                       float *total)
+{
+    vector best = broadcast(-INFINITY), sum = {0};
+    for (int64_t j = 0; j < keys->seen; j += V) {
+        vector x = load(s + j) * scale;
+        if (keys->mask || keys->seen - j < V) {
+            x = choose(seen_lanes(keys, j), x, broadcast(-INFINITY));
+        }
+        store(s + j, x);
+        best = larger_of(x, best);
+    }
+    const float before = *largest, in_block = largest_of_lanes(best);
+    float now = in_block > before ? in_block : before;
+    if (now == -INFINITY) now = nan_or_nothing(s, keys->seen);
+    const bool none = now == -INFINITY;
+    const int64_t seen = none ? 0 : keys->seen;
+    for (int64_t j = 0; j < seen; j += V) {
+        const vector e = exp_lanes(load(s + j) - now);
+        sum += e;
+        store(s + j, e);
+    }
+    for (int64_t j = rounded(seen > 0 ? seen : 0, V); j < filled; j += V) store(s + j, (vector){0});
+    const float shrink = none ? 1 : vector_exp(before - now);
+    *largest = now;
+    *total = *total * shrink + sum_of_lanes(sum);
+    return shrink;
+}
+
+static void drop_row(const block *b, int64_t query, int64_t first_key, int64_t count, float *s)
+{
+    const kernel_attention *a = &b->w->a;
+    uint32_t words[WORDS];
+    const int64_t row = (b->batch * a->heads + b->head) * a->queries + query;
+    const uint32_t *drawn = draw_words(&b->w->drop, row * a->keys + first_key, count, words);
+    for (int64_t j = 0; j < count; j += V) {
+        store(s + j, load(s + j) * kept_of(&b->w->drop, drawn + j));
+    }
+}
+
+/* `rows` queries from the block's `top` on, the keys [first, first + BLOCK_KEYS). */
+static void attend_tile(block *b, int64_t top, int64_t rows, int64_t first)
+{
+    const kernel_attention *a = &b->w->a;
+    const int64_t width = b->w->plan.value_width, query = b->first + top;
+    const int64_t most = kernel_attention_reach(a, query + rows - 1) - first;
+    const int64_t count = smaller(most, BLOCK_KEYS),
+                  panels = rounded(count, PANEL_WIDTH) / PANEL_WIDTH;
+    if (count <= 0) return;
+    multiply_panels((struct tile){.depth = (size_t)a->key_dim,
+                                  .a = b->q + top * a->q_step,
+                                  .a_row = a->q_step,
+                                  .a_depth = 1,
+                                  .b = b->keys + first * a->key_dim,
+                                  .c = b->scores,
+                                  .c_row = BLOCK_KEYS},
+                    rows, panels);
+    for (int64_t r = 0; r < rows; r++) {
+        float *s = b->scores + r * BLOCK_KEYS, *sums = b->sums + (top + r) * width;
+        const seen_keys keys = {smaller(kernel_attention_reach(a, query + r) - first, count),
+                                mask_of(a, b->w->mask, b->batch, query + r, first)};
+        const float shrink = weigh_row(s, &keys, panels * PANEL_WIDTH, (float)a->scale,
+                                       &b->largest[top + r], &b->total[top + r]);
+        if (first > 0 && shrink != 1) {
+            for (int64_t j = 0; j < width; j += V) store(sums + j, load(sums + j) * shrink);
+        }
+        if (a->rate != 0 && keys.seen > 0) drop_row(b, query + r, first, keys.seen, s);
+    }
+    multiply_rows((struct tile){.depth = (size_t)count,
+                                .a = b->scores,
+                                .a_row = BLOCK_KEYS,
+                                .a_depth = 1,
+                                .b = b->values.rows + first * b->values.step,
+                                .b_depth = b->values.step,
+                                .c = b->sums + top * width,
+                                .c_row = width,
+                                .continued = true},
+                  rows, width);
+}
+
+/* y = sums / total */
+static void finish_block(const block *b)
+{
+    const work *w = b->w;
+    const kernel_attention *a = &w->a;
+    const int64_t width = w->plan.value_width, n = a->value_dim;
+    for (int64_t r = 0; r < b->count; r++) {
+        const int64_t query = b->first + r;
+        float *y = w->y + ((b->batch * a->queries + query) * a->heads + b->head) * n;
+        const float *sums = b->sums + r * width, total = b->total[r];
+        const bool sees = b->largest[r] != -INFINITY; /* else the sums are 0 */
+        const float share = sees ? 1 / total : 0;
+        for (int64_t j = 0; j < n; j += V) {
+            const vector value = load(sums + j) * share;
+            if (n - j >= V) {
+                store(y + j, value);
+            } else {
+                store_first(y + j, value, (size_t)(n - j));
+            }
+        }
+        w->lse[(b->batch * a->heads + b->head) * a->queries + query] =
+            sees ? b->largest[r] + vector_log(total) : 0;
+    }
+}
+
+static void attend_block(block *b)
+{
+    const kernel_attention *a = &b->w->a;
+    const int64_t reach = kernel_attention_reach(a, b->first + b->count - 1);
+    memset(b->sums, 0, (size_t)(b->count * b->w->plan.value_width) * sizeof *b->sums);
+    for (int64_t r = 0; r < b->count; r++) {
+        b->largest[r] = -INFINITY;
+        b->total[r] = 0;
+    }
+    for (int64_t first = 0; first < reach; first += BLOCK_KEYS) {
+        for (int64_t top = 0; top < b->count; top += TILE_ROWS) {
+            attend_tile(b, top, smaller(TILE_ROWS, b->count - top), first);
+        }
+    }
+    finish_block(b);
+}
+
+static void attend_item(const work *w, int64_t index, float *scratch)
+{
+    const kernel_attention *a = &w->a;
+    const attention_item item = attention_item_at(a, &w->plan, index);
+    const int64_t group = a->heads / a->key_heads, reach = kernel_attention_reach(a, item.end - 1);
+    const float *k = w->k + item.batch * a->keys * a->k_step + item.key_head * a->key_dim;
+    const float *v = w->v + item.batch * a->keys * a->v_step + item.key_head * a->value_dim;
+    block b = {.w = w, .batch = item.batch};
+    b.scores = scratch;
+    b.sums = b.scores + TILE_ROWS * BLOCK_KEYS;
+    float *keys = b.sums + BLOCK_QUERIES * w->plan.value_width;
+    b.keys = keys;
+    transposed_panels(k, a->k_step, reach, a->key_dim, keys);
+    b.values = whole_vectors(v, a->v_step, reach, a->value_dim,
+                             keys + w->plan.panels * PANEL_WIDTH * a->key_dim);
+    for (int64_t h = 0; h < group; h++) {
+        b.head = item.key_head * group + h;
+        for (b.first = item.begin; b.first < item.end; b.first += BLOCK_QUERIES) {
+            b.count = smaller(BLOCK_QUERIES, item.end - b.first);
+            b.q = w->q + (item.batch * a->queries + b.first) * a->q_step + b.head * a->key_dim;
+            attend_block(&b);
+        }
+    }
+}
+
+static void attend_part(const void *argument, int part, int parts)
+{
+    const work *w = argument;
+    for (int64_t i = part; i < w->plan.items; i += parts) {
+        attend_item(w, i, w->scratch + part * w->plan.part_floats);
+    }
+}
+
+/* ---- few queries --------------------------------------------------------------------------------- */
+
+/* One query of one head, a block of keys at a time. */
+static void attend_query(const work *w, int64_t batch, int64_t head, int64_t query)
+{
+    const kernel_attention *a = &w->a;
+    const int64_t n = a->value_dim, source = head * a->key_heads / a->heads;
+    const int64_t reach = kernel_attention_reach(a, query);
+    const float *q = w->q + (batch * a->queries + query) * a->q_step + head * a->key_dim;
+    const float *k = w->k + batch * a->keys * a->k_step + source * a->key_dim;
+    const float *v = w->v + batch * a->keys * a->v_step + source * n;
+    float *y = w->y + ((batch * a->queries + query) * a->heads + head) * n;
+    float s[BLOCK_KEYS], largest = -INFINITY, total = 0;
+    for (int64_t j = 0; j < n; j++) y[j] = 0;
+    for (int64_t first = 0; first < reach; first += BLOCK_KEYS) {
+        const int64_t count = smaller(BLOCK_KEYS, reach - first);
+        const seen_keys keys = {count, mask_of(a, w->mask, batch, query, first)};
+        for (int64_t j = 0; j < count; j++) s[j] = dot(q, k + (first + j) * a->k_step, a->key_dim);
+        const float shrink = weigh_row(s, &keys, count, (float)a->scale, &largest, &total);
+        for (int64_t j = 0; j < n; j += V) {
+            const size_t left = (size_t)(n - j);
+            vector sum = load_up_to(y + j, left) * shrink;
+            for (int64_t i = 0; i < count; i++) {
+                const float *value = v + (first + i) * a->v_step + j;
+                sum = multiply_add(broadcast(s[i]), load_up_to(value, left), sum);
+            }
+            if (left >= V) {
+                store(y + j, sum);
+            } else {
+                store_first(y + j, sum, left);
+            }
+        }
+    }
+    const bool sees = largest != -INFINITY;
+    for (int64_t j = 0; j < n; j++) y[j] = sees ? y[j] / total : 0;
+    w->lse[(batch * a->heads + head) * a->queries + query] = sees ? largest + vector_log(total) : 0;
+}
+
+static void attend_rows(const void *argument, int64_t begin, int64_t end)
+{
+    const work *w = argument;
+    const kernel_attention *a = &w->a;
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t row = i / a->queries;
+        attend_query(w, row / a->heads, row % a->heads, i % a->queries);
+    }
+}
+
+/* ---- kernels ------------------------------------------------------------------------------------- */
+
+static fm_status prepare_attention(const fm_site *site, fm_need *need)
+{
+    const kernel_attention a = fm_attention_sizes(site->op, site->attributes, site->inputs);
+    attention_plan *p = fm_allocate(site->context, sizeof *p);
+    if (!p) return FM_ERROR_MEMORY;
+    *p = attention_plan_of(&a, site->threads);
+    p->part_floats = TILE_ROWS * BLOCK_KEYS + BLOCK_QUERIES * p->value_width +
+                     p->panels * PANEL_WIDTH * a.key_dim;
+    if (p->value_width != a.value_dim) p->part_floats += a.keys * p->value_width;
+    p->part_floats = rounded(p->part_floats, LINE);
+    need->state = p;
+    need->scratch_bytes = (size_t)p->part_floats * (size_t)p->threads * sizeof(float);
+    return FM_OK;
+}
+
+static void run_attention(const fm_call *call)
+{
+    const fm_attention_call c = fm_attention_read(call);
+    const work w = {.a = c.sizes,
+                    .plan = *(const attention_plan *)call->state,
+                    .drop = dropping_of(&c.sizes),
+                    .q = c.q,
+                    .k = c.k,
+                    .v = c.v,
+                    .mask = c.mask,
+                    .y = c.dq,
+                    .lse = c.dk,
+                    .scratch = call->scratch};
+    const kernel_attention *a = &w.a;
+    if (a->queries <= FEW_QUERIES && a->rate == 0) {
+        const double row = (double)(a->keys * (a->key_dim + a->value_dim)) * 0.1;
+        fm_in_ranges(call->threads, a->batch * a->heads * a->queries, 1, row, attend_rows, &w);
+        return;
+    }
+    fm_in_parts(w.plan.threads, attend_part, &w);
+}
+
+/* An attention has elements unless an operand has none; dims of 0 are the textbook's. */
+static const char *match_attention(const fm_site *site)
+{
+    const char *refusal = refuse_unless_f32(site);
+    for (int i = 0; !refusal && i < site->input_count; i++) {
+        if (site->inputs[i].count == 0) return "there are no elements";
+    }
+    return refusal;
+}
+
+#define KERNEL_ROW(name_)                                                                          \
+    {                                                                                              \
+        .name = KERNEL_NAME(#name_), .op = &fm_op_##name_, .match = match_attention,               \
+        .prepare = prepare_attention, .run = run_attention, .release = fm_release                  \
+    }
+static const fm_kernel kernels[] = {KERNEL_ROW(attention), KERNEL_ROW(packed_attention)};
+
+const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_attention) = FAMILY(kernels);

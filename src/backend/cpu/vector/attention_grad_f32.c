@@ -1,0 +1,346 @@
+/* The gradients of attention: the scores of a block of queries and keys are made again from lse, then the
+ * five products of kernel/attention.h, all in the caches (Dao et al. 2022). Where items share a
+ * key head, each has sums of its own for dk and dv, which are added up in the items' order. */
+#include "backend/cpu/vector/attention_block.h"
+#include "base/memory.h"
+#include "op/op_table.h"
+
+#include <string.h>
+
+typedef struct work {
+    kernel_attention a;
+    attention_plan plan;
+    dropping drop;
+    const float *q, *k, *v, *mask, *y, *lse, *dy;
+    float *dq, *dk, *dv, *scratch;
+    float *sums; /* of dk and dv for each item, after the threads' scratch; NULL: in it */
+} work;
+
+/* Floats of an item's sums. */
+INLINE int64_t sum_floats(const kernel_attention *a, const attention_plan *p)
+{
+    return a->keys * (p->key_width + p->value_width);
+}
+
+/* An item's memory: what is made once, what each block of queries makes. */
+typedef struct item_memory {
+    float *keys, *values, *key_rows; /* panels of k and v; k in whole vectors            */
+    float *q_rows, *dy_rows;         /* (BLOCK_QUERIES, width) where they are not whole  */
+    float *p, *ds;                   /* (BLOCK_QUERIES, BLOCK_KEYS)                      */
+    float *dq;                       /* (BLOCK_QUERIES, key_width)                       */
+    float *dk, *dv;                  /* (keys, width)                                    */
+} item_memory;
+
+static int64_t lay_out(const kernel_attention *a, const attention_plan *p, float *base,
+                       item_memory *m)
+{
+    const int64_t whole = p->panels * PANEL_WIDTH;
+    const struct {
+        float **at;
+        int64_t floats;
+    } pieces[] = {{&m->keys, whole * a->key_dim},
+                  {&m->values, whole * a->value_dim},
+                  {&m->key_rows, p->key_width == a->key_dim ? 0 : a->keys * p->key_width},
+                  {&m->q_rows, BLOCK_QUERIES * p->key_width},
+                  {&m->dy_rows, BLOCK_QUERIES * p->value_width},
+                  {&m->p, BLOCK_QUERIES * BLOCK_KEYS},
+                  {&m->ds, BLOCK_QUERIES * BLOCK_KEYS},
+                  {&m->dq, BLOCK_QUERIES * p->key_width},
+                  {&m->dk, p->chunks > 1 ? 0 : a->keys * p->key_width},
+                  {&m->dv, p->chunks > 1 ? 0 : a->keys * p->value_width}};
+    int64_t floats = 0;
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        if (base) *pieces[i].at = base + floats;
+        floats += rounded(pieces[i].floats, LINE);
+    }
+    return floats;
+}
+
+/* A block of queries of one head. */
+typedef struct block {
+    const work *w;
+    item_memory m;
+    int64_t batch, head, first, count; /* of queries */
+    const float *q, *dy;
+    operand keys, q_rows, dy_rows;
+    float mean[BLOCK_QUERIES]; /* dy . y */
+} block;
+
+/* ---- rows ---------------------------------------------------------------------------------------- */
+
+/* Scores s become weights z p, slopes (dy . v) become ds without the scale; zeros beyond what is seen. */
+static void slope_row(const block *b, int64_t r, int64_t first, const seen_keys *keys, float *s,
+                      float *slopes)
+{
+    const kernel_attention *a = &b->w->a;
+    const int64_t row = (b->batch * a->heads + b->head) * a->queries + b->first + r;
+    const float lse = b->w->lse[row], scale = (float)a->scale;
+    const vector mean = broadcast(b->mean[r]);
+    const dropping *drop = &b->w->drop;
+    uint32_t words[WORDS];
+    const uint32_t *drawn = NULL;
+    int64_t j = 0;
+    if (a->rate != 0 && keys->seen > 0) {
+        drawn = draw_words(drop, row * a->keys + first, keys->seen, words);
+    }
+    for (; j < keys->seen; j += V) {
+        const bool all = !keys->mask && keys->seen - j >= V;
+        vector p = exp_lanes(load(s + j) * scale - lse), slope = load(slopes + j), z = broadcast(1);
+        if (drawn) {
+            z = kept_of(drop, drawn + j);
+            slope *= z;
+        }
+        vector ds = p * (slope - mean);
+        if (!all) {
+            const lanes seen = seen_lanes(keys, j);
+            p = keep_where(p, seen);
+            ds = keep_where(ds, seen);
+        }
+        store(s + j, p * z);
+        store(slopes + j, ds);
+    }
+    for (; j < BLOCK_KEYS; j += V) {
+        store(s + j, (vector){0});
+        store(slopes + j, (vector){0});
+    }
+}
+
+/* ---- blocks -------------------------------------------------------------------------------------- */
+
+/* How many keys of [first, first + BLOCK_KEYS) the queries [0, rows) of the block see at most. */
+INLINE int64_t keys_seen(const block *b, int64_t rows, int64_t first)
+{
+    const int64_t reach = kernel_attention_reach(&b->w->a, b->first + rows - 1) - first;
+    return reach < 0 ? 0 : smaller(reach, BLOCK_KEYS);
+}
+
+/* p and ds of a tile of queries, and its part of dq. */
+static void slope_tile(const block *b, int64_t top, int64_t rows, int64_t first)
+{
+    const kernel_attention *a = &b->w->a;
+    const int64_t count = keys_seen(b, top + rows, first);
+    const int64_t panels = rounded(count, PANEL_WIDTH) / PANEL_WIDTH;
+    const int64_t y_step = a->heads * a->value_dim, width = b->w->plan.key_width;
+    float *s = b->m.p + top * BLOCK_KEYS, *slopes = b->m.ds + top * BLOCK_KEYS;
+    struct tile t = {.a_depth = 1, .c_row = BLOCK_KEYS};
+    t.depth = (size_t)a->key_dim;
+    t.a = b->q + top * a->q_step;
+    t.a_row = a->q_step;
+    t.b = b->m.keys + first * a->key_dim;
+    t.c = s;
+    multiply_panels(t, rows, panels);
+    t.depth = (size_t)a->value_dim;
+    t.a = b->dy + top * y_step;
+    t.a_row = y_step;
+    t.b = b->m.values + first * a->value_dim;
+    t.c = slopes;
+    multiply_panels(t, rows, panels);
+    for (int64_t r = top; r < top + rows; r++, s += BLOCK_KEYS, slopes += BLOCK_KEYS) {
+        const seen_keys keys = {kernel_attention_reach(a, b->first + r) - first < count
+                                    ? kernel_attention_reach(a, b->first + r) - first
+                                    : count,
+                                mask_of(a, b->w->mask, b->batch, b->first + r, first)};
+        slope_row(b, r, first, &keys, s, slopes);
+    }
+    if (count == 0) return;
+    multiply_rows((struct tile){.depth = (size_t)count,
+                                .a = b->m.ds + top * BLOCK_KEYS,
+                                .a_row = BLOCK_KEYS,
+                                .a_depth = 1,
+                                .b = b->keys.rows + first * b->keys.step,
+                                .b_depth = b->keys.step,
+                                .c = b->m.dq + top * width,
+                                .c_row = width,
+                                .continued = true},
+                  rows, width);
+}
+
+/* dk and dv of a tile of keys: the products of ds and p, transposed, with the queries that see it. */
+static void key_tile(const block *b, int64_t first, int64_t key, int64_t rows)
+{
+    const attention_plan *plan = &b->w->plan;
+    int64_t top = 0;
+    while (top < b->count && keys_seen(b, smaller(top + TILE_ROWS, b->count), first) <= key) {
+        top += TILE_ROWS;
+    }
+    if (top >= b->count) return;
+    const struct tile t = {
+        .depth = (size_t)(b->count - top), .a_row = 1, .a_depth = BLOCK_KEYS, .continued = true};
+    struct tile of_k = t, of_v = t;
+    of_k.a = b->m.ds + top * BLOCK_KEYS + key;
+    of_k.b = b->q_rows.rows + top * b->q_rows.step;
+    of_k.b_depth = b->q_rows.step;
+    of_k.c = b->m.dk + (first + key) * plan->key_width;
+    of_k.c_row = plan->key_width;
+    multiply_rows(of_k, rows, plan->key_width);
+    of_v.a = b->m.p + top * BLOCK_KEYS + key;
+    of_v.b = b->dy_rows.rows + top * b->dy_rows.step;
+    of_v.b_depth = b->dy_rows.step;
+    of_v.c = b->m.dv + (first + key) * plan->value_width;
+    of_v.c_row = plan->value_width;
+    multiply_rows(of_v, rows, plan->value_width);
+}
+
+static void write_rows(float *to, int64_t step, const float *from, int64_t width, int64_t count,
+                       int64_t n, float scale)
+{
+    for (int64_t r = 0; r < count; r++) {
+        for (int64_t j = 0; j < n; j += V) {
+            const vector value = load(from + r * width + j) * scale;
+            if (n - j >= V) {
+                store(to + r * step + j, value);
+            } else {
+                store_first(to + r * step + j, value, (size_t)(n - j));
+            }
+        }
+    }
+}
+
+static void run_block(block *b)
+{
+    const work *w = b->w;
+    const kernel_attention *a = &w->a;
+    const int64_t y_step = a->heads * a->value_dim, at = b->batch * a->queries + b->first;
+    const float *y = w->y + at * y_step + b->head * a->value_dim;
+    b->q = w->q + at * a->q_step + b->head * a->key_dim;
+    b->dy = w->dy + at * y_step + b->head * a->value_dim;
+    b->q_rows = whole_vectors(b->q, a->q_step, b->count, a->key_dim, b->m.q_rows);
+    b->dy_rows = whole_vectors(b->dy, y_step, b->count, a->value_dim, b->m.dy_rows);
+    for (int64_t r = 0; r < b->count; r++) {
+        b->mean[r] = dot(b->dy + r * y_step, y + r * y_step, a->value_dim);
+    }
+    memset(b->m.dq, 0, (size_t)(BLOCK_QUERIES * w->plan.key_width) * sizeof(float));
+    const int64_t reach = kernel_attention_reach(a, b->first + b->count - 1);
+    for (int64_t first = 0; first < reach; first += BLOCK_KEYS) {
+        for (int64_t top = 0; top < b->count; top += TILE_ROWS) {
+            slope_tile(b, top, smaller(TILE_ROWS, b->count - top), first);
+        }
+        const int64_t count = keys_seen(b, b->count, first);
+        for (int64_t key = 0; key < count; key += TILE_ROWS) {
+            key_tile(b, first, key, smaller(TILE_ROWS, count - key));
+        }
+    }
+    write_rows(w->dq + at * a->q_step + b->head * a->key_dim, a->q_step, b->m.dq, w->plan.key_width,
+               b->count, a->key_dim, (float)a->scale);
+}
+
+/* ---- items --------------------------------------------------------------------------------------- */
+
+static void write_keys(const work *w, int64_t batch, int64_t key_head, const float *dk,
+                       const float *dv)
+{
+    const kernel_attention *a = &w->a;
+    write_rows(w->dk + batch * a->keys * a->k_step + key_head * a->key_dim, a->k_step, dk,
+               w->plan.key_width, a->keys, a->key_dim, (float)a->scale);
+    write_rows(w->dv + batch * a->keys * a->v_step + key_head * a->value_dim, a->v_step, dv,
+               w->plan.value_width, a->keys, a->value_dim, 1);
+}
+
+static void run_item(const work *w, int64_t index, float *scratch)
+{
+    const kernel_attention *a = &w->a;
+    const attention_item item = attention_item_at(a, &w->plan, index);
+    const int64_t group = a->heads / a->key_heads, reach = kernel_attention_reach(a, item.end - 1);
+    const float *k = w->k + item.batch * a->keys * a->k_step + item.key_head * a->key_dim;
+    const float *v = w->v + item.batch * a->keys * a->v_step + item.key_head * a->value_dim;
+    block b = {.w = w, .batch = item.batch};
+    lay_out(a, &w->plan, scratch, &b.m);
+    if (w->sums) {
+        b.m.dk = w->sums + index * sum_floats(a, &w->plan);
+        b.m.dv = b.m.dk + a->keys * w->plan.key_width;
+    }
+    memset(b.m.dk, 0, (size_t)(a->keys * w->plan.key_width) * sizeof(float));
+    memset(b.m.dv, 0, (size_t)(a->keys * w->plan.value_width) * sizeof(float));
+    transposed_panels(k, a->k_step, reach, a->key_dim, b.m.keys);
+    transposed_panels(v, a->v_step, reach, a->value_dim, b.m.values);
+    b.keys = whole_vectors(k, a->k_step, reach, a->key_dim, b.m.key_rows);
+    for (int64_t h = 0; h < group; h++) {
+        b.head = item.key_head * group + h;
+        for (b.first = item.begin; b.first < item.end; b.first += BLOCK_QUERIES) {
+            b.count = smaller(BLOCK_QUERIES, item.end - b.first);
+            run_block(&b);
+        }
+    }
+    if (!w->sums) write_keys(w, item.batch, item.key_head, b.m.dk, b.m.dv);
+}
+
+static void run_part(const void *argument, int part, int parts)
+{
+    const work *w = argument;
+    for (int64_t i = part; i < w->plan.items; i += parts) {
+        run_item(w, i, w->scratch + part * w->plan.part_floats);
+    }
+}
+
+/* The sums of the items of one key head, in their order. */
+static void join_part(const void *argument, int part, int parts)
+{
+    const work *w = argument;
+    const int64_t floats = sum_floats(&w->a, &w->plan), chunks = w->plan.chunks;
+    for (int64_t head = part; head < w->plan.items / chunks; head += parts) {
+        float *sums = w->sums + head * chunks * floats;
+        for (int64_t i = 1; i < chunks; i++) {
+            const float *more = sums + i * floats;
+            for (int64_t j = 0; j < floats; j += V)
+                store(sums + j, load(sums + j) + load(more + j));
+        }
+        write_keys(w, head / w->a.key_heads, head % w->a.key_heads, sums,
+                   sums + w->a.keys * w->plan.key_width);
+    }
+}
+
+/* ---- kernels ------------------------------------------------------------------------------------- */
+
+static fm_status prepare_grad(const fm_site *site, fm_need *need)
+{
+    const kernel_attention a = fm_attention_sizes(site->op, site->attributes, site->inputs);
+    attention_plan *p = fm_allocate(site->context, sizeof *p);
+    if (!p) return FM_ERROR_MEMORY;
+    *p = attention_plan_of(&a, site->threads);
+    p->part_floats = lay_out(&a, p, NULL, &(item_memory){0});
+    int64_t floats = p->part_floats * p->threads;
+    if (p->chunks > 1) floats += p->items * sum_floats(&a, p);
+    need->state = p;
+    need->scratch_bytes = (size_t)floats * sizeof(float);
+    return FM_OK;
+}
+
+static void run_grad(const fm_call *call)
+{
+    const fm_attention_call c = fm_attention_read(call);
+    work w = {.a = c.sizes,
+              .plan = *(const attention_plan *)call->state,
+              .drop = dropping_of(&c.sizes),
+              .q = c.q,
+              .k = c.k,
+              .v = c.v,
+              .mask = c.mask,
+              .y = c.y,
+              .lse = c.lse,
+              .dy = c.dy,
+              .dq = c.dq,
+              .dk = c.dk,
+              .dv = c.dv,
+              .scratch = call->scratch};
+    if (w.plan.chunks > 1) w.sums = w.scratch + w.plan.part_floats * w.plan.threads;
+    fm_in_parts(w.plan.threads, run_part, &w);
+    if (w.sums) fm_in_parts(w.plan.threads, join_part, &w);
+}
+
+static const char *match_grad(const fm_site *site)
+{
+    const char *refusal = refuse_unless_f32(site);
+    for (int i = 0; !refusal && i < site->input_count; i++) {
+        if (site->inputs[i].count == 0) return "there are no elements";
+    }
+    return refusal;
+}
+
+#define KERNEL_ROW(name_)                                                                          \
+    {                                                                                              \
+        .name = KERNEL_NAME(#name_), .op = &fm_op_##name_, .match = match_grad,                    \
+        .prepare = prepare_grad, .run = run_grad, .release = fm_release                            \
+    }
+static const fm_kernel kernels[] = {KERNEL_ROW(attention_grad), KERNEL_ROW(packed_attention_grad)};
+
+const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_attention_grad) = FAMILY(kernels);

@@ -1,0 +1,188 @@
+/* The kernels of attention against the portable ones: lengths around the sizes of tiles, panels and blocks,
+ * odd heads, masks, positions, dropout; by one, two and three threads, whose bits are the same. */
+#include "support/op_job.h"
+#include "backend/backends.h"
+#include "op/attention_attributes.h"
+#include "op/op_table.h"
+
+#if FATHOM_HAVE_FAST
+
+static const double near = 2e-6; /* of the largest result */
+
+static double largest_of(const op_result *result, int k)
+{
+    double largest = 1;
+    for (int64_t i = 0; i < result->elements[k]; i++) {
+        largest = fmax(largest, fabs(result->values[k][i]));
+    }
+    return largest;
+}
+
+static void compare(const op_job *job, const char *what, const op_result *wanted,
+                    const op_result *got, double tolerance)
+{
+    for (int k = 0; k < wanted->count; k++) {
+        const double most = tolerance * largest_of(wanted, k);
+        for (int64_t i = 0; i < wanted->elements[k]; i++) {
+            const double a = wanted->values[k][i], b = got->values[k][i];
+            if (a == b || fabs(a - b) <= most) continue;
+            char q[FM_SHAPE_TEXT], second[FM_SHAPE_TEXT];
+            fail_msg("%s %s %s, %s, output %d, element %lld: %.9g instead of %.9g", job->op->name,
+                     fm_shape_text(job->inputs.inputs[0].shape, q),
+                     fm_shape_text(job->inputs.inputs[1].shape, second), what, k, (long long)i, b,
+                     a);
+        }
+    }
+}
+
+static void check_job(fixture *f, const op_job *job)
+{
+    op_result wanted = op_job_run(f, job, FM_F32, "portable", 1);
+    for (int i = 0; fm_cpu_backend_at(i); i++) {
+        const char *backend = fm_cpu_backend_at(i)->name;
+        op_result one = op_job_run(f, job, FM_F32, backend, 1);
+        if (strncmp(one.kernel, backend, strlen(backend)) != 0) {
+            fail_msg("%s ran on %s instead of %s", job->op->name, one.kernel, backend);
+        }
+        compare(job, backend, &wanted, &one, near);
+        for (int threads = 2; threads <= 3; threads++) {
+            op_result many = op_job_run(f, job, FM_F32, backend, threads);
+            compare(job, "more threads", &one, &many, 0);
+            op_result_release(f, &many);
+        }
+        op_result_release(f, &one);
+    }
+    op_result_release(f, &wanted);
+}
+
+/* mask: how many dimensions; position: what it says, negative for none. */
+typedef struct sizes {
+    int batch, queries, keys, heads, key_heads, key_dim, value_dim;
+    bool causal;
+    int mask;
+    double position, rate;
+} sizes;
+
+static int add_others(const sizes *s, char *text, size_t room)
+{
+    int at = 0;
+    if (s->mask == 2) at += snprintf(text, room, " f(%d,%d)", s->batch, s->keys);
+    if (s->mask == 3) at += snprintf(text, room, " f(%d,%d,%d)", s->batch, s->queries, s->keys);
+    if (s->position >= 0) at += snprintf(text + at, room - (size_t)at, " f()");
+    return at;
+}
+
+static void check_text(fixture *f, const fm_op *op, const fm_attention_attributes *a,
+                       const char *text, double position)
+{
+    op_case parsed = op_case_parse(text);
+    op_job job = op_job_make(f, op, a, &parsed);
+    for (int i = 0; i < parsed.count; i++) {
+        if (parsed.inputs[i].shape.rank == 0) job.values[i][0] = position;
+    }
+    check_job(f, &job);
+    op_job_release(f, &job);
+}
+
+static void check_separate(fixture *f, const sizes *s, const fm_attention_attributes *a)
+{
+    char text[512];
+    int at = snprintf(text, sizeof text, "f(%d,%d,%d,%d) f(%d,%d,%d,%d) f(%d,%d,%d,%d)", s->batch,
+                      s->queries, s->heads, s->key_dim, s->batch, s->keys, s->key_heads, s->key_dim,
+                      s->batch, s->keys, s->key_heads, s->value_dim);
+    at += add_others(s, text + at, sizeof text - (size_t)at);
+    check_text(f, &fm_op_attention, a, text, s->position);
+    snprintf(text + at, sizeof text - (size_t)at, " f(%d,%d,%d,%d) p(%d,%d,%d) f(%d,%d,%d,%d)",
+             s->batch, s->queries, s->heads, s->value_dim, s->batch, s->heads, s->queries, s->batch,
+             s->queries, s->heads, s->value_dim);
+    check_text(f, &fm_op_attention_grad, a, text, s->position);
+}
+
+static void check_packed(fixture *f, const sizes *s, const fm_attention_attributes *a)
+{
+    char text[512];
+    int at = snprintf(text, sizeof text, "f(%d,%d,%d,%d)", s->batch, s->queries,
+                      s->heads + 2 * s->key_heads, s->key_dim);
+    at += add_others(s, text + at, sizeof text - (size_t)at);
+    check_text(f, &fm_op_packed_attention, a, text, s->position);
+    snprintf(text + at, sizeof text - (size_t)at, " f(%d,%d,%d,%d) p(%d,%d,%d) f(%d,%d,%d,%d)",
+             s->batch, s->queries, s->heads, s->key_dim, s->batch, s->heads, s->queries, s->batch,
+             s->queries, s->heads, s->key_dim);
+    check_text(f, &fm_op_packed_attention_grad, a, text, s->position);
+}
+
+static void check(fixture *f, const sizes *s)
+{
+    fm_attention_attributes a = {.causal = s->causal,
+                                 .mask = s->mask != 0,
+                                 .position = s->position >= 0,
+                                 .rate = s->rate,
+                                 .stream = 3};
+    check_separate(f, s, &a);
+    if (s->queries != s->keys || s->key_dim != s->value_dim) return;
+    a.heads = s->heads;
+    check_packed(f, s, &a);
+}
+
+enum { NONE = -1 };
+
+static void lengths(void **state)
+{
+    static const int lengths[] = {1, 2, 4, 7, 12, 13, 31, 33, 48, 49, 127, 128, 129};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        for (int causal = 0; causal < 2; causal++) {
+            check(*state, &(sizes){1, lengths[i], lengths[i], 2, 2, 16, 16, causal, 0, NONE, 0});
+        }
+        check(*state, &(sizes){1, 5, lengths[i], 1, 1, 8, 8, false, 0, NONE, 0});
+        check(*state, &(sizes){1, lengths[i], 9, 1, 1, 8, 8, true, 0, NONE, 0});
+    }
+}
+
+static void long_sequences(void **state)
+{
+    check(*state, &(sizes){1, 1000, 1000, 1, 1, 16, 16, true, 0, NONE, 0});
+    check(*state, &(sizes){1, 300, 1000, 2, 1, 8, 5, false, 2, NONE, 0});
+}
+
+static void heads_and_dims(void **state)
+{
+    static const int dims[][2] = {{1, 1}, {3, 5}, {16, 7}, {31, 33}, {32, 32}, {40, 64}, {65, 20}};
+    for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
+        check(*state, &(sizes){2, 14, 14, 3, 3, dims[i][0], dims[i][1], true, 0, NONE, 0});
+    }
+    check(*state, &(sizes){3, 20, 20, 4, 2, 8, 8, true, 0, NONE, 0});
+    check(*state, &(sizes){2, 60, 60, 6, 1, 16, 16, true, 0, NONE, 0});
+    check(*state, &(sizes){5, 33, 33, 4, 4, 16, 16, true, 0, NONE, 0});
+}
+
+static void masks_positions_and_dropout(void **state)
+{
+    for (int mask = 2; mask <= 3; mask++) {
+        check(*state, &(sizes){2, 17, 17, 2, 1, 8, 8, false, mask, NONE, 0});
+        check(*state, &(sizes){2, 50, 50, 2, 2, 16, 16, true, mask, NONE, 0.25});
+        check(*state, &(sizes){2, 1, 37, 2, 2, 16, 16, false, mask, NONE, 0});
+    }
+    for (int position = 0; position < 140; position += 46) {
+        check(*state, &(sizes){2, 1, 130, 2, 1, 16, 16, true, 0, position, 0});
+        check(*state, &(sizes){1, 5, 130, 2, 2, 16, 16, true, 2, position, 0});
+    }
+    check(*state, &(sizes){2, 131, 131, 2, 2, 8, 8, true, 0, NONE, 0.1});
+    check(*state, &(sizes){2, 3, 7, 1, 1, 8, 8, false, 0, NONE, 0.5});
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {fixture_test(lengths), fixture_test(heads_and_dims),
+                                       fixture_test(masks_positions_and_dropout),
+                                       fixture_test(long_sequences)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+#else
+
+int main(void)
+{
+    return 0;
+}
+
+#endif
