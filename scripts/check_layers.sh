@@ -28,9 +28,9 @@ find src include/fathom -name '*.[ch]' -print0 | sort -z | xargs -0 awk '
         headers["ir"]      = "graph op backend" # the records that everything above is made of
         headers["op"]      = "ops vision_ops recurrent_ops attention_ops"
         headers["run"]     = "program"
-        headers["nn"]      = "nn nn_vision nn_recurrent zoo loss metric optimizer schedule"
+        headers["nn"]      = "nn nn_vision nn_recurrent zoo loss metric optimizer schedule nn_attention"
         headers["data"]    = "data data_files image series text_data augmentation audio"
-        headers["io"]      = "event_file"
+        headers["io"]      = "event_file io"
         headers["train"]   = "train recipe gradients forecast check generate tune"
         headers["cli"]     = "fathom" # all of it
         for (row in headers) {

@@ -7,6 +7,7 @@
  *   vision_ops.h  convolution, pooling, normalisation, resampling
  *   recurrent_ops.h  recurrent cells over sequences
  *   nn.h        layers, activations, initialisers             loss.h     losses
+ *   nn_attention.h  embeddings, attention, blocks of transformers
  *   nn_vision.h  layers for images                         zoo.h      networks from the literature
  *   nn_recurrent.h  recurrent layers
  *   metric.h    metrics                                       optimizer.h, schedule.h
@@ -39,6 +40,7 @@
 #include "fathom/loss.h"
 #include "fathom/metric.h"
 #include "fathom/nn.h"
+#include "fathom/nn_attention.h"
 #include "fathom/nn_recurrent.h"
 #include "fathom/nn_vision.h"
 #include "fathom/op.h"

@@ -24,7 +24,8 @@ static const fm_layer_record *const layers[] = {
     &fm_layer_maximum,
     &fm_layer_minimum,
     &fm_layer_concatenate,
-    FM_ACTIVATION_LAYERS(ADDRESS) FM_VISION_LAYERS(ADDRESS) FM_RECURRENT_LAYERS(ADDRESS)};
+    FM_ACTIVATION_LAYERS(ADDRESS) FM_VISION_LAYERS(ADDRESS) FM_RECURRENT_LAYERS(ADDRESS)
+        FM_ATTENTION_LAYERS(ADDRESS)};
 enum { LAYERS = sizeof layers / sizeof layers[0] };
 
 const fm_layer_record *fm_layer_at(int i)

@@ -90,6 +90,16 @@ FM_VISION_LAYERS(FM_DECLARE_LAYER)
     X(masking)
 FM_RECURRENT_LAYERS(FM_DECLARE_LAYER)
 
+/* Layers over sequences (fathom/nn_attention.h). */
+#define FM_ATTENTION_LAYERS(X)                                                                     \
+    X(embedding)                                                                                   \
+    X(reverse_embedding)                                                                           \
+    X(positional_encoding)                                                                         \
+    X(multi_head_attention)                                                                        \
+    X(transformer_encoder)                                                                         \
+    X(transformer_decoder)
+FM_ATTENTION_LAYERS(FM_DECLARE_LAYER)
+
 /* Options of layers that have none but a name. */
 typedef struct fm_name_options {
     const char *name;

@@ -27,6 +27,13 @@ static double sigmoid(double x)
     return 0.5 + 0.5 * tanh(x / 2);
 }
 
+/* of x s, s = sigmoid(u) */
+static double gelu_tanh_slope(double x)
+{
+    const double c = 2 * sqrt(2 / acos(-1)), u = c * (x + 0.044715 * pow(x, 3));
+    return sigmoid(u) + x * sigmoid(u) * sigmoid(-u) * c * (1 + 3 * 0.044715 * x * x);
+}
+
 /* clang-format off */
 #define ONE_OPERAND(F)                                                                             \
     F(neg, -x) F(abs, fabs(x)) F(sign, (x > 0) - (x < 0)) F(step, x > 0) F(square, pow(x, 2))      \
@@ -46,7 +53,9 @@ static double sigmoid(double x)
     F(maximum, fmax(a, b)) F(minimum, fmin(a, b)) F(greater, a > b) F(less, a < b)                 \
     F(equal, a == b) F(relu_grad, b > 0 ? a : 0) F(leaky_relu, fmax(a, 0) + b * fmin(a, 0))        \
     F(sigmoid_cross_entropy, -b * log(sigmoid(a)) - (1 - b) * log(sigmoid(-a)))                    \
-    F(elu, a > 0 ? a : b * (exp(a) - 1))
+    F(elu, a > 0 ? a : b * (exp(a) - 1))                                                           \
+    F(gelu_grad, a * (0.5 * erfc(-b / sqrt(2)) + b * exp(-b * b / 2) / sqrt(2 * acos(-1))))        \
+    F(gelu_tanh_grad, a * gelu_tanh_slope(b)) F(silu_grad, a * sigmoid(b) * (1 + b * sigmoid(-b)))
 /* clang-format on */
 
 #define DEFINE_ONE(name, value)                                                                    \
@@ -425,11 +434,12 @@ static bool expected_at(const evaluation *e, const char *name, int64_t i, double
     return false;
 }
 
-/* Random ops, updates, vision and recurrent ops have tests of their own. */
+/* Random ops, updates, vision, recurrent and attention ops have tests of their own. */
 static bool tested_elsewhere(const fm_op *op)
 {
 #define IS(name) op == &fm_op_##name ||
-    return FM_UPDATE_OPS(IS) FM_VISION_OPS(IS) FM_RECURRENT_OPS(IS)(op->flags & FM_OP_RANDOM) != 0;
+    return FM_UPDATE_OPS(IS) FM_VISION_OPS(IS) FM_RECURRENT_OPS(IS)
+               FM_ATTENTION_OPS(IS)(op->flags & FM_OP_RANDOM) != 0;
 }
 
 static void values_agree_with_a_direct_evaluation(void **state)
