@@ -1,0 +1,273 @@
+/* Speed of steps over sequences in memory: one JSON line.
+ *
+ *     fathom_sequences WORKLOAD [--phase train|predict] [--batch N] [--threads N] [--seconds S]
+ *                      [--profile RUNS]
+ *
+ * gpt-small        tokens of 65, context 128: embedding and learned positions of 128, 4 blocks (norm first,
+ *                  4 heads, causal; 512 wide with GELU), norm, 65 logits; Adam rate 0.001, batch 64
+ * shakespeare-gpt  the same with dropout 0.1 (of the embedding, the attention and both branches), AdamW
+ *
+ * As on the peers' side batches lie in memory: nothing but steps is measured. samples_per_second counts
+ * sequences, peak_bytes is the largest resident size of the process. --profile prints where the time
+ * goes instead. */
+#define _GNU_SOURCE
+#include "fathom/loss.h"
+#include "fathom/nn.h"
+#include "fathom/nn_attention.h"
+#include "fathom/nn_vision.h"
+#include "fathom/optimizer.h"
+#include "fathom/program.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+typedef struct workload {
+    const char *name;
+    fm_val (*build)(fm_graph *graph, fm_val x, double dropout);
+    fm_shape sample; /* of x */
+    fm_dtype dtype;
+    fm_shape labels; /* of one sample */
+    int64_t classes, tokens, batch;
+    double dropout;
+    double multiplications; /* of a sample going forward */
+    double first;           /* of these, the first layer's: it needs no gradient of its input */
+    fm_optimizer optimizer;
+} workload;
+
+enum { VOCABULARY = 65, CONTEXT = 128, WIDTH = 128, HEADS = 4, BLOCKS = 4, HIDDEN = 512 };
+/* Causal attention counts half of the pairs. */
+#define GPT_MULTIPLICATIONS                                                                        \
+    (CONTEXT * (BLOCKS * (4.0 * WIDTH * WIDTH + 2.0 * WIDTH * HIDDEN + CONTEXT * WIDTH) +          \
+                WIDTH * VOCABULARY))
+
+static fm_val gpt(fm_graph *g, fm_val x, double dropout)
+{
+    x = fm_embedding(g, x, .input_dim = VOCABULARY, .output_dim = WIDTH);
+    x = fm_positional_encoding(g, x, .kind = FM_POSITIONS_LEARNED);
+    if (dropout > 0) x = fm_dropout(g, x, .rate = dropout);
+    for (int i = 0; i < BLOCKS; i++) {
+        x = fm_transformer_decoder(g, &x, 1, .intermediate_dim = HIDDEN, .num_heads = HEADS,
+                                   .normalize_first = true, .activation = FM_BLOCK_GELU,
+                                   .dropout = dropout);
+    }
+    return fm_dense(g, fm_layer_normalization(g, x), .units = VOCABULARY);
+}
+
+#define GPT(name, dropout, ...)                                                                    \
+    {                                                                                              \
+        name, gpt, {1, {CONTEXT}}, FM_I32, {1, {CONTEXT}}, VOCABULARY, VOCABULARY, 64, dropout,    \
+            GPT_MULTIPLICATIONS, 0, __VA_ARGS__                                                    \
+    }
+static const workload workloads[] = {
+    GPT("gpt-small", 0, {.rule = FM_ADAM, .learning_rate = 0.001}),
+    GPT("shakespeare-gpt", 0.1, {.rule = FM_ADAM, .learning_rate = 0.001, .weight_decay = 0.01}),
+};
+
+enum { BATCHES = 16 }; /* in memory */
+
+typedef struct options {
+    const workload *workload;
+    bool predict;
+    int64_t batch;
+    int threads;
+    double seconds;
+    int profiled_runs;
+} options;
+
+static void die(const char *words)
+{
+    fprintf(stderr, "fathom_sequences: %s\n", words);
+    exit(1);
+}
+
+static options read_options(int count, char **arguments)
+{
+    options o = {.threads = 2, .seconds = 4};
+    for (size_t i = 0; count > 1 && i < sizeof workloads / sizeof *workloads; i++) {
+        if (strcmp(arguments[1], workloads[i].name) == 0) o.workload = &workloads[i];
+    }
+    if (!o.workload) die("the first argument is a workload: see the head of its source");
+    o.batch = o.workload->batch;
+    for (int i = 2; i + 1 < count; i += 2) {
+        const char *value = arguments[i + 1];
+        if (strcmp(arguments[i], "--threads") == 0)
+            o.threads = atoi(value);
+        else if (strcmp(arguments[i], "--seconds") == 0)
+            o.seconds = atof(value);
+        else if (strcmp(arguments[i], "--batch") == 0)
+            o.batch = atoll(value);
+        else if (strcmp(arguments[i], "--profile") == 0)
+            o.profiled_runs = atoi(value);
+        else if (strcmp(arguments[i], "--phase") == 0)
+            o.predict = strcmp(value, "predict") == 0;
+        else
+            die("unknown option");
+    }
+    return o;
+}
+
+static fm_graph *make_graph(fm_context *context, const options *o)
+{
+    const workload *w = o->workload;
+    fm_graph *g;
+    fm_graph_options how = {.mode = o->predict ? FM_PREDICT : FM_TRAIN};
+    if (fm_graph_create(context, &how, &g) != FM_OK) return NULL;
+    fm_val x = fm_input(g, "x", w->dtype, fm_shape_batch(o->batch, w->sample));
+    fm_val logits = w->build(g, x, w->dropout);
+    if (o->predict) {
+        fm_output(g, "result", logits);
+        return g;
+    }
+    fm_val y = fm_input(g, "y", FM_I32, fm_shape_batch(o->batch, w->labels));
+    fm_val loss = fm_loss(g, FM_SPARSE_CATEGORICAL_CROSSENTROPY, logits, y);
+    fm_minimize_with(g, loss, &w->optimizer);
+    fm_output(g, "result", loss);
+    return g;
+}
+
+/* Forward, and for each gradient once more. */
+static double flops_per_sample(const options *o)
+{
+    double forward = 2 * o->workload->multiplications;
+    return o->predict ? forward : 3 * forward - 2 * o->workload->first;
+}
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+static double peak_bytes(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return 1024.0 * (double)usage.ru_maxrss;
+}
+
+typedef struct run {
+    fm_program *program;
+    void *x;
+    int32_t *y;
+    size_t x_bytes, y_bytes; /* of a batch, in memory so that each begins aligned */
+    int64_t steps;
+    bool predict;
+} run;
+
+static uint32_t draw(uint32_t *bits)
+{
+    *bits = *bits * 1664525u + 1013904223u;
+    return *bits >> 8;
+}
+
+static void *aligned(size_t bytes)
+{
+    void *memory = aligned_alloc(64, bytes);
+    if (!memory) die("out of memory");
+    return memory;
+}
+
+static size_t batch_bytes(int64_t batch, fm_shape sample)
+{
+    return ((size_t)(batch * fm_shape_elements(sample)) * 4 + 63) / 64 * 64;
+}
+
+/* Tokens below w->tokens, or numbers in [0, 1); labels below w->classes. */
+static void make_data(run *r, const options *o)
+{
+    const workload *w = o->workload;
+    uint32_t bits = 1;
+    r->x_bytes = batch_bytes(o->batch, w->sample);
+    r->y_bytes = batch_bytes(o->batch, w->labels);
+    r->x = aligned(BATCHES * r->x_bytes);
+    r->y = aligned(BATCHES * r->y_bytes);
+    for (size_t i = 0; i < BATCHES * r->x_bytes / 4; i++) {
+        if (w->dtype == FM_I32)
+            ((int32_t *)r->x)[i] = (int32_t)(draw(&bits) % (uint32_t)w->tokens);
+        else
+            ((float *)r->x)[i] = (float)draw(&bits) * 0x1p-24f;
+    }
+    for (size_t i = 0; i < BATCHES * r->y_bytes / 4; i++) {
+        r->y[i] = (int32_t)(draw(&bits) % (uint32_t)w->classes);
+    }
+}
+
+static void step(run *r)
+{
+    const size_t batch = (size_t)(r->steps++ % BATCHES);
+    const char *x = (const char *)r->x + batch * r->x_bytes;
+    const char *y = (const char *)r->y + batch * r->y_bytes;
+    fm_status status = fm_program_bind_input(r->program, "x", x);
+    if (status == FM_OK && !r->predict) status = fm_program_bind_input(r->program, "y", y);
+    if (status == FM_OK) status = fm_program_run(r->program);
+    if (status != FM_OK) die("a step failed");
+}
+
+/* Steps for so many seconds; returns steps per second. */
+static double measure(run *r, double seconds)
+{
+    double start = now(), passed;
+    int64_t before = r->steps;
+    do {
+        step(r);
+        passed = now() - start;
+    } while (passed < seconds);
+    return (double)(r->steps - before) / passed;
+}
+
+static void print_speed(run *r, const options *o, int threads)
+{
+    measure(r, o->seconds / 8);
+    double speed = measure(r, o->seconds) * (double)o->batch;
+    printf("{\"workload\": \"%s\", \"samples_per_second\": %.1f, \"threads\": %d, \"batch\": %d, "
+           "\"flops_per_sample\": %.0f, \"steps\": %lld, \"peak_bytes\": %.0f, \"result\": %.6f}\n",
+           o->workload->name, speed, threads, (int)o->batch, flops_per_sample(o),
+           (long long)r->steps, peak_bytes(),
+           (double)*(const float *)fm_program_output(r->program, "result"));
+}
+
+static void print_profile(run *r, const options *o, fm_context *context)
+{
+    char *text;
+    step(r);
+    if (fm_program_print_profile(r->program, o->profiled_runs, &text) != FM_OK)
+        die("out of memory");
+    fputs(text, stdout);
+    fm_text_free(context, text);
+}
+
+int main(int count, char **arguments)
+{
+    options o = read_options(count, arguments);
+    fm_context *context;
+    fm_store *store;
+    if (fm_context_create(&(fm_context_options){.threads = o.threads}, &context) != FM_OK ||
+        fm_store_create(context, 1, &store) != FM_OK) {
+        die("out of memory");
+    }
+    fm_graph *graph = make_graph(context, &o);
+    run r = {.predict = o.predict};
+    if (!graph) die("out of memory");
+    if (fm_program_create(store, graph, NULL, &r.program) != FM_OK) die(fm_error_message(context));
+    if (!o.predict) {
+        *(float *)fm_program_input(r.program, FM_LEARNING_RATE) =
+            (float)fm_optimizer_rate(&o.workload->optimizer);
+    }
+    make_data(&r, &o);
+
+    if (o.profiled_runs > 0)
+        print_profile(&r, &o, context);
+    else
+        print_speed(&r, &o, fm_context_threads(context));
+    fm_program_destroy(r.program);
+    fm_graph_destroy(graph);
+    fm_store_destroy(store);
+    fm_context_destroy(context);
+    free(r.x);
+    free(r.y);
+    return 0;
+}
