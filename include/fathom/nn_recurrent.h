@@ -107,6 +107,10 @@ FM_API fm_val fm_simple_rnn_with(fm_graph *g, fm_val x, const fm_recurrent_optio
 FM_API fm_val fm_lstm_with(fm_graph *g, fm_val x, const fm_recurrent_options *options);
 FM_API fm_val fm_gru_with(fm_graph *g, fm_val x, const fm_recurrent_options *options);
 
+/* The mask (batch, time) of sequences with these lengths (batch), i32 or the graph's dtype: 1 for the
+ * steps in front of a sequence's length. fm_mask_set(g, x, fm_length_mask(g, lengths, time)). */
+FM_API fm_val fm_length_mask(fm_graph *g, fm_val lengths, int64_t time);
+
 /* x (batch, time, features) with a mask: a step counts as padding when all its features are mask_value.
  * Such steps are zero in the output. Keras's Masking. */
 typedef struct fm_masking_options {

@@ -2,11 +2,29 @@
 #include "ir/ir.h"
 #include "nn/layer.h"
 #include "op/op_table.h"
+#include "op/recurrent_attributes.h"
 
 /* Ops whose work is multiplying and adding up. */
 static bool is_product(const fm_op *op)
 {
     return op == &fm_op_matmul || op == &fm_op_convolve || op == &fm_op_convolve_transposed;
+}
+
+static bool is_recurrent(const fm_op *op)
+{
+    return op == &fm_op_simple_rnn || op == &fm_op_lstm || op == &fm_op_gru;
+}
+
+/* Of the recurrent product, and the projection's, at each step of each sample. */
+static double recurrent_macs(const fm_graph *graph, const fm_node *node)
+{
+    fm_shape y = fm_val_shape(graph, node->outputs[0]);
+    int fixed = node->op == &fm_op_lstm ? 4 : 3;
+    int projection = fm_recurrent_find(node->attributes, fixed, FM_RECURRENT_PROJECTION);
+    int64_t weights = fm_shape_elements(fm_val_shape(graph, node->inputs[1]));
+    if (projection >= 0)
+        weights += fm_shape_elements(fm_val_shape(graph, node->inputs[projection]));
+    return (double)weights * (double)(y.dims[0] * y.dims[1]);
 }
 
 static fm_shape without_batch(fm_shape shape)
@@ -27,9 +45,11 @@ static fm_layer_row describe(const fm_graph *graph, const fm_layer_note *note)
         row.parameters += fm_shape_elements(fm_val_shape(graph, variable->value));
     }
     for (size_t k = note->first_node; k < note->end_node; k++) {
-        double flops = fm_node_flops(graph, &graph->nodes[k]);
+        const fm_node *node = &graph->nodes[k];
+        double flops = fm_node_flops(graph, node);
         row.flops += flops;
-        if (is_product(graph->nodes[k].op)) row.macs += flops / 2;
+        if (is_product(node->op)) row.macs += flops / 2;
+        if (is_recurrent(node->op)) row.macs += recurrent_macs(graph, node);
     }
     return row;
 }

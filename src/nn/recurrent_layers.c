@@ -349,6 +349,21 @@ static bool check_input(fm_graph *g, fm_val x)
     return false;
 }
 
+/* Options that belong to another cell; a recipe's fields do not have them. */
+static const char *foreign_option(const options_of *o, const fm_recurrent_kind *kind)
+{
+    bool of_lstm =
+        o->peepholes || o->projection || o->layer_normalization || o->no_unit_forget_bias;
+    if (of_lstm && kind != &lstm_kind) {
+        return "peepholes, projection, layer_normalization and unit_forget_bias are an LSTM's";
+    }
+    if (o->reset_before && kind != &gru_kind) return "only a GRU has a reset gate";
+    if (o->recurrent_activation && kind == &simple_rnn_kind) {
+        return "a simple RNN has no gates, so no recurrent_activation";
+    }
+    return NULL;
+}
+
 /* Options that exclude each other. */
 static const char *contradiction(const fm_graph *g, const options_of *o, bool given)
 {
@@ -417,7 +432,8 @@ static bool take_states(layer_call *c, const fm_val *inputs, int count)
         !states_of(c->g, o->initial_state_of, &c->state, &c->cell)) {
         return false;
     }
-    const char *words = contradiction(c->g, o, c->state.id || c->cell.id);
+    const char *words = foreign_option(o, kind);
+    if (!words) words = contradiction(c->g, o, c->state.id || c->cell.id);
     if (!words && kind->has_cell && !c->state.id != !c->cell.id) {
         words = "an LSTM begins with a state and a cell; only one of them is given";
     }
@@ -527,7 +543,7 @@ static const fm_field gru_fields[] = {
     FIRST_FIELDS,
     GATE_FIELD,
     COMMON_FIELDS,
-    NOT("reset_after", reset_before, "the reset gate comes after the recurrent product"),
+    NOT("reset_after", reset_before, "reset behind the product; false: before it, as in the paper"),
     {.name = NULL}};
 
 /* What a layer that fails leaves. */
@@ -554,6 +570,6 @@ static void poison_states(const options_of *o)
         poison_states(options);                                                                    \
         return fm_layer_build(g, &fm_layer_##kind_, &x, 1, options);                               \
     }
-LAYER(simple_rnn, "h' = activation(x kernel + h recurrent_kernel + bias) along a sequence", 2)
-LAYER(lstm, "long short-term memory along a sequence", 3)
-LAYER(gru, "gated recurrent units along a sequence", 2)
+LAYER(simple_rnn, "h' = activation(x kernel + h recurrent_kernel + bias): Elman 1990", 2)
+LAYER(lstm, "long short-term memory (Hochreiter, Schmidhuber 1997): Keras's, PyTorch's", 3)
+LAYER(gru, "gated recurrent units (Cho et al. 2014): Keras's, PyTorch's, cuDNN's", 2)

@@ -83,7 +83,6 @@ static void gru_run(const fm_call *call)
 const fm_op fm_op_gru = {
     .name = "gru",
     .doc = "h' = z h + (1 - z) n along a sequence; the states, the last, gates",
-    .onnx = "GRU",
     .min_inputs = 3,
     .max_inputs = 6,
     .outputs = 3,

@@ -92,7 +92,6 @@ const fm_op fm_op_lstm = {
     .name = "lstm",
     .doc =
         "c' = f c + i g, h' = o tanh(c') [P] along a sequence; the states, the last, gates, cells",
-    .onnx = "LSTM",
     .min_inputs = 4,
     .max_inputs = 8,
     .outputs = 5,

@@ -76,7 +76,6 @@ static void simple_rnn_run(const fm_call *call)
 const fm_op fm_op_simple_rnn = {
     .name = "simple_rnn",
     .doc = "h' = f(x + h R) along a sequence; the states and the last",
-    .onnx = "RNN",
     .min_inputs = 3,
     .max_inputs = 5,
     .outputs = 2,

@@ -251,6 +251,51 @@ static void masks_turn_with_the_sequence(void **state)
     fm_store_destroy(store);
 }
 
+static void lengths_make_a_mask(void **state)
+{
+    fixture *f = *state;
+    fm_store *store = store_with_seed(f, 3);
+    fm_graph *g = graph_for(f, FM_PREDICT);
+    fm_output(g, "mask", fm_length_mask(g, fm_input(g, "n", FM_I32, FM_SHAPE(3)), 4));
+    fm_program *program = compile_graph(f, store, g);
+    memcpy(fm_program_input(program, "n"), (const int32_t[]){2, 0, 4}, 3 * sizeof(int32_t));
+    assert_ok(f->context, fm_program_run(program));
+    const double *mask = fm_program_output(program, "mask");
+    const double wanted[] = {1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1};
+    assert_memory_equal(mask, wanted, sizeof wanted);
+    fm_program_destroy(program);
+    fm_store_destroy(store);
+    g = graph_for(f, FM_PREDICT);
+    fm_length_mask(g, fm_input(g, "n", FM_I32, FM_SHAPE(3, 1)), 4);
+    assert_mistake(
+        f, g, FM_ERROR_SHAPE,
+        "lengths must be (batch), for a time of at least 0 steps; received (3, 1) for 4");
+}
+
+/* Products are counted: of the input, of the state, of the projection. */
+static fm_val counted(fm_graph *g, fm_val x, void *argument)
+{
+    (void)argument;
+    x = fm_lstm(g, x, .units = 5, .projection = 2, .return_sequences = true);
+    return fm_gru(g, x, .units = 3);
+}
+
+static void layers_are_described(void **state)
+{
+    fixture *f = *state;
+    fm_layer_row *rows;
+    int count;
+    assert_ok(f->context,
+              fm_layers_describe(f->context, counted, NULL, FM_SHAPE(7, 4), FM_F32, &rows, &count));
+    assert_int_equal(count, 2);
+    assert_int_equal(rows[0].parameters, 4 * 20 + 2 * 20 + 5 * 2 + 20);
+    assert_near(rows[0].macs, 7 * (4 * 20 + 2 * 20 + 5 * 2), 0);
+    assert_int_equal(rows[1].parameters, 2 * 9 + 3 * 9 + 2 * 9);
+    assert_near(rows[1].macs, 7 * (2 * 9 + 3 * 9), 0);
+    assert_true(rows[1].flops > 2 * rows[1].macs);
+    fm_layers_release(f->context, rows);
+}
+
 /* ---- recipes ------------------------------------------------------------------------------------- */
 
 static fm_status parse_recipe(fixture *f, const char *model, fm_recipe **recipe)
@@ -314,6 +359,24 @@ static void recipes_reach_everything(void **state)
     for (int k = 0; k < 4; k++) assert_near(out[0][k], out[1][k], 1e-14);
     fm_store_destroy(store);
     fm_recipe_destroy(recipe);
+}
+
+/* A layer that only hands its states on is read. */
+static void an_encoder_is_read(void **state)
+{
+    fixture *f = *state;
+    fm_recipe *recipe;
+    assert_ok(f->context,
+              parse_recipe(f,
+                           "  - gru: {units: 3, name: encoder}\n"
+                           "  - gru: {units: 3, inputs: input, initial_state: encoder}\n",
+                           &recipe));
+    fm_recipe_destroy(recipe);
+    assert_fails(f->context, FM_ERROR_ARGUMENT, "no layer reads what this one makes",
+                 parse_recipe(f,
+                              "  - gru: {units: 3, name: encoder}\n"
+                              "  - gru: {units: 3, inputs: input, initial_state: encode}\n",
+                              &recipe));
 }
 
 static void recipes_blame_the_line(void **state)
@@ -408,6 +471,21 @@ static fm_val too_much_dropout(fm_graph *g)
     return fm_gru(g, sequence(g, 2, 3, 4), .units = 5, .recurrent_dropout = 1);
 }
 
+static fm_val projected_gru(fm_graph *g)
+{
+    return fm_gru(g, sequence(g, 2, 3, 4), .units = 5, .projection = 2);
+}
+
+static fm_val reset_lstm(fm_graph *g)
+{
+    return fm_lstm(g, sequence(g, 2, 3, 4), .units = 5, .reset_before = true);
+}
+
+static fm_val gated_rnn(fm_graph *g)
+{
+    return fm_simple_rnn(g, sequence(g, 2, 3, 4), .units = 5, .recurrent_activation = FM_TANH);
+}
+
 static fm_val masked_numbers(fm_graph *g)
 {
     return fm_masking(g, fm_input(g, "x", FM_I32, FM_SHAPE(2, 3)), .name = "padding");
@@ -446,6 +524,11 @@ static void mistakes_are_worded(void **state)
          "like leaky_relu"},
         {too_much_dropout, FM_ERROR_ARGUMENT,
          "gru: recurrent_dropout must lie between 0 and 0.999999, received 1"},
+        {projected_gru, FM_ERROR_ARGUMENT,
+         "gru: peepholes, projection, layer_normalization and unit_forget_bias are an LSTM's"},
+        {reset_lstm, FM_ERROR_ARGUMENT, "lstm: only a GRU has a reset gate"},
+        {gated_rnn, FM_ERROR_ARGUMENT,
+         "simple_rnn: a simple RNN has no gates, so no recurrent_activation"},
         {masked_numbers, FM_ERROR_SHAPE,
          "padding: the input must be numbers (batch, time, features), received i32 (2, 3)"},
     };
@@ -491,7 +574,10 @@ int main(void)
         fixture_test(dropout_drops_features),
         fixture_test(masking_hides_steps),
         fixture_test(masks_turn_with_the_sequence),
+        fixture_test(lengths_make_a_mask),
+        fixture_test(layers_are_described),
         fixture_test(recipes_reach_everything),
+        fixture_test(an_encoder_is_read),
         fixture_test(recipes_blame_the_line),
         fixture_test(mistakes_are_worded),
         fixture_test(each_allocation_may_fail),

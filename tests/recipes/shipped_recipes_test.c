@@ -6,7 +6,8 @@
 static const char *const recipes[] = {
     "mnist-mlp",          "mnist-dropout",   "strokes-mlp", "spirals",      "iris",
     "california-housing", "mnist-cnn",       "lenet5",      "strokes-cnn",  "strokes-unet",
-    "cifar10-resnet20",   "folder-finetune", "airline",     "temperatures",      "sine-rnn",
+    "cifar10-resnet20",   "folder-finetune", "airline",     "temperatures", "sine-rnn",
+    "mnist-lstm",         "mnist-gru",
 };
 enum { RECIPE_COUNT = sizeof recipes / sizeof recipes[0] };
 
@@ -164,6 +165,15 @@ static void convolutions_read_digits(void **state)
                    0.9);
 }
 
+/* A fifth of an epoch. */
+static void recurrent_networks_read_digits(void **state)
+{
+    if (sanitized || absent("../shared/data/mnist/train-images-idx3-ubyte.gz")) skip();
+    static const char fifth[] = "--data ../shared/data --epochs 1 --set data.validation_split=0.8";
+    check_at_least("mnist-lstm", test_figure(*state, "mnist-lstm", fifth, "accuracy"), 0.65);
+    check_at_least("mnist-gru", test_figure(*state, "mnist-gru", fifth, "accuracy"), 0.6);
+}
+
 static void tables_are_learned(void **state)
 {
     static const char folder[] = "--data ../shared/data/tabular";
@@ -226,6 +236,7 @@ int main(void)
         fixture_test(a_sine_is_forecast),
         fixture_test(series_are_forecast),
         fixture_test(convolutions_read_digits),
+        fixture_test(recurrent_networks_read_digits),
         fixture_test(digits_are_learned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

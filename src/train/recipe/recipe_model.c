@@ -113,6 +113,15 @@ static fm_status check_label(fm_recipe *recipe, int position)
     return FM_OK;
 }
 
+/* Does it begin with the final states of the layer called `label` (initial_state)? */
+static bool begins_with(const recipe_layer *reader, const char *label)
+{
+    const fm_field *field = fm_field_find(reader->record->fields, "initial_state");
+    const char *name = NULL;
+    if (field) memcpy(&name, (const char *)reader->options + field->offset, sizeof name);
+    return name && label && strcmp(name, label) == 0;
+}
+
 /* An output that nothing reads is a slip of the pen, except the last one. */
 static fm_status check_used(fm_recipe *recipe)
 {
@@ -120,6 +129,7 @@ static fm_status check_used(fm_recipe *recipe)
         bool used = false;
         for (int j = i + 1; j < recipe->layer_count && !used; j++) {
             const recipe_layer *reader = &recipe->layers[j];
+            used = begins_with(reader, recipe->layers[i].label);
             for (int k = 0; k < reader->input_count; k++) used |= reader->inputs[k] == i + 1;
         }
         if (used) continue;
