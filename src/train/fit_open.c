@@ -247,6 +247,17 @@ static fm_status open_place(fm_fit_run *run)
     return FM_OK;
 }
 
+/* What is carried from batch to batch belongs to samples in their order. */
+static void warn_of_shuffling(const fm_fit_run *run)
+{
+    const fm_carried_variable carried = fm_program_carried(run->whole->program, 0);
+    if (!carried.path || run->options.no_shuffle) return;
+    fm_report(run->model->context, FM_LOG_WARNING,
+              "fit: '%s' goes from each batch to the next, but samples are shuffled; set shuffle: "
+              "false and give them in order",
+              carried.path);
+}
+
 static void open_event(fm_fit_run *run)
 {
     const fm_training *training = &run->model->training;
@@ -280,6 +291,7 @@ fm_status fm_fit_run_open(fm_model *model, const fm_dataset *data, const fm_fit_
     if (status != FM_OK) return status;
     run->guard = (fm_guard){.model = model, .loader = run->loader, .whole = run->whole};
     open_event(run);
+    warn_of_shuffling(run);
     return FM_OK;
 }
 

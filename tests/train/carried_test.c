@@ -102,6 +102,26 @@ static void resumed_runs_remember(void **state)
     fm_dataset_destroy(data);
 }
 
+static void shuffling_is_warned_of(void **state)
+{
+    fixture *f = *state;
+    fm_dataset *data;
+    fm_model *model;
+    assert_ok(f->context, problem_data(f->context, 7, &data));
+    for (int shuffled = 0; shuffled < 2; shuffled++) {
+        assert_ok(f->context, remembering_model(f->context, &model));
+        assert_ok(
+            f->context,
+            fm_fit(model, data,
+                   &(fm_fit_options){.batch_size = BATCH, .epochs = 1, .no_shuffle = !shuffled}));
+        const char *words = "fit: 'memory/state' goes from each batch to the next, but samples are "
+                            "shuffled; set shuffle: false and give them in order";
+        assert_true((strcmp(f->last_log, words) == 0) == shuffled);
+        fm_model_destroy(model);
+    }
+    fm_dataset_destroy(data);
+}
+
 /* The steps before the one that made a NaN are replayed with what was carried then. */
 static void variables_before_a_nan_are_found_again(void **state)
 {
@@ -216,9 +236,13 @@ static void layers_pass_masks_on(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        fixture_test(memory_lasts_until_it_is_reset),         fixture_test(resumed_runs_remember),
-        fixture_test(variables_before_a_nan_are_found_again), fixture_test(streams_count_positions),
-        fixture_test(only_streams_have_a_position),           fixture_test(layers_pass_masks_on),
+        fixture_test(memory_lasts_until_it_is_reset),
+        fixture_test(resumed_runs_remember),
+        fixture_test(shuffling_is_warned_of),
+        fixture_test(variables_before_a_nan_are_found_again),
+        fixture_test(streams_count_positions),
+        fixture_test(only_streams_have_a_position),
+        fixture_test(layers_pass_masks_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
