@@ -36,6 +36,18 @@ static void xor_is_learned(void **state)
     assert_true(number_after(output, "1 xor 1 = ") < 0.05);
 }
 
+static void search_loop_finds_a_good_network(void **state)
+{
+    (void)state;
+    char output[MOST_OUTPUT];
+    run_example("search_loop", "", output);
+    assert_true(number_after(output, "loss ") < 0.05); /* noise alone is 0.01 */
+    assert_non_null(strstr(output, "best: width "));
+    int lines = 0;
+    for (const char *at = output; (at = strstr(at, "trial ")); at++) lines++;
+    assert_int_equal(lines, 27 + 9 + 3 + 1);
+}
+
 static void mnist_mlp_learns_drawn_digits(void **state)
 {
     char output[MOST_OUTPUT], arguments[128];
@@ -91,6 +103,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         fixture_test(xor_is_learned),
+        fixture_test(search_loop_finds_a_good_network),
         fixture_test(mnist_mlp_learns_drawn_digits),
         fixture_test(residual_reads_drawn_digits),
         fixture_test(regression_finds_the_sine),
