@@ -156,7 +156,7 @@ static fm_status open_last(fm_fit_run *run)
     }
     if (options->tensorboard) {
         fm_status status = fm_event_watch_open(run->model, options->tensorboard, run->train,
-                                               &run->events, &run->built_in[4]);
+                                               run->validation, &run->events, &run->built_in[4]);
         if (status != FM_OK) return status;
         add_callback(run, &run->built_in[4]);
     }

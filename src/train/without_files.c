@@ -50,9 +50,10 @@ fm_variable_info fm_model_file_variable(const fm_model_file *file, int index)
 }
 
 fm_status fm_event_watch_open(fm_model *model, const char *folder, const fm_dataset *data,
-                              fm_event_watch **watch, fm_callback *callback)
+                              bool has_validation, fm_event_watch **watch, fm_callback *callback)
 {
     (void)data;
+    (void)has_validation;
     (void)callback;
     *watch = NULL;
     return refuse(model->context, folder);

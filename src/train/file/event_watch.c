@@ -18,6 +18,7 @@ struct fm_event_watch {
     fm_model *model;
     const fm_dataset *data;
     fm_event_file *file;
+    bool has_validation;
     int64_t told_gradients; /* the last epoch whose gradients were written, from 1 */
 };
 
@@ -144,9 +145,23 @@ static fm_status add_values(parameter_list *list, const fm_tree *tree, const cha
     return FM_OK;
 }
 
+/* The scalars that the run is judged by. */
+static fm_status name_scores(const fm_event_watch *watch, fm_arena *arena, const char **tags,
+                             int *count)
+{
+    const char *part = watch->has_validation ? "validation" : "train";
+    for (int i = -1; i < fm_model_metric_count(watch->model); i++) {
+        const char *score = i < 0 ? "loss" : fm_model_metric_name(watch->model, i);
+        tags[*count] = fm_arena_format(arena, "%s/%s", part, score);
+        if (!tags[(*count)++]) return FM_ERROR_MEMORY;
+    }
+    return FM_OK;
+}
+
 static fm_status write_parameters(fm_event_watch *watch, const char *recipe)
 {
-    static const char *const metrics[] = {"validation/loss", "train/loss"};
+    const char *tags[1 + FM_MAX_METRICS];
+    int tag_count = 0;
     parameter_list list = {.arena = {.context = watch->model->context}};
     fm_tree *tree = NULL;
     list.items = fm_arena_allocate(&list.arena, MOST_PARAMETERS * sizeof *list.items);
@@ -155,8 +170,9 @@ static fm_status write_parameters(fm_event_watch *watch, const char *recipe)
         status = fm_tree_parse(&list.arena, "recipe", recipe, strlen(recipe), &tree);
     }
     if (status == FM_OK) status = add_values(&list, tree, "");
+    if (status == FM_OK) status = name_scores(watch, &list.arena, tags, &tag_count);
     if (status == FM_OK) {
-        status = fm_event_parameters(watch->file, list.items, list.count, metrics, 2);
+        status = fm_event_parameters(watch->file, list.items, list.count, tags, tag_count);
     }
     fm_arena_release(&list.arena);
     return status;
@@ -324,13 +340,14 @@ static fm_status train_end(void *user, fm_event *event)
 }
 
 fm_status fm_event_watch_open(fm_model *model, const char *folder, const fm_dataset *data,
-                              fm_event_watch **watch, fm_callback *callback)
+                              bool has_validation, fm_event_watch **watch, fm_callback *callback)
 {
     *watch = NULL;
     fm_event_watch *made = fm_allocate_zeroed(model->context, sizeof *made);
     if (!made) return FM_ERROR_MEMORY;
     made->model = model;
     made->data = data;
+    made->has_validation = has_validation;
     fm_status status = fm_event_file_open(model->context, folder, &made->file);
     if (status != FM_OK) {
         fm_event_watch_close(made);
