@@ -52,6 +52,15 @@ static bool is_padding(const forward *f, int64_t b, int64_t t)
     return is_masked_f32(&f->r, f->mask, b, t);
 }
 
+/* The first n of a block's vector of sums; vectors of `to` may go on behind them. */
+INLINE void keep_block(float *to, const float *a, int64_t n)
+{
+    if (n == VECTOR_LENGTH)
+        store(to, load(a));
+    else
+        store_first(to, load(a), (size_t)n);
+}
+
 static int64_t in_block(int64_t units, int64_t first, int64_t most)
 {
     return units - first < most ? units - first : most;
@@ -119,6 +128,15 @@ static void simple_step(const forward *f, int64_t step, int64_t first, int64_t e
     }
 }
 
+/* The four blocks of a row's gates. */
+INLINE void keep_gates(const forward *f, int64_t n, int64_t row, int64_t unit, const float *a)
+{
+    const int64_t units = f->r.units;
+    float *to = f->kept_gates + row * 4 * units + unit;
+    for (int g = 0; f->kept_gates && g < 4; g++)
+        keep_block(to + g * units, a + g * VECTOR_LENGTH, n);
+}
+
 /* ---- lstm ---------------------------------------------------------------------------------------- */
 
 /* One row's block of n units: a (4, VECTOR_LENGTH) sums of the gates, which become their values. */
@@ -161,11 +179,8 @@ static void lstm_row(const forward *f, int64_t n, int64_t b, int64_t t, int64_t 
     } else {
         lstm_units_any(f, n, a, c, y);
     }
-    for (int g = 0; f->kept_gates && g < 4; g++) {
-        memcpy(f->kept_gates + (row * 4 + g) * units + unit, a + g * VECTOR_LENGTH,
-               (size_t)n * sizeof *a);
-    }
-    if (f->kept_cells) memcpy(f->kept_cells + row * units + unit, c, (size_t)n * sizeof *c);
+    keep_gates(f, n, row, unit, a);
+    for (int64_t j = 0; f->kept_cells && j < n; j++) f->kept_cells[row * units + unit + j] = c[j];
 }
 
 INLINE void lstm_tile(const int rows, const forward *f, int64_t step, int64_t b, int64_t unit)
@@ -178,7 +193,8 @@ INLINE void lstm_tile(const int rows, const forward *f, int64_t step, int64_t b,
     _Alignas(64) float a[4 * VECTOR_LENGTH];
     FOR_ROWS FOR_VECTORS
     {
-        sum[r][v] = load_up_to(f->x + (((b + r) * time + t) * 4 + v) * units + unit, (size_t)n);
+        const float *x = f->x + (((b + r) * time + t) * 4 + v) * units + unit;
+        sum[r][v] = load_up_to(x, (size_t)n);
     }
     recurrent_sums(rows, vectors, units, f->entering + b * units, units,
                    f->panels + unit * 4 * units, sum);
@@ -242,10 +258,7 @@ static void gru_row(const forward *f, int64_t n, int64_t b, int64_t t, int64_t u
     } else {
         gru_units_any(f, n, x, a, h, y);
     }
-    for (int g = 0; f->kept_gates && g < 4; g++) {
-        memcpy(f->kept_gates + (row * 4 + g) * units + unit, a + g * VECTOR_LENGTH,
-               (size_t)n * sizeof *a);
-    }
+    keep_gates(f, n, row, unit, a);
 }
 
 INLINE void gru_tile(const int rows, const forward *f, int64_t step, int64_t b, int64_t unit)
