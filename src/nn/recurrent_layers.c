@@ -1,6 +1,7 @@
 /* Recurrent layers: variables, states, directions. */
 #include "nn/activation.h"
 #include "nn/recurrent_layer.h"
+#include "op/op_table.h"
 #include "ir/ir.h"
 
 typedef fm_recurrent_options options_of;
@@ -149,6 +150,21 @@ static fm_recurrent_norm norm_of(fm_recurrent_run *r, const char *scope, int64_t
     return norm;
 }
 
+/* Steps that were looked up in a table (an embedding) with fewer rows than there are steps: the table, so
+ * that its rows are multiplied once and then looked up. *indices is {0} where it is nothing like that. */
+static fm_val table_behind(const fm_graph *g, fm_val x, fm_val *indices)
+{
+    *indices = (fm_val){0};
+    const fm_value *value = fm_value_of(g, x);
+    if (!x.id || value->kind != FM_TEMPORARY) return x;
+    const fm_node *node = &g->nodes[value->producer];
+    if (node->op != &fm_op_gather) return x;
+    fm_shape table = fm_val_shape(g, node->inputs[0]);
+    if (table.rank != 2 || table.dims[0] >= value->shape.dims[0] * value->shape.dims[1]) return x;
+    *indices = node->inputs[1];
+    return node->inputs[0];
+}
+
 /* The variables, and x (batch, time, features) multiplied. */
 static void take_input(fm_recurrent_run *r, fm_val x)
 {
@@ -183,8 +199,11 @@ static void take_input(fm_recurrent_run *r, fm_val x)
     r->recurrent_norm = norm_of(r, "recurrent_normalization", columns);
     r->cell_norm = norm_of(r, "cell_normalization", r->units);
     fm_recurrent_norm input_norm = norm_of(r, "input_normalization", columns);
+    fm_val indices;
+    x = table_behind(g, x, &indices);
     r->x = fm_recurrent_normalize(g, fm_matmul(g, x, kernel), &input_norm);
     add_bias(r, columns);
+    if (indices.id) r->x = fm_gather(g, r->x, indices);
 }
 
 /* ---- states ------------------------------------------------------------------------------------- */

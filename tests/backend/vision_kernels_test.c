@@ -191,6 +191,12 @@ static void movement(void **state)
     check_kernels_on(*state, &fm_op_pad, &(fm_pad_attributes){3, 8, 9}, "f(3,9,9,16)", 0);
     check_kernels_on(*state, &fm_op_pad, &(fm_pad_attributes){0, 0, 400}, "f(1,33)", 0);
     check_kernels_on(*state, &fm_op_pad, &(fm_pad_attributes){2, 1, 0}, "f(3,9,9,16)", 0);
+    check_kernels_on(*state, &fm_op_gather, NULL, "f(9,70) i9(33,2)", 0);
+    check_kernels_on(*state, &fm_op_gather, NULL, "f(9) i9(5)", 0);
+    check_kernels_on(*state, &fm_op_gather, NULL, "f(7,3,1000) i9(200)", 0);
+    check_kernels_on(*state, &fm_op_scatter_add, &(fm_extent_attributes){9}, "f(200,700) i9(200)",
+                     0);
+    check_kernels_on(*state, &fm_op_scatter_add, &(fm_extent_attributes){5}, "f(7,2,3) i9(7,2)", 0);
     check_kernels_on(*state, &fm_op_take, &(fm_take_attributes){1, 0}, "f(3,9,7,16) i9(18)", 0);
     check_kernels_on(*state, &fm_op_take, &(fm_take_attributes){2, 0}, "f(3,9,7,5) i9(18)", 0);
     check_kernels_on(*state, &fm_op_take_grad, &(fm_take_attributes){1, 9}, "f(3,18,7,16) i9(18)",

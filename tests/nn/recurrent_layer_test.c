@@ -119,6 +119,54 @@ static void penalties_are_added(void **state)
     fm_store_destroy(store);
 }
 
+/* ---- tables -------------------------------------------------------------------------------------- */
+
+enum { ROWS = 5, FEATURES = 3, TABLE_BATCH = 4, TABLE_TIME = 6, TABLE_UNITS = 2 };
+
+/* y, its sum of squares and that one's gradients; `plain` hides the table from the layer. */
+static fm_program *looked_up(fixture *f, fm_store *store, bool plain)
+{
+    fm_graph *g = graph_for(f, FM_TRAIN);
+    fm_val table = fm_variable(g, "table", FM_F64, FM_SHAPE(ROWS, FEATURES),
+                               &(fm_variable_options){.initializer = fm_glorot_uniform()});
+    fm_val x = fm_gather(g, table, fm_input(g, "i", FM_I32, FM_SHAPE(TABLE_BATCH, TABLE_TIME)));
+    if (plain) x = fm_add_scalar(g, x, 0);
+    fm_val y = fm_gru(g, x, .units = TABLE_UNITS, .bias_initializer = {"random_normal(stddev=1)"});
+    fm_val wrt[2] = {table, fm_graph_variable(g, 1)}, grads[2];
+    fm_grad(g, fm_sum(g, fm_square(g, y), (fm_ints){0}, false), wrt, 2, grads);
+    fm_output(g, "y", y);
+    fm_output(g, "table", grads[0]);
+    fm_output(g, "kernel", grads[1]);
+    fm_program *program = compile_graph(f, store, g);
+    int32_t *indices = fm_program_input(program, "i");
+    for (int i = 0; i < TABLE_BATCH * TABLE_TIME; i++) indices[i] = i * i % ROWS;
+    assert_ok(f->context, fm_program_run(program));
+    return program;
+}
+
+/* What is looked up is multiplied before, row by row of the table: to the same numbers. */
+static void tables_are_multiplied_once(void **state)
+{
+    fixture *f = *state;
+    fm_store *store = store_with_seed(f, 3);
+    fm_program *programs[2] = {looked_up(f, store, false), looked_up(f, store, true)};
+    const struct {
+        const char *name;
+        int count;
+    } outputs[] = {{"y", TABLE_BATCH * TABLE_UNITS},
+                   {"table", ROWS * FEATURES},
+                   {"kernel", FEATURES * 3 * TABLE_UNITS}};
+    for (size_t k = 0; k < sizeof outputs / sizeof *outputs; k++) {
+        const double *a = fm_program_output(programs[0], outputs[k].name);
+        const double *b = fm_program_output(programs[1], outputs[k].name);
+        for (int i = 0; i < outputs[k].count; i++) assert_near(a[i], b[i], 1e-13);
+    }
+    assert_true(fm_program_summarize(programs[0]).flops < fm_program_summarize(programs[1]).flops);
+    fm_program_destroy(programs[0]);
+    fm_program_destroy(programs[1]);
+    fm_store_destroy(store);
+}
+
 /* ---- dropout ------------------------------------------------------------------------------------- */
 
 /* h' = h scale from ones: scale to the power of the step, so the same elements fall at all steps. */
@@ -570,6 +618,7 @@ int main(void)
         fixture_test(variables_have_names_and_shapes),
         fixture_test(variables_start_as_in_keras),
         fixture_test(penalties_are_added),
+        fixture_test(tables_are_multiplied_once),
         fixture_test(recurrent_dropout_is_the_same_at_all_steps),
         fixture_test(dropout_drops_features),
         fixture_test(masking_hides_steps),

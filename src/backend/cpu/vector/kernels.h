@@ -34,6 +34,7 @@ typedef struct fm_kernel_family {
     F(normalize_columns)                                                                           \
     F(normalize_rows)                                                                              \
     F(pool)                                                                                        \
+    F(gather)                                                                                      \
     F(movement)
 
 #define DECLARE_FAMILY(name) extern const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_##name);
