@@ -297,6 +297,24 @@ static int64_t count_classes(const fm_transform *transform)
     return column && column->kind == FM_COLUMN_CATEGORICAL ? column->category_count : 0;
 }
 
+/* A layer of tokens ("input_dim" of them) that reads the input must know all of the vocabulary. */
+static fm_status check_tokens(fm_recipe *recipe, const fm_transform *transform)
+{
+    const fm_vocabulary *vocabulary = fm_transform_vocabulary(transform);
+    for (int i = 0; vocabulary && i < recipe->layer_count; i++) {
+        const recipe_layer *layer = &recipe->layers[i];
+        const fm_field *field = fm_field_find(layer->record->fields, "input_dim");
+        int64_t known = field ? fm_field_int(field, layer->options) : 0;
+        bool reads = layer->input_count > 0 && layer->inputs[0] == 0;
+        if (!field || !reads || known >= fm_vocabulary_size(vocabulary)) continue;
+        fm_fail(recipe->context, FM_ERROR_SHAPE,
+                "%s: input_dim is %lld, but the data has %lld tokens", layer->named.name,
+                (long long)known, (long long)fm_vocabulary_size(vocabulary));
+        return fm_named_blame(recipe->context, &layer->named);
+    }
+    return FM_OK;
+}
+
 /* A class that the last layer has no output for would be a loss of NaN. */
 static fm_status check_classes(fm_recipe *recipe, const fm_model *model,
                                const fm_transform *transform)
@@ -370,7 +388,8 @@ fm_status fm_recipe_create_model(fm_recipe *recipe, const fm_transform *transfor
     options.input_dtype = x->dtype;
     fm_status status = create_model(recipe, &options, model);
     if (status != FM_OK) return status;
-    status = check_classes(recipe, *model, transform);
+    status = check_tokens(recipe, transform);
+    if (status == FM_OK) status = check_classes(recipe, *model, transform);
     if (status == FM_OK) status = set_notes(recipe, *model, transform);
     if (status == FM_OK) return FM_OK;
     fm_model_destroy(*model);
