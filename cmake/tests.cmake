@@ -5,7 +5,7 @@ pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 # NAME.valgrind, but for those that start programs or repeat much work. Folders with threads run in
 # the tsan build, too (label `threads`).
 set(thread_folders backend data run train)
-set(without_valgrind command_line_test tune_command_test image_command_test audio_command_test convolution_test examples_test parity_test resume_test winograd_test
+set(without_valgrind command_line_test tune_command_test image_command_test audio_command_test convolution_test examples_test parity_test resume_test text_command_test winograd_test
     zoo_backends_test zoo_parity_test)
 
 # Valgrind takes what libjpeg-turbo's vectorised encoder leaves unused for undefined: JSIMD_FORCENONE.

@@ -1,5 +1,6 @@
 /* One pass over the samples of a part: everything that is counted of them. */
 #include "train/check_inside.h"
+#include "fathom/text_data.h"
 
 #include <math.h>
 #include <string.h>
@@ -191,6 +192,18 @@ static fm_status read_chunk(chunk *k, int64_t count)
     return FM_OK;
 }
 
+/* Of what the user would call the same sample: its bytes, a text, or a window's tokens. */
+static uint64_t hash_input(const fm_check_part *part, int64_t number, const char *sample,
+                           const char *raw)
+{
+    const fm_dataset_info *was = fm_dataset_about(part->raw);
+    size_t size;
+    if (!was->text) return hash_bytes(raw, fm_field_bytes(&was->fields[0]));
+    const char *text = fm_dataset_text(part->raw, number, &size);
+    if (text) return hash_bytes(text, size);
+    return hash_bytes(sample, fm_field_bytes(&fm_dataset_about(part->prepared)->fields[0]));
+}
+
 static void see_sample(chunk *k, int64_t i)
 {
     fm_check_part *part = k->part;
@@ -213,7 +226,7 @@ static void see_sample(chunk *k, int64_t i)
     const fm_dataset_info *was = fm_dataset_about(part->raw);
     see_columns(part->raw_x, part->raw_columns, &was->fields[0], raw[0], number);
     part->prints[part->print_count++] =
-        (fm_check_print){hash_bytes(raw[0], fm_field_bytes(&was->fields[0])),
+        (fm_check_print){hash_input(part, number, sample[0], raw[0]),
                          raw[1] ? hash_bytes(raw[1], fm_field_bytes(&was->fields[1])) : 0, number};
 }
 

@@ -4,10 +4,10 @@
 #include <jansson.h>
 
 static const char *const recipes[] = {
-    "mnist-mlp",          "mnist-dropout",   "strokes-mlp", "spirals",      "iris",
-    "california-housing", "mnist-cnn",       "lenet5",      "strokes-cnn",  "strokes-unet",
-    "cifar10-resnet20",   "folder-finetune", "airline",     "temperatures", "sine-rnn",
-    "mnist-lstm",         "mnist-gru",
+    "grammar",     "shakespeare-lstm", "sms-spam",     "mnist-mlp",          "mnist-dropout",
+    "strokes-mlp", "spirals",          "iris",         "california-housing", "mnist-cnn",
+    "lenet5",      "strokes-cnn",      "strokes-unet", "cifar10-resnet20",   "folder-finetune",
+    "airline",     "temperatures",     "sine-rnn",     "mnist-lstm",         "mnist-gru",
 };
 enum { RECIPE_COUNT = sizeof recipes / sizeof recipes[0] };
 
@@ -216,6 +216,17 @@ static void series_are_forecast(void **state)
                    0.2);
 }
 
+static void texts_are_learned(void **state)
+{
+    if (sanitized) skip();
+    check_at_least(
+        "grammar, a third of it",
+        test_figure(*state, "grammar", "--epochs 3 --set data.sentences=2000", "accuracy"), 0.6);
+    if (absent("../shared/data/sms-spam/SMSSpamCollection")) skip();
+    check_at_least("sms-spam, F1", test_figure(*state, "sms-spam", "--data ../shared/data", "f1"),
+                   0.93);
+}
+
 static void digits_are_learned(void **state)
 {
     if (sanitized || absent("../shared/data/mnist/train-images-idx3-ubyte.gz")) skip();
@@ -237,6 +248,7 @@ int main(void)
         fixture_test(series_are_forecast),
         fixture_test(convolutions_read_digits),
         fixture_test(recurrent_networks_read_digits),
+        fixture_test(texts_are_learned),
         fixture_test(digits_are_learned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

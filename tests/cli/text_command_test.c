@@ -1,0 +1,134 @@
+/* Text through the built program: training, generating, predicting, and what is said of mistakes. */
+#include "support/program_run.h"
+
+static void write_recipe(fixture *f, const char *name, const char *text)
+{
+    fixture_file(f, name, text, strlen(text));
+}
+
+static const char language[] =
+    "data: {set: grammar, sentences: 400, test_sentences: 40, length: 32}\n"
+    "model:\n"
+    "  - embedding: {input_dim: 28, output_dim: 16}\n"
+    "  - gru: {units: 32, return_sequences: true}\n"
+    "  - dense: 28\n"
+    "loss: sparse_categorical_crossentropy\n"
+    "optimizer: {adam: {learning_rate: 0.02}}\n"
+    "metrics: [perplexity]\n"
+    "train: {epochs: 2, batch_size: 16, seed: 1}\n";
+
+static const program_result *run_ok(fixture *f, const char *line)
+{
+    const program_result *r = program_run(f, line);
+    if (r->code != 0) fail_msg("%s: %s", line, r->err);
+    return r;
+}
+
+static void run_fails(fixture *f, const char *line, const char *words)
+{
+    const program_result *r = program_run(f, line);
+    assert_true(r->code != 0);
+    if (!strstr(r->err, words))
+        fail_msg("%s: expected \"%s\", received \"%s\"", line, words, r->err);
+}
+
+static void a_text_goes_on(void **state)
+{
+    fixture *f = *state;
+    write_recipe(f, "g.yaml", language);
+    run_ok(f, "cd $HERE && $FATHOM train g.yaml -q -o g.safetensors");
+    const program_result *r =
+        run_ok(f, "cd $HERE && $FATHOM generate g.safetensors --prompt 'the f'"
+                  " --length 40 --seed 3");
+    assert_int_equal(strlen(r->out), 5 + 40 + 1);
+    assert_ptr_equal(strstr(r->out, "the f"), r->out);
+    char first[64];
+    snprintf(first, sizeof first, "%s", r->out);
+    r = run_ok(f, "cd $HERE && $FATHOM generate g.safetensors -p 'the f' -l 40 -s 3 -t 1");
+    assert_string_equal(r->out, first); /* for any number of threads */
+    r = run_ok(f, "cd $HERE && $FATHOM generate g.safetensors -p 'the f' -l 40 -s 4");
+    assert_string_not_equal(r->out, first);
+    r = run_ok(f, "cd $HERE && $FATHOM generate g.safetensors -T 0 -l 9 -c 2 --json");
+    assert_non_null(strstr(r->out, "\"number\":1"));
+    assert_non_null(strstr(r->out, "\"tokens\":9"));
+    r = run_ok(f, "cd $HERE && $FATHOM generate g.safetensors -p 'Zoo' -l 5 --top-k 3 --top-p 0.5");
+    assert_non_null(
+        strstr(r->err, "the prompt has 'Z', which the model's vocabulary does not know"));
+    run_ok(f, "cd $HERE && $FATHOM eval g.safetensors");
+    run_fails(f, "cd $HERE && $FATHOM predict g.safetensors --text x", "take fathom generate");
+    run_fails(f, "cd $HERE && $FATHOM generate g.safetensors --temperature warm",
+              "--temperature takes a number, at least 0; received 'warm'");
+    run_fails(f, "cd $HERE && $FATHOM generate g.safetensors --top-p 2", "top_p");
+    run_fails(f, "cd $HERE && $FATHOM train g.yaml --set model.0.embedding.input_dim=9",
+              "g.yaml:3:5: embedding: input_dim is 9, but the data has 28 tokens");
+    run_fails(f, "cd $HERE && $FATHOM train g.yaml --set model.2.dense=9",
+              "dense: the last layer has 9 outputs, but the data has 28 tokens");
+    run_fails(f, "cd $HERE && $FATHOM train g.yaml --set data.scale=2", "are for numbers");
+}
+
+/* The state is carried from batch to batch, and a run that is stopped goes on with it. */
+static void rows_are_carried_and_resumed(void **state)
+{
+    fixture *f = *state;
+    write_recipe(f, "g.yaml", language);
+    const char *how = "--set data.stateful=true --set model.1.gru.stateful=true";
+    char line[512];
+    snprintf(line, sizeof line, "cd $HERE && $FATHOM train g.yaml -q %s -o whole.safetensors", how);
+    run_ok(f, line);
+    snprintf(line, sizeof line,
+             "cd $HERE && $FATHOM train g.yaml -q %s -e 1 -o half.safetensors && $FATHOM train "
+             "g.yaml -q %s --resume half.safetensors -o half.safetensors",
+             how, how);
+    run_ok(f, line);
+    run_ok(f, "cd $HERE && $FATHOM eval whole.safetensors --json | sed 's/seconds.*//' >a && "
+              "$FATHOM eval half.safetensors --json | sed 's/seconds.*//' >b && cmp a b");
+    snprintf(line, sizeof line, "cd $HERE && $FATHOM train g.yaml -q %s -b 100000", how);
+    run_fails(f, line, "100000 rows (batch_size) of a window of 32 need");
+}
+
+static void texts_are_classified(void **state)
+{
+    fixture *f = *state;
+    static const char recipe[] =
+        "data: {set: text_classes, file: t.tsv, vocabulary: words, length: 6}\n"
+        "model: [{embedding: {input_dim: 12, output_dim: 8}}, "
+        "global_average_pooling1d, {dense: 2}]\n"
+        "loss: sparse_categorical_crossentropy\n"
+        "optimizer: {adam: {learning_rate: 0.1}}\n"
+        "train: {epochs: 20, batch_size: 4, seed: 1}\n";
+    static const char table[] = "good\ta fine day\nbad\ta sad day\ngood\tfine, fine work\n"
+                                "bad\tsad \"sad\" news\ngood\tfine news\nbad\tthe sad work\n";
+    write_recipe(f, "t.yaml", recipe);
+    write_recipe(f, "t.tsv", table);
+    run_ok(f, "cd $HERE && $FATHOM train t.yaml -q -o t.safetensors");
+    const program_result *r =
+        run_ok(f, "cd $HERE && $FATHOM predict t.safetensors --text 'a fine day' -k 1");
+    assert_non_null(strstr(r->out, "text 0  \"a fine day\"   good"));
+    r = run_ok(f, "cd $HERE && printf 'sad news\\nfine\\n' | $FATHOM predict t.safetensors - -k 1");
+    assert_non_null(strstr(r->out, "- 0  \"sad news\"   bad"));
+    assert_non_null(strstr(r->out, "- 1  \"fine\"   good"));
+    write_recipe(f, "letter.txt", "what a sad,\nsad day\n");
+    r = run_ok(f, "cd $HERE && $FATHOM predict t.safetensors letter.txt t.tsv --json");
+    assert_non_null(strstr(r->out, "\"text\":\"what a sad,\\nsad day\\n\""));
+    assert_non_null(strstr(r->out, "\"true\":\"bad\""));
+    write_recipe(f, "odd.tsv", "awful\tno\nbad\tmany more words than that\n");
+    run_fails(f, "cd $HERE && $FATHOM predict t.safetensors odd.tsv",
+              "odd.tsv:1:1: the label 'awful' is none of the 2 classes that are known");
+    write_recipe(f, "broken.txt", "caf\xe9\n");
+    run_fails(f, "cd $HERE && $FATHOM predict t.safetensors broken.txt", "byte 3 (line 1) is 0xe9");
+    run_fails(f, "cd $HERE && $FATHOM generate t.safetensors", "not trained to go on with a text");
+    run_fails(f, "cd $HERE && $FATHOM train t.yaml --set data.label=kind",
+              "names the column 'kind'");
+    run_fails(f, "cd $HERE && $FATHOM train t.yaml --set data.file=none.tsv",
+              "none.tsv: there is no such file");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        fixture_test(a_text_goes_on),
+        fixture_test(rows_are_carried_and_resumed),
+        fixture_test(texts_are_classified),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
