@@ -27,7 +27,7 @@ static const program_result *run_ok(fixture *f, const char *line)
 static void run_fails(fixture *f, const char *line, const char *words)
 {
     const program_result *r = program_run(f, line);
-    assert_true(r->code != 0);
+    if (r->code == 0) fail_msg("%s: it did not fail", line);
     if (!strstr(r->err, words))
         fail_msg("%s: expected \"%s\", received \"%s\"", line, words, r->err);
 }
@@ -111,9 +111,9 @@ static void texts_are_classified(void **state)
     r = run_ok(f, "cd $HERE && $FATHOM predict t.safetensors letter.txt t.tsv --json");
     assert_non_null(strstr(r->out, "\"text\":\"what a sad,\\nsad day\\n\""));
     assert_non_null(strstr(r->out, "\"true\":\"bad\""));
-    write_recipe(f, "odd.tsv", "awful\tno\nbad\tmany more words than that\n");
+    write_recipe(f, "odd.tsv", "bad\tmany more words than that\nawful\tno\nbad\tno\n");
     run_fails(f, "cd $HERE && $FATHOM predict t.safetensors odd.tsv",
-              "odd.tsv:1:1: the label 'awful' is none of the 2 classes that are known");
+              "odd.tsv:2:1: the label 'awful' is none of the 2 classes that are known");
     write_recipe(f, "broken.txt", "caf\xe9\n");
     run_fails(f, "cd $HERE && $FATHOM predict t.safetensors broken.txt", "byte 3 (line 1) is 0xe9");
     run_fails(f, "cd $HERE && $FATHOM generate t.safetensors", "not trained to go on with a text");
