@@ -101,8 +101,9 @@ static void texts_are_classified(void **state)
     write_recipe(f, "t.yaml", recipe);
     write_recipe(f, "t.tsv", table);
     run_ok(f, "cd $HERE && $FATHOM train t.yaml -q -o t.safetensors");
-    const program_result *r =
-        run_ok(f, "cd $HERE && $FATHOM predict t.safetensors --text 'a fine day' -k 1");
+    const program_result *r = run_ok(f, "cd $HERE && $FATHOM check t.yaml");
+    assert_null(strstr(r->out, "different label")); /* texts of one size are not the same text */
+    r = run_ok(f, "cd $HERE && $FATHOM predict t.safetensors --text 'a fine day' -k 1");
     assert_non_null(strstr(r->out, "text 0  \"a fine day\"   good"));
     r = run_ok(f, "cd $HERE && printf 'sad news\\nfine\\n' | $FATHOM predict t.safetensors - -k 1");
     assert_non_null(strstr(r->out, "- 0  \"sad news\"   bad"));
