@@ -41,7 +41,7 @@ FM_API void fm_generator_destroy(fm_generator *generator);
  *               (Holtzman et al. 2020). After top_k
  *  seed, number same seed, another number: another text
  *  emit         is given what is new: whole characters, in bytes without a zero behind them; broken
- *               UTF-8 as U+FFFD. false ends the text. NULL: nobody reads it                       */
+ *               UTF-8 as U+FFFD. false ends the text. NULL: nobody reads it                      */
 typedef struct fm_generate_options {
     const char *prompt;
     int64_t length;

@@ -27,19 +27,19 @@
 extern "C" {
 #endif
 
-/* ---- vocabularies ----------------------------------------------------------------------------- */
+/* ---- vocabularies ---------------------------------------------------------------------------- */
 
 typedef enum fm_vocabulary_kind {
-    FM_VOCABULARY_CHARACTERS, /* Unicode code points, numbered in their order                      */
+    FM_VOCABULARY_CHARACTERS, /* Unicode code points, numbered in their order                     */
     FM_VOCABULARY_BYTES, /* byte b is token b + 1                                             */
     FM_VOCABULARY_WORDS, /* the most frequent first                                           */
     FM_VOCABULARY_BPE    /* byte pairs: bytes, then merges of two tokens, the most frequent
                                  pair first (Sennrich, Haddow, Birch 2016; over bytes: Radford et al.
-                                 2019)                                                             */
+                                 2019)                                                            */
 } fm_vocabulary_kind;
 
 typedef enum fm_punctuation {
-    FM_PUNCTUATION_SEPARATE, /* every ASCII punctuation character is a word of its own             */
+    FM_PUNCTUATION_SEPARATE, /* every ASCII punctuation character is a word of its own            */
     FM_PUNCTUATION_DROP, /* it separates words and is left out                                 */
     FM_PUNCTUATION_KEEP  /* it belongs to its word: words are what white space separates       */
 } fm_punctuation;
@@ -102,7 +102,7 @@ FM_API fm_status fm_vocabulary_decode(fm_context *context, const fm_vocabulary *
                                       const int32_t *tokens, int64_t count, char **text,
                                       size_t *size);
 
-/* ---- how a set's texts become samples --------------------------------------------------------- */
+/* ---- how a set's texts become samples -------------------------------------------------------- */
 
 typedef enum fm_text_side { FM_TEXT_END, FM_TEXT_START } fm_text_side;
 
@@ -128,7 +128,7 @@ typedef struct fm_text_form {
 /* NULL unless the transform is one of texts. */
 FM_API const fm_vocabulary *fm_transform_vocabulary(const fm_transform *transform);
 
-/* ---- sets of texts ---------------------------------------------------------------------------- */
+/* ---- sets of texts --------------------------------------------------------------------------- */
 
 /* A running text from memory: "x" u8 (), a sample a byte; copied. form->running is implied. name
  * stands for it in errors. FM_ERROR_FORMAT: broken UTF-8, where the vocabulary wants characters or
@@ -163,7 +163,7 @@ typedef struct fm_grammar_options {
 FM_API fm_status fm_dataset_grammar(fm_context *context, const fm_grammar_options *options,
                                     fm_dataset **train, fm_dataset **test);
 
-/* ---- files (with FATHOM_FILES) ---------------------------------------------------------------- */
+/* ---- files (with FATHOM_FILES) --------------------------------------------------------------- */
 
 /* A running text from a file, plain, gzip or xz. A byte order mark is skipped.
  *  file, test_file   test_file may be NULL

@@ -130,7 +130,7 @@ static fm_val sample_means(fm_graph *g, fm_val losses)
     return axes.count > 0 ? fm_mean(g, losses, axes, false) : losses;
 }
 
-/* ---- positions that do not count --------------------------------------------------------------- */
+/* ---- positions that do not count ------------------------------------------------------------- */
 
 /* 1 for each class, 0 for those that are ignored. */
 static fm_val ignore_table(fm_graph *g, const fm_ints *ignored, int64_t classes, fm_dtype dtype)

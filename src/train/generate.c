@@ -41,7 +41,7 @@ struct fm_generator {
     int64_t count, restarts;
 };
 
-/* ---- creating --------------------------------------------------------------------------------- */
+/* ---- creating -------------------------------------------------------------------------------- */
 
 static fm_status check_model(const fm_model *model, const fm_vocabulary *vocabulary)
 {
@@ -115,7 +115,7 @@ void fm_generator_destroy(fm_generator *g)
     fm_release(g->context, g);
 }
 
-/* ---- steps ------------------------------------------------------------------------------------ */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 static fm_status feed(fm_generator *g, int32_t token)
 {
@@ -167,7 +167,7 @@ static fm_status read_prompt(fm_generator *g, const fm_generate_options *options
     return status;
 }
 
-/* ---- what is new, in whole characters --------------------------------------------------------- */
+/* ---- what is new, in whole characters -------------------------------------------------------- */
 
 typedef struct writer {
     const fm_generate_options *options;
@@ -227,7 +227,7 @@ static void write_token(writer *w, const fm_vocabulary *v, int32_t before, int32
     write_bytes(w, bytes, size);
 }
 
-/* ---- all of it -------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static fm_status load_scores(fm_generator *g)
 {

@@ -53,7 +53,7 @@ static double weigh(fm_candidate *candidates, int64_t count, double temperature)
     return sum;
 }
 
-/* ---- the most probable first, without sorting the rest ---------------------------------------- */
+/* ---- the most probable first, without sorting the rest --------------------------------------- */
 
 /* At a tie the smaller number. */
 static bool comes_first(const fm_candidate *p, const fm_candidate *q)

@@ -61,7 +61,7 @@ typedef struct table {
     int32_t *labels;
 } table;
 
-/* ---- columns ---------------------------------------------------------------------------------- */
+/* ---- columns --------------------------------------------------------------------------------- */
 
 static fm_status read_names(table *t)
 {
@@ -195,7 +195,7 @@ static fm_status decide(table *t)
                    t->reader.name);
 }
 
-/* ---- texts and classes ------------------------------------------------------------------------ */
+/* ---- texts and classes ----------------------------------------------------------------------- */
 
 /* Places are counted from 1. */
 static fm_status check_utf8(const table *t, const fm_csv_cell *cell)
@@ -377,7 +377,7 @@ fm_status fm_dataset_parse_text_classes(fm_context *context, const char *name, c
     return parse(context, name, bytes, size, &filled, classes, dataset);
 }
 
-/* ---- the record ------------------------------------------------------------------------------- */
+/* ---- the record ------------------------------------------------------------------------------ */
 
 static fm_status open_table(fm_context *context, const char *file, const fm_data_places *places,
                             const fm_text_classes_options *options, const fm_column *classes,

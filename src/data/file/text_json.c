@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* ---- writing ---------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static void set(json_t *object, const char *key, json_t *value, bool *failed)
 {
@@ -95,7 +95,7 @@ fm_status fm_json_text(fm_context *context, json_t *object, bool failed, const c
     return status;
 }
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static fm_status fail_json(fm_context *context, const char *words)
 {
@@ -158,7 +158,7 @@ static fm_status read_merges(fm_vocabulary *v, const json_t *tokens)
     return status;
 }
 
-/* ---- kinds -------------------------------------------------------------------------------------- */
+/* ---- kinds ----------------------------------------------------------------------------------- */
 
 /* Where a kind keeps its tokens, and how they are read. */
 typedef struct kind_json {

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* ---- pieces ----------------------------------------------------------------------------------- */
+/* ---- pieces ---------------------------------------------------------------------------------- */
 
 typedef enum byte_class { SPACE, LETTER, DIGIT, SIGN } byte_class;
 
@@ -35,7 +35,7 @@ size_t fm_piece_end(const char *text, size_t size, size_t at)
     return at;
 }
 
-/* ---- encoding --------------------------------------------------------------------------------- */
+/* ---- encoding -------------------------------------------------------------------------------- */
 
 /* Takes the token at `at` into the one before it. */
 static void close_gap(uint32_t *tokens, size_t *count, size_t at)

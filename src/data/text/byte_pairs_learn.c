@@ -64,7 +64,7 @@ typedef struct learning {
     size_t heap_count, heap_capacity;
 } learning;
 
-/* ---- pieces ----------------------------------------------------------------------------------- */
+/* ---- pieces ---------------------------------------------------------------------------------- */
 
 static uint32_t hash_bytes(const char *bytes, size_t size)
 {
@@ -138,7 +138,7 @@ static fm_status count_pieces(learning *l, fm_texts texts)
     return status;
 }
 
-/* ---- pairs ------------------------------------------------------------------------------------ */
+/* ---- pairs ----------------------------------------------------------------------------------- */
 
 /* More often, then of smaller numbers. */
 static bool comes_first(const learning *l, candidate p, candidate q)
@@ -220,7 +220,7 @@ static void forget_pair(learning *l, uint32_t at)
     l->pairs[*known].count -= (int64_t)l->pieces.items[left->piece].count;
 }
 
-/* ---- merging ---------------------------------------------------------------------------------- */
+/* ---- merging --------------------------------------------------------------------------------- */
 
 static fm_status merge_at(learning *l, uint32_t at, uint32_t token)
 {
@@ -275,7 +275,7 @@ static fm_status merge_most_frequent(learning *l)
     return status;
 }
 
-/* ---- all of it -------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static fm_status make_symbols(learning *l)
 {

@@ -7,7 +7,7 @@
 
 enum { CODE_POINTS = 0x110000, PAGE = 256 };
 
-/* ---- characters ------------------------------------------------------------------------------- */
+/* ---- characters ------------------------------------------------------------------------------ */
 
 /* How often each code point occurs; a page is there when one of its code points does. */
 typedef struct counting {
@@ -148,7 +148,7 @@ const fm_vocabulary_record fm_characters_record = {.name = "characters",
                                                    .index = index_characters,
                                                    .encode = encode_characters};
 
-/* ---- bytes ------------------------------------------------------------------------------------ */
+/* ---- bytes ----------------------------------------------------------------------------------- */
 
 static fm_status learn_bytes(fm_vocabulary *v, fm_texts texts)
 {

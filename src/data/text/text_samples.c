@@ -48,7 +48,7 @@ fm_status fm_text_match(fm_context *context, const fm_dataset_info *received,
                    kind_of(have), kind_of(want));
 }
 
-/* ---- running texts ---------------------------------------------------------------------------- */
+/* ---- running texts --------------------------------------------------------------------------- */
 
 /* A position moved to the next beginning of a character. */
 static int64_t character_at(const char *text, int64_t count, int64_t at)
@@ -191,7 +191,7 @@ fm_status fm_text_windows(fm_context *context, const fm_dataset *dataset,
     return fm_dataset_create(context, &window_source, w, &info, result);
 }
 
-/* ---- a text a sample -------------------------------------------------------------------------- */
+/* ---- a text a sample ------------------------------------------------------------------------- */
 
 static fm_status encode_text(fm_context *context, const fm_transform *transform, const char *text,
                              size_t size, int32_t *scratch, int32_t *to)
@@ -252,7 +252,7 @@ fm_status fm_text_encode_all(fm_context *context, const fm_dataset *dataset,
     return status;
 }
 
-/* ---- fitting ---------------------------------------------------------------------------------- */
+/* ---- fitting --------------------------------------------------------------------------------- */
 
 static int ascending(const void *a, const void *b)
 {

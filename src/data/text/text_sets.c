@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- a running text --------------------------------------------------------------------------- */
+/* ---- a running text -------------------------------------------------------------------------- */
 
 fm_status fm_dataset_from_text(fm_context *context, const char *name, const char *text, size_t size,
                                const fm_text_form *form, fm_dataset **dataset)
@@ -32,7 +32,7 @@ fm_status fm_dataset_from_text(fm_context *context, const char *name, const char
     return fm_dataset_adopt_arrays(context, &info, &copy, dataset);
 }
 
-/* ---- a text a sample -------------------------------------------------------------------------- */
+/* ---- a text a sample ------------------------------------------------------------------------- */
 
 typedef struct labelled {
     char *bytes;

@@ -26,7 +26,7 @@ const fm_vocabulary_record *fm_vocabulary_kind_at(int kind)
     return records[kind];
 }
 
-/* ---- texts that are none ---------------------------------------------------------------------- */
+/* ---- texts that are none --------------------------------------------------------------------- */
 
 fm_status fm_text_check(fm_context *context, const char *name, const char *text, size_t size)
 {
@@ -41,7 +41,7 @@ fm_status fm_text_check(fm_context *context, const char *name, const char *text,
         name, at, line, (unsigned char)text[at]);
 }
 
-/* ---- tokens ----------------------------------------------------------------------------------- */
+/* ---- tokens ---------------------------------------------------------------------------------- */
 
 fm_status fm_vocabulary_add(fm_vocabulary *v, const char *bytes, size_t size)
 {
@@ -92,7 +92,7 @@ const fm_vocabulary_options *fm_vocabulary_about(const fm_vocabulary *vocabulary
     return &vocabulary->options;
 }
 
-/* ---- making and ending ------------------------------------------------------------------------ */
+/* ---- making and ending ----------------------------------------------------------------------- */
 
 static fm_status complete(fm_context *context, fm_vocabulary_options *options)
 {
@@ -193,7 +193,7 @@ fm_status fm_vocabulary_learn(fm_context *context, fm_texts texts,
     return status;
 }
 
-/* ---- there and back --------------------------------------------------------------------------- */
+/* ---- there and back -------------------------------------------------------------------------- */
 
 fm_status fm_vocabulary_encode(fm_context *context, const fm_vocabulary *v, const char *text,
                                size_t size, int32_t *tokens, int64_t most, int64_t *count)

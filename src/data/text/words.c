@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- characters of words ---------------------------------------------------------------------- */
+/* ---- characters of words --------------------------------------------------------------------- */
 
 /* Unicode's White_Space, and the zero. */
 static bool is_space(uint32_t code)
@@ -69,7 +69,7 @@ static bool next_word(const fm_vocabulary *v, const char *text, size_t size, siz
     return word->size > 0;
 }
 
-/* ---- learning --------------------------------------------------------------------------------- */
+/* ---- learning -------------------------------------------------------------------------------- */
 
 typedef struct counting {
     fm_map words; /* their places in counts */
@@ -149,7 +149,7 @@ static fm_status learn_words(fm_vocabulary *v, fm_texts texts)
     return status;
 }
 
-/* ---- finding ---------------------------------------------------------------------------------- */
+/* ---- finding --------------------------------------------------------------------------------- */
 
 static fm_status index_words(fm_vocabulary *v)
 {
