@@ -71,7 +71,8 @@ const option option_table[] = {
     {"limit", '\0', "N", FOR_CHECK, OPTION_NUMBER, AT(limit), 1, NULL,
      "look at N samples of each part, evenly spread; default: all"},
     {"samples", '\0', "FILE", FOR_SHOW, OPTION_TEXT, AT(samples), 0, NULL,
-     "write a PNG image of training samples of a recipe, augmented, with their classes"},
+     "write a PNG image of training samples of a recipe, augmented, with their classes; of "
+     "recordings the spectrograms"},
     {"graph", '\0', NULL, FOR_SHOW, OPTION_SWITCH, AT(graph), 0, NULL,
      "print the training graph, a line a node"},
     {"plan", '\0', NULL, FOR_SHOW, OPTION_SWITCH, AT(plan), 0, NULL,

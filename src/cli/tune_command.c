@@ -294,21 +294,23 @@ static fm_status open_search(command_run *c)
     if (status == FM_OK) {
         status = fm_search_create(context, &t->settings->space, &options, &t->search);
     }
-    t->before = status == FM_OK ? fm_journal_elapsed(t->journal) : 0;
+    if (status != FM_OK) return status;
+    t->before = fm_journal_elapsed(t->journal);
+    t->known = fm_journal_count(t->journal);
     return status;
 }
 
 static void announce(const command_run *c)
 {
     const tuning *t = &c->t;
-    int64_t trials, epochs, known = fm_journal_count(t->journal);
+    int64_t trials, epochs;
     const char *method = fm_search_method_at(fm_search_about(t->search)->method)->name;
     fm_search_forecast(t->search, &trials, &epochs);
     if (t->invocation.given->json) {
         json_print(json_pack("{s:s, s:o, s:s, s:I, s:I, s:I, s:i, s:i, s:o}", "event", "start",
                              "search", json_text(t->path), "method", method, "trials",
                              (json_int_t)trials, "epochs", (json_int_t)epochs, "known",
-                             (json_int_t)known, "jobs", t->slots, "threads", c->threads, "out",
+                             (json_int_t)t->known, "jobs", t->slots, "threads", c->threads, "out",
                              json_text(t->folder)));
     }
     if (t->invocation.given->quiet) return;
@@ -318,9 +320,9 @@ static void announce(const command_run *c)
     }
     fprintf(stderr, "; %d at once of %d thread%s each\n", t->slots, c->threads,
             c->threads == 1 ? "" : "s");
-    if (known > 0) {
+    if (t->known > 0) {
         fprintf(stderr, "going on: %lld results are there already (--restart forgets them)\n",
-                (long long)known);
+                (long long)t->known);
     }
 }
 
@@ -439,16 +441,15 @@ static fm_status fill_slot(command_run *c, int slot, fm_job_state *state)
     tuning *t = &c->t;
     for (;;) {
         fm_trial_job job;
-        bool all_known = t->replayed == fm_journal_count(t->journal);
         *state = FM_JOB_NONE;
-        if (all_known && out_of_time(t)) return FM_OK;
+        if (t->replayed == t->known && out_of_time(t)) return FM_OK;
         fm_status status = fm_search_ask(t->search, &job);
         *state = job.state;
         if (status == FM_OK) status = grow_notes(t);
         if (status != FM_OK || job.state != FM_JOB_READY) return status;
         const fm_journal_record *known = fm_journal_find(t->journal, job.trial, job.to);
         if (!known) return send_job(c, slot, &job);
-        t->replayed++;
+        t->replayed += t->replayed < t->known;
         status = tell(c, &job, known);
         if (status != FM_OK) return status;
     }
@@ -500,9 +501,9 @@ static void print_end_event(const tuning *t, const char *recipe)
                          json_text(recipe)));
 }
 
-static fm_status tell_end(const command_run *c)
+static fm_status tell_end(command_run *c)
 {
-    tuning *t = (tuning *)(uintptr_t)&c->t;
+    tuning *t = &c->t;
     const char *data = t->invocation.given->data;
     char recipe[TUNING_PATH];
     if (t->interrupted) {

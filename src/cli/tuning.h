@@ -36,7 +36,8 @@ typedef struct tuning {
     const char **assigned;  /* of tuning_assign */
     running_trial *running; /* one a slot; trial -1: idle */
     int slots;
-    int64_t told, replayed, epochs;
+    int64_t known, replayed; /* results that the journal had when it was opened; told of them */
+    int64_t told, epochs;
     double began, before; /* when this run began; seconds of the runs before it */
     int drawn;            /* lines of the live block */
     double drawn_at;      /* when */

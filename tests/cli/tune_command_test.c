@@ -228,6 +228,21 @@ static void complaints_have_their_place(void **state)
     assert_int_equal(program_run(f, "$FATHOM trial-worker </dev/null")->code, 2);
 }
 
+/* Whatever it has by then is the result; gone on with, the time before counts. */
+static void time_ends_a_search(void **state)
+{
+    fixture *f = *state;
+    write_search(f, "recipe: r.yaml\nmethod: random\nbudget: {seconds: 1}\n" SPACE);
+    json_t *end = last_event(run_line(f, "$FATHOM tune $HERE/s.yaml --json -q --out $HERE/s"));
+    double trials = number_at(end, "trials", NULL);
+    assert_true(trials >= 1);
+    assert_true(number_at(end, "seconds", NULL) < 60);
+    json_decref(end);
+    end = last_event(run_line(f, "$FATHOM tune $HERE/s.yaml --json -q --out $HERE/s"));
+    assert_true(number_at(end, "trials", NULL) == trials);
+    json_decref(end);
+}
+
 /* A larger budget goes on where the smaller one ended. */
 static void a_search_can_be_extended(void **state)
 {
@@ -303,6 +318,7 @@ int main(void)
         fixture_test(a_trial_that_fails_is_recorded),
         fixture_test(a_worker_that_dies_is_replaced),
         fixture_test(complaints_have_their_place),
+        fixture_test(time_ends_a_search),
         fixture_test(a_search_can_be_extended),
         fixture_test(folds_are_told_with_mean_and_deviation),
     };
