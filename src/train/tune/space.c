@@ -18,7 +18,7 @@ static bool is_whole(double value)
 
 static fm_status check_bounds(fm_context *context, const fm_parameter *p)
 {
-    if (!isfinite(p->low) || !isfinite(p->high) || !(p->low < p->high)) {
+    if (!isfinite(p->high - p->low) || !(p->low < p->high)) {
         return fm_fail(context, FM_ERROR_ARGUMENT,
                        "%s: the lower bound must lie below the upper one, received %g and %g",
                        p->name, p->low, p->high);
@@ -272,7 +272,8 @@ int64_t fm_grid_count(const fm_parameter *parameter)
     if (parameter->kind == FM_PARAMETER_CHOICE) return parameter->choice_count;
     if (parameter->points == 0) {
         double step = fm_parameter_step(parameter);
-        return (int64_t)round((last_value(parameter) - parameter->low) / step) + 1;
+        double steps = round((last_value(parameter) - parameter->low) / step);
+        return steps < largest_integer ? (int64_t)steps + 1 : INT64_MAX;
     }
     int64_t count = 1; /* points may fall together where only whole numbers are possible */
     for (int64_t i = 1; i < parameter->points; i++) {

@@ -372,6 +372,8 @@ static void wrong_spaces_are_told(void **state)
          "optimizer: a parameter of this name is there already"},
         {{.name = "a", .kind = FM_PARAMETER_FLOAT, .low = 2, .high = 1},
          "a: the lower bound must lie below the upper one, received 2 and 1"},
+        {{.name = "a", .kind = FM_PARAMETER_FLOAT, .low = -1e308, .high = 1e308},
+         "a: the lower bound must lie below the upper one"},
         {{.name = "a", .kind = FM_PARAMETER_INTEGER, .low = 0.5, .high = 1},
          "a: the bounds of an integer must be whole numbers"},
         {{.name = "a", .kind = FM_PARAMETER_FLOAT, .low = 0, .high = 1, .log = true},
@@ -425,6 +427,10 @@ static void wrong_options_are_told(void **state)
     options = (fm_search_options){.method = FM_HYPERBAND, .epochs_each = 1000000000};
     assert_fails(f->context, FM_ERROR_LIMIT, "hyperband would begin with 387420489 trials",
                  fm_search_create(f->context, &space, &options, &search));
+    static const fm_parameter endless[] = {
+        {.name = "a", .kind = FM_PARAMETER_FLOAT, .high = 1e300, .step = 1}};
+    assert_fails(f->context, FM_ERROR_LIMIT, "the grid has more than 100000 combinations",
+                 fm_search_create(f->context, &(fm_space){endless, 1}, NULL, &search));
     options = (fm_search_options){.method = FM_RANDOM_SEARCH, .trials = 2};
     search = search_of(f, &space, options);
     assert_fails(f->context, FM_ERROR_ARGUMENT, "trial 0 does not run: it cannot be told",
