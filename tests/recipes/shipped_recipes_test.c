@@ -4,10 +4,29 @@
 #include <jansson.h>
 
 static const char *const recipes[] = {
-    "grammar",     "shakespeare-lstm", "sms-spam",     "mnist-mlp",          "mnist-dropout",
-    "strokes-mlp", "spirals",          "iris",         "california-housing", "mnist-cnn",
-    "lenet5",      "strokes-cnn",      "strokes-unet", "cifar10-resnet20",   "folder-finetune",
-    "airline",     "temperatures",     "sine-rnn",     "mnist-lstm",         "mnist-gru",
+    "grammar",
+    "shakespeare-lstm",
+    "sms-spam",
+    "mnist-mlp",
+    "mnist-dropout",
+    "strokes-mlp",
+    "spirals",
+    "iris",
+    "california-housing",
+    "mnist-cnn",
+    "lenet5",
+    "strokes-cnn",
+    "strokes-unet",
+    "cifar10-resnet20",
+    "folder-finetune",
+    "airline",
+    "temperatures",
+    "sine-rnn",
+    "mnist-lstm",
+    "mnist-gru",
+    "tones",
+    "spoken-digits",
+    "spoken-digits-gru",
 };
 enum { RECIPE_COUNT = sizeof recipes / sizeof recipes[0] };
 
@@ -208,6 +227,21 @@ static void a_sine_is_forecast(void **state)
     check_at_least("sine-rnn, less than naive", 1 - share_of_naive(*state, "sine-rnn"), 0.5);
 }
 
+#if FATHOM_HAVE_AUDIO
+static void sounds_are_told_apart(void **state)
+{
+    if (sanitized) skip();
+    check_at_least("tones", test_figure(*state, "tones", "", "accuracy"), 0.85);
+    if (absent("../shared/data/fsdd/fsdd-recordings.tar.xz")) skip();
+    check_at_least("spoken-digits in four epochs",
+                   test_figure(*state, "spoken-digits",
+                               "--data ../shared/data --epochs 4 --set data.augment=null --set "
+                               "optimizer.adam.schedule.cosine.decay_steps=4",
+                               "accuracy"),
+                   0.93);
+}
+#endif
+
 static void series_are_forecast(void **state)
 {
     if (sanitized || absent("../shared/data/tabular/airline-passengers.csv")) skip();
@@ -246,6 +280,9 @@ int main(void)
         fixture_test(tables_are_learned),
         fixture_test(a_sine_is_forecast),
         fixture_test(series_are_forecast),
+#if FATHOM_HAVE_AUDIO
+        fixture_test(sounds_are_told_apart),
+#endif
         fixture_test(convolutions_read_digits),
         fixture_test(recurrent_networks_read_digits),
         fixture_test(texts_are_learned),

@@ -29,14 +29,6 @@ static const char *next_dataset(const void *list, int index)
     return fm_dataset_records()[index].name;
 }
 
-static const fm_dataset_record *find_dataset(const char *name)
-{
-    for (const fm_dataset_record *record = fm_dataset_records(); record->name; record++) {
-        if (strcmp(record->name, name) == 0) return record;
-    }
-    return NULL;
-}
-
 /* 0.1: this share, from the end; {fraction: 0.1, shuffle: true}: all the options. */
 static fm_status read_split(fm_recipe *recipe, const fm_tree *section, const char *key,
                             fm_split_options *split)
@@ -77,9 +69,11 @@ static fm_status find_set(fm_recipe *recipe, const fm_tree *section)
         return fm_tree_fail(recipe->context, set ? set : section, FM_ERROR_ARGUMENT,
                             "data: needs set, the name of a data set: {set: strokes}");
     }
-    recipe->settings.dataset = find_dataset(set->text);
-    if (recipe->settings.dataset) return FM_OK;
     fm_named_tree named = {.name = set->text, .place = set};
+    fm_status status =
+        fm_dataset_record_find(recipe->context, set->text, &recipe->settings.dataset);
+    if (status == FM_OK) return FM_OK;
+    if (status == FM_ERROR_UNSUPPORTED) return fm_named_blame(recipe->context, &named);
     return fm_recipe_unknown(recipe, &named, "data set", next_dataset);
 }
 
