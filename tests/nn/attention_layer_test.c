@@ -1,0 +1,307 @@
+/* Embeddings, positions, attention and blocks: streams against whole sequences, padding, shared weights,
+ * the fused ops against their definition, what mistakes say. */
+#include "support/fixture.h"
+#include "fathom/attention_ops.h"
+#include "fathom/nn_attention.h"
+#include "fathom/nn_vision.h"
+#include "fathom/ops.h"
+#include "fathom/program.h"
+
+enum { TIME = 11, BATCH = 2, TOKENS = 7, WIDTH = 8 };
+
+static fm_graph *open_graph(fixture *f, fm_mode mode, int64_t stream)
+{
+    fm_graph *g;
+    fm_graph_options options = {.mode = mode, .stream_length = stream};
+    assert_ok(f->context, fm_graph_create(f->context, &options, &g));
+    return g;
+}
+
+static fm_program *compile(fixture *f, fm_store *store, const fm_graph *g)
+{
+    fm_program *program;
+    assert_ok(f->context, fm_graph_status(g));
+    assert_ok(f->context, fm_program_create(store, g, NULL, &program));
+    return program;
+}
+
+/* ---- streams ------------------------------------------------------------------------------------- */
+
+typedef struct language_options {
+    int positions; /* fm_positions, or -1: none */
+    bool rotary;
+    int64_t key_heads;
+} language_options;
+
+static fm_val language(fm_graph *g, fm_val tokens, const language_options *o)
+{
+    fm_val x = fm_embedding(g, tokens, .name = "tokens", .input_dim = TOKENS, .output_dim = WIDTH,
+                            .embeddings_initializer = fm_random_normal_initializer(0, 1));
+    if (o->positions >= 0) {
+        x = fm_positional_encoding(g, x, .kind = o->positions, .max_length = TIME);
+    }
+    for (int i = 0; i < 2; i++) {
+        x = fm_transformer_decoder(g, &x, 1, .intermediate_dim = 12, .num_heads = 4,
+                                   .normalize_first = true, .rotary = o->rotary,
+                                   .num_key_value_heads = o->key_heads,
+                                   .activation = i ? FM_BLOCK_SWIGLU : FM_BLOCK_GELU);
+    }
+    return fm_reverse_embedding(g, fm_layer_normalization(g, x), .embedding = "tokens");
+}
+
+static void fill_tokens(int32_t *tokens)
+{
+    for (int i = 0; i < BATCH * TIME; i++) tokens[i] = (i * 5 + i / 3) % TOKENS;
+}
+
+/* The stream's results for pieces of `length` are those of the whole sequence, twice after a reset. */
+static void check_stream(fixture *f, const language_options *o, int length)
+{
+    fm_store *store;
+    int32_t tokens[BATCH * TIME];
+    fill_tokens(tokens);
+    assert_ok(f->context, fm_store_create(f->context, 3, &store));
+    fm_graph *whole = open_graph(f, FM_PREDICT, 0), *stream = open_graph(f, FM_PREDICT, TIME);
+    fm_output(whole, "y", language(whole, fm_input(whole, "x", FM_I32, FM_SHAPE(BATCH, TIME)), o));
+    fm_output(stream, "y",
+              language(stream, fm_input(stream, "x", FM_I32, FM_SHAPE(BATCH, length)), o));
+    fm_program *all = compile(f, store, whole), *pieces = compile(f, store, stream);
+    memcpy(fm_program_input(all, "x"), tokens, sizeof tokens);
+    assert_ok(f->context, fm_program_run(all));
+    const float *expected = fm_program_output(all, "y");
+    for (int round = 0; round < 2; round++) {
+        for (int begin = 0; begin + length <= TIME; begin += length) {
+            int32_t *x = fm_program_input(pieces, "x");
+            for (int i = 0; i < BATCH * length; i++) {
+                x[i] = tokens[i / length * TIME + begin + i % length];
+            }
+            assert_ok(f->context, fm_program_run(pieces));
+            const float *y = fm_program_output(pieces, "y");
+            for (int i = 0; i < BATCH * length * TOKENS; i++) {
+                const int row = i / TOKENS, at = row / length * TIME + begin + row % length;
+                assert_near(y[i], expected[at * TOKENS + i % TOKENS], 2e-5);
+            }
+        }
+        assert_ok(f->context, fm_program_reset(pieces));
+    }
+    fm_program_destroy(all);
+    fm_program_destroy(pieces);
+    fm_graph_destroy(whole);
+    fm_graph_destroy(stream);
+    fm_store_destroy(store);
+}
+
+static void streams_equal_whole_sequences(void **state)
+{
+    static const language_options models[] = {
+        {FM_POSITIONS_SINUSOIDAL, false, 0}, {FM_POSITIONS_LEARNED, false, 2}, {-1, true, 1}};
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        for (int length = 1; length <= 5; length += 2) check_stream(*state, &models[i], length);
+    }
+}
+
+/* The last `room` entries stay, in order. */
+static void a_full_cache_moves_on(void **state)
+{
+    fixture *f = *state;
+    fm_store *store;
+    fm_graph *g = open_graph(f, FM_PREDICT, 4);
+    assert_ok(f->context, fm_store_create(f->context, 3, &store));
+    fm_val x = fm_input(g, "x", FM_F32, FM_SHAPE(1, 3, 1));
+    fm_val cache =
+        fm_variable(g, "cache", FM_F32, FM_SHAPE(1, 4, 1), &(fm_variable_options){.carried = true});
+    fm_val next = fm_cache_write(g, cache, x, fm_graph_position(g));
+    fm_update(g, cache, next);
+    fm_output(g, "next", next);
+    fm_program *program = compile(f, store, g);
+    static const float expected[3][4] = {{1, 2, 3, 0}, {3, 4, 5, 6}, {6, 7, 8, 9}};
+    for (int run = 0; run < 3; run++) {
+        float *in = fm_program_input(program, "x");
+        for (int i = 0; i < 3; i++) in[i] = (float)(3 * run + i + 1);
+        assert_ok(f->context, fm_program_run(program));
+        const float *out = fm_program_output(program, "next");
+        for (int i = 0; i < 4; i++) assert_near(out[i], expected[run][i], 0);
+    }
+    fm_program_destroy(program);
+    fm_graph_destroy(g);
+    fm_store_destroy(store);
+}
+
+/* ---- padding ------------------------------------------------------------------------------------- */
+
+/* What stands behind a padded step changes nothing in front of it. */
+static void padding_is_not_seen(void **state)
+{
+    fixture *f = *state;
+    fm_store *store;
+    fm_graph *g = open_graph(f, FM_PREDICT, 0);
+    assert_ok(f->context, fm_store_create(f->context, 3, &store));
+    fm_val x = fm_embedding(g, fm_input(g, "x", FM_I32, FM_SHAPE(1, 5)), .input_dim = TOKENS,
+                            .output_dim = WIDTH, .mask_zero = true);
+    fm_val other = fm_input(g, "noise", FM_F32, FM_SHAPE(1, 5, WIDTH));
+    fm_val noisy = fm_add(g, x, other);
+    assert_true(fm_mask_of(g, x).id != 0);
+    fm_mask_set(g, noisy, fm_mask_of(g, x));
+    fm_val y = fm_transformer_encoder(g, noisy, .intermediate_dim = 12, .num_heads = 2);
+    assert_int_equal(fm_mask_of(g, y).id, fm_mask_of(g, x).id);
+    fm_output(g, "y", y);
+    fm_output(g, "mask", fm_mask_of(g, y));
+    fm_program *program = compile(f, store, g);
+    static const int32_t tokens[] = {3, 1, 5, 0, 0};
+    memcpy(fm_program_input(program, "x"), tokens, sizeof tokens);
+    float kept[3 * WIDTH], *noise = fm_program_input(program, "noise");
+    memset(noise, 0, 5 * WIDTH * sizeof *noise);
+    assert_ok(f->context, fm_program_run(program));
+    memcpy(kept, fm_program_output(program, "y"), sizeof kept);
+    const float *mask = fm_program_output(program, "mask");
+    for (int i = 0; i < 5; i++) assert_near(mask[i], i < 3, 0);
+    for (int i = 3 * WIDTH; i < 5 * WIDTH; i++) noise[i] = (float)i;
+    assert_ok(f->context, fm_program_run(program));
+    assert_memory_equal(kept, fm_program_output(program, "y"), sizeof kept);
+    fm_program_destroy(program);
+    fm_graph_destroy(g);
+    fm_store_destroy(store);
+}
+
+/* ---- the definition ------------------------------------------------------------------------------ */
+
+/* With one stream of random numbers the fused op and its definition drop the same weights; a query that
+ * sees nothing gives zeros. */
+static void fused_attention_is_its_definition(void **state)
+{
+    fixture *f = *state;
+    fm_store *store;
+    fm_graph *g = open_graph(f, FM_TRAIN, 0);
+    assert_ok(f->context, fm_store_create(f->context, 3, &store));
+    fm_val q = fm_input(g, "q", FM_F32, FM_SHAPE(2, 6, 4, 8));
+    fm_val k = fm_input(g, "k", FM_F32, FM_SHAPE(2, 9, 2, 8));
+    fm_val v = fm_input(g, "v", FM_F32, FM_SHAPE(2, 9, 2, 3));
+    fm_val mask = fm_input(g, "mask", FM_F32, FM_SHAPE(2, 6, 9));
+    const fm_attention_options how = {.causal = true, .mask = mask, .scale = 0.3};
+    fm_output(g, "fused", fm_attention(g, q, k, v, &how));
+    fm_output(g, "parts", fm_attention_by_parts(g, q, k, v, &how));
+    fm_program *program = compile(f, store, g);
+    static const char *const names[] = {"q", "k", "v", "mask"};
+    static const int counts[] = {2 * 6 * 4 * 8, 2 * 9 * 2 * 8, 2 * 9 * 2 * 3, 2 * 6 * 9};
+    for (int n = 0; n < 4; n++) {
+        float *in = fm_program_input(program, names[n]);
+        for (int i = 0; i < counts[n]; i++) in[i] = (float)((i * 37 + n * 11) % 101) / 50 - 1;
+    }
+    float *seen = fm_program_input(program, "mask");
+    for (int i = 0; i < 9; i++) seen[9 + i] = 0; /* the second query sees nothing */
+    assert_ok(f->context, fm_program_run(program));
+    const float *fused = fm_program_output(program, "fused");
+    const float *parts = fm_program_output(program, "parts");
+    for (int i = 0; i < 2 * 6 * 4 * 3; i++) assert_near(fused[i], parts[i], 2e-6);
+    for (int i = 0; i < 4 * 3; i++) assert_near(fused[12 + i], 0, 0);
+    fm_program_destroy(program);
+    fm_graph_destroy(g);
+    fm_store_destroy(store);
+}
+
+/* ---- mistakes ------------------------------------------------------------------------------------ */
+
+static void expect(fixture *f, fm_graph *g, fm_status status, const char *words)
+{
+    assert_fails(f->context, status, words, fm_graph_status(g));
+    fm_graph_destroy(g);
+}
+
+static fm_val input3(fm_graph *g, int64_t batch, int64_t time, int64_t features)
+{
+    static int number;
+    char name[16];
+    snprintf(name, sizeof name, "x%d", number++);
+    return fm_input(g, name, FM_F32, FM_SHAPE(batch, time, features));
+}
+
+static void mistakes_say_what_is_wanted(void **state)
+{
+    fixture *f = *state;
+    fm_graph *g = open_graph(f, FM_TRAIN, 0);
+    fm_val x = input3(g, 2, 5, 6);
+    fm_multi_head_attention(g, &x, 1, .num_heads = 4);
+    expect(f, g, FM_ERROR_SHAPE, "num_heads 4 must divide the 6 features, or key_dim be given");
+
+    g = open_graph(f, FM_TRAIN, 0);
+    x = input3(g, 2, 5, 6);
+    fm_multi_head_attention(g, &x, 1, .num_heads = 6, .num_key_value_heads = 4);
+    expect(f, g, FM_ERROR_ARGUMENT, "num_key_value_heads 4 must divide num_heads 6");
+
+    g = open_graph(f, FM_TRAIN, 0);
+    x = input3(g, 2, 5, 6);
+    fm_multi_head_attention(g, &x, 1, .num_heads = 2, .rotary = true);
+    expect(f, g, FM_ERROR_ARGUMENT, "rotary wants an even key_dim, it is 3");
+
+    g = open_graph(f, FM_TRAIN, 0);
+    const fm_val two[] = {input3(g, 2, 5, 6), input3(g, 3, 5, 6)};
+    fm_multi_head_attention(g, two, 2, .num_heads = 2);
+    expect(f, g, FM_ERROR_SHAPE, "received (2, 5, 6), (3, 5, 6) and (3, 5, 6)");
+
+    g = open_graph(f, FM_PREDICT, 8);
+    x = input3(g, 1, 1, 6);
+    fm_transformer_encoder(g, x, .intermediate_dim = 4, .num_heads = 2);
+    expect(f, g, FM_ERROR_UNSUPPORTED,
+           "attention that is not causal needs the whole sequence: it cannot read a stream");
+
+    g = open_graph(f, FM_PREDICT, 8);
+    const fm_val pair[] = {input3(g, 1, 1, 6), input3(g, 1, 4, 6)};
+    fm_multi_head_attention(g, pair, 2, .num_heads = 2, .causal = true);
+    expect(f, g, FM_ERROR_UNSUPPORTED, "attention to another sequence needs the whole sequence");
+
+    g = open_graph(f, FM_PREDICT, 8);
+    fm_positional_encoding(g, input3(g, 1, 1, 6), .kind = FM_POSITIONS_LEARNED, .max_length = 7);
+    expect(f, g, FM_ERROR_SHAPE, "max_length is 7, but the sequence has 8 steps");
+
+    g = open_graph(f, FM_TRAIN, 0);
+    fm_reverse_embedding(g, input3(g, 2, 5, 6), .embedding = "words");
+    expect(f, g, FM_ERROR_NOT_FOUND, "no layer above has the name 'words' and embeddings");
+
+    g = open_graph(f, FM_TRAIN, 0);
+    fm_embedding(g, fm_input(g, "t", FM_I32, FM_SHAPE(2, 3)), .name = "words", .input_dim = 9,
+                 .output_dim = 4);
+    fm_reverse_embedding(g, input3(g, 2, 5, 6), .embedding = "words");
+    expect(f, g, FM_ERROR_SHAPE, "the embeddings of 'words' have 4 numbers each");
+}
+
+static void ops_say_what_is_wanted(void **state)
+{
+    fixture *f = *state;
+    fm_graph *g = open_graph(f, FM_TRAIN, 0);
+    fm_val q = fm_input(g, "q", FM_F32, FM_SHAPE(2, 3, 3, 4));
+    fm_val k = fm_input(g, "k", FM_F32, FM_SHAPE(2, 5, 2, 4));
+    fm_attention(g, q, k, k, NULL);
+    expect(f, g, FM_ERROR_SHAPE, "2 heads of keys do not divide 3 heads of queries");
+
+    g = open_graph(f, FM_TRAIN, 0);
+    fm_packed_attention(g, fm_input(g, "x", FM_F32, FM_SHAPE(2, 3, 7, 4)), 4, NULL);
+    expect(f, g, FM_ERROR_SHAPE, "4 heads of queries leave 3 for keys and values");
+
+    g = open_graph(f, FM_TRAIN, 0);
+    q = fm_input(g, "q", FM_F32, FM_SHAPE(2, 3, 1, 4));
+    const fm_attention_options how = {.mask = fm_input(g, "mask", FM_F32, FM_SHAPE(2, 4))};
+    fm_attention(g, q, q, q, &how);
+    expect(f, g, FM_ERROR_SHAPE, "the mask must be (2, 3) or (2, 3, 3)");
+
+    g = open_graph(f, FM_TRAIN, 0);
+    fm_rotary(g, fm_input(g, "x", FM_F32, FM_SHAPE(1, 2, 1, 3)), 0, 0, (fm_val){0});
+    expect(f, g, FM_ERROR_SHAPE, "x must be (batch, time, heads, an even number)");
+
+    g = open_graph(f, FM_TRAIN, 0);
+    fm_cache_write(g, fm_input(g, "c", FM_F32, FM_SHAPE(1, 2, 3)),
+                   fm_input(g, "x", FM_F32, FM_SHAPE(1, 3, 3)), fm_scalar(g, 0));
+    expect(f, g, FM_ERROR_SHAPE, "the cache must be like x, with room for at least its entries");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        fixture_test(streams_equal_whole_sequences),
+        fixture_test(a_full_cache_moves_on),
+        fixture_test(padding_is_not_seen),
+        fixture_test(fused_attention_is_its_definition),
+        fixture_test(mistakes_say_what_is_wanted),
+        fixture_test(ops_say_what_is_wanted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
