@@ -1,6 +1,6 @@
 /* Speed of steps over sequences in memory: one JSON line.
  *
- *     fathom_sequences WORKLOAD [--phase train|predict] [--batch N] [--threads N] [--seconds S]
+ *     fathom_sequences WORKLOAD [--phase train|predict|generate] [--batch N] [--threads N] [--seconds S]
  *                      [--profile RUNS]
  *
  * gpt-small        tokens of 65, context 128: embedding and learned positions of 128, 4 blocks (norm first,
@@ -9,12 +9,14 @@
  *
  * As on the peers' side batches lie in memory: nothing but steps is measured. samples_per_second counts
  * sequences, peak_bytes is the largest resident size of the process. --profile prints where the time
- * goes instead. */
+ * goes instead. generate: a sample is a sequence of tokens that are made one after the other by a stream, each
+ * the most probable one; batch 1. */
 #define _GNU_SOURCE
 #include "fathom/loss.h"
 #include "fathom/nn.h"
 #include "fathom/nn_attention.h"
 #include "fathom/nn_vision.h"
+#include "fathom/ops.h"
 #include "fathom/optimizer.h"
 #include "fathom/program.h"
 
@@ -70,7 +72,7 @@ enum { BATCHES = 16 }; /* in memory */
 
 typedef struct options {
     const workload *workload;
-    bool predict;
+    bool predict, generate;
     int64_t batch;
     int threads;
     double seconds;
@@ -102,10 +104,12 @@ static options read_options(int count, char **arguments)
         else if (strcmp(arguments[i], "--profile") == 0)
             o.profiled_runs = atoi(value);
         else if (strcmp(arguments[i], "--phase") == 0)
-            o.predict = strcmp(value, "predict") == 0;
+            o.generate = strcmp(value, "generate") == 0,
+            o.predict = o.generate || strcmp(value, "predict") == 0;
         else
             die("unknown option");
     }
+    if (o.generate) o.batch = 1;
     return o;
 }
 
@@ -113,11 +117,15 @@ static fm_graph *make_graph(fm_context *context, const options *o)
 {
     const workload *w = o->workload;
     fm_graph *g;
-    fm_graph_options how = {.mode = o->predict ? FM_PREDICT : FM_TRAIN};
+    fm_graph_options how = {.mode = o->predict ? FM_PREDICT : FM_TRAIN,
+                            .stream_length = o->generate ? w->sample.dims[0] : 0};
+    fm_shape sample = w->sample;
+    if (o->generate) sample.dims[0] = 1;
     if (fm_graph_create(context, &how, &g) != FM_OK) return NULL;
-    fm_val x = fm_input(g, "x", w->dtype, fm_shape_batch(o->batch, w->sample));
+    fm_val x = fm_input(g, "x", w->dtype, fm_shape_batch(o->batch, sample));
     fm_val logits = w->build(g, x, w->dropout);
     if (o->predict) {
+        if (o->generate) fm_output(g, "next", fm_argmax(g, logits));
         fm_output(g, "result", logits);
         return g;
     }
@@ -154,8 +162,8 @@ typedef struct run {
     void *x;
     int32_t *y;
     size_t x_bytes, y_bytes; /* of a batch, in memory so that each begins aligned */
-    int64_t steps;
-    bool predict;
+    int64_t steps, length;   /* length: of a generated sequence */
+    bool predict, generate;
 } run;
 
 static uint32_t draw(uint32_t *bits)
@@ -196,8 +204,25 @@ static void make_data(run *r, const options *o)
     }
 }
 
+static void generate(run *r)
+{
+    int32_t *token = fm_program_input(r->program, "x");
+    const int32_t *next = fm_program_output(r->program, "next");
+    *token = (int32_t)(r->steps++ % VOCABULARY);
+    fm_status status = fm_program_reset(r->program);
+    for (int64_t i = 0; status == FM_OK && i < r->length; i++) {
+        status = fm_program_run(r->program);
+        *token = *next;
+    }
+    if (status != FM_OK) die("a step failed");
+}
+
 static void step(run *r)
 {
+    if (r->generate) {
+        generate(r);
+        return;
+    }
     const size_t batch = (size_t)(r->steps++ % BATCHES);
     const char *x = (const char *)r->x + batch * r->x_bytes;
     const char *y = (const char *)r->y + batch * r->y_bytes;
@@ -250,7 +275,7 @@ int main(int count, char **arguments)
         die("out of memory");
     }
     fm_graph *graph = make_graph(context, &o);
-    run r = {.predict = o.predict};
+    run r = {.predict = o.predict, .generate = o.generate, .length = o.workload->sample.dims[0]};
     if (!graph) die("out of memory");
     if (fm_program_create(store, graph, NULL, &r.program) != FM_OK) die(fm_error_message(context));
     if (!o.predict) {

@@ -184,7 +184,8 @@ def main():
     parser.add_argument("workload", nargs="*", help="; ".join(WORKLOADS) + " (default: all)")
     parser.add_argument("--against", choices=PEERS,
                         help="the peer; default: pytorch where a Python has it, else none")
-    parser.add_argument("--phase", choices=["train", "predict"], default="train")
+    parser.add_argument("--phase", choices=["train", "predict", "generate"],
+                        default="train")
     parser.add_argument("--batch", type=int, help="default: the workload's")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))

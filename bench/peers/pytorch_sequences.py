@@ -2,10 +2,14 @@
 
     python pytorch_sequences.py --workload gpt-small --threads 2 --mode best
     python pytorch_sequences.py --workload shakespeare-gpt --phase predict --mode best
+    python pytorch_sequences.py --workload gpt-small --phase generate --batch 1 --mode best
 
 gpt-small        tokens of 65, context 128: embedding and learned positions of 128, 4 blocks (norm first,
                  4 heads, causal; 512 wide with GELU), norm, 65 logits; Adam rate 0.001, batch 64
 shakespeare-gpt  the same with dropout 0.1 (of the embedding, the attention and both branches), AdamW
+
+In the phase generate a sample is a sequence of `context` tokens that are made one after the other, each
+the most probable one, with the keys and values of those before kept (in place, in the model's layout).
 """
 
 import pytorch_side
@@ -37,6 +41,13 @@ SETTINGS = {
         "compile-freezing": dict(compile="model", freezing=True, flush=True, keep=True),
         "compile-freezing-spin": dict(compile="model", freezing=True, flush=True, keep=True,
                                       spin=True),
+    },
+    # compiled, a step sees all of the cache through a mask: its shapes do not change
+    "generate": {
+        "eager": dict(generate=True, flush=True),
+        "eager-spin": dict(generate=True, flush=True, keep=True, spin=True),
+        "compile-step": dict(generate=True, step="compiled", flush=True, keep=True),
+        "compile-step-spin": dict(generate=True, step="compiled", flush=True, keep=True, spin=True),
     },
 }
 
@@ -88,7 +99,44 @@ def gpt(torch, workload, setting):
         def forward(self, x):
             x = self.drop(self.tokens(x) + self.positions)
             return self.head(self.norm(self.blocks(x))).view(-1, workload["vocabulary"])
-    return Gpt()
+    return generator(torch, Gpt(), workload, setting) if setting.get("generate") else Gpt()
+
+
+def generator(torch, model, workload, setting):
+    context, heads, width = workload["context"], workload["heads"], workload["width"]
+    attention = torch.nn.functional.scaled_dot_product_attention
+    masked = setting.get("step") == "compiled"
+
+    class Generator(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = model
+            self.caches = [torch.zeros(2, 1, heads, context, width // heads)
+                           for _ in model.blocks]
+            self.masks = torch.ones(context, context, dtype=torch.bool).tril()
+            self.step = torch.compile(self.token, dynamic=False) if masked else self.token
+
+        def token(self, token, t, position, mask):
+            x = model.tokens(token) + model.positions.index_select(0, position)[None]
+            for block, cache in zip(model.blocks, self.caches):
+                q, k, v = (part.view(1, 1, heads, width // heads).transpose(1, 2)
+                           for part in block.attention.qkv(block.first(x)).split(width, 2))
+                cache[0].index_copy_(2, position, k)
+                cache[1].index_copy_(2, position, v)
+                k, v = (cache[0], cache[1]) if masked else (cache[0, :, :, :t], cache[1, :, :, :t])
+                y = attention(q, k, v, attn_mask=mask)
+                x = x + block.attention.out(y.transpose(1, 2).reshape(1, 1, width))
+                x = x + block.hidden(block.second(x))
+            return model.head(model.norm(x))
+
+        def forward(self, x):
+            token, positions = x[:, :1], torch.arange(context)
+            for i in range(context):
+                mask = self.masks[i:i + 1] if masked else None
+                logits = self.step(token, None if masked else i + 1, positions[i:i + 1], mask)
+                token = logits.argmax(-1)
+            return logits
+    return Generator()
 
 
 MODELS = {"gpt": gpt}

@@ -9,6 +9,7 @@
 #include <string.h>
 
 enum { FEW_QUERIES = 3 };
+#define FEW_NANOSECONDS 0.05 /* of a number of a key or a value */
 
 typedef struct work {
     kernel_attention a;
@@ -195,6 +196,50 @@ static void attend_part(const void *argument, int part, int parts)
 
 /* ---- few queries --------------------------------------------------------------------------------- */
 
+/* s[j] = q . k[j] for j < count; the vectors of s are filled with numbers that count nothing. */
+static void score_keys(const float *q, const float *k, int64_t step, int64_t count, int64_t n,
+                       float *s)
+{
+    for (int64_t first = 0; first < count; first += V) {
+        vector rows[V];
+        UNROLL for (int i = 0; i < V; i++)
+        {
+            const float *key = k + (first + i < count ? first + i : count - 1) * step;
+            rows[i] = load_up_to(q, (size_t)n) * load_up_to(key, (size_t)n);
+            for (int64_t j = V; j < n; j += V) {
+                const size_t left = (size_t)(n - j);
+                rows[i] = multiply_add(load_up_to(q + j, left), load_up_to(key + j, left), rows[i]);
+            }
+        }
+        store(s + first, sums_of_rows(rows));
+    }
+}
+
+/* y[0, left) = shrink y + the sum of s[i] v[i] for i < count, a vector of each row. */
+INLINE void add_values(const float *s, const float *v, int64_t step, int64_t count, float shrink,
+                       float *y, size_t left)
+{
+    enum { ABREAST = 4 };
+    vector sums[ABREAST] = {load_up_to(y, left) * shrink};
+    int64_t i = 0;
+    for (; i + ABREAST <= count; i += ABREAST) {
+        UNROLL for (int u = 0; u < ABREAST; u++)
+        {
+            const vector value = load_up_to(v + (i + u) * step, left);
+            sums[u] = multiply_add(broadcast(s[i + u]), value, sums[u]);
+        }
+    }
+    for (; i < count; i++) {
+        sums[0] = multiply_add(broadcast(s[i]), load_up_to(v + i * step, left), sums[0]);
+    }
+    const vector sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    if (left >= V) {
+        store(y, sum);
+    } else {
+        store_first(y, sum, left);
+    }
+}
+
 /* One query of one head, a block of keys at a time. */
 static void attend_query(const work *w, int64_t batch, int64_t head, int64_t query)
 {
@@ -210,20 +255,11 @@ static void attend_query(const work *w, int64_t batch, int64_t head, int64_t que
     for (int64_t first = 0; first < reach; first += BLOCK_KEYS) {
         const int64_t count = smaller(BLOCK_KEYS, reach - first);
         const seen_keys keys = {count, mask_of(a, w->mask, batch, query, first)};
-        for (int64_t j = 0; j < count; j++) s[j] = dot(q, k + (first + j) * a->k_step, a->key_dim);
+        score_keys(q, k + first * a->k_step, a->k_step, count, a->key_dim, s);
         const float shrink = weigh_row(s, &keys, count, (float)a->scale, &largest, &total);
         for (int64_t j = 0; j < n; j += V) {
-            const size_t left = (size_t)(n - j);
-            vector sum = load_up_to(y + j, left) * shrink;
-            for (int64_t i = 0; i < count; i++) {
-                const float *value = v + (first + i) * a->v_step + j;
-                sum = multiply_add(broadcast(s[i]), load_up_to(value, left), sum);
-            }
-            if (left >= V) {
-                store(y + j, sum);
-            } else {
-                store_first(y + j, sum, left);
-            }
+            add_values(s, v + first * a->v_step + j, a->v_step, count, shrink, y + j,
+                       (size_t)(n - j));
         }
     }
     const bool sees = largest != -INFINITY;
@@ -273,7 +309,7 @@ static void run_attention(const fm_call *call)
                     .scratch = call->scratch};
     const kernel_attention *a = &w.a;
     if (a->queries <= FEW_QUERIES && a->rate == 0) {
-        const double row = (double)(a->keys * (a->key_dim + a->value_dim)) * 0.1;
+        const double row = (double)(a->keys * (a->key_dim + a->value_dim)) * FEW_NANOSECONDS;
         fm_in_ranges(call->threads, a->batch * a->heads * a->queries, 1, row, attend_rows, &w);
         return;
     }

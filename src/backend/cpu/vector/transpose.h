@@ -30,4 +30,26 @@ INLINE void transpose(vector row[VECTOR_LENGTH])
 #endif
 }
 
+/* The sum of each row's lanes, row j's in lane j: halves of two rows are added until one is left. */
+#define JOIN(row, s)                                                                               \
+    UNROLL for (int i = 0; i < VECTOR_LENGTH; i += 2 * (s))                                        \
+    {                                                                                              \
+        const vector upper = row[i], lower = row[i + (s)];                                         \
+        row[i] = __builtin_shufflevector(upper, lower, LANES(UPPER, s)) +                          \
+                 __builtin_shufflevector(upper, lower, LANES(LOWER, s));                           \
+    }
+
+INLINE vector sums_of_rows(vector row[VECTOR_LENGTH])
+{
+    JOIN(row, 1)
+    JOIN(row, 2)
+#if VECTOR_LENGTH > 4
+    JOIN(row, 4)
+#endif
+#if VECTOR_LENGTH > 8
+    JOIN(row, 8)
+#endif
+    return row[0];
+}
+
 #endif
