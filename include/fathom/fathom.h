@@ -19,6 +19,7 @@
  *   train.h     fit, evaluate, predict, checkpoints           gradients.h   their size in each layer
  *   check.h     what can be seen before a training            tune.h     searches for hyper-parameters
  *   generate.h  text from a model of language                  event_file.h  for TensorBoard
+ *   explain.h   what a prediction comes from
  */
 #ifndef FATHOM_FATHOM_H
 #define FATHOM_FATHOM_H
@@ -32,6 +33,7 @@
 #include "fathom/data.h"
 #include "fathom/data_files.h"
 #include "fathom/event_file.h"
+#include "fathom/explain.h"
 #include "fathom/forecast.h"
 #include "fathom/generate.h"
 #include "fathom/gradients.h"
