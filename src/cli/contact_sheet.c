@@ -1,71 +1,45 @@
 #include "cli/contact_sheet.h"
-#include "cli/small_letters.h"
+#include "cli/sheet_canvas.h"
 #include "base/context.h"
-#include "base/memory.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    COLUMNS = 8,
-    ROWS = 5,
-    MARGIN = 6,
-    SMALLEST_SIDE = 96, /* smaller samples are enlarged, pixel by pixel */
-    LARGEST_SIDE = 224,
-    CAPTION = LETTER_HEIGHT + 4,
-    BACKGROUND = 28,
-    INK = 230,
-};
+enum { COLUMNS = 8, ROWS = 5 };
 
 typedef struct sheet {
     fm_context *context;
     const fm_recipe_data *data;
-    bool sound; /* features of recordings: time goes to the right, low columns are below */
-    const fm_data_field *x;
-    int64_t height, width, channels; /* of a sample                 */
+    bool sound;      /* features of recordings: time goes to the right, low columns are below */
+    fm_image sample; /* as it is drawn              */
     int64_t cell_height, cell_width; /* of its picture in the sheet */
     int64_t count;
     fm_image image;
-    float *values;    /* of one sample */
-    uint8_t *picture; /* likewise      */
-    uint8_t *fitted;  /* the picture in the size of the cell */
+    float *values;   /* of one sample */
+    uint8_t *fitted; /* the picture in the size of the cell */
 } sheet;
 
 /* ---- samples ---- */
 
 /* From the sample's smallest number, black, to its largest. */
-static void restore_sound(const sheet *s)
+static void restore_sound(const sheet *s, const float *x)
 {
-    int64_t count = s->height * s->width;
+    const fm_image *to = &s->sample;
+    int64_t count = to->height * to->width;
     float least = INFINITY, largest = -INFINITY;
+    memcpy(s->values, x, (size_t)count * sizeof *x);
+    fm_transform_restore_x(s->data->transform, s->values, 1);
     for (int64_t i = 0; i < count; i++) {
         least = fminf(least, s->values[i]);
         largest = fmaxf(largest, s->values[i]);
     }
     float factor = largest > least ? 255 / (largest - least) : 0;
-    for (int64_t t = 0; t < s->width; t++) {
-        for (int64_t c = 0; c < s->height; c++) {
-            float value = (s->values[t * s->height + c] - least) * factor;
-            s->picture[(s->height - 1 - c) * s->width + t] = (uint8_t)(value + 0.5f);
+    for (int64_t t = 0; t < to->width; t++) {
+        for (int64_t c = 0; c < to->height; c++) {
+            float value = (s->values[t * to->height + c] - least) * factor;
+            to->pixels[(to->height - 1 - c) * to->width + t] = (uint8_t)(value + 0.5f);
         }
-    }
-}
-
-/* Back to 0..255, as the data has them. */
-static void restore(const sheet *s, const float *x)
-{
-    int64_t count = s->height * s->width * s->channels;
-    memcpy(s->values, x, (size_t)count * sizeof *x);
-    fm_transform_restore_x(s->data->transform, s->values, 1);
-    if (s->sound) {
-        restore_sound(s);
-        return;
-    }
-    bool bytes = fm_transform_input(s->data->transform)->fields[0].dtype == FM_U8;
-    for (int64_t i = 0; i < count; i++) {
-        float value = bytes ? s->values[i] : 255 * s->values[i];
-        s->picture[i] = (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value + 0.5f);
     }
 }
 
@@ -117,62 +91,24 @@ static void make_caption(const sheet *s, const fm_batch *batch, int64_t i, char 
 
 /* ---- drawing ---- */
 
-static void put_pixel(const sheet *s, int64_t row, int64_t column, const uint8_t *color,
-                      int64_t channels)
-{
-    uint8_t *to = s->image.pixels + (row * s->image.width + column) * 3;
-    for (int k = 0; k < 3; k++) to[k] = color[channels == 3 ? k : 0];
-}
-
-/* Whole multiples of the sample's pixels, or a smaller picture. */
-static fm_status draw_picture(const sheet *s, int64_t top, int64_t left)
-{
-    const uint8_t *from = s->picture;
-    int64_t height = s->height, width = s->width;
-    if (s->cell_height < s->height) {
-        fm_image whole = {s->height, s->width, s->channels, s->picture};
-        fm_image small = {s->cell_height, s->cell_width, s->channels, s->fitted};
-        fm_status status = fm_image_resize(s->context, &whole, FM_FIT_STRETCH, 0, &small);
-        if (status != FM_OK) return status;
-        from = s->fitted;
-        height = s->cell_height;
-        width = s->cell_width;
-    }
-    for (int64_t r = 0; r < s->cell_height; r++) {
-        for (int64_t c = 0; c < s->cell_width; c++) {
-            int64_t at = r * height / s->cell_height * width + c * width / s->cell_width;
-            put_pixel(s, top + r, left + c, from + at * s->channels, s->channels);
-        }
-    }
-    return FM_OK;
-}
-
-static void draw_text(const sheet *s, int64_t top, int64_t left, const char *text)
-{
-    const uint8_t ink = INK;
-    int64_t most = s->cell_width / (LETTER_WIDTH + 1);
-    for (int64_t i = 0; text[i] && i < most; i++) {
-        const uint8_t *rows = small_letter_rows(text[i]);
-        for (int r = 0; r < LETTER_HEIGHT; r++) {
-            for (int c = 0; c < LETTER_WIDTH; c++) {
-                if (!(rows[r] >> (LETTER_WIDTH - 1 - c) & 1)) continue;
-                put_pixel(s, top + r, left + i * (LETTER_WIDTH + 1) + c, &ink, 1);
-            }
-        }
-    }
-}
-
-static fm_status draw(const sheet *s, const fm_batch *batch)
+static fm_status draw(sheet *s, const fm_batch *batch)
 {
     fm_status status = FM_OK;
+    int64_t elements = s->sample.height * s->sample.width * s->sample.channels;
     for (int64_t i = 0; i < s->count && status == FM_OK; i++) {
         char caption[64];
-        int64_t top = MARGIN + i / COLUMNS * (s->cell_height + CAPTION + MARGIN);
-        int64_t left = MARGIN + i % COLUMNS * (s->cell_width + MARGIN);
-        restore(s, (const float *)batch->x + i * s->height * s->width * s->channels);
-        status = draw_picture(s, top, left);
+        const float *x = (const float *)batch->x + i * elements;
+        int64_t row = i / COLUMNS * (s->cell_height + SHEET_CAPTION + SHEET_MARGIN);
+        int64_t top = SHEET_MARGIN + row;
+        int64_t left = SHEET_MARGIN + i % COLUMNS * (s->cell_width + SHEET_MARGIN);
+        if (s->sound) {
+            restore_sound(s, x);
+        } else {
+            sheet_restore(s->data->transform, x, s->values, &s->sample);
+        }
+        status = sheet_draw_image(s->context, &s->image, top, left, &s->sample, s->fitted);
         make_caption(s, batch, i, caption, sizeof caption);
-        draw_text(s, top + s->cell_height + 2, left, caption);
+        sheet_draw_text(&s->image, top + s->cell_height + 2, left, s->cell_width, caption);
     }
     return status;
 }
@@ -183,11 +119,8 @@ static fm_status measure(sheet *s)
 {
     const fm_dataset_info *about = fm_dataset_about(s->data->train);
     char text[FM_SHAPE_TEXT];
-    s->x = &about->fields[0];
-    fm_shape shape = s->x->shape;
-    bool image = shape.rank == 2 || (shape.rank == 3 && (shape.dims[2] == 1 || shape.dims[2] == 3));
-    for (int i = 0; i < 2 && image; i++) image = shape.dims[i] > 0 && shape.dims[i] <= 1 << 14;
-    if (!image || s->x->dtype != FM_F32) {
+    fm_shape shape = about->fields[0].shape;
+    if (!sheet_is_image(&about->fields[0], &s->sample)) {
         return fm_fail(s->context, FM_ERROR_SHAPE,
                        "--samples: samples of %s are no images: (height, width), or with 1 or 3 "
                        "channels",
@@ -197,14 +130,11 @@ static fm_status measure(sheet *s)
         return fm_fail(s->context, FM_ERROR_SHAPE,
                        "--samples: waveforms are not drawn, features (frames, columns) are");
     }
-    s->height = shape.dims[s->sound ? 1 : 0];
-    s->width = shape.dims[s->sound ? 0 : 1];
-    s->channels = shape.rank == 3 ? shape.dims[2] : 1;
-    int64_t longer = s->height > s->width ? s->height : s->width;
-    int64_t times = (SMALLEST_SIDE + longer - 1) / longer;
-    double part = longer > LARGEST_SIDE ? (double)LARGEST_SIDE / (double)longer : (double)times;
-    s->cell_height = (int64_t)fmax(1, round((double)s->height * part));
-    s->cell_width = (int64_t)fmax(1, round((double)s->width * part));
+    if (s->sound) {
+        s->sample.height = shape.dims[1];
+        s->sample.width = shape.dims[0];
+    }
+    sheet_cell(&s->sample, &s->cell_height, &s->cell_width);
     s->count = about->count < COLUMNS * ROWS ? about->count : COLUMNS * ROWS;
     return FM_OK;
 }
@@ -213,18 +143,13 @@ static fm_status take_memory(sheet *s, fm_arena *arena)
 {
     int64_t rows = (s->count + COLUMNS - 1) / COLUMNS;
     int64_t columns = s->count < COLUMNS ? s->count : COLUMNS;
-    size_t elements = (size_t)(s->height * s->width * s->channels);
-    s->image = (fm_image){.height = MARGIN + rows * (s->cell_height + CAPTION + MARGIN),
-                          .width = MARGIN + columns * (s->cell_width + MARGIN),
-                          .channels = 3};
-    size_t bytes = (size_t)(s->image.height * s->image.width * 3);
-    s->image.pixels = fm_arena_allocate(arena, bytes);
+    size_t elements = (size_t)(s->sample.height * s->sample.width * s->sample.channels);
     s->values = fm_arena_allocate(arena, elements * sizeof *s->values);
-    s->picture = fm_arena_allocate(arena, elements);
+    s->sample.pixels = fm_arena_allocate(arena, elements);
     s->fitted = fm_arena_allocate(arena, elements);
-    if (!s->image.pixels || !s->values || !s->picture || !s->fitted) return FM_ERROR_MEMORY;
-    memset(s->image.pixels, BACKGROUND, bytes);
-    return FM_OK;
+    if (!s->values || !s->sample.pixels || !s->fitted) return FM_ERROR_MEMORY;
+    return sheet_open(arena, SHEET_MARGIN + rows * (s->cell_height + SHEET_CAPTION + SHEET_MARGIN),
+                      SHEET_MARGIN + columns * (s->cell_width + SHEET_MARGIN), &s->image);
 }
 
 static fm_status fill(sheet *s, int64_t seed)

@@ -3,6 +3,7 @@
 #include "cli/exit_codes.h"
 #include "cli/forecast_report.h"
 #include "cli/json_lines.h"
+#include "cli/output_meaning.h"
 #include "cli/picture.h"
 #include "cli/predict_input.h"
 #include "cli/progress.h"
@@ -16,18 +17,10 @@
 #include <math.h>
 #include <string.h>
 
-/* classes   outputs are probabilities of classes: the highest are told
- * one_sided one output, the probability of the second of two classes
- * otherwise the outputs are numbers, in the user's units, or probabilities of their own */
 typedef struct prediction {
     invocation invocation;
     saved_model saved;
-    bool classes, one_sided, probabilities;
-    int64_t width; /* outputs of a sample */
-    int64_t class_count;
-    const fm_column *columns; /* of "y" as it is in the data, or NULL */
-    int64_t column_count;
-    const fm_column *class_column;
+    output_meaning meaning;
     int name_width; /* of the longest class name, within reason */
 } prediction;
 
@@ -35,12 +28,7 @@ typedef struct prediction {
 
 static const char *class_name(const prediction *p, int64_t index, char buffer[32])
 {
-    const fm_column *column = p->class_column;
-    if (column && column->categories && index < column->category_count) {
-        return column->categories[index];
-    }
-    snprintf(buffer, 32, "%lld", (long long)index);
-    return buffer;
+    return output_class_name(&p->meaning, index, buffer);
 }
 
 static int longest_class_name(const prediction *p)
@@ -48,46 +36,11 @@ static int longest_class_name(const prediction *p)
     enum { WIDEST = 24 };
     char buffer[32];
     int longest = 1;
-    for (int64_t i = 0; i < p->class_count; i++) {
+    for (int64_t i = 0; i < p->meaning.class_count; i++) {
         int size = (int)strlen(class_name(p, i, buffer));
         if (size > longest) longest = size;
     }
     return longest < WIDEST ? longest : WIDEST;
-}
-
-static void understand(prediction *p)
-{
-    int loss = fm_recipe_about(p->saved.recipe)->model.loss;
-    fm_shape output = fm_model_output(p->saved.model, NULL);
-    const fm_dataset_info *raw = fm_transform_input(p->saved.transform);
-    p->width = fm_shape_elements(output);
-    if (raw->field_count > 1) {
-        fm_shape y = raw->fields[1].shape;
-        p->columns = raw->fields[1].columns;
-        p->column_count = y.rank > 0 ? y.dims[y.rank - 1] : 1;
-    }
-    if (p->columns && p->columns->kind == FM_COLUMN_CATEGORICAL) {
-        p->class_column = p->columns;
-        p->columns = NULL;
-    }
-    p->one_sided = loss == FM_BINARY_CROSSENTROPY && p->width == 1;
-    p->classes = p->one_sided || loss == FM_SPARSE_CATEGORICAL_CROSSENTROPY ||
-                 loss == FM_CATEGORICAL_CROSSENTROPY || loss == FM_KL_DIVERGENCE;
-    p->probabilities = p->classes || loss == FM_BINARY_CROSSENTROPY;
-    p->class_count = p->one_sided ? 2 : p->width;
-    p->name_width = longest_class_name(p);
-}
-
-static const char *value_name(const prediction *p, int64_t index, char buffer[32])
-{
-    const char *name = p->columns ? p->columns[index % p->column_count].name : NULL;
-    if (name && p->width <= p->column_count) return name;
-    if (name) { /* a row of the forecast behind the other */
-        snprintf(buffer, 32, "%.16s+%d", name, (int)(index / p->column_count) + 1);
-        return buffer;
-    }
-    snprintf(buffer, 32, p->width == 1 ? "value" : "value_%lld", (long long)index);
-    return buffer;
 }
 
 /* ---- one sample -------------------------------------------------------------------------------- */
@@ -103,19 +56,18 @@ typedef struct verdict {
 
 static double probability(const prediction *p, const verdict *v, int64_t index)
 {
-    if (!p->one_sided) return (double)v->outputs[index];
-    return index == 1 ? (double)v->outputs[0] : 1 - (double)v->outputs[0];
+    return output_probability(&p->meaning, v->outputs, index);
 }
 
 /* The K highest, by selection: K is small. */
 static void rank_classes(const prediction *p, verdict *v)
 {
     int64_t wanted = p->invocation.given->top;
-    v->top = wanted < p->class_count ? wanted : p->class_count;
-    for (int64_t i = 0; i < p->class_count; i++) v->order[i] = i;
+    v->top = wanted < p->meaning.class_count ? wanted : p->meaning.class_count;
+    for (int64_t i = 0; i < p->meaning.class_count; i++) v->order[i] = i;
     for (int64_t i = 0; i < v->top; i++) {
         int64_t best = i;
-        for (int64_t j = i + 1; j < p->class_count; j++) {
+        for (int64_t j = i + 1; j < p->meaning.class_count; j++) {
             if (probability(p, v, v->order[j]) > probability(p, v, v->order[best])) best = j;
         }
         int64_t found = v->order[best];
@@ -124,22 +76,12 @@ static void rank_classes(const prediction *p, verdict *v)
     }
 }
 
-/* The label as the loss sees it: an index, a row with a one in it, or numbers. */
 static void read_truth(const prediction *p, verdict *v, const fm_data_field *field,
                        const void *label)
 {
     v->known = true;
     v->truth = label;
-    v->true_class = 0;
-    if (field->dtype == FM_I32) {
-        v->true_class = *(const int32_t *)label;
-    } else if (p->one_sided) {
-        v->true_class = v->truth[0] > 0.5f;
-    } else {
-        for (int64_t i = 1; i < p->width; i++) {
-            if (v->truth[i] > v->truth[v->true_class]) v->true_class = i;
-        }
-    }
+    if (p->meaning.classes) v->true_class = output_true_class(&p->meaning, field, label);
 }
 
 /* ---- telling ----------------------------------------------------------------------------------- */
@@ -170,7 +112,7 @@ static void print_json(const prediction *p, const predict_input *input, int64_t 
     json_t *object = json_pack("{s:s, s:o, s:I}", "event", "prediction", "input",
                                json_text(file ? file : input->name), "index", (json_int_t)number);
     add_text(p, input, sample, object);
-    if (p->classes) {
+    if (p->meaning.classes) {
         json_t *top = json_array();
         for (int64_t i = 0; i < v->top; i++) {
             json_array_append_new(top, json_pack("{s:s, s:o}", "class",
@@ -188,8 +130,8 @@ static void print_json(const prediction *p, const predict_input *input, int64_t 
         return;
     }
     json_t *values = json_object(), *truth = json_object();
-    for (int64_t i = 0; i < p->width; i++) {
-        const char *name = value_name(p, i, buffer);
+    for (int64_t i = 0; i < p->meaning.width; i++) {
+        const char *name = output_value_name(&p->meaning, i, buffer);
         json_object_set_new(values, name, json_number((double)v->outputs[i]));
         if (v->known) json_object_set_new(truth, name, json_number((double)v->truth[i]));
     }
@@ -228,8 +170,9 @@ static void print_classes(const prediction *p, const verdict *v)
 static void print_values(const prediction *p, const verdict *v)
 {
     char buffer[32], figure[32];
-    for (int64_t i = 0; i < p->width; i++) {
-        printf("   %s %s", value_name(p, i, buffer), show_figure((double)v->outputs[i], figure));
+    for (int64_t i = 0; i < p->meaning.width; i++) {
+        printf("   %s %s", output_value_name(&p->meaning, i, buffer),
+               show_figure((double)v->outputs[i], figure));
         if (v->known) printf(" (true: %s)", show_figure((double)v->truth[i], figure));
     }
     printf("\n");
@@ -256,7 +199,7 @@ static void print_picture(const prediction *p, const picture *image, const verdi
         } else {
             printf("%*s", image->width, "");
         }
-        if (p->classes && line >= 1 && line - 1 < (int)v->top) print_bar(p, v, line - 1);
+        if (p->meaning.classes && line >= 1 && line - 1 < (int)v->top) print_bar(p, v, line - 1);
         printf("\n");
     }
 }
@@ -300,8 +243,8 @@ static void tell(const prediction *p, const predict_input *input, int64_t sample
     if (image) {
         printf("\n");
         print_picture(p, image, v);
-        if (!p->classes) print_values(p, v);
-    } else if (p->classes) {
+        if (!p->meaning.classes) print_values(p, v);
+    } else if (p->meaning.classes) {
         print_classes(p, v);
     } else {
         print_values(p, v);
@@ -322,9 +265,9 @@ static fm_status take_memory(const prediction *p, const predict_input *input, fm
 {
     const fm_dataset_info *about = fm_dataset_about(input->prepared);
     const fm_dataset_info *raw = fm_dataset_about(input->raw);
-    size_t outputs = (size_t)about->count * (size_t)p->width * sizeof(float);
+    size_t outputs = (size_t)about->count * (size_t)p->meaning.width * sizeof(float);
     made->outputs = fm_arena_allocate(arena, outputs);
-    made->order = fm_arena_allocate(arena, (size_t)p->class_count * sizeof(int64_t));
+    made->order = fm_arena_allocate(arena, (size_t)p->meaning.class_count * sizeof(int64_t));
     made->raw = fm_arena_allocate(
         arena, (size_t)fm_shape_bytes(raw->fields[0].shape, raw->fields[0].dtype));
     if (about->field_count > 1) {
@@ -349,7 +292,7 @@ static fm_status read_picture(const prediction *p, const predict_input *input, i
 static fm_status restore(const prediction *p, const predict_input *input, int64_t first,
                          int64_t count, float *values)
 {
-    int64_t rows = p->columns ? p->width / p->column_count : 1;
+    int64_t rows = p->meaning.columns ? p->meaning.width / p->meaning.column_count : 1;
     fm_transform_restore(p->saved.transform, values, count * rows);
     return fm_series_restore(p->invocation.context, input->raw, first, count, values);
 }
@@ -358,7 +301,7 @@ static fm_status tell_sample(const prediction *p, const predict_input *input, in
                              const results *made)
 {
     const fm_dataset_info *about = fm_dataset_about(input->prepared);
-    verdict v = {.outputs = made->outputs + i * p->width, .order = made->order};
+    verdict v = {.outputs = made->outputs + i * p->meaning.width, .order = made->order};
     picture image;
     bool drawn = false;
     fm_status status = FM_OK;
@@ -367,10 +310,10 @@ static fm_status tell_sample(const prediction *p, const predict_input *input, in
         status = fm_dataset_read(p->invocation.context, input->prepared, &request);
         if (status != FM_OK) return status;
         read_truth(p, &v, &about->fields[1], made->label);
-        if (!p->classes) status = restore(p, input, i, 1, made->label);
+        if (!p->meaning.classes) status = restore(p, input, i, 1, made->label);
         if (status != FM_OK) return status;
     }
-    if (p->classes) rank_classes(p, &v);
+    if (p->meaning.classes) rank_classes(p, &v);
     if (p->invocation.given->picture && !p->invocation.given->json) {
         status = read_picture(p, input, i, made->raw, &image, &drawn);
     }
@@ -384,12 +327,12 @@ static fm_status predict_samples(const prediction *p, const predict_input *input
     results made = {0};
     int64_t count = fm_dataset_about(input->prepared)->count;
     fm_predict_options how = {.batch_size = count < EVALUATION_BATCH ? count : EVALUATION_BATCH,
-                              .probabilities = p->probabilities};
+                              .probabilities = p->meaning.probabilities};
     fm_status status = take_memory(p, input, &arena, &made);
     if (status == FM_OK) {
         status = fm_predict(p->saved.model, input->prepared, &how, made.outputs);
     }
-    if (status == FM_OK && !p->classes) {
+    if (status == FM_OK && !p->meaning.classes) {
         status = restore(p, input, 0, count, made.outputs);
     }
     for (int64_t i = 0; i < count && status == FM_OK; i++) {
@@ -438,7 +381,8 @@ static fm_status predict(prediction *p)
     const string_list *words = &p->invocation.given->positional;
     fm_status status = saved_model_open(&p->invocation, words->items[0], &p->saved);
     if (status != FM_OK) return status;
-    understand(p);
+    p->meaning = output_meaning_of(&p->saved);
+    p->name_width = longest_class_name(p);
     const arguments *given = p->invocation.given;
     status = check_series_options(p);
     bool own = words->count == 1 && !given->sample && !given->text_input;

@@ -1,0 +1,65 @@
+#include "cli/output_meaning.h"
+
+#include <stdio.h>
+
+output_meaning output_meaning_of(const saved_model *saved)
+{
+    int loss = fm_recipe_about(saved->recipe)->model.loss;
+    const fm_dataset_info *raw = fm_transform_input(saved->transform);
+    output_meaning m = {.width = fm_shape_elements(fm_model_output(saved->model, NULL))};
+    if (raw->field_count > 1) {
+        fm_shape y = raw->fields[1].shape;
+        m.columns = raw->fields[1].columns;
+        m.column_count = y.rank > 0 ? y.dims[y.rank - 1] : 1;
+    }
+    if (m.columns && m.columns->kind == FM_COLUMN_CATEGORICAL) {
+        m.class_column = m.columns;
+        m.columns = NULL;
+    }
+    m.one_sided = loss == FM_BINARY_CROSSENTROPY && m.width == 1;
+    m.classes = m.one_sided || loss == FM_SPARSE_CATEGORICAL_CROSSENTROPY ||
+                loss == FM_CATEGORICAL_CROSSENTROPY || loss == FM_KL_DIVERGENCE;
+    m.probabilities = m.classes || loss == FM_BINARY_CROSSENTROPY;
+    m.class_count = m.one_sided ? 2 : m.width;
+    return m;
+}
+
+const char *output_class_name(const output_meaning *m, int64_t index, char buffer[32])
+{
+    const fm_column *column = m->class_column;
+    if (column && column->categories && index < column->category_count) {
+        return column->categories[index];
+    }
+    snprintf(buffer, 32, "%lld", (long long)index);
+    return buffer;
+}
+
+const char *output_value_name(const output_meaning *m, int64_t index, char buffer[32])
+{
+    const char *name = m->columns ? m->columns[index % m->column_count].name : NULL;
+    if (name && m->width <= m->column_count) return name;
+    if (name) { /* a row of the forecast behind the other */
+        snprintf(buffer, 32, "%.16s+%d", name, (int)(index / m->column_count) + 1);
+        return buffer;
+    }
+    snprintf(buffer, 32, m->width == 1 ? "value" : "value_%lld", (long long)index);
+    return buffer;
+}
+
+double output_probability(const output_meaning *m, const float *outputs, int64_t index)
+{
+    if (!m->one_sided) return (double)outputs[index];
+    return index == 1 ? (double)outputs[0] : 1 - (double)outputs[0];
+}
+
+int64_t output_true_class(const output_meaning *m, const fm_data_field *field, const void *label)
+{
+    const float *shares = label;
+    if (field->dtype == FM_I32) return *(const int32_t *)label;
+    if (m->one_sided) return shares[0] > 0.5f;
+    int64_t largest = 0;
+    for (int64_t i = 1; i < m->width; i++) {
+        if (shares[i] > shares[largest]) largest = i;
+    }
+    return largest;
+}
