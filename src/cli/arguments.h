@@ -19,8 +19,10 @@ typedef struct arguments {
     string_list positional;
     const char *data, *out, *resume, *sample, *samples, *backend, *plot, *prompt, *text_input;
     const char *tensorboard;
+    const char *method, *class_asked, *layer;
     int64_t threads, top, gradients_every, horizon, limit, folds, jobs;
     int64_t length, top_k, seed, count, context;
+    int64_t steps, repeats;
     double temperature, top_p;
     string_list set; /* KEY=VALUE, also of --epochs and its like */
     bool json, quiet, graph, plan, why, profile, picture, gradients, restart, help, version;
@@ -37,7 +39,9 @@ enum {
     FOR_CHECK = 32,
     FOR_GENERATE = 64,
     FOR_TUNE = 128,
-    FOR_ALL = 255,
+    FOR_EXPLAIN = 256,
+    FOR_REPORT = 512,
+    FOR_ALL = 1023,
 };
 
 typedef enum option_kind {

@@ -11,5 +11,6 @@ int predict_run(const arguments *given);
 int check_run(const arguments *given);
 int show_run(const arguments *given);
 int generate_run(const arguments *given);
+int explain_run(const arguments *given);
 
 #endif

@@ -95,6 +95,29 @@ static const char predict_notes[] =
     "reads its own forecasts. Rows of the file whose targets are "
     "empty may tell other inputs of the future.";
 
+static const char *const explain_examples[] = {
+    "fathom explain strokes-cnn.safetensors --sample 0-4 --method integrated_gradients,grad_cam",
+    "where five digits of the test data have what made them these digits: explanation.png",
+    "fathom explain mnist-cnn.safetensors three.png --class 8 --out why-not-8.png",
+    "what in an image of your own speaks for an 8, and what against it",
+    "fathom explain reviews.safetensors --text 'not bad at all' --out page.html",
+    "what each word adds, coloured in the terminal and on a page",
+    "fathom explain iris.safetensors",
+    "which columns the model lives on: what shuffling each one takes away",
+    NULL,
+};
+static const char explain_notes[] =
+    "Explained is the output before softmax or sigmoid. Orange speaks for it, blue against it; of "
+    "saliency and smoothgrad only the size counts.\n"
+    "saliency: the gradient (Simonyan et al. 2014). gradient_x_input: times the input. smoothgrad: "
+    "the mean of noisy copies (Smilkov et al. 2017). integrated_gradients: on the way from a "
+    "baseline of zeros; the numbers add up to the difference of the outputs, and the gap is told "
+    "(Sundararajan et al. 2017). occlusion: how the output falls when a part is covered (Zeiler, "
+    "Fergus 2014). grad_cam: where a convolutional layer speaks for the output (Selvaraju et al. "
+    "2017). permutation: how much worse the scores on the evaluation set become when a column is "
+    "shuffled (Breiman 2001).\n"
+    "Tokens are explained by the output of the layer embedding; occlusion works without one.";
+
 static const char *const check_examples[] = {
     "fathom check recipes/iris.yaml",
     "look at data and model, make a few steps, tell what an epoch takes; nothing is saved",
@@ -165,6 +188,9 @@ const command command_table[] = {
     {"predict", FOR_PREDICT, "MODEL [INPUT]...", "say what a saved model makes of new data",
      predict_examples, predict_notes, 1, -1,
      "a saved model is needed: fathom predict strokes-mlp.safetensors --sample 0", predict_run},
+    {"explain", FOR_EXPLAIN, "MODEL [INPUT]...", "show what a prediction comes from",
+     explain_examples, explain_notes, 1, -1,
+     "a saved model is needed: fathom explain strokes-cnn.safetensors --sample 0", explain_run},
     {"generate", FOR_GENERATE, "MODEL", "go on with a text, token by token", generate_examples,
      generate_notes, 1, 1, "a saved model is needed: fathom generate shakespeare-lstm.safetensors",
      generate_run},

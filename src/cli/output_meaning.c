@@ -1,4 +1,5 @@
 #include "cli/output_meaning.h"
+#include "fathom/series.h"
 
 #include <stdio.h>
 
@@ -62,4 +63,12 @@ int64_t output_true_class(const output_meaning *m, const fm_data_field *field, c
         if (shares[i] > shares[largest]) largest = i;
     }
     return largest;
+}
+
+fm_status output_restore(const output_meaning *m, const saved_model *saved,
+                         const predict_input *input, int64_t first, int64_t count, float *values)
+{
+    int64_t rows = m->columns ? m->width / m->column_count : 1;
+    fm_transform_restore(saved->transform, values, count * rows);
+    return fm_series_restore(fm_model_context(saved->model), input->raw, first, count, values);
 }

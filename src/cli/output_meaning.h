@@ -2,7 +2,7 @@
 #ifndef FM_CLI_OUTPUT_MEANING_H
 #define FM_CLI_OUTPUT_MEANING_H
 
-#include "cli/invocation.h"
+#include "cli/predict_input.h"
 
 /* classes   outputs are probabilities of classes
  * one_sided one output, the probability of the second of two classes
@@ -26,5 +26,9 @@ const char *output_value_name(const output_meaning *m, int64_t index, char buffe
 double output_probability(const output_meaning *m, const float *outputs, int64_t index);
 /* The class that a label says, as the loss sees labels: an index, or a row with a one in it. */
 int64_t output_true_class(const output_meaning *m, const fm_data_field *field, const void *label);
+/* Outputs that are numbers, `count` samples of the input from sample `first` on, back to the user's
+ * unit, in place. */
+fm_status output_restore(const output_meaning *m, const saved_model *saved,
+                         const predict_input *input, int64_t first, int64_t count, float *values);
 
 #endif

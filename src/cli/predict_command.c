@@ -288,15 +288,6 @@ static fm_status read_picture(const prediction *p, const predict_input *input, i
     return status;
 }
 
-/* `count` samples from sample `first` on, back to the user's unit. */
-static fm_status restore(const prediction *p, const predict_input *input, int64_t first,
-                         int64_t count, float *values)
-{
-    int64_t rows = p->meaning.columns ? p->meaning.width / p->meaning.column_count : 1;
-    fm_transform_restore(p->saved.transform, values, count * rows);
-    return fm_series_restore(p->invocation.context, input->raw, first, count, values);
-}
-
 static fm_status tell_sample(const prediction *p, const predict_input *input, int64_t i,
                              const results *made)
 {
@@ -310,7 +301,8 @@ static fm_status tell_sample(const prediction *p, const predict_input *input, in
         status = fm_dataset_read(p->invocation.context, input->prepared, &request);
         if (status != FM_OK) return status;
         read_truth(p, &v, &about->fields[1], made->label);
-        if (!p->meaning.classes) status = restore(p, input, i, 1, made->label);
+        if (!p->meaning.classes)
+            status = output_restore(&p->meaning, &p->saved, input, i, 1, made->label);
         if (status != FM_OK) return status;
     }
     if (p->meaning.classes) rank_classes(p, &v);
@@ -333,7 +325,7 @@ static fm_status predict_samples(const prediction *p, const predict_input *input
         status = fm_predict(p->saved.model, input->prepared, &how, made.outputs);
     }
     if (status == FM_OK && !p->meaning.classes) {
-        status = restore(p, input, 0, count, made.outputs);
+        status = output_restore(&p->meaning, &p->saved, input, 0, count, made.outputs);
     }
     for (int64_t i = 0; i < count && status == FM_OK; i++) {
         status = tell_sample(p, input, i, &made);

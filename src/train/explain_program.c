@@ -37,13 +37,20 @@ static const fm_layer_note *first_embedding(const fm_graph *g)
     return NULL;
 }
 
+static fm_shape without_batch(fm_shape shape)
+{
+    fm_shape sample = {.rank = shape.rank - 1};
+    for (int i = 0; i < sample.rank; i++) sample.dims[i] = shape.dims[i + 1];
+    return sample;
+}
+
 /* "conv2d (26, 26, 8), flatten (5408), ...": the first few. */
 static void list_layers(const fm_graph *g, fm_text *text)
 {
     enum { MOST = 24 };
     char words[FM_SHAPE_TEXT];
     for (size_t i = 0; i < g->layer_count && i < MOST; i++) {
-        fm_shape shape = fm_val_shape(g, g->layers[i].output);
+        fm_shape shape = without_batch(fm_val_shape(g, g->layers[i].output));
         fm_text_add(text, "%s%s %s", i ? ", " : "", g->layers[i].scope,
                     fm_shape_text(shape, words));
     }
@@ -56,15 +63,14 @@ static fm_status fail_layer(fm_graph *g, const char *asked)
     list_layers(g, &text);
     fm_status status = fm_text_status(&text);
     if (status == FM_OK) {
-        status = asked
-                     ? fm_fail(g->context, FM_ERROR_NOT_FOUND,
-                               "grad_cam: no layer '%s' with an output (batch, height, width, "
-                               "channels); the layers are %s",
-                               asked, fm_text_string(&text))
-                     : fm_fail(g->context, FM_ERROR_UNSUPPORTED,
-                               "grad_cam: wanted is a layer with an output (batch, height, width, "
-                               "channels) of more than one position; the layers are %s",
-                               fm_text_string(&text));
+        status = asked ? fm_fail(g->context, FM_ERROR_NOT_FOUND,
+                                 "grad_cam: no layer '%s' with an output (height, width, "
+                                 "channels); the layers are %s",
+                                 asked, fm_text_string(&text))
+                       : fm_fail(g->context, FM_ERROR_UNSUPPORTED,
+                                 "grad_cam: wanted is a layer with an output (height, width, "
+                                 "channels) of more than one position; the layers are %s",
+                                 fm_text_string(&text));
     }
     fm_text_release(&text);
     return status;
@@ -155,10 +161,8 @@ static void find_memory(const fm_graph *g, const target *to, fm_explain_program 
     made->gradient = fm_program_output(program, "gradient");
     made->value = fm_program_output(program, "value");
     if (!to->wrt.id) return;
-    fm_shape shape = fm_val_shape(g, to->wrt);
     made->dtype = fm_val_dtype(g, to->wrt);
-    made->shape.rank = shape.rank - 1;
-    for (int i = 1; i < shape.rank; i++) made->shape.dims[i - 1] = shape.dims[i];
+    made->shape = without_batch(fm_val_shape(g, to->wrt));
 }
 
 fm_status fm_explain_program_open(fm_model *model, fm_explain_kind kind, int64_t batch,

@@ -504,7 +504,7 @@ static void mistakes_are_told(void **state)
     const fm_explain_options cam = {.method = FM_EXPLAIN_GRAD_CAM};
     explainer = explainer_of(f, model);
     assert_fails(f->context, FM_ERROR_UNSUPPORTED,
-                 "of more than one position; the layers are flatten (16, 12), dense (16, 1)",
+                 "of more than one position; the layers are flatten (12), dense (1)",
                  fm_explain(explainer, image, &cam, &none));
     fm_explainer_destroy(explainer);
     assert_ok(f->context,

@@ -1,0 +1,75 @@
+/* What `fathom explain` found out about one sample, and the ways to show it: pictures, text, columns. */
+#ifndef FM_CLI_EXPLAIN_VIEWS_H
+#define FM_CLI_EXPLAIN_VIEWS_H
+
+#include "cli/output_meaning.h"
+#include "cli/predict_input.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "fathom/explain.h"
+#include "fathom/image.h"
+
+typedef struct explained {
+    const invocation *s;
+    const saved_model *saved;
+    const output_meaning *meaning;
+    char title[256];  /* "test 3"                                                  */
+    const void *x;    /* the prepared sample                                       */
+    const char *text; /* of models of texts, as it was written; NULL: none         */
+    int64_t output;   /* what is explained: a class, or a number among the outputs */
+    char output_name[64];
+    double value;             /* its probability, or the number in the user's unit         */
+    int64_t true_class;       /* -1: unknown                                               */
+    const fm_explanation *of; /* one for each method                                       */
+    int count;
+} explained;
+
+enum { MOST_METHODS = FM_EXPLAIN_METHOD_COUNT };
+
+/* The size that counts as full colour: the 99th percentile of magnitudes (Smilkov et al. 2017), the
+ * largest where that is 0; 0 for a map of zeros. */
+double explained_scale(fm_context *context, const fm_explanation *of);
+
+/* How far the sum of integrated gradients is from the difference that it should be, as a share of it;
+ * NaN for other methods. */
+double explained_gap(const fm_explanation *of);
+
+/* ---- pictures: a row a sample, the input, then a column a method ---- */
+
+typedef struct explain_sheet {
+    fm_context *context;
+    fm_arena arena;
+    fm_image sheet, sample;
+    int64_t cell_height, cell_width, rows;
+    float *values;
+    uint8_t *scratch;
+} explain_sheet;
+
+/* For so many samples and methods; FM_ERROR_LIMIT when the picture would be too large. */
+fm_status explain_sheet_open(fm_context *context, const fm_data_field *x, int64_t samples,
+                             int methods, explain_sheet *sheet);
+fm_status explain_sheet_add(explain_sheet *sheet, const explained *e);
+fm_status explain_sheet_write(const explain_sheet *sheet, const char *path);
+void explain_sheet_close(explain_sheet *sheet);
+
+/* ---- texts: coloured in the terminal, and a page ---- */
+
+void explain_text_print(const explained *e);
+/* Adds the sample to the page's body. */
+void explain_text_html(const explained *e, fm_text *body);
+/* The whole page, to be opened by a browser. */
+fm_status explain_page_write(fm_context *context, const char *title, const fm_text *body,
+                             const char *path);
+
+/* ---- tables and series: bars, the largest first ---- */
+
+void explain_columns_print(const explained *e);
+/* The name of element i of a sample, in the buffer: "petal_width", "t-3 temperature", "17". */
+const char *explain_element_name(const explained *e, int64_t i, char *buffer, size_t size);
+
+/* ---- permutation importance ---- */
+
+/* Over the recipe's evaluation set. */
+fm_status explain_by_permutation(invocation *s, saved_model *saved);
+
+#endif

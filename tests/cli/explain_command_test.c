@@ -1,0 +1,169 @@
+/* fathom explain: pictures, tables, objects, messages. */
+#include "support/program_run.h"
+#include "fathom/image.h"
+
+#include <jansson.h>
+
+static const char images[] = "data: {set: strokes, train_size: 300, test_size: 20, scale: 255}\n"
+                             "model:\n"
+                             "  - reshape: [28, 28, 1]\n"
+                             "  - conv2d: {filters: 4, kernel_size: 3, activation: relu}\n"
+                             "  - max_pooling2d\n"
+                             "  - flatten\n"
+                             "  - dense: 10\n"
+                             "loss: sparse_categorical_crossentropy\n"
+                             "optimizer: adam\n"
+                             "metrics: [accuracy]\n"
+                             "train: {epochs: 2}\n";
+static const char table[] = "data: {set: csv, file: t.csv, test_split: 0.25}\n"
+                            "model: [{dense: {units: 8, activation: relu}}, {dense: 2}]\n"
+                            "loss: sparse_categorical_crossentropy\n"
+                            "optimizer: {adam: {learning_rate: 0.05}}\n"
+                            "metrics: [accuracy]\n"
+                            "train: {batch_size: 8, epochs: 20}\n";
+static const char masks[] = "data: {set: strokes_masks, train_size: 8, test_size: 8, scale: 255}\n"
+                            "model:\n"
+                            "  - reshape: [28, 28, 1]\n"
+                            "  - conv2d: {filters: 11, kernel_size: 1}\n"
+                            "loss: sparse_categorical_crossentropy\n"
+                            "optimizer: sgd\n";
+
+static void train(fixture *f, const char *name, const char *recipe)
+{
+    char line[256];
+    char text[8192] = "noise,town,decides,kind\n";
+    for (int i = 0; i < 120; i++) {
+        double decides = sin(12.9898 * i);
+        snprintf(text + strlen(text), 64, "%.5f,%s,%.5f,%s\n", cos(7.1 * i),
+                 i % 3 ? "Rome" : "Oslo", decides, decides > 0 ? "up" : "down");
+    }
+    fixture_file(f, "t.csv", text, strlen(text));
+    fixture_file(f, "r.yaml", recipe, strlen(recipe));
+    snprintf(line, sizeof line, "cd $HERE && $FATHOM train r.yaml -q --out %s.safetensors", name);
+    const program_result *r = program_run(f, line);
+    if (r->code != 0) fail_msg("%s", r->err);
+}
+
+static void images_become_a_picture(void **state)
+{
+    fixture *f = *state;
+    fm_image image;
+    train(f, "m", images);
+    const program_result *r =
+        program_run(f, "cd $HERE && $FATHOM explain m.safetensors --sample 0-2 -m "
+                       "saliency,integrated_gradients,grad_cam --steps 8");
+    assert_int_equal(r->code, 0);
+    assert_non_null(strstr(r->out, "test 0  "));
+    assert_non_null(strstr(r->out, "  saliency: score "));
+    assert_non_null(strstr(r->out, ", attributed "));
+    assert_non_null(strstr(r->out, ", layer max_pooling2d\n"));
+    assert_string_equal(r->err, "written: explanation.png\n");
+    assert_ok(f->context,
+              fm_image_read(f->context, fixture_path(f, "explanation.png"), NULL, &image));
+    assert_int_equal(image.width, 6 + 4 * (112 + 6)); /* the input and three maps */
+    assert_int_equal(image.height, 6 + 3 * (112 + 22 + 6));
+    int coloured = 0; /* maps are, the input is not */
+    for (int64_t i = 0; i < image.height * image.width; i++) {
+        const uint8_t *p = image.pixels + 3 * i;
+        bool grey = p[0] == p[1] && p[1] == p[2];
+        if (i % image.width < 118 && !grey) fail_msg("pixel %d of an input is no grey", (int)i);
+        coloured += !grey;
+    }
+    assert_true(coloured > 10000);
+    fm_image_release(f->context, &image);
+}
+
+static void integrated_gradients_add_up(void **state)
+{
+    fixture *f = *state;
+    train(f, "m", images);
+    const program_result *r =
+        program_run(f, "cd $HERE && $FATHOM explain m.safetensors --sample 0-9 --json --quiet");
+    assert_int_equal(r->code, 0);
+    int count = 0;
+    for (char *line = strtok((char *)(uintptr_t)r->out, "\n"); line; line = strtok(NULL, "\n")) {
+        json_t *object = json_loads(line, 0, NULL);
+        json_t *method = json_array_get(json_object_get(object, "methods"), 0);
+        assert_string_equal(json_string_value(json_object_get(method, "method")),
+                            "integrated_gradients");
+        double gap = json_number_value(json_object_get(method, "gap"));
+        assert_true(json_object_get(method, "gap") && gap <= 0.01);
+        assert_int_equal(json_array_size(json_object_get(method, "map")), 784);
+        json_decref(object);
+        count++;
+    }
+    assert_int_equal(count, 10);
+}
+
+static void tables_are_told_column_by_column(void **state)
+{
+    fixture *f = *state;
+    train(f, "m", table);
+    const program_result *r = program_run(f, "cd $HERE && $FATHOM explain m.safetensors --json");
+    assert_int_equal(r->code, 0);
+    json_t *first = json_loads(strtok((char *)(uintptr_t)r->out, "\n"), 0, NULL);
+    assert_string_equal(json_string_value(json_object_get(first, "event")), "importance");
+    assert_string_equal(json_string_value(json_object_get(first, "column")), "decides");
+    json_t *accuracy = json_object_get(json_object_get(first, "accuracy"), "mean");
+    assert_true(json_number_value(accuracy) > 0.3);
+    json_decref(first);
+    r = program_run(f, "cd $HERE && $FATHOM explain m.safetensors --repeats 2");
+    assert_non_null(strstr(r->out, "test part, 30 samples, 2 shuffles of each column"));
+    r = program_run(f, "cd $HERE && $FATHOM explain m.safetensors --sample 0 --class up");
+    assert_int_equal(r->code, 0);
+    assert_non_null(strstr(r->out, "test 0  up "));
+    assert_non_null(strstr(r->out, "    decides  "));
+    assert_non_null(strstr(r->out, "    town=Rome "));
+    r = program_run(f, "cd $HERE && $FATHOM explain m.safetensors --sample 0 -m occlusion");
+    assert_int_equal(r->code, 0);
+}
+
+static void mistakes_are_told(void **state)
+{
+    fixture *f = *state;
+    train(f, "masks", masks);
+    train(f, "table", table);
+    train(f, "images", images);
+    static const struct {
+        const char *line;
+        int code;
+        const char *words;
+    } cases[] = {
+        {"images --sample 0 -m grad-cam", 3, "there is no 'grad-cam'; did you mean 'grad_cam'?"},
+        {"images --sample 0 -m lime", 3, "there is no 'lime'; methods are saliency"},
+        {"images --sample 0 -m permutation,saliency", 3, "permutation looks at a whole set"},
+        {"images --sample 0 --class 10", 3, "--class '10': the model has the 10 classes 0 to 9"},
+        {"images --sample 0 -m grad_cam --layer dense", 5, "no layer 'dense' with an output"},
+        {"images -m saliency", 3, "what shall be explained?"},
+        {"images", 3, "permutation importance is for tables"},
+        {"images --text word", 3, "--text: the model does not read texts"},
+        {"table --sample 0 -m grad_cam", 8, "grad_cam: samples are (4)"},
+        {"table --sample 0 --out x.png", 3, "--out is for images and texts"},
+        {"table --sample 0 --class sideways", 3, "the model has the 2 classes down to up"},
+        {"masks --sample 0", 8, "explained is one prediction a sample"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char line[256], model[16];
+        size_t size = strcspn(cases[i].line, " ");
+        snprintf(model, sizeof model, "%.*s", (int)size, cases[i].line);
+        snprintf(line, sizeof line, "cd $HERE && $FATHOM explain %s.safetensors%s", model,
+                 cases[i].line + size);
+        const program_result *r = program_run(f, line);
+        if (r->code == cases[i].code && strstr(r->err, cases[i].words)) continue;
+        fail_msg("%s\n  expected %d ...%s...\n  received %d %s", cases[i].line, cases[i].code,
+                 cases[i].words, r->code, r->err);
+    }
+    const program_result *r = program_run(f, "$FATHOM explain");
+    assert_int_equal(r->code, 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        fixture_test(images_become_a_picture),
+        fixture_test(integrated_gradients_add_up),
+        fixture_test(tables_are_told_column_by_column),
+        fixture_test(mistakes_are_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
