@@ -10,7 +10,8 @@
 
 const option option_table[] = {
     {"data", 'd', "DIR",
-     FOR_TRAIN | FOR_TUNE | FOR_EVAL | FOR_PREDICT | FOR_EXPLAIN | FOR_CHECK | FOR_SHOW,
+     FOR_TRAIN | FOR_TUNE | FOR_EVAL | FOR_PREDICT | FOR_EXPLAIN | FOR_REPORT | FOR_CHECK |
+         FOR_SHOW,
      OPTION_TEXT, AT(data), 0, NULL,
      "look for data files in DIR first, then in $FATHOM_DATA and the cache"},
     {"out", 'o', "FILE", FOR_TRAIN, OPTION_TEXT, AT(out), 0, NULL,
@@ -23,6 +24,8 @@ const option option_table[] = {
      "trials at once, which divide the threads between them; default: one a thread, at most 8"},
     {"restart", '\0', NULL, FOR_TUNE, OPTION_SWITCH, AT(restart), 0, NULL,
      "forget what the folder knows and begin anew"},
+    {"out", 'o', "FILE", FOR_REPORT, OPTION_TEXT, AT(out), 0, NULL,
+     "write the page to FILE; default report.html"},
     {"out", 'o', "FILE", FOR_EXPLAIN, OPTION_TEXT, AT(out), 0, NULL,
      "images: write the maps to FILE as PNG, default explanation.png; texts: a page of HTML"},
     {"epochs", 'e', "N", FOR_TRAIN, OPTION_KEY, 0, 1, "train.epochs",
@@ -100,8 +103,8 @@ const option option_table[] = {
     {"why", '\0', NULL, FOR_SHOW, OPTION_SWITCH, AT(why), 0, NULL,
      "print the program and why each kernel was chosen"},
     {"threads", 't', "N",
-     FOR_TRAIN | FOR_TUNE | FOR_EVAL | FOR_PREDICT | FOR_EXPLAIN | FOR_CHECK | FOR_GENERATE |
-         FOR_SHOW,
+     FOR_TRAIN | FOR_TUNE | FOR_EVAL | FOR_PREDICT | FOR_EXPLAIN | FOR_REPORT | FOR_CHECK |
+         FOR_GENERATE | FOR_SHOW,
      OPTION_NUMBER, AT(threads), 1, NULL,
      "compute threads; default: one a processor. Results do not depend on it"},
     {"json", 'j', NULL,
@@ -109,7 +112,8 @@ const option option_table[] = {
          FOR_SHOW,
      OPTION_SWITCH, AT(json), 0, NULL, "print JSON on stdout, an object a line"},
     {"quiet", 'q', NULL,
-     FOR_TRAIN | FOR_TUNE | FOR_EVAL | FOR_PREDICT | FOR_EXPLAIN | FOR_CHECK | FOR_GENERATE,
+     FOR_TRAIN | FOR_TUNE | FOR_EVAL | FOR_PREDICT | FOR_EXPLAIN | FOR_REPORT | FOR_CHECK |
+         FOR_GENERATE,
      OPTION_SWITCH, AT(quiet), 0, NULL, "no progress, only results and errors"},
     {"man", '\0', NULL, FOR_HELP, OPTION_SWITCH, AT(man), 0, NULL, "print the manual page (troff)"},
     {"help", 'h', NULL, FOR_ALL, OPTION_SWITCH, AT(help), 0, NULL, "print this help"},

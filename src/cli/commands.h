@@ -12,5 +12,6 @@ int check_run(const arguments *given);
 int show_run(const arguments *given);
 int generate_run(const arguments *given);
 int explain_run(const arguments *given);
+int report_run_command(const arguments *given);
 
 #endif

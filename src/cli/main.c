@@ -118,6 +118,20 @@ static const char explain_notes[] =
     "shuffled (Breiman 2001).\n"
     "Tokens are explained by the output of the layer embedding; occlusion works without one.";
 
+static const char *const report_examples[] = {
+    "fathom report strokes-cnn.safetensors -o report.html",
+    "curves, scores, confusion, calibration, mistakes, layers, filters, recipe on one page",
+    "fathom report first.safetensors second.safetensors third.csv",
+    "the histories of three runs compared",
+    NULL,
+};
+static const char report_notes[] =
+    "RUN is a saved model (its history is in the file) or the CSV of a history. The page is one "
+    "file: it "
+    "loads nothing, and reads on a phone, in dark and light, on paper and by keyboard. A model is "
+    "evaluated on its test part, or its validation part, when the data is found.\n"
+    "Calibration: how often the model is right when it is so sure (Guo et al. 2017).";
+
 static const char *const check_examples[] = {
     "fathom check recipes/iris.yaml",
     "look at data and model, make a few steps, tell what an epoch takes; nothing is saved",
@@ -191,6 +205,9 @@ const command command_table[] = {
     {"explain", FOR_EXPLAIN, "MODEL [INPUT]...", "show what a prediction comes from",
      explain_examples, explain_notes, 1, -1,
      "a saved model is needed: fathom explain strokes-cnn.safetensors --sample 0", explain_run},
+    {"report", FOR_REPORT, "RUN...", "write a page about runs and their models", report_examples,
+     report_notes, 1, -1, "a saved model is needed: fathom report strokes-cnn.safetensors",
+     report_run_command},
     {"generate", FOR_GENERATE, "MODEL", "go on with a text, token by token", generate_examples,
      generate_notes, 1, 1, "a saved model is needed: fathom generate shakespeare-lstm.safetensors",
      generate_run},

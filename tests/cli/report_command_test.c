@@ -1,0 +1,130 @@
+/* fathom report: one page that loads nothing. */
+#include "support/program_run.h"
+
+#include <sys/stat.h>
+
+static const char recipe[] =
+    "data: {set: strokes, train_size: 300, test_size: 60, scale: 255, "
+    "validation_split: 0.2}\n"
+    "model: [flatten, {dense: {units: 8, activation: relu}}, {dense: 10}]\n"
+    "loss: sparse_categorical_crossentropy\n"
+    "optimizer: adam\n"
+    "metrics: [accuracy]\n"
+    "train: {epochs: 3}\n";
+
+static void train(fixture *f, const char *name, const char *with)
+{
+    char line[256];
+    fixture_file(f, "r.yaml", recipe, strlen(recipe));
+    snprintf(line, sizeof line, "cd $HERE && $FATHOM train r.yaml -q %s --out %s.safetensors", with,
+             name);
+    const program_result *r = program_run(f, line);
+    if (r->code != 0) fail_msg("%s", r->err);
+}
+
+static int count(const char *text, const char *word)
+{
+    int found = 0;
+    for (const char *at = text; (at = strstr(at, word)); at += strlen(word)) found++;
+    return found;
+}
+
+static const char *page(fixture *f, const char *arguments)
+{
+    static char text[PROGRAM_OUTPUT];
+    char line[256];
+    snprintf(line, sizeof line, "cd $HERE && $FATHOM report -q %s -o p.html && cat p.html",
+             arguments);
+    const program_result *r = program_run(f, line);
+    if (r->code != 0) fail_msg("%s", r->err);
+    snprintf(text, sizeof text, "%s", r->out);
+    return text;
+}
+
+static void a_model_becomes_a_page(void **state)
+{
+    fixture *f = *state;
+    train(f, "m", "");
+    const char *html = page(f, "m.safetensors");
+    static const char *const parts[] = {
+        "<h2 id=curves>Training</h2>",
+        "<figcaption>loss</figcaption>",
+        "<figcaption>accuracy</figcaption>",
+        "<h3>Scores</h3><p>test part, 60 samples of strokes test",
+        "<h3>Classes</h3>",
+        "<table class=matrix>",
+        "Expected calibration error ",
+        "<h3>Most confident mistakes</h3><div class=pictures><figure><img ",
+        "<h3>Layers</h3>",
+        "dense/kernel: 8 of 8, grey is zero",
+        "<h3>Recipe</h3><pre tabindex=0>data:",
+        "</body></html>",
+    };
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (!strstr(html, parts[i])) fail_msg("missing: %s", parts[i]);
+    }
+    assert_int_equal(count(html, "alt=\"filter "), 8);
+    static const char *const foreign[] = {"http:", "https:", "<link", "src=\"/", "url(", "@import"};
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
+        if (strstr(html, foreign[i])) fail_msg("the page loads something: %s", foreign[i]);
+    }
+    assert_int_equal(count(html, "<script"), 1);
+    assert_int_equal(count(html, "<figure"), count(html, "</figure>"));
+    assert_int_equal(count(html, "<section>"), count(html, "</section>"));
+}
+
+static void runs_are_compared(void **state)
+{
+    fixture *f = *state;
+    train(f, "a", "");
+    train(f, "b", "--seed 7 --epochs 5");
+    static const char csv[] = "epoch,loss,accuracy,val_loss,val_accuracy,learning_rate,seconds\n"
+                              "0,2.5,0.1,2.4,0.2,0.001,1\n1,1.25,0.5,,,0.001,1\n";
+    fixture_file(f, "<c>&.csv", csv, strlen(csv));
+    const char *html = page(f, "a.safetensors b.safetensors '<c>&.csv'");
+    assert_non_null(strstr(html, "<td>1<td>3<td>"));
+    assert_non_null(strstr(html, "<td>2<td>5<td>"));
+    assert_non_null(strstr(html, "<td>3<td>2<td>2.4000<td>1<td>1.2500</tr>"));
+    assert_non_null(strstr(html, "&quot;name&quot;:&quot;training 3&quot;,&quot;color&quot;:2,"
+                                 "&quot;dash&quot;:false,&quot;values&quot;:[2.5,1.25]"));
+    assert_non_null(strstr(html, "&quot;values&quot;:[2.4,null]"));
+    assert_non_null(strstr(html, "&lt;c&gt;&amp;.csv"));
+    assert_null(strstr(html, "<c>"));
+    assert_int_equal(count(html, "<section>"), 2);
+}
+
+static void mistakes_are_told(void **state)
+{
+    fixture *f = *state;
+    static const struct {
+        const char *line;
+        int code;
+        const char *words;
+    } cases[] = {
+        {"$FATHOM report", 2, "a saved model is needed: fathom report"},
+        {"$FATHOM report none.safetensors", 5, "none.safetensors"},
+        {"$FATHOM report t.csv", 4, "t.csv: is no history: wanted is a CSV whose first column"},
+        {"$FATHOM report a a a a a a a a a", 4, "9 runs were named, at most 8 fit a page"},
+    };
+    fixture_file(f, "t.csv", "a,b\n1,2\n3,4\n", 12);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char line[256];
+        snprintf(line, sizeof line, "cd $HERE && %s", cases[i].line);
+        const program_result *r = program_run(f, line);
+        if (r->code == cases[i].code && strstr(r->err, cases[i].words)) continue;
+        fail_msg("%s\n  expected %d ...%s...\n  received %d %s", cases[i].line, cases[i].code,
+                 cases[i].words, r->code, r->err);
+    }
+    struct stat about;
+    assert_int_not_equal(stat(fixture_path(f, "report.html"), &about), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        fixture_test(a_model_becomes_a_page),
+        fixture_test(runs_are_compared),
+        fixture_test(mistakes_are_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
