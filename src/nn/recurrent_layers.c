@@ -201,9 +201,12 @@ static void take_input(fm_recurrent_run *r, fm_val x)
     fm_recurrent_norm input_norm = norm_of(r, "input_normalization", columns);
     fm_val indices;
     x = table_behind(g, x, &indices);
+    /* as rows, product and bias become one op */
+    if (!indices.id) x = fm_reshape_to(g, x, FM_SHAPE(-1, features));
     r->x = fm_recurrent_normalize(g, fm_matmul(g, x, kernel), &input_norm);
     add_bias(r, columns);
     if (indices.id) r->x = fm_gather(g, r->x, indices);
+    r->x = fm_reshape_to(g, r->x, FM_SHAPE(r->batch, r->time, columns));
 }
 
 /* ---- states ------------------------------------------------------------------------------------- */
