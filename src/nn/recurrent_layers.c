@@ -520,10 +520,13 @@ static fm_val build_layer(fm_graph *g, const fm_val *inputs, int count, const op
 #define PENALTY(member, doc)     FIELD(member, FM_FIELD_REAL, doc, .maximum = INFINITY)
 #define INITIALIZER(member, doc) FM_INITIALIZER_FIELD(options_of, member, doc)
 
+/* Four gates of two directions still fit into 64 bits. */
+#define MOST_UNITS 1e9
+
 #define FIRST_FIELDS                                                                               \
     FM_NAME_FIELD(options_of),                                                                     \
         FIELD(units, FM_FIELD_INT, "elements of the state", .required = true, .minimum = 1,        \
-              .maximum = INFINITY),                                                                \
+              .maximum = MOST_UNITS),                                                              \
         FIELD(activation, FM_FIELD_ENUM, "of candidates and outputs",                              \
               .choices = activation_choices)
 #define GATE_FIELD FIELD(recurrent_activation, FM_FIELD_ENUM, "of gates", .choices = gate_choices)
@@ -558,7 +561,7 @@ static const fm_field lstm_fields[] = {
     NOT("unit_forget_bias", no_unit_forget_bias, "the forget gate's bias starts at 1"),
     FLAG(peepholes, "the gates see the cell"),
     FIELD(projection, FM_FIELD_INT, "elements of the state after a product; 0: units",
-          .maximum = INFINITY),
+          .maximum = MOST_UNITS),
     FLAG(layer_normalization, "of both products and the cell"),
     {.name = NULL}};
 static const fm_field gru_fields[] = {
