@@ -6,6 +6,7 @@
 static const char *const recipes[] = {
     "grammar",
     "shakespeare-lstm",
+    "shakespeare-gpt",
     "sms-spam",
     "mnist-mlp",
     "mnist-dropout",
