@@ -19,6 +19,7 @@ static const char *const recipes[] = {
     "strokes-cnn",
     "strokes-unet",
     "cifar10-resnet20",
+    "few-images",
     "folder-finetune",
     "airline",
     "temperatures",
@@ -171,6 +172,24 @@ static void a_folder_is_learned_by_a_new_head(void **state)
     check_at_least("folder-finetune", figure, 0.9);
 }
 
+/* Smaller and with a shallower network: the loss falls from ln 2. */
+static void few_images_are_learned_from_nothing(void **state)
+{
+    fixture *f = *state;
+    if (sanitized) skip();
+    for (int i = 0; i < 24; i++) write_photo(f, i < 16 ? "train" : "test", i % 2, i);
+    const program_result *r = program_run(
+        f, "$FATHOM train recipes/few-images.yaml --set data.folder=photos --data $HERE "
+           "--set data.size=32 --set 'model={zoo: resnet18, classes: 2, "
+           "zero_init_residual: true}' --json --quiet --out $HERE/m.safetensors | tail "
+           "-1");
+    json_t *end = json_loads(r->out, 0, NULL);
+    const json_t *loss = json_object_get(json_object_get(end, "train"), "loss");
+    if (!json_is_number(loss)) fail_msg("few-images: %s%s", r->out, r->err);
+    if (json_number_value(loss) > 0.5) fail_msg("few-images: %g", json_number_value(loss));
+    json_decref(end);
+}
+
 static void convolutions_read_digits(void **state)
 {
     if (sanitized || absent("../shared/data/mnist/train-images-idx3-ubyte.gz")) skip();
@@ -284,6 +303,7 @@ int main(void)
 #if FATHOM_HAVE_AUDIO
         fixture_test(sounds_are_told_apart),
 #endif
+        fixture_test(few_images_are_learned_from_nothing),
         fixture_test(convolutions_read_digits),
         fixture_test(recurrent_networks_read_digits),
         fixture_test(texts_are_learned),

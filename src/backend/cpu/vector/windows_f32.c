@@ -91,9 +91,12 @@ static void pack_adjoint(const fm_windows *w, int64_t group, int64_t panel, floa
 
 /* ---- tiles --------------------------------------------------------------------------------------- */
 
-/* What the next band reads. */
+/* What the next band reads. Of a 1x1 kernel with strides, which leaves most pixels out: `pixels` are
+ * fetched with the tiles at their place, `share` floats of each for each unit. */
 typedef struct next_band {
     ahead source, residual, mask;
+    const float *pixels;
+    int64_t share;
 } next_band;
 
 typedef struct windows_run {
@@ -109,6 +112,15 @@ static void activate(const fm_windows *w, const struct window_tile *t, int rows)
 {
     for (int r = 0; r < rows; r++) {
         w->activation((int64_t)t->columns, 0, t->c + t->to[r], t->c + t->to[r]);
+    }
+}
+
+static void fetch_pixels(const next_band *next, const int32_t *from, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++) {
+        for (int64_t k = 0; k < next->share; k += LINE) {
+            __builtin_prefetch(next->pixels + from[i] + k, 0, 2);
+        }
     }
 }
 
@@ -132,6 +144,7 @@ static void run_pixels(const fm_windows *w, const fm_window_phase *phase, int64_
         fetch_ahead(&next->source);
         fetch_ahead(&next->residual);
         fetch_ahead(&next->mask);
+        if (next->pixels) fetch_pixels(next, t.from, rows);
         tiles[rows - 1][vectors - 1](&t);
         if (w->activation) activate(w, &t, (int)rows);
         t.from += rows;
@@ -187,7 +200,10 @@ static next_band band_after(const windows_run *run, int64_t index, int64_t units
     if (count == 0) return (next_band){0};
     const ptrdiff_t place = fm_window_band_result(plan, band);
     const int64_t floats = pixels * plan->result_channels;
+    const bool scattered = source.floats == 0 && !plan->copied;
     return (next_band){
+        .pixels = scattered ? fm_window_band_read(plan, band, w->source, NULL) : NULL,
+        .share = (plan->source_channels / units + LINE - 1) / LINE * LINE,
         .source = ahead_of(w->source + source.from, source.floats, count),
         .residual = ahead_of(w->residual ? w->residual + place : NULL, floats, count),
         .mask = ahead_of(w->mask ? w->mask + place : NULL, floats, count),
@@ -228,7 +244,10 @@ static void run_items(const void *argument, int part, int64_t begin, int64_t end
         const int64_t first = fm_range_bound(units, 1, split, splits);
         const int64_t last = fm_range_bound(units, 1, split + 1, splits);
         next_band next = band_after(run, i / run->splits, last - first);
-        for (int64_t unit = first; unit < last; unit++) run_unit(run, band, a, unit, &next);
+        for (int64_t unit = first; unit < last; unit++) {
+            run_unit(run, band, a, unit, &next);
+            if (next.pixels) next.pixels += next.share;
+        }
     }
     if (run->streamed) end_streams();
 }
