@@ -220,7 +220,8 @@ typedef enum fm_target {
     FM_TARGET_AUTO,    /* index for classes, value for numbers                                   */
     FM_TARGET_INDEX,   /* i32 (): for sparse categorical cross-entropy                           */
     FM_TARGET_ONE_HOT, /* f32 (classes): for categorical cross-entropy                           */
-    FM_TARGET_VALUE    /* f32 (columns), (1) for a scalar: regression, binary cross-entropy      */
+    FM_TARGET_VALUE,   /* f32 (columns), (1) for a scalar: regression, binary cross-entropy      */
+    FM_TARGET_INPUT    /* the prepared "x" again, f32, in place of "y": autoencoders              */
 } fm_target;
 
 /* Order of work on "x": impute, divide by scale, normalise, encode. All results are f32.

@@ -83,29 +83,38 @@ static void print_coloured(const explained *e, const fm_explanation *of, double 
     putchar('\n');
 }
 
-/* Without colours: the tokens that say most, in their order of size; of equal ones the first. */
+typedef struct ranked {
+    int64_t index;
+    double size;
+} ranked;
+
+static int by_size(const void *a, const void *b)
+{
+    const ranked *x = a, *y = b;
+    if (x->size != y->size) return x->size < y->size ? 1 : -1;
+    return x->index < y->index ? -1 : 1;
+}
+
+/* Without colours: the tokens that say most, in their order of size. */
 static void print_list(const explained *e, const fm_explanation *of)
 {
     enum { MOST = 10, BAR = 24 };
     const tokens all = tokens_of(e);
-    double below = INFINITY, scale = 0;
     token t;
-    for (int n = 0; n < MOST; n++) {
-        int64_t best = -1;
-        for (int64_t i = 0; i < all.count; i++) {
-            double size = fabs(of->map[i]);
-            if (!token_at(&all, of, 1, i, &t) || size >= below) continue;
-            if (best < 0 || size > fabs(of->map[best])) best = i;
-        }
-        if (best < 0 || of->map[best] == 0) return;
-        below = fabs(of->map[best]);
-        if (n == 0) scale = below;
-        token_at(&all, of, 1, best, &t);
-        printf("    %+10.4f  %-*.*s  ", of->map[best], BAR,
-               (int)(BAR * fabs(of->map[best]) / scale + 0.5), "########################");
+    int64_t count = 0;
+    ranked *order = fm_allocate_array(e->s->context, (size_t)all.count, sizeof *order);
+    for (int64_t i = 0; order && i < all.count; i++) {
+        if (token_at(&all, of, 1, i, &t)) order[count++] = (ranked){i, fabs(of->map[i])};
+    }
+    if (count > 0) qsort(order, (size_t)count, sizeof *order, by_size);
+    for (int64_t n = 0; n < count && n < MOST && order[0].size > 0; n++) {
+        token_at(&all, of, 1, order[n].index, &t);
+        printf("    %+10.4f  %-*.*s  ", of->map[order[n].index], BAR,
+               (int)(BAR * order[n].size / order[0].size + 0.5), "########################");
         print_plain(&t);
         putchar('\n');
     }
+    fm_release(e->s->context, order);
 }
 
 void explain_text_print(const explained *e)

@@ -9,7 +9,7 @@ const char *const fm_normalize_names[] = {"none", "standardize", "min_max", NULL
 const char *const fm_statistics_names[] = {"auto", "each", "channel", "all", NULL};
 const char *const fm_impute_names[] = {"mean", "median", "constant", "none", NULL};
 const char *const fm_encode_names[] = {"one_hot", "ordinal", NULL};
-const char *const fm_target_names[] = {"auto", "index", "one_hot", "value", NULL};
+const char *const fm_target_names[] = {"auto", "index", "one_hot", "value", "input", NULL};
 
 const fm_field fm_transform_fields[] = {
     {"scale", "numbers are divided by it", offsetof(fm_transform_options, scale),
@@ -237,6 +237,13 @@ static fm_status finish_y(fm_transform *transform)
     const fm_data_field *y = &transform->input.fields[1];
     fm_data_field *out = &transform->output.fields[1];
     bool classes = transform->target != FM_TARGET_VALUE;
+    if (transform->target == FM_TARGET_INPUT) {
+        *out = transform->output.fields[0];
+        out->name = y->name;
+        return out->dtype == FM_F32 ? FM_OK
+                                    : fm_fail(transform->context, FM_ERROR_ARGUMENT,
+                                              "target input: \"x\" is tokens, not numbers");
+    }
     *out = *y;
     while (classes && out->shape.rank > 0 && out->shape.dims[out->shape.rank - 1] == 1) {
         out->shape.rank--; /* a class has no dimension of its own */

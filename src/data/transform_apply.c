@@ -185,10 +185,32 @@ static void read_tokens(const prepared *p, const fm_data_request *request, char 
     }
 }
 
+static fm_status read_field(const prepared *p, fm_context *context, const fm_data_request *request,
+                            int field)
+{
+    static const convert_row converters[] = {convert_x, convert_y};
+    const void *memory = fm_dataset_memory(p->parent, field);
+    return memory ? read_memory(p, context, request, field, memory, converters[field])
+                  : read_buffered(p, context, request, field, converters[field]);
+}
+
+/* "x" in the place of "y". */
+static fm_status read_input_again(const prepared *p, fm_context *context,
+                                  const fm_data_request *request)
+{
+    fm_data_request again = *request;
+    if (request->fields[0]) {
+        size_t bytes = fm_field_bytes(&p->transform->output.fields[0]);
+        memcpy(request->fields[1], request->fields[0], (size_t)request->count * bytes);
+        return FM_OK;
+    }
+    again.fields[0] = request->fields[1];
+    return read_field(p, context, &again, 0);
+}
+
 static fm_status read_prepared(const void *state, fm_context *context,
                                const fm_data_request *request)
 {
-    static const convert_row converters[] = {convert_x, convert_y};
     const prepared *p = state;
     fm_status status = FM_OK;
     for (int i = 0; i < p->transform->output.field_count && status == FM_OK; i++) {
@@ -197,9 +219,9 @@ static fm_status read_prepared(const void *state, fm_context *context,
             read_tokens(p, request, request->fields[0]);
             continue;
         }
-        const void *memory = fm_dataset_memory(p->parent, i);
-        status = memory ? read_memory(p, context, request, i, memory, converters[i])
-                        : read_buffered(p, context, request, i, converters[i]);
+        status = i == 1 && p->transform->target == FM_TARGET_INPUT
+                     ? read_input_again(p, context, request)
+                     : read_field(p, context, request, i);
     }
     return status;
 }
@@ -268,6 +290,7 @@ static fm_status map_classes(prepared *p, fm_context *context)
     const fm_dataset_info *from = &p->parent->info, *to = &p->transform->input;
     if (from->field_count < 2 || to->field_count < 2) return FM_OK;
     if (!fm_transform_has_categories(&to->fields[1])) return FM_OK;
+    if (p->transform->target == FM_TARGET_INPUT) return FM_OK;
     p->class_count = from->fields[1].columns->category_count;
     fm_status status =
         map_categories(p, from->fields[1].columns, to->fields[1].columns, &p->classes);

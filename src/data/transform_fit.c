@@ -380,7 +380,8 @@ static fm_status choose_target(fm_transform *transform, const fm_dataset *traini
     transform->target = target != FM_TARGET_AUTO ? target
                         : classes                ? FM_TARGET_INDEX
                                                  : FM_TARGET_VALUE;
-    if (classes || transform->target == FM_TARGET_VALUE) return FM_OK;
+    bool any = transform->target == FM_TARGET_VALUE || transform->target == FM_TARGET_INPUT;
+    if (classes || any) return FM_OK;
     return fm_fail(
         transform->context, FM_ERROR_ARGUMENT,
         "data set \"%s\": target %s needs classes, but \"y\" holds numbers (a CSV file's "

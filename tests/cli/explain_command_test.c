@@ -118,6 +118,35 @@ static void tables_are_told_column_by_column(void **state)
     assert_int_equal(r->code, 0);
 }
 
+static void texts_are_coloured_on_a_page(void **state)
+{
+    static const char texts[] =
+        "data: {set: text_classes, file: texts.tsv, vocabulary: words, length: 8}\n"
+        "model: [{embedding: {input_dim: 16, output_dim: 4, mask_zero: true}},\n"
+        "        global_average_pooling, {dense: 2}]\n"
+        "loss: sparse_categorical_crossentropy\n"
+        "optimizer: {adam: {learning_rate: 0.1}}\n"
+        "train: {epochs: 40, batch_size: 4}\n";
+    static const char lines[] = "good\tI love this film\nbad\tI hate this film\n"
+                                "good\tlove this\nbad\thate film\n"
+                                "good\tlove film & this\nbad\thate this\n";
+    fixture *f = *state;
+    fixture_file(f, "texts.tsv", lines, strlen(lines));
+    train(f, "t", texts);
+    const program_result *r = program_run(
+        f, "cd $HERE && $FATHOM explain t.safetensors --text 'this film & I love' -o p.html "
+           "-m integrated_gradients,occlusion && cat p.html");
+    assert_int_equal(r->code, 0);
+    assert_non_null(strstr(r->out, "text 0  good "));
+    char *first = strstr(r->out, "  integrated_gradients: score ");
+    assert_non_null(first);
+    first = strchr(first, '\n') + 1; /* the token that says most */
+    assert_memory_equal(strchr(first, '\n') - 6, "  love", 6);
+    assert_non_null(strstr(r->out, ">love</span>"));
+    assert_non_null(strstr(r->out, ">&amp;</span>"));
+    assert_non_null(strstr(r->out, "<h3>occlusion</h3>"));
+}
+
 static void mistakes_are_told(void **state)
 {
     fixture *f = *state;
@@ -163,6 +192,7 @@ int main(void)
         fixture_test(images_become_a_picture),
         fixture_test(integrated_gradients_add_up),
         fixture_test(tables_are_told_column_by_column),
+        fixture_test(texts_are_coloured_on_a_page),
         fixture_test(mistakes_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,6 +99,48 @@ static void images_and_values_survive_too(void **state)
     fm_dataset_destroy(dataset);
 }
 
+/* target: input: "y" is the prepared "x", whatever the labels are, read together or alone. */
+static void an_input_may_be_the_target(void **state)
+{
+    fixture *f = *state;
+    uint8_t x[12] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+    int32_t y[2] = {1, 0};
+    fm_dataset_info info = {.name = "images",
+                            .count = 2,
+                            .field_count = 2,
+                            .fields = {{.name = "x", .dtype = FM_U8, .shape = FM_SHAPE(2, 3)},
+                                       {.name = "y", .dtype = FM_I32, .shape = FM_SHAPE()}}};
+    fm_dataset *dataset, *prepared;
+    fm_transform *before, *after;
+    char *json;
+    const uint32_t order[2] = {1, 0};
+    float a[12], b[12], alone[12];
+    assert_ok(f->context,
+              fm_dataset_from_arrays(f->context, &info, (const void *[]){x, y}, true, &dataset));
+    fm_transform_options options = {.scale = 255, .target = FM_TARGET_INPUT};
+    assert_ok(f->context, fm_transform_fit(f->context, dataset, &options, &before));
+    assert_ok(f->context, fm_transform_to_json(f->context, before, &json));
+    assert_ok(f->context, fm_transform_from_json(f->context, json, strlen(json), &after));
+    assert_ok(f->context, fm_dataset_transform(f->context, dataset, after, &prepared));
+    const fm_data_field *out = &fm_dataset_about(prepared)->fields[1];
+    assert_string_equal(out->name, "y");
+    assert_int_equal(out->dtype, FM_F32);
+    assert_true(fm_shape_equal(out->shape, FM_SHAPE(2, 3)));
+    fm_data_request request = {.indices = order, .count = 2, .fields = {a, b}};
+    assert_ok(f->context, fm_dataset_read(f->context, prepared, &request));
+    request.fields[0] = NULL;
+    request.fields[1] = alone;
+    assert_ok(f->context, fm_dataset_read(f->context, prepared, &request));
+    assert_near((double)a[0], 7.0 / 255, 1e-6);
+    assert_memory_equal(a, b, sizeof a);
+    assert_memory_equal(a, alone, sizeof a);
+    fm_data_release(f->context, json);
+    fm_dataset_destroy(prepared);
+    fm_transform_destroy(before);
+    fm_transform_destroy(after);
+    fm_dataset_destroy(dataset);
+}
+
 #define HEAD    "{\"format\":\"fathom.transform\",\"version\":1,\"x\":"
 #define FIELD   "\"name\":\"x\",\"dtype\":\"f32\",\"shape\":[1]"
 #define CHOICES "\"statistics\":\"each\",\"encode\":\"one_hot\""
@@ -179,9 +221,8 @@ static void every_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        fixture_test(a_transform_survives_its_text),
-        fixture_test(images_and_values_survive_too),
-        fixture_test(wrong_text_is_refused),
+        fixture_test(a_transform_survives_its_text), fixture_test(images_and_values_survive_too),
+        fixture_test(wrong_text_is_refused),         fixture_test(an_input_may_be_the_target),
         fixture_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

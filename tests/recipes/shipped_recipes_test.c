@@ -29,6 +29,8 @@ static const char *const recipes[] = {
     "tones",
     "spoken-digits",
     "spoken-digits-gru",
+    "strokes-autoencoder",
+    "mnist-autoencoder",
 };
 enum { RECIPE_COUNT = sizeof recipes / sizeof recipes[0] };
 

@@ -257,7 +257,8 @@ static fm_status read_choices(fm_context *context, const json_t *x, const json_t
     if (!y) return FM_OK;
     choices->target = find_name(fm_target_names, json_object_get(y, "target"));
     bool valid = choices->target > FM_TARGET_AUTO &&
-                 (choices->target == FM_TARGET_VALUE || is_class_field(&fields[1]));
+                 (choices->target == FM_TARGET_VALUE || choices->target == FM_TARGET_INPUT ||
+                  is_class_field(&fields[1]));
     return valid ? FM_OK : fail_json(context, "y needs a target that fits its columns");
 }
 
