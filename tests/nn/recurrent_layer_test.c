@@ -264,7 +264,8 @@ static void masking_hides_steps(void **state)
         if (masked) {
             memcpy(sequences, fm_program_output(program, "y"), sizeof sequences);
             const double *shown = fm_program_output(program, "in");
-            for (int i = 0; i < 2 * TIME; i++) assert_near(shown[i], (i / 2) % 2 ? 0 : x[0][i], 0);
+            for (int i = 0; i < 2 * TIME; i++)
+                assert_near(shown[i], (i / 2) % 2 ? 0 : x[i / 2][i % 2], 0);
         }
         fm_program_destroy(program);
     }
