@@ -7,6 +7,10 @@
  *                  4 heads, causal; 512 wide with GELU), norm, 65 logits; Adam rate 0.001, batch 64
  * shakespeare-gpt  the same with dropout 0.1 (of the embedding, the attention and both branches), AdamW
  *
+ * mnist-lstm       the 28 rows of a digit: LSTM 64, LSTM 64, dense 10; Adam rate 0.001, batch 128
+ * mnist-gru        the same with GRU (PyTorch's, reset_after)
+ * shakespeare-lstm tokens of 65, 64 steps: embedding of 256, LSTM 256, LSTM 256, 65 logits; Adam, batch 64
+ *
  * As on the peers' side batches lie in memory: nothing but steps is measured. samples_per_second counts
  * sequences, peak_bytes is the largest resident size of the process. --profile prints where the time
  * goes instead. generate: a sample is a sequence of tokens that are made one after the other by a stream, each
@@ -15,6 +19,7 @@
 #include "fathom/loss.h"
 #include "fathom/nn.h"
 #include "fathom/nn_attention.h"
+#include "fathom/nn_recurrent.h"
 #include "fathom/nn_vision.h"
 #include "fathom/ops.h"
 #include "fathom/optimizer.h"
@@ -58,6 +63,45 @@ static fm_val gpt(fm_graph *g, fm_val x, double dropout)
     return fm_dense(g, fm_layer_normalization(g, x), .units = VOCABULARY);
 }
 
+enum { ROWS = 28, UNITS = 64, DIGITS = 10, STEPS = 64, CHARACTER_WIDTH = 256 };
+/* Four gates of an LSTM, three of a GRU. */
+#define DIGIT_MULTIPLICATIONS(gates)                                                               \
+    (ROWS * (gates)*UNITS * (double)(ROWS + UNITS + 2 * UNITS) + UNITS * DIGITS)
+/* The embedding's table is shorter than the sequences of a batch: its product counts as little. */
+#define CHARACTER_MULTIPLICATIONS                                                                  \
+    (STEPS * (4.0 * CHARACTER_WIDTH * 4 * CHARACTER_WIDTH + CHARACTER_WIDTH * VOCABULARY))
+
+static fm_val digits_lstm(fm_graph *g, fm_val x, double dropout)
+{
+    (void)dropout;
+    x = fm_lstm(g, x, .units = UNITS, .return_sequences = true);
+    return fm_dense(g, fm_lstm(g, x, .units = UNITS), .units = DIGITS);
+}
+
+static fm_val digits_gru(fm_graph *g, fm_val x, double dropout)
+{
+    (void)dropout;
+    x = fm_gru(g, x, .units = UNITS, .return_sequences = true);
+    return fm_dense(g, fm_gru(g, x, .units = UNITS), .units = DIGITS);
+}
+
+static fm_val characters_lstm(fm_graph *g, fm_val x, double dropout)
+{
+    (void)dropout;
+    x = fm_embedding(g, x, .input_dim = VOCABULARY, .output_dim = CHARACTER_WIDTH);
+    x = fm_lstm(g, x, .units = CHARACTER_WIDTH, .return_sequences = true);
+    x = fm_lstm(g, x, .units = CHARACTER_WIDTH, .return_sequences = true);
+    return fm_dense(g, x, .units = VOCABULARY);
+}
+
+#define DIGITS_BY(name, build, gates)                                                              \
+    {                                                                                              \
+        name, build, {2, {ROWS, ROWS}}, FM_F32, {0}, DIGITS, 0, 128, 0,                            \
+            DIGIT_MULTIPLICATIONS(gates), ROWS *(gates)*UNITS *(double)ROWS,                       \
+        {                                                                                          \
+            .rule = FM_ADAM, .learning_rate = 0.001                                                \
+        }                                                                                          \
+    }
 #define GPT(name, dropout, ...)                                                                    \
     {                                                                                              \
         name, gpt, {1, {CONTEXT}}, FM_I32, {1, {CONTEXT}}, VOCABULARY, VOCABULARY, 64, dropout,    \
@@ -66,6 +110,20 @@ static fm_val gpt(fm_graph *g, fm_val x, double dropout)
 static const workload workloads[] = {
     GPT("gpt-small", 0, {.rule = FM_ADAM, .learning_rate = 0.001}),
     GPT("shakespeare-gpt", 0.1, {.rule = FM_ADAM, .learning_rate = 0.001, .weight_decay = 0.01}),
+    DIGITS_BY("mnist-lstm", digits_lstm, 4),
+    DIGITS_BY("mnist-gru", digits_gru, 3),
+    {"shakespeare-lstm",
+     characters_lstm,
+     {1, {STEPS}},
+     FM_I32,
+     {1, {STEPS}},
+     VOCABULARY,
+     VOCABULARY,
+     64,
+     0,
+     CHARACTER_MULTIPLICATIONS,
+     0,
+     {.rule = FM_ADAM, .learning_rate = 0.001}},
 };
 
 enum { BATCHES = 16 }; /* in memory */

@@ -44,6 +44,9 @@ WORKLOADS = {
     "resnet50": {"ours": "fathom_steps", "pytorch": "pytorch_vision.py"},
     "gpt-small": {"ours": "fathom_sequences", "pytorch": "pytorch_sequences.py"},
     "shakespeare-gpt": {"ours": "fathom_sequences", "pytorch": "pytorch_sequences.py"},
+    "mnist-lstm": {"ours": "fathom_sequences", "pytorch": "pytorch_sequences.py"},
+    "mnist-gru": {"ours": "fathom_sequences", "pytorch": "pytorch_sequences.py"},
+    "shakespeare-lstm": {"ours": "fathom_sequences", "pytorch": "pytorch_sequences.py"},
 }
 PEERS = ["pytorch", "none"]
 PEER_MODULES = {"pytorch": "torch"}

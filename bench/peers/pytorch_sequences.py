@@ -7,6 +7,9 @@
 gpt-small        tokens of 65, context 128: embedding and learned positions of 128, 4 blocks (norm first,
                  4 heads, causal; 512 wide with GELU), norm, 65 logits; Adam rate 0.001, batch 64
 shakespeare-gpt  the same with dropout 0.1 (of the embedding, the attention and both branches), AdamW
+mnist-lstm       the 28 rows of a digit: LSTM 64, LSTM 64, dense 10; Adam rate 0.001, batch 128
+mnist-gru        the same with GRU
+shakespeare-lstm tokens of 65, 64 steps: embedding of 256, LSTM 256, LSTM 256, 65 logits; Adam, batch 64
 
 In the phase generate a sample is a sequence of `context` tokens that are made one after the other, each
 the most probable one, with the keys and values of those before kept (in place, in the model's layout).
@@ -16,7 +19,13 @@ import pytorch_side
 
 GPT = dict(kind="gpt", vocabulary=65, context=128, width=128, heads=4, blocks=4, hidden=512, batch=64,
            rate=0.001, steps=6)
+DIGITS = dict(kind="digits", rows=28, units=64, classes=10, batch=128, rate=0.001, steps=20,
+              optimizer="Adam")
 WORKLOADS = {
+    "mnist-lstm": dict(DIGITS, cell="LSTM"),
+    "mnist-gru": dict(DIGITS, cell="GRU"),
+    "shakespeare-lstm": dict(kind="characters", vocabulary=65, context=64, width=256, batch=64,
+                             rate=0.001, steps=5, optimizer="Adam"),
     "gpt-small": dict(GPT, dropout=0.0, optimizer="Adam"),
     "shakespeare-gpt": dict(GPT, dropout=0.1, optimizer="AdamW"),
 }
@@ -139,7 +148,37 @@ def generator(torch, model, workload, setting):
     return Generator()
 
 
-MODELS = {"gpt": gpt}
+def digits(torch, workload, setting):
+    nn, units = torch.nn, workload["units"]
+
+    class Digits(nn.Module):
+        def __init__(self):
+            super().__init__()
+            cell = getattr(nn, workload["cell"])
+            self.cells = cell(workload["rows"], units, num_layers=2, batch_first=True)
+            self.head = nn.Linear(units, workload["classes"])
+
+        def forward(self, x):
+            return self.head(self.cells(x)[0][:, -1])
+    return Digits()
+
+
+def characters(torch, workload, setting):
+    nn, width = torch.nn, workload["width"]
+
+    class Characters(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.tokens = nn.Embedding(workload["vocabulary"], width)
+            self.cells = nn.LSTM(width, width, num_layers=2, batch_first=True)
+            self.head = nn.Linear(width, workload["vocabulary"])
+
+        def forward(self, x):
+            return self.head(self.cells(self.tokens(x))[0]).view(-1, workload["vocabulary"])
+    return Characters()
+
+
+MODELS = {"gpt": gpt, "digits": digits, "characters": characters}
 
 
 def make_model(torch, workload, setting):
@@ -152,7 +191,12 @@ def tokens(torch, workload, batch):
     return text[:, :-1].contiguous(), text[:, 1:].reshape(-1)
 
 
-DATA = {"gpt": tokens}
+def images(torch, workload, batch):
+    return (torch.rand(batch, workload["rows"], workload["rows"]),
+            torch.randint(0, workload["classes"], (batch,)))
+
+
+DATA = {"gpt": tokens, "digits": images, "characters": tokens}
 
 
 def make_data(torch, workload, batch, setting):
