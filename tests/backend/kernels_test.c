@@ -126,8 +126,17 @@ static double as_f32(double x)
     return fabs(x) > 3.4028235677973366e38 ? x * INFINITY : x;
 }
 
+/* Of elements [first, end), at least the tolerance's floor. */
+static double largest_of(const tolerance *t, const double *values, int64_t first, int64_t end)
+{
+    double largest = t->floor;
+    for (int64_t i = first; i < end; i++) largest = fmax(largest, fabs(values[i]));
+    return largest;
+}
+
+/* whole: the largest of the output, for TENSOR. */
 static double allowed(const tolerance *t, const op_job *job, const op_result *expected, int output,
-                      int64_t i, const op_result *magnitude)
+                      int64_t i, const op_result *magnitude, double whole)
 {
     double y = expected->values[output][i];
     if (t->kind == ULPS) {
@@ -139,19 +148,10 @@ static double allowed(const tolerance *t, const op_job *job, const op_result *ex
         const fm_shape shape = job->inputs.inputs[0].shape;
         const int64_t rows = fm_shape_elements(shape) / shape.dims[shape.rank - 1];
         const int64_t row = expected->elements[output] / rows;
-        double largest = t->floor;
-        for (int64_t k = i / row * row; k < i / row * row + row; k++) {
-            largest = fmax(largest, fabs(expected->values[output][k]));
-        }
-        return t->ulps * 0x1p-24 * largest;
+        const int64_t first = i / row * row;
+        return t->ulps * 0x1p-24 * largest_of(t, expected->values[output], first, first + row);
     }
-    if (t->kind == TENSOR) {
-        double largest = t->floor;
-        for (int64_t k = 0; k < expected->elements[output]; k++) {
-            largest = fmax(largest, fabs(expected->values[output][k]));
-        }
-        return t->ulps * 0x1p-24 * largest;
-    }
+    if (t->kind == TENSOR) return t->ulps * 0x1p-24 * whole;
     return t->kind == PRODUCT ? magnitude->values[output][i] : 0;
 }
 
@@ -171,9 +171,11 @@ static void compare(const tolerance *t, const op_job *job, const op_result *expe
                     const op_result *magnitude, const op_result *received, const char *backend)
 {
     for (int k = 0; k < expected->count; k++) {
+        const double whole =
+            t->kind == TENSOR ? largest_of(t, expected->values[k], 0, expected->elements[k]) : 0;
         for (int64_t i = 0; i < expected->elements[k]; i++) {
             double want = as_f32(expected->values[k][i]), got = received->values[k][i];
-            double most = allowed(t, job, expected, k, i, magnitude);
+            double most = allowed(t, job, expected, k, i, magnitude, whole);
             if (same(want, got) || fabs(want - got) <= most) continue;
             if (isinf(got) && fabs(expected->values[k][i]) + most > 3.4028235e38) continue;
             fail_msg("%s on %s, output %d, element %lld: %.9g instead of %.9g, which is %.3g "
