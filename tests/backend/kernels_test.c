@@ -63,6 +63,12 @@ static const tolerance tolerances[] = {
     {&fm_op_packed_attention, TENSOR, 16, 1},
     {&fm_op_attention_grad, TENSOR, 16, 1},
     {&fm_op_packed_attention_grad, TENSOR, 16, 1},
+    {&fm_op_simple_rnn, TENSOR, 64, 1},
+    {&fm_op_simple_rnn_grad, TENSOR, 64, 1},
+    {&fm_op_lstm, TENSOR, 64, 1},
+    {&fm_op_lstm_grad, TENSOR, 64, 1},
+    {&fm_op_gru, TENSOR, 64, 1},
+    {&fm_op_gru_grad, TENSOR, 64, 1},
     {&fm_op_gelu_grad, TENSOR, 8, 1},
     {&fm_op_gelu_tanh_grad, TENSOR, 8, 1},
     {&fm_op_silu_grad, TENSOR, 8, 1},
@@ -258,11 +264,15 @@ static op_result product_bound(fixture *f, const op_job *job, const tolerance *t
 
 /* ---- running ------------------------------------------------------------------------------------- */
 
-/* An op with a kernel is expected to use it unless there is nothing to compute. Those of convolution
- * and normalisation are for some shapes only: their own tests see to it that they run. */
+/* An op with a kernel is expected to use it unless there is nothing to compute. Those of convolution,
+ * normalisation and recurrent cells are for some shapes or attributes only: their own tests see to it
+ * that they run. */
 static bool must_use_kernel(const op_job *job)
 {
-    if (strstr(job->op->name, "convolve")) return false;
+    static const char *const choosy[] = {"convolve", "simple_rnn", "lstm", "gru"};
+    for (size_t i = 0; i < sizeof choosy / sizeof *choosy; i++) {
+        if (strstr(job->op->name, choosy[i])) return false;
+    }
     for (int i = 0; i < job->inputs.count; i++) {
         if (fm_shape_elements(job->inputs.inputs[i].shape) == 0) return false;
     }
