@@ -71,7 +71,7 @@ INLINE float weigh_row(float *s, const seen_keys *keys, int64_t filled, float sc
 static void drop_row(const block *b, int64_t query, int64_t first_key, int64_t count, float *s)
 {
     const kernel_attention *a = &b->w->a;
-    uint32_t words[WORDS];
+    uint32_t words[WORDS] = {0}; /* vectors go on behind the last key */
     const int64_t row = (b->batch * a->heads + b->head) * a->queries + query;
     const uint32_t *drawn = draw_words(&b->w->drop, row * a->keys + first_key, count, words);
     for (int64_t j = 0; j < count; j += V) {

@@ -77,7 +77,7 @@ static void slope_row(const block *b, int64_t r, int64_t first, const seen_keys 
     const float lse = b->w->lse[row], scale = (float)a->scale;
     const vector mean = broadcast(b->mean[r]);
     const dropping *drop = &b->w->drop;
-    uint32_t words[WORDS];
+    uint32_t words[WORDS] = {0}; /* vectors go on behind the last key */
     const uint32_t *drawn = NULL;
     int64_t j = 0;
     if (a->rate != 0 && keys->seen > 0) {
