@@ -2,10 +2,10 @@
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 
 # Everything runs in the release and the asan build; in the release build also under valgrind, as
-# NAME.valgrind, but for those that start programs or repeat much work. Folders with threads run in
-# the tsan build, too (label `threads`).
+# NAME.valgrind, but for those that start programs (cli, recipes, some more) or repeat much work. Folders
+# with threads run in the tsan build, too (label `threads`).
 set(thread_folders backend data run train)
-set(without_valgrind command_line_test tune_command_test image_command_test audio_command_test convolution_test examples_test parity_test resume_test text_command_test winograd_test
+set(without_valgrind convolution_test examples_test explain_test parity_test resume_test winograd_test
     zoo_backends_test zoo_parity_test)
 
 # Valgrind takes what libjpeg-turbo's vectorised encoder leaves unused for undefined: JSIMD_FORCENONE.
@@ -48,7 +48,7 @@ foreach(source IN LISTS test_sources)
   endif()
   # Tests run side by side, so their threads must not wait by looking (src/cli/brief_waiting.c).
   set_tests_properties(${name} PROPERTIES LABELS "${labels}" ENVIRONMENT GOMP_SPINCOUNT=1000)
-  if(VALGRIND AND NOT name IN_LIST without_valgrind)
+  if(VALGRIND AND NOT name IN_LIST without_valgrind AND NOT folder MATCHES "^(cli|recipes)$")
     add_test(NAME ${name}.valgrind WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
              COMMAND ${VALGRIND} ${valgrind_options} $<TARGET_FILE:${name}>)
     set_tests_properties(${name}.valgrind PROPERTIES LABELS valgrind
