@@ -1,59 +1,12 @@
 /* The kernels of attention against the portable ones: lengths around the sizes of tiles, panels and blocks,
  * odd heads, masks, positions, dropout; by one, two and three threads, whose bits are the same. */
-#include "support/op_job.h"
-#include "backend/backends.h"
+#include "support/kernel_check.h"
 #include "op/attention_attributes.h"
 #include "op/op_table.h"
 
 #if FATHOM_HAVE_FAST
 
 static const double near = 2e-6; /* of the largest result */
-
-static double largest_of(const op_result *result, int k)
-{
-    double largest = 1;
-    for (int64_t i = 0; i < result->elements[k]; i++) {
-        largest = fmax(largest, fabs(result->values[k][i]));
-    }
-    return largest;
-}
-
-static void compare(const op_job *job, const char *what, const op_result *wanted,
-                    const op_result *got, double tolerance)
-{
-    for (int k = 0; k < wanted->count; k++) {
-        const double most = tolerance * largest_of(wanted, k);
-        for (int64_t i = 0; i < wanted->elements[k]; i++) {
-            const double a = wanted->values[k][i], b = got->values[k][i];
-            if (a == b || fabs(a - b) <= most) continue;
-            char q[FM_SHAPE_TEXT], second[FM_SHAPE_TEXT];
-            fail_msg("%s %s %s, %s, output %d, element %lld: %.9g instead of %.9g", job->op->name,
-                     fm_shape_text(job->inputs.inputs[0].shape, q),
-                     fm_shape_text(job->inputs.inputs[1].shape, second), what, k, (long long)i, b,
-                     a);
-        }
-    }
-}
-
-static void check_job(fixture *f, const op_job *job)
-{
-    op_result wanted = op_job_run(f, job, FM_F32, "portable", 1);
-    for (int i = 0; fm_cpu_backend_at(i); i++) {
-        const char *backend = fm_cpu_backend_at(i)->name;
-        op_result one = op_job_run(f, job, FM_F32, backend, 1);
-        if (strncmp(one.kernel, backend, strlen(backend)) != 0) {
-            fail_msg("%s ran on %s instead of %s", job->op->name, one.kernel, backend);
-        }
-        compare(job, backend, &wanted, &one, near);
-        for (int threads = 2; threads <= 3; threads++) {
-            op_result many = op_job_run(f, job, FM_F32, backend, threads);
-            compare(job, "more threads", &one, &many, 0);
-            op_result_release(f, &many);
-        }
-        op_result_release(f, &one);
-    }
-    op_result_release(f, &wanted);
-}
 
 /* mask: how many dimensions; position: what it says, negative for none. */
 typedef struct sizes {
@@ -80,7 +33,7 @@ static void check_text(fixture *f, const fm_op *op, const fm_attention_attribute
     for (int i = 0; i < parsed.count; i++) {
         if (parsed.inputs[i].shape.rank == 0) job.values[i][0] = position;
     }
-    check_job(f, &job);
+    check_kernels(f, &job, near);
     op_job_release(f, &job);
 }
 

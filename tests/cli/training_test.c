@@ -1,43 +1,8 @@
 /* train, eval, predict and show through the built program: events, figures that agree with each
  * other, resuming, interrupting. */
-#include "support/program_run.h"
-
-#include <jansson.h>
+#include "support/program_events.h"
 
 #define SPIRALS "recipes/spirals.yaml --set data.train_size=300 --set data.test_size=90 "
-
-/* The last line of stdout as JSON; every line must be an object with an event. */
-static json_t *last_event(const program_result *r)
-{
-    json_t *event = NULL;
-    if (r->code != 0) fail_msg("exit code %d: %s%s", r->code, r->out, r->err);
-    for (const char *line = r->out; *line;) {
-        size_t size = strcspn(line, "\n");
-        json_error_t error;
-        json_decref(event);
-        event = json_loadb(line, size, 0, &error);
-        if (!event) fail_msg("%.*s: %s", (int)size, line, error.text);
-        assert_non_null(json_string_value(json_object_get(event, "event")));
-        line += size + (line[size] == '\n');
-    }
-    assert_non_null(event);
-    return event;
-}
-
-static double number_at(const json_t *object, const char *key, const char *inner)
-{
-    const json_t *value = json_object_get(object, key);
-    if (inner) value = json_object_get(value, inner);
-    if (!json_is_number(value)) fail_msg("no number %s %s", key, inner ? inner : "");
-    return json_number_value(value);
-}
-
-static const char *text_at(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    if (!text) fail_msg("no text %s", key);
-    return text;
-}
 
 static void training_ends_with_its_figures(void **state)
 {
@@ -100,9 +65,12 @@ static void tensorboard_is_told(void **state)
         json_decref(end);
     }
     assert_true(losses[0] == losses[1]);
-    static const char *const tags[] = {"train/loss",           "validation/accuracy",
-                                       "learning_rate",        "weights/dense/kernel",
-                                       "gradients/dense/bias", "dense/matmul",
+    static const char *const tags[] = {"train/loss",
+                                       "validation/accuracy",
+                                       "learning_rate",
+                                       "weights/dense/kernel",
+                                       "gradients/dense/bias",
+                                       "dense/matmul",
                                        "_hparams_/session_start_info"};
     for (size_t i = 0; i < sizeof tags / sizeof tags[0]; i++) {
         char line[256];

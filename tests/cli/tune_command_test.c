@@ -1,8 +1,6 @@
 /* fathom tune and fathom train --folds through the built program: the same table however it came to
  * be, killed or not, alone or side by side; trials that fail; what is written. */
-#include "support/program_run.h"
-
-#include <jansson.h>
+#include "support/program_events.h"
 
 /* Spirals for a moment: an epoch is some milliseconds. */
 static const char recipe[] = "data: {set: spirals, classes: 3, train_size: 300, test_size: 90,\n"
@@ -116,28 +114,6 @@ static void an_interrupt_keeps_everything(void **state)
     assert_non_null(strstr(r->err, "interrupted; everything is kept in "));
     assert_non_null(strstr(r->out, "{\"event\":\"interrupted\""));
     run_line(f, "test -s $HERE/s/states/trial-0.safetensors");
-}
-
-static json_t *last_event(const program_result *r)
-{
-    json_t *event = NULL;
-    for (const char *line = r->out; *line;) {
-        size_t size = strcspn(line, "\n");
-        json_decref(event);
-        event = json_loadb(line, size, 0, NULL);
-        assert_non_null(event);
-        line += size + (line[size] == '\n');
-    }
-    assert_non_null(event);
-    return event;
-}
-
-static double number_at(const json_t *object, const char *key, const char *inner)
-{
-    const json_t *value = json_object_get(object, key);
-    if (inner) value = json_object_get(value, inner);
-    if (!json_is_number(value)) fail_msg("no number %s %s", key, inner ? inner : "");
-    return json_number_value(value);
 }
 
 /* The best recipe, trained by itself, has the figure of the table. */
