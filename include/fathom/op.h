@@ -69,6 +69,7 @@ FM_API __attribute__((format(printf, 2, 3))) fm_status fm_infer_fail(const fm_in
 /* The vector-Jacobian product: from the gradients of the outputs ({0}: zero) build those of the
  * inputs with ops; leave {0} for zero. Only inputs with wanted[i] are used. */
 typedef struct fm_vjp {
+    const fm_op *op;
     const void *attributes;
     const fm_val *inputs, *outputs, *output_grads;
     fm_val *input_grads;

@@ -50,6 +50,14 @@ static const char *const optional_names[] = {
     [FM_RECURRENT_DLAST] = "dlast",           [FM_RECURRENT_DLAST_CELL] = "dlast_cell",
     [FM_RECURRENT_DGATES] = "dgates",         [FM_RECURRENT_DCELLS] = "dcells"};
 
+const fm_recurrent_cell *fm_recurrent_cell_of(const fm_op *op)
+{
+    static const fm_recurrent_cell *const cells[] = {&fm_simple_cell, &fm_lstm_cell, &fm_gru_cell};
+    int i = 0;
+    while (cells[i]->forward != op && cells[i]->backward != op) i++;
+    return cells[i];
+}
+
 int fm_recurrent_fixed(const fm_recurrent_cell *cell)
 {
     return 3 + cell->has_cell;
@@ -175,8 +183,9 @@ static fm_status check_optional_shapes(const fm_infer *infer, const fm_recurrent
     return status;
 }
 
-fm_status fm_recurrent_infer(fm_infer *infer, const fm_recurrent_cell *cell)
+fm_status fm_recurrent_infer(fm_infer *infer)
 {
+    const fm_recurrent_cell *cell = fm_recurrent_cell_of(infer->op);
     const fm_recurrent_attributes *attributes = infer->attributes;
     fm_recurrent_sizes sizes = {0};
     int fixed = fm_recurrent_fixed(cell);
@@ -221,8 +230,9 @@ static fm_status check_kept(const fm_infer *infer, const fm_recurrent_cell *cell
     return status;
 }
 
-fm_status fm_recurrent_grad_infer(fm_infer *infer, const fm_recurrent_cell *cell)
+fm_status fm_recurrent_grad_infer(fm_infer *infer)
 {
+    const fm_recurrent_cell *cell = fm_recurrent_cell_of(infer->op);
     const fm_recurrent_attributes *attributes = infer->attributes;
     fm_recurrent_sizes sizes = {0};
     int fixed = fm_recurrent_grad_fixed(cell), y = 2 + cell->has_cell;
@@ -259,8 +269,9 @@ static void compute_again(fm_graph *g, const fm_vjp *vjp, const fm_recurrent_cel
     fm_node_add(g, cell->forward, vjp->inputs, vjp->input_count, &attributes, results);
 }
 
-void fm_recurrent_vjp(fm_graph *g, fm_vjp *vjp, const fm_recurrent_cell *cell)
+void fm_recurrent_vjp(fm_graph *g, fm_vjp *vjp)
 {
+    const fm_recurrent_cell *cell = fm_recurrent_cell_of(vjp->op);
     fm_recurrent_attributes attributes = *(const fm_recurrent_attributes *)vjp->attributes;
     int fixed = fm_recurrent_fixed(cell), kept = 2 + cell->has_cell, n = 0;
     const fm_val *results = vjp->outputs;
@@ -299,6 +310,23 @@ void fm_recurrent_vjp(fm_graph *g, fm_vjp *vjp, const fm_recurrent_cell *cell)
 
 /* ---- running ------------------------------------------------------------------------------------ */
 
+kernel_recurrence fm_recurrence_of(const fm_call *call)
+{
+    const fm_recurrent_cell *cell = fm_recurrent_cell_of(call->op);
+    const fm_recurrent_attributes *attributes = call->attributes;
+    const bool forward = call->op == cell->forward;
+    const fm_shape kernel = call->inputs[forward ? 1 : 0].shape;
+    const fm_shape y = (forward ? call->outputs : call->inputs + 2 + cell->has_cell)->shape;
+    return (kernel_recurrence){.batch = y.dims[0],
+                               .time = y.dims[1],
+                               .units = kernel.dims[1] / cell->gates,
+                               .width = y.dims[2],
+                               .cell = attributes->activation,
+                               .gate = attributes->gate_activation,
+                               .reverse = attributes->reverse,
+                               .reset_after = attributes->reset_after};
+}
+
 const void *fm_recurrent_data(const fm_call *call, int fixed, int which)
 {
     int at = fm_recurrent_find(call->attributes, fixed, which);
@@ -319,15 +347,17 @@ static double step_flops(fm_shape kernel, double steps, const fm_recurrent_cell 
     return steps * (2 * width * (double)kernel.dims[1] + projection + 10 * units);
 }
 
-double fm_recurrent_flops(const fm_call *call, const fm_recurrent_cell *cell)
+double fm_recurrent_flops(const fm_call *call)
 {
+    const fm_recurrent_cell *cell = fm_recurrent_cell_of(call->op);
     const fm_shape *y = &call->outputs[0].shape;
     return step_flops(call->inputs[1].shape, (double)(y->dims[0] * y->dims[1]), cell,
                       call->attributes);
 }
 
-double fm_recurrent_grad_flops(const fm_call *call, const fm_recurrent_cell *cell)
+double fm_recurrent_grad_flops(const fm_call *call)
 {
+    const fm_recurrent_cell *cell = fm_recurrent_cell_of(call->op);
     const fm_shape *dx = &call->outputs[0].shape;
     return 2 * step_flops(call->inputs[0].shape, (double)(dx->dims[0] * dx->dims[1]), cell,
                           call->attributes);

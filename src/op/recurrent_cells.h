@@ -3,6 +3,7 @@
 #ifndef FM_RECURRENT_CELLS_H
 #define FM_RECURRENT_CELLS_H
 
+#include "kernel/recurrence.h"
 #include "op/op_tools.h"
 #include "op/recurrent_attributes.h"
 
@@ -28,6 +29,10 @@ struct fm_recurrent_cell {
     void (*pull)(struct fm_unrolled *u, int64_t step);
 };
 
+extern const fm_recurrent_cell fm_simple_cell, fm_lstm_cell, fm_gru_cell;
+/* The cell whose op it is, in one direction or the other. */
+const fm_recurrent_cell *fm_recurrent_cell_of(const fm_op *op);
+
 /* Operands that are always there: x, R, state, [cell]; of the gradient R, state, [cell], y, [gates,
  * cells]. */
 int fm_recurrent_fixed(const fm_recurrent_cell *cell);
@@ -36,13 +41,33 @@ int fm_recurrent_grad_fixed(const fm_recurrent_cell *cell);
 /* Blocks of `gates`. */
 int fm_recurrent_saved(const fm_recurrent_cell *cell, const fm_recurrent_attributes *attributes);
 
-fm_status fm_recurrent_infer(fm_infer *infer, const fm_recurrent_cell *cell);
-fm_status fm_recurrent_grad_infer(fm_infer *infer, const fm_recurrent_cell *cell);
+/* ---- what the records of ops are made of ---- */
+
+fm_status fm_recurrent_infer(fm_infer *infer);
+fm_status fm_recurrent_grad_infer(fm_infer *infer);
 
 /* The gradient op's node; a forward op that has not kept what it reads is computed again. */
-void fm_recurrent_vjp(fm_graph *g, fm_vjp *vjp, const fm_recurrent_cell *cell);
+void fm_recurrent_vjp(fm_graph *g, fm_vjp *vjp);
 /* By a composite of ordinary ops (recurrent_unrolled.c). */
-void fm_recurrent_grad_vjp(fm_graph *g, fm_vjp *vjp, const fm_recurrent_cell *cell);
+void fm_recurrent_grad_vjp(fm_graph *g, fm_vjp *vjp);
+
+double fm_recurrent_flops(const fm_call *call);
+double fm_recurrent_grad_flops(const fm_call *call);
+
+/* {"f(2,3)", attributes} and, among these, that there is an optional operand. */
+#define FM_RECURRENT_CASE(text, ...)                                                               \
+    {                                                                                              \
+        text, &(const fm_recurrent_attributes)                                                     \
+        {                                                                                          \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
+    }
+#define FM_RECURRENT_HAS(which) .has[FM_RECURRENT_##which] = true
+
+/* ---- of a call ---- */
+
+/* Its sizes and choices, for kernels. */
+kernel_recurrence fm_recurrence_of(const fm_call *call);
 
 /* The shape of an optional operand. */
 fm_shape fm_recurrent_optional_shape(const fm_recurrent_sizes *sizes, int which);
@@ -51,9 +76,6 @@ fm_shape fm_recurrent_optional_shape(const fm_recurrent_sizes *sizes, int which)
 const void *fm_recurrent_data(const fm_call *call, int fixed, int which);
 /* The data of result i, NULL when it has no elements. */
 void *fm_recurrent_result(const fm_call *call, int i);
-
-double fm_recurrent_flops(const fm_call *call, const fm_recurrent_cell *cell);
-double fm_recurrent_grad_flops(const fm_call *call, const fm_recurrent_cell *cell);
 
 /* A node for a builder's operands: {x, R, state, [cell]} and what `recurrence` has. results has the
  * forward op's number. */

@@ -6,7 +6,7 @@
 #define KERNEL_FILE "kernel/recurrent_gru.h"
 #include "kernel/instantiate.h"
 
-static const fm_recurrent_cell cell = {
+const fm_recurrent_cell fm_gru_cell = {
     .forward = &fm_op_gru,
     .backward = &fm_op_gru_grad,
     .gates = 3,
@@ -20,38 +20,10 @@ static const fm_recurrent_cell cell = {
     .pull = fm_unrolled_gru,
 };
 
-static kernel_recurrence recurrence_of(const fm_call *call, const fm_tensor *y)
-{
-    const fm_recurrent_attributes *attributes = call->attributes;
-    return (kernel_recurrence){.batch = y->shape.dims[0],
-                               .time = y->shape.dims[1],
-                               .units = y->shape.dims[2],
-                               .width = y->shape.dims[2],
-                               .cell = attributes->activation,
-                               .gate = attributes->gate_activation,
-                               .reverse = attributes->reverse,
-                               .reset_after = attributes->reset_after};
-}
-
-static fm_status gru_infer(fm_infer *infer)
-{
-    return fm_recurrent_infer(infer, &cell);
-}
-
-static void gru_vjp(fm_graph *g, fm_vjp *vjp)
-{
-    fm_recurrent_vjp(g, vjp, &cell);
-}
-
-static double gru_flops(const fm_call *call)
-{
-    return fm_recurrent_flops(call, &cell);
-}
-
 static void gru_run(const fm_call *call)
 {
     const fm_tensor *in = call->inputs, *out = call->outputs;
-    kernel_recurrence r = recurrence_of(call, out);
+    kernel_recurrence r = fm_recurrence_of(call);
 #define RUN(suffix)                                                                                \
     gru_##suffix(&r, &(gru_tensors_##suffix){                                                      \
                          .x = in[0].data,                                                          \
@@ -71,15 +43,6 @@ static void gru_run(const fm_call *call)
 #undef RUN
 }
 
-#define CASE(text, ...)                                                                            \
-    {                                                                                              \
-        text, &(const fm_recurrent_attributes)                                                     \
-        {                                                                                          \
-            __VA_ARGS__                                                                            \
-        }                                                                                          \
-    }
-#define HAS(which) .has[FM_RECURRENT_##which] = true
-
 const fm_op fm_op_gru = {
     .name = "gru",
     .doc = "h' = z h + (1 - z) n along a sequence; the states, the last, gates",
@@ -88,53 +51,42 @@ const fm_op fm_op_gru = {
     .outputs = 3,
     .attributes_size = sizeof(fm_recurrent_attributes),
     .attributes = fm_recurrent_fields,
-    .infer = gru_infer,
-    .vjp = gru_vjp,
+    .infer = fm_recurrent_infer,
+    .vjp = fm_recurrent_vjp,
     .run = gru_run,
-    .flops = gru_flops,
+    .flops = fm_recurrent_flops,
     .cases =
-        (const fm_case[]){
-            CASE("f(1,2,3) f(1,3) f(1,1)", .keeps = true),
-            CASE("f(2,3,6) f(2,6) f(2,2)", .keeps = false),
-            CASE("f(2,3,6) f(2,6) f(2,2) f(6)", .reset_after = true, .keeps = true, HAS(BIAS)),
-            CASE("f(2,3,6) f(2,6) f(2,2) f(6) u(2,3) p(2,2)", .reset_after = true, .reverse = true,
-                 .keeps = true, HAS(BIAS), HAS(MASK), HAS(SCALE)),
-            CASE("f(2,3,6) f(2,6) f(2,2) u(2,3) p(2,2)", .keeps = true, HAS(MASK), HAS(SCALE)),
-            CASE("f(1,3,6) f(2,6) f(1,2)", .reset_after = true, .activation = FM_CELL_LINEAR,
-                 .gate_activation = FM_GATE_HARD_SIGMOID, .keeps = true),
-            {NULL, NULL}},
+        (const fm_case[]){FM_RECURRENT_CASE("f(1,2,3) f(1,3) f(1,1)", .keeps = true),
+                          FM_RECURRENT_CASE("f(2,3,6) f(2,6) f(2,2)", .keeps = false),
+                          FM_RECURRENT_CASE("f(2,3,6) f(2,6) f(2,2) f(6)", .reset_after = true,
+                                            .keeps = true, FM_RECURRENT_HAS(BIAS)),
+                          FM_RECURRENT_CASE("f(2,3,6) f(2,6) f(2,2) f(6) u(2,3) p(2,2)",
+                                            .reset_after = true, .reverse = true, .keeps = true,
+                                            FM_RECURRENT_HAS(BIAS), FM_RECURRENT_HAS(MASK),
+                                            FM_RECURRENT_HAS(SCALE)),
+                          FM_RECURRENT_CASE("f(2,3,6) f(2,6) f(2,2) u(2,3) p(2,2)", .keeps = true,
+                                            FM_RECURRENT_HAS(MASK), FM_RECURRENT_HAS(SCALE)),
+                          FM_RECURRENT_CASE("f(1,3,6) f(2,6) f(1,2)", .reset_after = true,
+                                            .activation = FM_CELL_LINEAR,
+                                            .gate_activation = FM_GATE_HARD_SIGMOID, .keeps = true),
+                          {NULL, NULL}},
 };
 
 fm_val fm_gru_sequence(fm_graph *g, fm_val x, fm_val recurrent_kernel, fm_val state,
                        const fm_recurrence *recurrence, fm_val *final_state)
 {
     fm_val results[FM_RECURRENT_MOST_RESULTS];
-    fm_recurrent_add(g, &cell, (fm_val[]){x, recurrent_kernel, state}, recurrence, results);
+    fm_recurrent_add(g, &fm_gru_cell, (fm_val[]){x, recurrent_kernel, state}, recurrence, results);
     if (final_state) *final_state = results[1];
     return results[0];
 }
 
 /* ---- gru_grad ----------------------------------------------------------------------------------- */
 
-static fm_status gru_grad_infer(fm_infer *infer)
-{
-    return fm_recurrent_grad_infer(infer, &cell);
-}
-
-static void gru_grad_vjp(fm_graph *g, fm_vjp *vjp)
-{
-    fm_recurrent_grad_vjp(g, vjp, &cell);
-}
-
-static double gru_grad_flops(const fm_call *call)
-{
-    return fm_recurrent_grad_flops(call, &cell);
-}
-
 static void gru_grad_run(const fm_call *call)
 {
     const fm_tensor *in = call->inputs, *out = call->outputs;
-    kernel_recurrence r = recurrence_of(call, &in[2]);
+    kernel_recurrence r = fm_recurrence_of(call);
 #define RUN(suffix)                                                                                \
     gru_grad_##suffix(&r, &(gru_grad_tensors_##suffix){                                            \
                               .R = in[0].data,                                                     \
@@ -167,22 +119,26 @@ const fm_op fm_op_gru_grad = {
     .outputs = 5,
     .attributes_size = sizeof(fm_recurrent_attributes),
     .attributes = fm_recurrent_fields,
-    .infer = gru_grad_infer,
-    .vjp = gru_grad_vjp,
+    .infer = fm_recurrent_grad_infer,
+    .vjp = fm_recurrent_grad_vjp,
     .run = gru_grad_run,
-    .flops = gru_grad_flops,
+    .flops = fm_recurrent_grad_flops,
     .cases =
         (const fm_case[]){
-            CASE("f(1,3) f(1,1) f(1,1,1) u(1,1,3) f(1,1,1)", HAS(DY)),
-            CASE("f(2,6) f(2,2) f(2,3,2) u(2,3,8) f(6) f(2,3,2) f(2,2)", .reset_after = true,
-                 HAS(BIAS), HAS(DY), HAS(DLAST)),
-            CASE("f(2,6) f(2,2) f(2,3,2) u(2,3,8) f(6) u(2,3) p(2,2) f(2,3,2) f(2,2) f(2,3,8)",
-                 .reset_after = true, .reverse = true, HAS(BIAS), HAS(MASK), HAS(SCALE), HAS(DY),
-                 HAS(DLAST), HAS(DGATES)),
-            CASE("f(2,6) f(2,2) f(2,3,2) u(2,3,6) u(2,3) p(2,2) f(2,3,2) f(2,3,6)", HAS(MASK),
-                 HAS(SCALE), HAS(DY), HAS(DGATES)),
-            CASE("f(2,6) f(1,2) f(1,2,2) u(1,2,8) f(1,2)", .reset_after = true,
-                 .activation = FM_CELL_SIGMOID, .gate_activation = FM_GATE_HARD_SIGMOID,
-                 HAS(DLAST)),
+            FM_RECURRENT_CASE("f(1,3) f(1,1) f(1,1,1) u(1,1,3) f(1,1,1)", FM_RECURRENT_HAS(DY)),
+            FM_RECURRENT_CASE("f(2,6) f(2,2) f(2,3,2) u(2,3,8) f(6) f(2,3,2) f(2,2)",
+                              .reset_after = true, FM_RECURRENT_HAS(BIAS), FM_RECURRENT_HAS(DY),
+                              FM_RECURRENT_HAS(DLAST)),
+            FM_RECURRENT_CASE(
+                "f(2,6) f(2,2) f(2,3,2) u(2,3,8) f(6) u(2,3) p(2,2) f(2,3,2) f(2,2) f(2,3,8)",
+                .reset_after = true, .reverse = true, FM_RECURRENT_HAS(BIAS),
+                FM_RECURRENT_HAS(MASK), FM_RECURRENT_HAS(SCALE), FM_RECURRENT_HAS(DY),
+                FM_RECURRENT_HAS(DLAST), FM_RECURRENT_HAS(DGATES)),
+            FM_RECURRENT_CASE("f(2,6) f(2,2) f(2,3,2) u(2,3,6) u(2,3) p(2,2) f(2,3,2) f(2,3,6)",
+                              FM_RECURRENT_HAS(MASK), FM_RECURRENT_HAS(SCALE), FM_RECURRENT_HAS(DY),
+                              FM_RECURRENT_HAS(DGATES)),
+            FM_RECURRENT_CASE("f(2,6) f(1,2) f(1,2,2) u(1,2,8) f(1,2)", .reset_after = true,
+                              .activation = FM_CELL_SIGMOID,
+                              .gate_activation = FM_GATE_HARD_SIGMOID, FM_RECURRENT_HAS(DLAST)),
             {NULL, NULL}},
 };

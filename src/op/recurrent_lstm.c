@@ -6,7 +6,7 @@
 #define KERNEL_FILE "kernel/recurrent_lstm.h"
 #include "kernel/instantiate.h"
 
-static const fm_recurrent_cell cell = {
+const fm_recurrent_cell fm_lstm_cell = {
     .forward = &fm_op_lstm,
     .backward = &fm_op_lstm_grad,
     .gates = 4,
@@ -24,38 +24,10 @@ static const fm_recurrent_cell cell = {
     .pull = fm_unrolled_lstm,
 };
 
-static kernel_recurrence recurrence_of(const fm_call *call, const fm_tensor *y,
-                                       const fm_tensor *memory)
-{
-    const fm_recurrent_attributes *attributes = call->attributes;
-    return (kernel_recurrence){.batch = y->shape.dims[0],
-                               .time = y->shape.dims[1],
-                               .units = memory->shape.dims[1],
-                               .width = y->shape.dims[2],
-                               .cell = attributes->activation,
-                               .gate = attributes->gate_activation,
-                               .reverse = attributes->reverse};
-}
-
-static fm_status lstm_infer(fm_infer *infer)
-{
-    return fm_recurrent_infer(infer, &cell);
-}
-
-static void lstm_vjp(fm_graph *g, fm_vjp *vjp)
-{
-    fm_recurrent_vjp(g, vjp, &cell);
-}
-
-static double lstm_flops(const fm_call *call)
-{
-    return fm_recurrent_flops(call, &cell);
-}
-
 static void lstm_run(const fm_call *call)
 {
     const fm_tensor *in = call->inputs, *out = call->outputs;
-    kernel_recurrence r = recurrence_of(call, &out[0], &in[3]);
+    kernel_recurrence r = fm_recurrence_of(call);
 #define RUN(suffix)                                                                                \
     lstm_##suffix(&r, &(lstm_tensors_##suffix){                                                    \
                           .x = in[0].data,                                                         \
@@ -79,15 +51,6 @@ static void lstm_run(const fm_call *call)
 #undef RUN
 }
 
-#define CASE(text, ...)                                                                            \
-    {                                                                                              \
-        text, &(const fm_recurrent_attributes)                                                     \
-        {                                                                                          \
-            __VA_ARGS__                                                                            \
-        }                                                                                          \
-    }
-#define HAS(which) .has[FM_RECURRENT_##which] = true
-
 const fm_op fm_op_lstm = {
     .name = "lstm",
     .doc =
@@ -97,18 +60,21 @@ const fm_op fm_op_lstm = {
     .outputs = 5,
     .attributes_size = sizeof(fm_recurrent_attributes),
     .attributes = fm_recurrent_fields,
-    .infer = lstm_infer,
-    .vjp = lstm_vjp,
+    .infer = fm_recurrent_infer,
+    .vjp = fm_recurrent_vjp,
     .run = lstm_run,
-    .flops = lstm_flops,
-    .cases = (const fm_case[]){CASE("f(1,2,4) f(1,4) f(1,1) f(1,1)", .keeps = true),
-                               CASE("f(2,3,8) f(2,8) f(2,2) f(2,2)", .keeps = false),
-                               CASE("f(2,3,8) f(3,8) f(2,3) f(2,2) f(3,2) f(2,3) u(2,3) p(2,3)",
-                                    .reverse = true, .keeps = true, HAS(PEEPHOLE), HAS(PROJECTION),
-                                    HAS(MASK), HAS(SCALE)),
-                               CASE("f(2,2,8) f(2,8) f(2,2) f(2,2)", .activation = FM_CELL_SIGMOID,
-                                    .gate_activation = FM_GATE_HARD_SIGMOID, .keeps = true),
-                               {NULL, NULL}},
+    .flops = fm_recurrent_flops,
+    .cases =
+        (const fm_case[]){
+            FM_RECURRENT_CASE("f(1,2,4) f(1,4) f(1,1) f(1,1)", .keeps = true),
+            FM_RECURRENT_CASE("f(2,3,8) f(2,8) f(2,2) f(2,2)", .keeps = false),
+            FM_RECURRENT_CASE("f(2,3,8) f(3,8) f(2,3) f(2,2) f(3,2) f(2,3) u(2,3) p(2,3)",
+                              .reverse = true, .keeps = true, FM_RECURRENT_HAS(PEEPHOLE),
+                              FM_RECURRENT_HAS(PROJECTION), FM_RECURRENT_HAS(MASK),
+                              FM_RECURRENT_HAS(SCALE)),
+            FM_RECURRENT_CASE("f(2,2,8) f(2,8) f(2,2) f(2,2)", .activation = FM_CELL_SIGMOID,
+                              .gate_activation = FM_GATE_HARD_SIGMOID, .keeps = true),
+            {NULL, NULL}},
 };
 
 fm_val fm_lstm_sequence(fm_graph *g, fm_val x, fm_val recurrent_kernel, fm_val state,
@@ -117,7 +83,7 @@ fm_val fm_lstm_sequence(fm_graph *g, fm_val x, fm_val recurrent_kernel, fm_val s
 {
     fm_val results[FM_RECURRENT_MOST_RESULTS];
     const fm_val fixed[] = {x, recurrent_kernel, state, cell_state};
-    fm_recurrent_add(g, &cell, fixed, recurrence, results);
+    fm_recurrent_add(g, &fm_lstm_cell, fixed, recurrence, results);
     if (final_state) *final_state = results[1];
     if (final_cell) *final_cell = results[2];
     return results[0];
@@ -125,25 +91,10 @@ fm_val fm_lstm_sequence(fm_graph *g, fm_val x, fm_val recurrent_kernel, fm_val s
 
 /* ---- lstm_grad ---------------------------------------------------------------------------------- */
 
-static fm_status lstm_grad_infer(fm_infer *infer)
-{
-    return fm_recurrent_grad_infer(infer, &cell);
-}
-
-static void lstm_grad_vjp(fm_graph *g, fm_vjp *vjp)
-{
-    fm_recurrent_grad_vjp(g, vjp, &cell);
-}
-
-static double lstm_grad_flops(const fm_call *call)
-{
-    return fm_recurrent_grad_flops(call, &cell);
-}
-
 static void lstm_grad_run(const fm_call *call)
 {
     const fm_tensor *in = call->inputs, *out = call->outputs;
-    kernel_recurrence r = recurrence_of(call, &in[3], &in[2]);
+    kernel_recurrence r = fm_recurrence_of(call);
 #define RUN(suffix)                                                                                \
     lstm_grad_##suffix(&r,                                                                         \
                        &(lstm_grad_tensors_##suffix){                                              \
@@ -185,21 +136,25 @@ const fm_op fm_op_lstm_grad = {
     .outputs = 7,
     .attributes_size = sizeof(fm_recurrent_attributes),
     .attributes = fm_recurrent_fields,
-    .infer = lstm_grad_infer,
-    .vjp = lstm_grad_vjp,
+    .infer = fm_recurrent_grad_infer,
+    .vjp = fm_recurrent_grad_vjp,
     .run = lstm_grad_run,
-    .flops = lstm_grad_flops,
+    .flops = fm_recurrent_grad_flops,
     .cases =
         (const fm_case[]){
-            CASE("f(1,4) f(1,1) f(1,1) f(1,1,1) u(1,1,4) f(1,1,1) f(1,1,1)", HAS(DY)),
-            CASE("f(2,8) f(2,2) f(2,2) f(2,3,2) u(2,3,8) f(2,3,2) f(2,3,2) f(2,2) f(2,2)", HAS(DY),
-                 HAS(DLAST), HAS(DLAST_CELL)),
-            CASE("f(3,8) f(2,3) f(2,2) f(2,3,3) u(2,3,8) f(2,3,2) f(3,2) f(2,3) u(2,3) p(2,3) "
-                 "f(2,3,3) f(2,3,8) f(2,3,2)",
-                 .reverse = true, HAS(PEEPHOLE), HAS(PROJECTION), HAS(MASK), HAS(SCALE), HAS(DY),
-                 HAS(DGATES), HAS(DCELLS)),
-            CASE("f(1,4) f(2,1) f(2,1) f(2,2,1) u(2,2,4) f(2,2,1) f(2,1)",
-                 .activation = FM_CELL_SIGMOID, .gate_activation = FM_GATE_HARD_SIGMOID,
-                 HAS(DLAST)),
+            FM_RECURRENT_CASE("f(1,4) f(1,1) f(1,1) f(1,1,1) u(1,1,4) f(1,1,1) f(1,1,1)",
+                              FM_RECURRENT_HAS(DY)),
+            FM_RECURRENT_CASE(
+                "f(2,8) f(2,2) f(2,2) f(2,3,2) u(2,3,8) f(2,3,2) f(2,3,2) f(2,2) f(2,2)",
+                FM_RECURRENT_HAS(DY), FM_RECURRENT_HAS(DLAST), FM_RECURRENT_HAS(DLAST_CELL)),
+            FM_RECURRENT_CASE(
+                "f(3,8) f(2,3) f(2,2) f(2,3,3) u(2,3,8) f(2,3,2) f(3,2) f(2,3) u(2,3) p(2,3) "
+                "f(2,3,3) f(2,3,8) f(2,3,2)",
+                .reverse = true, FM_RECURRENT_HAS(PEEPHOLE), FM_RECURRENT_HAS(PROJECTION),
+                FM_RECURRENT_HAS(MASK), FM_RECURRENT_HAS(SCALE), FM_RECURRENT_HAS(DY),
+                FM_RECURRENT_HAS(DGATES), FM_RECURRENT_HAS(DCELLS)),
+            FM_RECURRENT_CASE("f(1,4) f(2,1) f(2,1) f(2,2,1) u(2,2,4) f(2,2,1) f(2,1)",
+                              .activation = FM_CELL_SIGMOID,
+                              .gate_activation = FM_GATE_HARD_SIGMOID, FM_RECURRENT_HAS(DLAST)),
             {NULL, NULL}},
 };

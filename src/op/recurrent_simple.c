@@ -6,7 +6,7 @@
 #define KERNEL_FILE "kernel/recurrent_simple.h"
 #include "kernel/instantiate.h"
 
-static const fm_recurrent_cell cell = {
+const fm_recurrent_cell fm_simple_cell = {
     .forward = &fm_op_simple_rnn,
     .backward = &fm_op_simple_rnn_grad,
     .gates = 1,
@@ -17,36 +17,10 @@ static const fm_recurrent_cell cell = {
     .pull = fm_unrolled_simple,
 };
 
-static kernel_recurrence recurrence_of(const fm_call *call, const fm_tensor *y)
-{
-    const fm_recurrent_attributes *attributes = call->attributes;
-    return (kernel_recurrence){.batch = y->shape.dims[0],
-                               .time = y->shape.dims[1],
-                               .units = y->shape.dims[2],
-                               .width = y->shape.dims[2],
-                               .cell = attributes->activation,
-                               .reverse = attributes->reverse};
-}
-
-static fm_status simple_rnn_infer(fm_infer *infer)
-{
-    return fm_recurrent_infer(infer, &cell);
-}
-
-static void simple_rnn_vjp(fm_graph *g, fm_vjp *vjp)
-{
-    fm_recurrent_vjp(g, vjp, &cell);
-}
-
-static double simple_rnn_flops(const fm_call *call)
-{
-    return fm_recurrent_flops(call, &cell);
-}
-
 static void simple_rnn_run(const fm_call *call)
 {
     const fm_tensor *in = call->inputs, *out = call->outputs;
-    kernel_recurrence r = recurrence_of(call, out);
+    kernel_recurrence r = fm_recurrence_of(call);
 #define RUN(suffix)                                                                                \
     simple_rnn_##suffix(&r, &(simple_rnn_tensors_##suffix){                                        \
                                 .x = in[0].data,                                                   \
@@ -64,15 +38,6 @@ static void simple_rnn_run(const fm_call *call)
 #undef RUN
 }
 
-#define CASE(text, ...)                                                                            \
-    {                                                                                              \
-        text, &(const fm_recurrent_attributes)                                                     \
-        {                                                                                          \
-            __VA_ARGS__                                                                            \
-        }                                                                                          \
-    }
-#define HAS(which) .has[FM_RECURRENT_##which] = true
-
 const fm_op fm_op_simple_rnn = {
     .name = "simple_rnn",
     .doc = "h' = f(x + h R) along a sequence; the states and the last",
@@ -81,50 +46,38 @@ const fm_op fm_op_simple_rnn = {
     .outputs = 2,
     .attributes_size = sizeof(fm_recurrent_attributes),
     .attributes = fm_recurrent_fields,
-    .infer = simple_rnn_infer,
-    .vjp = simple_rnn_vjp,
+    .infer = fm_recurrent_infer,
+    .vjp = fm_recurrent_vjp,
     .run = simple_rnn_run,
-    .flops = simple_rnn_flops,
+    .flops = fm_recurrent_flops,
     .cases =
-        (const fm_case[]){
-            CASE("f(1,2,2) f(2,2) f(1,2)", .reverse = false),
-            CASE("f(2,3,3) f(3,3) f(2,3) u(2,3) p(2,3)", .reverse = true, HAS(MASK), HAS(SCALE)),
-            CASE("f(2,3,2) f(2,2) f(2,2)", .activation = FM_CELL_RELU),
-            CASE("f(2,2,2) f(2,2) f(2,2)", .activation = FM_CELL_SIGMOID, .reverse = true),
-            CASE("f(1,3,2) f(2,2) f(1,2) u(1,3)", .activation = FM_CELL_LINEAR, HAS(MASK)),
-            {NULL, NULL}},
+        (const fm_case[]){FM_RECURRENT_CASE("f(1,2,2) f(2,2) f(1,2)", .reverse = false),
+                          FM_RECURRENT_CASE("f(2,3,3) f(3,3) f(2,3) u(2,3) p(2,3)", .reverse = true,
+                                            FM_RECURRENT_HAS(MASK), FM_RECURRENT_HAS(SCALE)),
+                          FM_RECURRENT_CASE("f(2,3,2) f(2,2) f(2,2)", .activation = FM_CELL_RELU),
+                          FM_RECURRENT_CASE("f(2,2,2) f(2,2) f(2,2)", .activation = FM_CELL_SIGMOID,
+                                            .reverse = true),
+                          FM_RECURRENT_CASE("f(1,3,2) f(2,2) f(1,2) u(1,3)",
+                                            .activation = FM_CELL_LINEAR, FM_RECURRENT_HAS(MASK)),
+                          {NULL, NULL}},
 };
 
 fm_val fm_simple_rnn_sequence(fm_graph *g, fm_val x, fm_val recurrent_kernel, fm_val state,
                               const fm_recurrence *recurrence, fm_val *final_state)
 {
     fm_val results[FM_RECURRENT_MOST_RESULTS];
-    fm_recurrent_add(g, &cell, (fm_val[]){x, recurrent_kernel, state}, recurrence, results);
+    fm_recurrent_add(g, &fm_simple_cell, (fm_val[]){x, recurrent_kernel, state}, recurrence,
+                     results);
     if (final_state) *final_state = results[1];
     return results[0];
 }
 
 /* ---- simple_rnn_grad ---------------------------------------------------------------------------- */
 
-static fm_status simple_rnn_grad_infer(fm_infer *infer)
-{
-    return fm_recurrent_grad_infer(infer, &cell);
-}
-
-static void simple_rnn_grad_vjp(fm_graph *g, fm_vjp *vjp)
-{
-    fm_recurrent_grad_vjp(g, vjp, &cell);
-}
-
-static double simple_rnn_grad_flops(const fm_call *call)
-{
-    return fm_recurrent_grad_flops(call, &cell);
-}
-
 static void simple_rnn_grad_run(const fm_call *call)
 {
     const fm_tensor *in = call->inputs, *out = call->outputs;
-    kernel_recurrence r = recurrence_of(call, &in[2]);
+    kernel_recurrence r = fm_recurrence_of(call);
 #define RUN(suffix)                                                                                \
     simple_rnn_grad_##suffix(&r, &(simple_rnn_grad_tensors_##suffix){                              \
                                      .R = in[0].data,                                              \
@@ -154,17 +107,21 @@ const fm_op fm_op_simple_rnn_grad = {
     .outputs = 4,
     .attributes_size = sizeof(fm_recurrent_attributes),
     .attributes = fm_recurrent_fields,
-    .infer = simple_rnn_grad_infer,
-    .vjp = simple_rnn_grad_vjp,
+    .infer = fm_recurrent_grad_infer,
+    .vjp = fm_recurrent_grad_vjp,
     .run = simple_rnn_grad_run,
-    .flops = simple_rnn_grad_flops,
+    .flops = fm_recurrent_grad_flops,
     .cases =
         (const fm_case[]){
-            CASE("f(2,2) f(1,2) u(1,1,2) f(1,1,2)", HAS(DY)),
-            CASE("f(2,2) f(2,2) u(2,3,2) u(2,3) p(2,2) f(2,3,2) f(2,2)", .reverse = true, HAS(MASK),
-                 HAS(SCALE), HAS(DY), HAS(DLAST)),
-            CASE("f(3,3) f(2,3) n(2,2,3) f(2,3)", .activation = FM_CELL_RELU, HAS(DLAST)),
-            CASE("f(2,2) f(1,2) u(1,2,2) f(1,2,2)", .activation = FM_CELL_SIGMOID, HAS(DY)),
-            CASE("f(2,2) f(1,2) f(1,2,2) f(1,2,2)", .activation = FM_CELL_LINEAR, HAS(DY)),
+            FM_RECURRENT_CASE("f(2,2) f(1,2) u(1,1,2) f(1,1,2)", FM_RECURRENT_HAS(DY)),
+            FM_RECURRENT_CASE("f(2,2) f(2,2) u(2,3,2) u(2,3) p(2,2) f(2,3,2) f(2,2)",
+                              .reverse = true, FM_RECURRENT_HAS(MASK), FM_RECURRENT_HAS(SCALE),
+                              FM_RECURRENT_HAS(DY), FM_RECURRENT_HAS(DLAST)),
+            FM_RECURRENT_CASE("f(3,3) f(2,3) n(2,2,3) f(2,3)", .activation = FM_CELL_RELU,
+                              FM_RECURRENT_HAS(DLAST)),
+            FM_RECURRENT_CASE("f(2,2) f(1,2) u(1,2,2) f(1,2,2)", .activation = FM_CELL_SIGMOID,
+                              FM_RECURRENT_HAS(DY)),
+            FM_RECURRENT_CASE("f(2,2) f(1,2) f(1,2,2) f(1,2,2)", .activation = FM_CELL_LINEAR,
+                              FM_RECURRENT_HAS(DY)),
             {NULL, NULL}},
 };

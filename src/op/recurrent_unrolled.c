@@ -293,8 +293,9 @@ static fm_val walk_back(fm_unrolled *u)
     return or_zeros(u, dx, FM_SHAPE(batch, u->sizes.time, columns));
 }
 
-void fm_recurrent_grad_vjp(fm_graph *g, fm_vjp *vjp, const fm_recurrent_cell *cell)
+void fm_recurrent_grad_vjp(fm_graph *g, fm_vjp *vjp)
 {
+    const fm_recurrent_cell *cell = fm_recurrent_cell_of(vjp->op);
     fm_unrolled u = {.g = g, .cell = cell, .attributes = vjp->attributes};
     fm_val copies[FM_MAX_INPUTS], results[FM_MAX_OUTPUTS], total = {0};
     int n = 0;

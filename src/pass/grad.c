@@ -98,7 +98,8 @@ static void visit(gradient_walk *walk, size_t index)
         fail_missing_rule(walk, index);
         return;
     }
-    fm_vjp vjp = {.attributes = node.attributes,
+    fm_vjp vjp = {.op = node.op,
+                  .attributes = node.attributes,
                   .inputs = node.inputs,
                   .outputs = node.outputs,
                   .output_grads = output_grads,

@@ -387,20 +387,12 @@ static void release_recurrent(fm_context *context, void *state)
 /* What all cells have; `fixed` operands are always there. */
 static forward describe(const fm_call *call, int gates, int fixed, block_step *step)
 {
-    const fm_recurrent_attributes *a = call->attributes;
     const recurrent_state *state = call->state;
-    const fm_shape y = call->outputs[0].shape;
     float *panels = call->scratch;
     if (state->panel_floats) {
         fm_recurrent_pack(&state->matrix, VECTOR_LENGTH, call->inputs[1].data, panels);
     }
-    return (forward){.r = {.batch = y.dims[0],
-                           .time = y.dims[1],
-                           .units = y.dims[2],
-                           .width = y.dims[2],
-                           .cell = a->activation,
-                           .gate = a->gate_activation,
-                           .reverse = a->reverse},
+    return (forward){.r = fm_recurrence_of(call),
                      .gates = gates,
                      .step = step,
                      .x = call->inputs[0].data,

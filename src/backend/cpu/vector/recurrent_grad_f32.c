@@ -314,18 +314,10 @@ static void release_recurrent_grad(fm_context *context, void *state)
 /* What all cells have; `fixed` operands are always there, y is operand `y`. */
 static backward describe(const fm_call *call, int y, int fixed, row_step *pull)
 {
-    const fm_recurrent_attributes *a = call->attributes;
     const recurrent_grad_state *state = call->state;
-    const fm_shape shape = call->inputs[y].shape;
     float *panels = call->scratch;
     fm_recurrent_pack(&state->matrix, VECTOR_LENGTH, call->inputs[0].data, panels);
-    return (backward){.r = {.batch = shape.dims[0],
-                            .time = shape.dims[1],
-                            .units = shape.dims[2],
-                            .width = shape.dims[2],
-                            .cell = a->activation,
-                            .gate = a->gate_activation,
-                            .reverse = a->reverse},
+    return (backward){.r = fm_recurrence_of(call),
                       .gates = gates_of(call->op),
                       .pull = pull,
                       .panels = panels,
