@@ -23,11 +23,12 @@
 #include "fathom/program.h"
 #include "fathom/zoo.h"
 
+#define BENCH_PROGRAM "fathom_steps"
+#include "step_figures.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
 
 /* Enough samples that they do not stay in the cache. */
 enum { MOST_SAMPLES = 60000, MOST_BYTES = 192 << 20, LARGE_IMAGE = 100 };
@@ -114,12 +115,6 @@ typedef struct options {
     const char *backends[4];
 } options;
 
-static void die(const char *words)
-{
-    fprintf(stderr, "fathom_steps: %s\n", words);
-    exit(1);
-}
-
 /* Another network of the zoo at its published size; NULL for an unknown name. */
 static const workload *of_the_zoo(const char *name)
 {
@@ -190,20 +185,6 @@ static double flops_per_sample(const options *o)
     return o->predict ? forward : 3 * forward - 2 * o->workload->first;
 }
 
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
-static double peak_bytes(void)
-{
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return 1024.0 * (double)usage.ru_maxrss;
-}
-
 typedef struct run {
     fm_program *program;
     float *pixels;
@@ -272,21 +253,13 @@ static void print_speed(run *r, const options *o, int threads)
 {
     measure(r, o->seconds / 8);
     double speed = measure(r, o->seconds);
-    printf("{\"workload\": \"%s\", \"samples_per_second\": %.1f, \"threads\": %d, \"batch\": %d, "
-           "\"flops_per_sample\": %.0f, \"steps\": %lld, \"peak_bytes\": %.0f, \"result\": %.6f}\n",
-           o->workload->name, speed, threads, (int)r->batch, flops_per_sample(o),
-           (long long)r->steps, peak_bytes(),
-           (double)*(const float *)fm_program_output(r->program, "result"));
-}
-
-static void print_profile(run *r, const options *o, fm_context *context)
-{
-    char *text;
-    step(r);
-    if (fm_program_print_profile(r->program, o->profiled_runs, &text) != FM_OK)
-        die("out of memory");
-    fputs(text, stdout);
-    fm_text_free(context, text);
+    print_figures(&(figures){.workload = o->workload->name,
+                             .samples_per_second = speed,
+                             .flops_per_sample = flops_per_sample(o),
+                             .threads = threads,
+                             .batch = r->batch,
+                             .steps = r->steps},
+                  r->program);
 }
 
 int main(int count, char **arguments)
@@ -310,7 +283,7 @@ int main(int count, char **arguments)
     make_data(&r, o.workload);
 
     if (o.profiled_runs > 0)
-        print_profile(&r, &o, context);
+        step(&r), print_profile(context, r.program, o.profiled_runs);
     else
         print_speed(&r, &o, fm_context_threads(context));
     fm_program_destroy(r.program);

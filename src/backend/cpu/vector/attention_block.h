@@ -199,4 +199,16 @@ INLINE vector kept_of(const dropping *d, const uint32_t *words)
     return keep_where(broadcast(d->scale), number >= (int32_t)d->threshold);
 }
 
+/* ---- matching ---- */
+
+/* An attention has elements unless an operand has none; dims of 0 are the textbook's. */
+static inline const char *match_attention(const fm_site *site)
+{
+    const char *refusal = refuse_unless_f32(site);
+    for (int i = 0; !refusal && i < site->input_count; i++) {
+        if (site->inputs[i].count == 0) return "there are no elements";
+    }
+    return refusal;
+}
+
 #endif

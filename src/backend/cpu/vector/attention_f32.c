@@ -316,16 +316,6 @@ static void run_attention(const fm_call *call)
     fm_in_parts(w.plan.threads, attend_part, &w);
 }
 
-/* An attention has elements unless an operand has none; dims of 0 are the textbook's. */
-static const char *match_attention(const fm_site *site)
-{
-    const char *refusal = refuse_unless_f32(site);
-    for (int i = 0; !refusal && i < site->input_count; i++) {
-        if (site->inputs[i].count == 0) return "there are no elements";
-    }
-    return refusal;
-}
-
 #define KERNEL_ROW(name_)                                                                          \
     {                                                                                              \
         .name = KERNEL_NAME(#name_), .op = &fm_op_##name_, .match = match_attention,               \

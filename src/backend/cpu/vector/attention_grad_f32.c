@@ -327,18 +327,9 @@ static void run_grad(const fm_call *call)
     if (w.sums) fm_in_parts(w.plan.threads, join_part, &w);
 }
 
-static const char *match_grad(const fm_site *site)
-{
-    const char *refusal = refuse_unless_f32(site);
-    for (int i = 0; !refusal && i < site->input_count; i++) {
-        if (site->inputs[i].count == 0) return "there are no elements";
-    }
-    return refusal;
-}
-
 #define KERNEL_ROW(name_)                                                                          \
     {                                                                                              \
-        .name = KERNEL_NAME(#name_), .op = &fm_op_##name_, .match = match_grad,                    \
+        .name = KERNEL_NAME(#name_), .op = &fm_op_##name_, .match = match_attention,               \
         .prepare = prepare_grad, .run = run_grad, .release = fm_release                            \
     }
 static const fm_kernel kernels[] = {KERNEL_ROW(attention_grad), KERNEL_ROW(packed_attention_grad)};
