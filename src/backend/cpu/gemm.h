@@ -87,8 +87,8 @@ typedef struct fm_gemm_isa {
 /* Those that this processor runs, best first; NULL at the end. */
 const fm_gemm_isa *fm_gemm_isa_at(int index);
 
-/* Floats of scratch that one part needs (any pointers and strides in *gemm; its sizes, layouts and
- * whether c is NULL count). A multiple of 16, so that parts side by side stay aligned. */
+/* Floats of scratch that one part needs (any pointers in *gemm; its sizes, layouts and A's strides
+ * count). A multiple of 16, so that parts side by side stay aligned. */
 static inline size_t fm_gemm_scratch_floats(const fm_gemm_isa *isa, const fm_gemm *gemm)
 {
     return isa->scratch_floats(gemm);

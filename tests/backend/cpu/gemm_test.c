@@ -142,6 +142,7 @@ static void draw_product(fixture *f, source *s, product *p)
     fm_gemm *g = &p->gemm;
     *g = (fm_gemm){.rows = draw_size(s), .columns = draw_size(s), .depth = draw_size(s)};
     if (draw(s, 40) == 0) g->depth = 0;
+    if (draw(s, 12) == 0) g->depth = 400 + draw(s, 700); /* several blocks */
     p->a = new_operand(f, s, g->rows, g->depth, (int)draw(s, STRIDE_KINDS));
     g->a = p->a.data;
     g->a_row_stride = p->a.row_stride;

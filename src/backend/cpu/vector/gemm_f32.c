@@ -4,7 +4,7 @@
 #include "backend/cpu/vector/gemm_tile.h"
 
 #define DEPTH_BLOCK 256       /* a panel of B this deep stays in the first cache */
-#define CACHED_A    (1 << 17) /* floats of A that stay in the second cache */
+#define CACHED_A    (5 << 15) /* floats of A that stay in the second cache */
 
 #define MIN(x, y) ((x) < (y) ? (x) : (y))
 
@@ -12,10 +12,13 @@
  * panel, then down the second, ... */
 struct share {
     const fm_gemm *g;
-    float *scratch;
+    float *b;       /* scratch: a panel of B, a block deep                     */
+    float *b_sums;  /* PANEL_WIDTH for each panel                              */
+    float *a;       /* tiles of A, a block deep; NULL: they are read in place  */
+    size_t a_first; /* the first of these tiles                                */
     size_t row_tiles;
     size_t begin, end;
-    size_t depth_blocks;
+    size_t depth_blocks, block_depth;
 };
 
 /* A run of row tiles in one panel. */
@@ -30,17 +33,61 @@ static size_t bound(size_t whole, size_t piece, size_t pieces)
     return whole / pieces * piece + MIN(whole % pieces, piece);
 }
 
+/* Blocks that depth is cut into, where nothing keeps it whole. */
+static size_t cut_depth(const fm_gemm *g)
+{
+    const size_t blocks = (g->depth + DEPTH_BLOCK / 2) / DEPTH_BLOCK;
+    return blocks == 0 ? 1 : blocks;
+}
+
 static size_t depth_blocks(const fm_gemm *g)
 {
     const bool tile_in_buffer = g->c_layout == FM_GEMM_PANELS && !g->c;
-    const size_t blocks = (g->depth + DEPTH_BLOCK / 2) / DEPTH_BLOCK;
-    return tile_in_buffer || blocks == 0 ? 1 : blocks;
+    return tile_in_buffer ? 1 : cut_depth(g);
 }
 
+static size_t block_depth(const fm_gemm *g, size_t blocks)
+{
+    return (g->depth + blocks - 1) / blocks;
+}
+
+static size_t row_tiles_of(const fm_gemm *g)
+{
+    return (g->rows + TILE_ROWS - 1) / TILE_ROWS;
+}
+
+/* At most so many row tiles at a time: their part of A, a block deep, stays in the second cache. */
+static size_t most_row_tiles(const fm_gemm *g, size_t blocks)
+{
+    const size_t cached = CACHED_A / (block_depth(g, blocks) + 1) / TILE_ROWS;
+    return cached < 8 ? 8 : cached;
+}
+
+/* A deep A whose columns are contiguous (of a weight gradient: X^T) is read down its columns, each few
+ * numbers from another line and page: its tiles are gathered once for all panels. */
+static bool gathers_a(const fm_gemm *g, size_t blocks)
+{
+    return g->a_row_stride == 1 && blocks > 1 && g->columns > PANEL_WIDTH;
+}
+
+static size_t sums_floats(const fm_gemm *g)
+{
+    return (g->columns + PANEL_WIDTH - 1) / PANEL_WIDTH * PANEL_WIDTH;
+}
+
+static size_t scratch_of_blocks(const fm_gemm *g, size_t blocks)
+{
+    const size_t depth = block_depth(g, blocks);
+    const size_t at_once = MIN(row_tiles_of(g), most_row_tiles(g, blocks));
+    const size_t gathered = gathers_a(g, blocks) ? at_once * TILE_ROWS * depth : 0;
+    return (depth * PANEL_WIDTH + sums_floats(g) + gathered + 15) / 16 * 16;
+}
+
+/* Whether C will have memory is not known yet. */
 static size_t scratch_floats(const fm_gemm *g)
 {
-    const size_t blocks = depth_blocks(g);
-    return (g->depth + blocks - 1) / blocks * PANEL_WIDTH;
+    const size_t cut = scratch_of_blocks(g, cut_depth(g)), whole = scratch_of_blocks(g, 1);
+    return g->c_layout == FM_GEMM_PANELS && whole > cut ? whole : cut;
 }
 
 /* Width of the panel that begins at `column` of a matrix in panels. */
@@ -151,6 +198,35 @@ static void call_function(const fm_gemm *g, const struct strip *s, const struct 
                              });
 }
 
+/* Row tiles [first, last) of A, depth [from, to), as [tile][depth][TILE_ROWS]. */
+static void gather_a(struct share *share, size_t first, size_t last, size_t from, size_t to)
+{
+    const fm_gemm *g = share->g;
+    share->a_first = first;
+    for (size_t d = from; d < to; d++) {
+        const float *column = g->a + (ptrdiff_t)d * g->a_depth_stride;
+        for (size_t i = first; i < last; i++) {
+            const size_t row = bound(g->rows, i, share->row_tiles);
+            const size_t rows = bound(g->rows, i + 1, share->row_tiles) - row;
+            float *tile = share->a + (i - first) * TILE_ROWS * share->block_depth;
+            copy_rows(tile + (d - from) * TILE_ROWS, 0, column + row, 0, 1, rows);
+        }
+    }
+}
+
+/* Where tile i of A begins at depth `from`. */
+static void point_at_a(const struct share *share, size_t i, size_t row, size_t from, struct tile *t)
+{
+    const fm_gemm *g = share->g;
+    if (share->a) {
+        t->a = share->a + (i - share->a_first) * TILE_ROWS * share->block_depth;
+        t->a_depth = TILE_ROWS;
+        return;
+    }
+    t->a = g->a + (ptrdiff_t)row * g->a_row_stride + (ptrdiff_t)from * g->a_depth_stride;
+    t->next_a = g->a_depth_stride == 1 ? TILE_ROWS * g->a_row_stride : 0;
+}
+
 /* The tiles of a strip, for depth [from, to). */
 static void run_tiles(const struct share *share, const struct strip *s, size_t from, size_t to,
                       struct tile t)
@@ -173,7 +249,7 @@ static void run_tiles(const struct share *share, const struct strip *s, size_t f
         const size_t rows = bound(g->rows, i + 1, share->row_tiles) - row;
         const ptrdiff_t r = (ptrdiff_t)row, c = (ptrdiff_t)s->column;
         struct tile tile = t;
-        tile.a = g->a + r * g->a_row_stride + (ptrdiff_t)from * g->a_depth_stride;
+        point_at_a(share, i, row, from, &tile);
         tile.c = !g->c    ? NULL
                  : panels ? g->c + s->column * g->rows + row * width
                           : g->c + r * g->c_row_stride + c;
@@ -198,31 +274,30 @@ static bool direct(const fm_gemm *g, const struct strip *s)
            s->columns == s->vectors * VECTOR_LENGTH;
 }
 
-static void run_strip(const struct share *share, const struct strip *s)
+/* The strip at depth [from, to). */
+static void run_strip(const struct share *share, const struct strip *s, size_t from, size_t to)
 {
     const fm_gemm *g = share->g;
-    const bool panels = g->b_layout == FM_GEMM_PANELS, in_place = direct(g, s);
-    const bool summing = g->b_sums && s->tile_begin == 0;
-    const size_t width = s->vectors * VECTOR_LENGTH, blocks = share->depth_blocks;
+    const bool panels = g->b_layout == FM_GEMM_PANELS;
+    const size_t width = s->vectors * VECTOR_LENGTH;
     const ptrdiff_t step = panels ? (ptrdiff_t)width : g->b_depth_stride;
-    const float *b = panels ? g->b + s->column * g->depth : g->b + s->column;
-    float sums[PANEL_WIDTH] = {0};
+    struct tile t = {.a_row = g->a_row_stride, .a_depth = g->a_depth_stride};
 
-    for (size_t i = 0; i < blocks; i++) {
-        const size_t from = bound(g->depth, i, blocks), to = bound(g->depth, i + 1, blocks);
-        struct tile t = {.a_row = g->a_row_stride, .a_depth = g->a_depth_stride};
-        if (in_place) {
-            t.b = b + (ptrdiff_t)from * step;
-            t.b_depth = step;
-        } else {
-            pack_b(g, s, from, to, share->scratch);
-            t.b = share->scratch;
-            t.b_depth = PANEL_WIDTH;
-            if (summing) add_packed_rows(sums, share->scratch, s->vectors, to - from);
+    if (direct(g, s)) {
+        t.b = (panels ? g->b + s->column * g->depth : g->b + s->column) + (ptrdiff_t)from * step;
+        t.b_depth = step;
+    } else {
+        pack_b(g, s, from, to, share->b);
+        t.b = share->b;
+        t.b_depth = PANEL_WIDTH;
+        if (g->b_sums && s->tile_begin == 0) {
+            float *sums = share->b_sums + s->column;
+            for (size_t j = 0; from == 0 && j < PANEL_WIDTH; j++) sums[j] = 0;
+            add_packed_rows(sums, share->b, s->vectors, to - from);
+            if (to == g->depth) finish_sums(g, s, sums);
         }
-        run_tiles(share, s, from, to, t);
     }
-    if (summing) finish_sums(g, s, sums);
+    run_tiles(share, s, from, to, t);
 }
 
 /* Few rows: one tile spans several panels of B, which is read where it lies. */
@@ -257,6 +332,15 @@ static bool wide_pays(const fm_gemm *g)
             (g->b_layout == FM_GEMM_STRIDED && g->b_column_stride == 1));
 }
 
+static void run_whole_strip(const struct share *share, const struct strip *s)
+{
+    const size_t depth = share->g->depth, blocks = share->depth_blocks;
+
+    for (size_t i = 0; i < blocks; i++) {
+        run_strip(share, s, bound(depth, i, blocks), bound(depth, i + 1, blocks));
+    }
+}
+
 static void run_few_rows(const struct share *share, unsigned part, unsigned parts)
 {
     const size_t wide = WIDE_PANELS * PANEL_WIDTH, columns = share->g->columns;
@@ -270,16 +354,17 @@ static void run_few_rows(const struct share *share, unsigned part, unsigned part
             continue;
         }
         const size_t left = MIN(columns - column, (size_t)PANEL_WIDTH);
-        run_strip(share, &(struct strip){.column = column,
-                                         .columns = left,
-                                         .vectors = left <= VECTOR_LENGTH ? 1 : 2,
-                                         .tile_end = 1});
+        run_whole_strip(share, &(struct strip){.column = column,
+                                               .columns = left,
+                                               .vectors = left <= VECTOR_LENGTH ? 1 : 2,
+                                               .tile_end = 1});
         column += left;
     }
 }
 
-/* The share's cells among row tiles [first, last): a strip of each panel that it touches. */
-static void run_rows(const struct share *share, size_t first, size_t last)
+/* The share's cells among row tiles [first, last), depth [from, to): a strip of each panel that it
+ * touches. */
+static void run_block(const struct share *share, size_t first, size_t last, size_t from, size_t to)
 {
     const size_t columns = share->g->columns, tiles_down = share->row_tiles;
 
@@ -294,31 +379,54 @@ static void run_rows(const struct share *share, size_t first, size_t last)
             .tile_end = MIN(end, last),
         };
         s.vectors = s.columns <= VECTOR_LENGTH ? 1 : 2;
-        if (s.tile_begin < s.tile_end) run_strip(share, &s);
+        if (s.tile_begin < s.tile_end) run_strip(share, &s, from, to);
+    }
+}
+
+/* Block by block: A's stays in the second cache while all panels read it. */
+static void run_rows(struct share *share, size_t first, size_t last)
+{
+    const size_t depth = share->g->depth, blocks = share->depth_blocks;
+
+    for (size_t i = 0; i < blocks; i++) {
+        const size_t from = bound(depth, i, blocks), to = bound(depth, i + 1, blocks);
+        if (share->a) gather_a(share, first, last, from, to);
+        run_block(share, first, last, from, to);
     }
 }
 
 static void run_part(const fm_gemm *g, unsigned part, unsigned parts, float *scratch)
 {
+    const size_t blocks = depth_blocks(g), depth = block_depth(g, blocks);
     struct share share = {
         .g = g,
-        .scratch = scratch,
-        .row_tiles = (g->rows + TILE_ROWS - 1) / TILE_ROWS,
-        .depth_blocks = depth_blocks(g),
+        .b = scratch,
+        .b_sums = scratch + depth * PANEL_WIDTH,
+        .row_tiles = row_tiles_of(g),
+        .depth_blocks = blocks,
+        .block_depth = depth,
     };
     const size_t panels = (g->columns + PANEL_WIDTH - 1) / PANEL_WIDTH;
-    const size_t cached = CACHED_A / (g->depth + 1) / TILE_ROWS;
-    const size_t step = cached < 8 ? 8 : cached;
 
     if (g->rows == 0 || g->columns == 0) return;
     if (wide_pays(g)) {
         run_few_rows(&share, part, parts);
         return;
     }
-    share.begin = bound(panels * share.row_tiles, part, parts);
-    share.end = bound(panels * share.row_tiles, part + 1, parts);
-    for (size_t first = 0; first < share.row_tiles; first += step) {
-        run_rows(&share, first, MIN(first + step, share.row_tiles));
+    if (gathers_a(g, blocks)) share.a = share.b_sums + sums_floats(g);
+    size_t top = 0, bottom = share.row_tiles, cells = panels * share.row_tiles;
+    if (share.a && g->rows > g->columns) { /* each part gathers rows of its own */
+        top = bound(share.row_tiles, part, parts);
+        bottom = bound(share.row_tiles, part + 1, parts);
+        share.end = cells;
+    } else {
+        share.begin = bound(cells, part, parts);
+        share.end = bound(cells, part + 1, parts);
+    }
+    const size_t most = most_row_tiles(g, blocks), pieces = (bottom - top + most - 1) / most;
+    for (size_t i = 0; i < pieces; i++) {
+        run_rows(&share, top + bound(bottom - top, i, pieces),
+                 top + bound(bottom - top, i + 1, pieces));
     }
 }
 

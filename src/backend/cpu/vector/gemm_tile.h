@@ -8,6 +8,7 @@
 #define WIDE_ROWS    3 /* so few rows leave room for a tile over WIDE_PANELS panels, */
 #define WIDE_PANELS  4 /* hence for enough independent sums                          */
 #define WIDE_VECTORS (2 * WIDE_PANELS)
+#define LINE_FLOATS  16
 
 /* A tile of C and what it is computed from. B's vector v at depth d is at
  * b + d * b_depth + v / 2 * b_panel + v % 2 * VECTOR_LENGTH. */
@@ -23,6 +24,8 @@ struct tile {
     const float *mask;
     ptrdiff_t mask_row;
     float scale;
+    bool fetches; /* A's next tile lies next_a further on and is not in a near cache */
+    ptrdiff_t next_a;
     bool continued; /* start from what C holds, the sum over the depth before */
     bool relu;
     bool accumulate;
@@ -62,13 +65,16 @@ INLINE void tile_compute(const struct tile *t, const int rows, const int vectors
     const float *a4 = rows > 4 ? a0 + 4 * a_row : a0, *a8 = rows > 8 ? a0 + 8 * a_row : a0;
     vector sum[TILE_ROWS][WIDE_VECTORS];
 
-    FOR_ROWS __builtin_prefetch(t->c + r * t->c_row, 1);
+    FOR_ROWS FOR_VECTORS __builtin_prefetch(t->c + r * t->c_row + v * VECTOR_LENGTH, 1);
     FOR_ROWS FOR_VECTORS sum[r][v] = (vector){0};
     if (t->continued) {
         FOR_ROWS FOR_VECTORS sum[r][v] = load(t->c + r * t->c_row + v * VECTOR_LENGTH);
     }
     for (size_t d = t->depth; d > 0; d--) {
         vector column[WIDE_VECTORS];
+        if (t->next_a && d % LINE_FLOATS == 0) {
+            FOR_ROWS __builtin_prefetch((r < 4 ? a0 : r < 8 ? a4 : a8) + r % 4 * a_row + t->next_a);
+        }
         FOR_VECTORS column[v] = load(b + v / 2 * t->b_panel + v % 2 * VECTOR_LENGTH);
         FOR_ROWS
         {
