@@ -186,7 +186,8 @@ def measure(side, arguments, setting):
     batches = side.make_data(torch, workload, batch, setting)
     make = train_step if arguments.phase == "train" else predict_step
     step = make(torch, side, workload, setting, arguments.precision)
-    steps = arguments.steps or max(1, round(workload["steps"] * workload["batch"] / batch))
+    passes = workload["context"] if arguments.phase == "generate" else 1  # of the network, for a sample
+    steps = arguments.steps or max(1, round(workload["steps"] * workload["batch"] / batch / passes))
     for i in range(arguments.warmup or steps // 3 + 1):
         step(*batches[i % len(batches)])
     rounds, seconds = [], []
