@@ -88,7 +88,7 @@ typedef struct fm_initializer {
 
 /* carried: the state of a running sequence. Its memory is the program's and not the store's: it starts
  * at its initial value, updates change it from run to run, fm_program_reset starts it anew, and no
- * model file has it. Never trainable; of any shape from program to program.                      */
+ * model file has it. Never trainable, never frozen; of any shape from program to program.        */
 typedef struct fm_variable_options {
     fm_initializer initializer; /* zeros by default */
     bool not_trainable;         /* statistics, counters, optimiser slots */

@@ -12,6 +12,10 @@ enum { MAX_VALUES = 1 << 24 };
 fm_status fm_graph_create(fm_context *context, const fm_graph_options *options, fm_graph **graph)
 {
     *graph = NULL;
+    if (options && options->stream_length < 0) {
+        return fm_fail(context, FM_ERROR_ARGUMENT, "a stream cannot have the length %lld",
+                       (long long)options->stream_length);
+    }
     fm_graph *made = fm_allocate_zeroed(context, sizeof *made);
     if (!made) return fm_error_status(context);
     made->context = context;
@@ -378,9 +382,9 @@ fm_val fm_variable(fm_graph *graph, const char *name, fm_dtype dtype, fm_shape s
     if (fm_map_set(&graph->variable_by_path, path, index) != FM_OK) return out_of_memory(graph);
     fm_graph_variable_record *record = &graph->variables[graph->variable_count++];
     record->value = value;
-    record->frozen = fm_patterns_match(graph->options.freeze, path);
     if (options) record->options = *options;
     record->options.not_trainable |= record->options.carried;
+    record->frozen = !record->options.carried && fm_patterns_match(graph->options.freeze, path);
     return value;
 }
 

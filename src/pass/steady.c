@@ -3,11 +3,13 @@
 bool fm_value_is_steady(const fm_graph *graph, fm_val value, const bool *steady)
 {
     const fm_value *record = fm_value_of(graph, value);
+    const fm_graph_variable_record *variable;
     switch (record->kind) {
     case FM_CONSTANT:
         return true;
     case FM_VARIABLE:
-        return !graph->variables[record->variable].next.id;
+        variable = &graph->variables[record->variable];
+        return !variable->next.id && !variable->options.carried; /* its owner may write to it */
     case FM_TEMPORARY:
         return steady[record->producer];
     case FM_INPUT:

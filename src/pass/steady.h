@@ -1,4 +1,4 @@
-/* Steady nodes depend on constants and on variables that the program does not update: what it
+/* Steady nodes depend on constants and on the store's variables that the program does not update: what it
  * computes once, and again only when variables were changed from outside. In programs for predicting
  * these are folded kernels and weights in the layouts of their kernels; in one that trains a head,
  * the frozen body's. */

@@ -131,16 +131,19 @@ static fm_status replay_step(replay *r, uint32_t step)
 
 /* ---- the prologue ------------------------------------------------------------------------------- */
 
-/* It is the same in each run: no randomness, no input, no variable that is updated. What it reads of
- * itself was made by an earlier step, as replaying shows. */
+/* It is the same in each run: no randomness, no input, no variable that is updated or carried. What it
+ * reads of itself was made by an earlier step, as replaying shows. */
 static fm_status check_steady(const replay *r, const fm_node *node)
 {
     const fm_graph *graph = r->graph;
     bool steady = !(node->op->flags & FM_OP_RANDOM);
     for (int k = 0; k < node->input_count; k++) {
         const fm_value *value = fm_value_of(graph, node->inputs[k]);
-        bool changes = value->kind == FM_INPUT ||
-                       (value->kind == FM_VARIABLE && graph->variables[value->variable].next.id);
+        bool changes = value->kind == FM_INPUT;
+        if (value->kind == FM_VARIABLE) {
+            const fm_graph_variable_record *variable = &graph->variables[value->variable];
+            changes = variable->next.id || variable->options.carried;
+        }
         steady = steady && !changes;
     }
     if (steady) return FM_OK;

@@ -111,6 +111,24 @@ static void masked_steps_are_carried_over(void **state)
     fm_store_destroy(store);
 }
 
+/* Frozen is what a layer has learned, not what it remembers. */
+static void frozen_layers_remember(void **state)
+{
+    fixture *f = *state;
+    fm_store *store = store_with_seed(f, 5);
+    double x[BATCH * TIME * FEATURES], y[2][MOST_RESULTS];
+    fill(x, BATCH * TIME * FEATURES);
+    for (int frozen = 0; frozen < 2; frozen++) {
+        const fm_graph_options options = {
+            .mode = FM_TRAIN, .dtype = FM_F64, .freeze = frozen ? "*" : NULL};
+        fm_program *program = program_of(f, store, &options, TIME / 2, true);
+        run_pieces(f, program, x, TIME / 2, y[frozen]);
+        fm_program_destroy(program);
+    }
+    assert_memory_equal(y[0], y[1], sizeof y[0]);
+    fm_store_destroy(store);
+}
+
 /* ---- truncated back-propagation through time ------------------------------------------------------- */
 
 static fm_val squares(fm_graph *g, fm_val y)
@@ -185,6 +203,9 @@ static void streams_need_the_past_only(void **state)
                                "of the sequence"
                              : "gru: in a stream the state is carried; it cannot be given as well");
     }
+    fm_graph *g;
+    assert_fails(f->context, FM_ERROR_ARGUMENT, "a stream cannot have the length -1",
+                 fm_graph_create(f->context, &(fm_graph_options){.stream_length = -1}, &g));
 }
 
 int main(void)
@@ -192,6 +213,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         fixture_test(pieces_make_the_whole),
         fixture_test(masked_steps_are_carried_over),
+        fixture_test(frozen_layers_remember),
         fixture_test(gradients_end_at_the_border),
         fixture_test(streams_need_the_past_only),
     };

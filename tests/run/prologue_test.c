@@ -97,6 +97,30 @@ static void frozen_values_are_computed_once(void **state)
     fm_store_destroy(store);
 }
 
+/* A carried variable is its owner's to write to between runs, updated or not. */
+static void carried_values_are_no_prologue(void **state)
+{
+    fixture *f = *state;
+    fm_store *store;
+    fm_graph *g;
+    fm_program *program;
+    assert_ok(f->context, fm_store_create(f->context, 1, &store));
+    assert_ok(f->context, fm_graph_create(f->context, NULL, &g));
+    fm_val v = fm_variable(g, "v", FM_F32, FM_SHAPE(1), &(fm_variable_options){.carried = true});
+    fm_output(g, "y", fm_exp(g, v));
+    assert_ok(f->context, fm_program_create(store, g, NULL, &program));
+    fm_graph_destroy(g);
+    assert_int_equal(fm_program_summarize(program).prologue_steps, 0);
+    const float *y = fm_program_output(program, "y");
+    for (int run = 0; run < 3; run++) {
+        *(float *)fm_program_carried(program, 0).data = (float)run;
+        assert_ok(f->context, fm_program_run(program));
+        assert_near(*y, exp(run), 1e-5);
+    }
+    fm_program_destroy(program);
+    fm_store_destroy(store);
+}
+
 static void random_values_are_no_prologue(void **state)
 {
     fixture *f = *state;
@@ -191,6 +215,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         fixture_test(the_prologue_runs_when_variables_change),
         fixture_test(frozen_values_are_computed_once),
+        fixture_test(carried_values_are_no_prologue),
         fixture_test(random_values_are_no_prologue),
         fixture_test(bits_are_those_without_it),
     };
