@@ -193,40 +193,54 @@ fm_val fm_graph_input(const fm_graph *graph, const char *name)
     return find_named(graph->inputs, graph->input_count, name);
 }
 
-fm_val fm_constant(fm_graph *graph, fm_dtype dtype, fm_shape shape, const void *elements)
+/* Room for a constant's elements, *data, which the caller fills if there is a value. */
+static fm_val add_constant(fm_graph *graph, fm_dtype dtype, fm_shape shape, void **data)
 {
     if (!check_shape(graph, "constant", dtype, shape)) return (fm_val){0};
-    size_t bytes = (size_t)fm_shape_bytes(shape, dtype);
-    void *copy = fm_arena_allocate(&graph->arena, bytes);
-    if (!copy) return out_of_memory(graph);
-    if (bytes) memcpy(copy, elements, bytes);
+    *data = fm_arena_allocate(&graph->arena, (size_t)fm_shape_bytes(shape, dtype));
+    if (!*data) return out_of_memory(graph);
     return fm_value_add(graph, &(fm_value){.shape = shape,
                                            .dtype = dtype,
                                            .kind = FM_CONSTANT,
                                            .producer = FM_NO_NODE,
                                            .name = "",
-                                           .data = copy});
+                                           .data = *data});
+}
+
+fm_val fm_constant(fm_graph *graph, fm_dtype dtype, fm_shape shape, const void *elements)
+{
+    void *data;
+    fm_val made = add_constant(graph, dtype, shape, &data);
+    size_t bytes = made.id ? (size_t)fm_shape_bytes(shape, dtype) : 0;
+    if (bytes) memcpy(data, elements, bytes);
+    return made;
+}
+
+fm_val fm_constant_of(fm_graph *graph, fm_dtype dtype, fm_shape shape, fm_element *element,
+                      const void *argument)
+{
+    void *data;
+    fm_val made = add_constant(graph, dtype, shape, &data);
+    int64_t count = made.id ? fm_shape_elements(shape) : 0;
+    for (int64_t i = 0; i < count; i++) {
+        double number = element(argument, i);
+        if (dtype == FM_F64)
+            ((double *)data)[i] = number;
+        else
+            ((float *)data)[i] = (float)number;
+    }
+    return made;
+}
+
+static double same_number(const void *number, int64_t i)
+{
+    (void)i;
+    return *(const double *)number;
 }
 
 fm_val fm_full_as(fm_graph *graph, fm_dtype dtype, fm_shape shape, double number)
 {
-    if (!check_shape(graph, "constant", dtype, shape)) return (fm_val){0};
-    void *data = fm_arena_allocate(&graph->arena, (size_t)fm_shape_bytes(shape, dtype));
-    if (!data) return out_of_memory(graph);
-    int64_t count = fm_shape_elements(shape);
-    for (int64_t i = 0; i < count; i++) {
-        if (dtype == FM_F64) {
-            ((double *)data)[i] = number;
-        } else {
-            ((float *)data)[i] = (float)number;
-        }
-    }
-    return fm_value_add(graph, &(fm_value){.shape = shape,
-                                           .dtype = dtype,
-                                           .kind = FM_CONSTANT,
-                                           .producer = FM_NO_NODE,
-                                           .name = "",
-                                           .data = data});
+    return fm_constant_of(graph, dtype, shape, same_number, &number);
 }
 
 fm_val fm_scalar_as(fm_graph *graph, fm_dtype dtype, double number)

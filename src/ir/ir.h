@@ -118,6 +118,11 @@ size_t fm_value_bytes(const fm_graph *graph, fm_val value);
 /* A fresh temporary without a producer, for passes; {0} on failure. */
 fm_val fm_value_add(fm_graph *graph, const fm_value *value);
 
+/* A constant of a real dtype from what its elements are, in row-major order. */
+typedef double fm_element(const void *argument, int64_t i);
+fm_val fm_constant_of(fm_graph *graph, fm_dtype dtype, fm_shape shape, fm_element *element,
+                      const void *argument);
+
 /* Constants of a dtype other than the graph's. */
 fm_val fm_full_as(fm_graph *graph, fm_dtype dtype, fm_shape shape, double number);
 fm_val fm_scalar_as(fm_graph *graph, fm_dtype dtype, double number);

@@ -2,6 +2,7 @@
 #include "fathom/nn_attention.h"
 #include "ir/ir.h"
 #include "nn/layer.h"
+#include "op/op_tools.h"
 
 #include <math.h>
 
@@ -112,36 +113,26 @@ fm_val fm_reverse_embedding_with(fm_graph *g, fm_val x, const fm_reverse_embeddi
 
 static const char *const position_kinds[] = {"sinusoidal", "learned", NULL};
 
-/* (length, features) */
-static fm_val sinusoids(fm_graph *g, int64_t length, int64_t features, double base)
+typedef struct waves {
+    int64_t features;
+    double base;
+} waves;
+
+/* Element i of the table (length, features). */
+static double wave(const void *argument, int64_t i)
 {
-    fm_dtype dtype = fm_graph_dtype(g);
-    fm_shape shape = FM_SHAPE(length, features);
-    const int64_t bytes = fm_shape_bytes(shape, dtype);
-    void *table = bytes < 0 ? NULL : fm_arena_allocate(&g->arena, (size_t)bytes);
-    if (!table) return fm_graph_fail(g, FM_ERROR_MEMORY, "out of memory");
-    for (int64_t i = 0; i < length * features; i++) {
-        const int64_t p = i / features, feature = i % features;
-        const double angle = (double)p * pow(base, -(double)(feature & ~1) / (double)features);
-        const double value = feature & 1 ? cos(angle) : sin(angle);
-        if (dtype == FM_F64)
-            ((double *)table)[i] = value;
-        else
-            ((float *)table)[i] = (float)value;
-    }
-    return fm_constant(g, dtype, shape, table);
+    const waves *w = argument;
+    const int64_t p = i / w->features, feature = i % w->features;
+    const double angle = (double)p * pow(w->base, -(double)(feature & ~1) / (double)w->features);
+    return feature & 1 ? cos(angle) : sin(angle);
 }
 
 /* Rows 0 .. time - 1 of a table, in a stream those from its position on. */
 static fm_val rows_at_position(fm_graph *g, fm_val table, int64_t time)
 {
     if (fm_graph_stream_length(g) == 0) return fm_slice(g, table, 0, 0, time);
-    int32_t *steps = fm_arena_allocate(&g->arena, (size_t)time * sizeof *steps);
-    if (!steps) return fm_graph_fail(g, FM_ERROR_MEMORY, "out of memory");
-    fm_val offsets, position = fm_graph_position(g);
-    for (int64_t i = 0; i < time; i++) steps[i] = (int32_t)i;
-    offsets = fm_cast(g, fm_constant(g, FM_I32, FM_SHAPE(time), steps), fm_graph_dtype(g));
-    return fm_gather(g, table, fm_cast(g, fm_add(g, offsets, position), FM_I32));
+    fm_val steps = fm_sequence(g, fm_graph_dtype(g), FM_SHAPE(time));
+    return fm_gather(g, table, fm_cast(g, fm_add(g, steps, fm_graph_position(g)), FM_I32));
 }
 
 static fm_val build_positional_encoding(fm_graph *g, const fm_val *inputs, int count,
@@ -168,7 +159,8 @@ static fm_val build_positional_encoding(fm_graph *g, const fm_val *inputs, int c
         table = fm_parameter(g, "positions", FM_SHAPE(length, features),
                              fm_initializer_choose(g, &o->initializer, fm_glorot_uniform()), NULL);
     } else {
-        table = sinusoids(g, longest, features, o->base);
+        table = fm_constant_of(g, fm_graph_dtype(g), FM_SHAPE(longest, features), wave,
+                               &(waves){features, o->base});
         if (o->scale) x = fm_mul_scalar(g, x, sqrt((double)features));
     }
     return fm_add(g, x, rows_at_position(g, table, time));

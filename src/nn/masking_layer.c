@@ -1,7 +1,7 @@
 /* Which steps of a sequence are padding: by their value, or by its length. */
 #include "fathom/nn_recurrent.h"
-#include "ir/ir.h"
 #include "nn/layer.h"
+#include "op/op_tools.h"
 
 fm_val fm_length_mask(fm_graph *g, fm_val lengths, int64_t time)
 {
@@ -14,14 +14,9 @@ fm_val fm_length_mask(fm_graph *g, fm_val lengths, int64_t time)
                              "for %lld",
                              fm_shape_text(shape, text), (long long)time);
     }
-    int32_t *steps = fm_allocate_array(g->context, (size_t)time + 1, sizeof *steps);
-    if (!steps) return fm_graph_fail_context(g);
-    for (int64_t t = 0; t < time; t++) steps[t] = (int32_t)t;
-    fm_val position = fm_constant(g, FM_I32, FM_SHAPE(1, time), steps);
-    fm_release(g->context, steps);
-    lengths = fm_reshape_to(g, lengths, FM_SHAPE(shape.dims[0], 1));
-    return fm_less(g, fm_cast(g, position, fm_graph_dtype(g)),
-                   fm_cast(g, lengths, fm_graph_dtype(g)));
+    const fm_dtype dtype = fm_graph_dtype(g);
+    lengths = fm_cast(g, fm_reshape_to(g, lengths, FM_SHAPE(shape.dims[0], 1)), dtype);
+    return fm_less(g, fm_sequence(g, dtype, FM_SHAPE(1, time)), lengths);
 }
 
 static fm_val build_masking(fm_graph *g, const fm_val *inputs, int count, const void *options)

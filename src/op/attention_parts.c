@@ -33,8 +33,8 @@ static fm_val by_head(const parts *p, fm_val x)
 static fm_val seen_by_order(const parts *p, fm_val q, fm_val position)
 {
     fm_graph *g = p->g;
-    fm_val last = fm_sequence(g, fm_val_dtype(g, q), p->queries, FM_SHAPE(p->queries, 1));
-    fm_val j = fm_sequence(g, fm_val_dtype(g, q), p->keys, FM_SHAPE(1, p->keys));
+    fm_val last = fm_sequence(g, fm_val_dtype(g, q), FM_SHAPE(p->queries, 1));
+    fm_val j = fm_sequence(g, fm_val_dtype(g, q), FM_SHAPE(1, p->keys));
     if (position.id) {
         fm_val whole = fm_floor(g, fm_add_scalar(g, position, 0.5));
         fm_val room = fm_scalar_like(g, q, (double)(p->keys - p->queries));

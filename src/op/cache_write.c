@@ -44,13 +44,6 @@ static void cache_write_run(const fm_call *call)
     }
 }
 
-/* 0, 1, ..., count - 1 in x's dtype: a column, or a row. */
-static fm_val count_up(fm_graph *g, fm_val x, int64_t count, bool column)
-{
-    fm_shape shape = column ? FM_SHAPE(count, 1) : FM_SHAPE(1, count);
-    return fm_sequence(g, fm_val_dtype(g, x), count, shape);
-}
-
 /* y = C cache + X x with matrices of 0 and 1 over the rows: y's row r is x's row r - first where there is
  * one, else the cache's row r + out. The gradients are C^T dy and X^T dy. */
 static void cache_write_vjp(fm_graph *g, fm_vjp *vjp)
@@ -61,9 +54,10 @@ static void cache_write_vjp(fm_graph *g, fm_vjp *vjp)
     fm_val position = fm_floor(g, fm_add_scalar(g, vjp->inputs[2], 0.5));
     position = fm_maximum(g, position, fm_scalar_like(g, dy, 0));
     fm_val first = fm_minimum(g, position, fm_scalar_like(g, dy, (double)(room - time)));
-    fm_val out = fm_sub(g, position, first), rows = count_up(g, dy, room, true);
-    fm_val from_x = fm_equal(g, fm_sub(g, rows, first), count_up(g, dy, time, false));
-    fm_val from_cache = fm_equal(g, fm_add(g, rows, out), count_up(g, dy, room, false));
+    const fm_dtype dtype = fm_val_dtype(g, dy);
+    fm_val out = fm_sub(g, position, first), rows = fm_sequence(g, dtype, FM_SHAPE(room, 1));
+    fm_val from_x = fm_equal(g, fm_sub(g, rows, first), fm_sequence(g, dtype, FM_SHAPE(1, time)));
+    fm_val from_cache = fm_equal(g, fm_add(g, rows, out), fm_sequence(g, dtype, FM_SHAPE(1, room)));
     from_cache = fm_mul(g, from_cache, fm_scalar_minus(g, 1, fm_sum_last(g, from_x)));
     const fm_val matrices[] = {from_cache, from_x};
     fm_val flat = fm_reshape_to(g, dy, FM_SHAPE(shape.dims[0], room, -1));

@@ -113,19 +113,15 @@ fm_val fm_scalar_like(fm_graph *g, fm_val x, double c)
     return x.id ? fm_scalar_as(g, fm_val_dtype(g, x), c) : x;
 }
 
-fm_val fm_sequence(fm_graph *g, fm_dtype dtype, int64_t count, fm_shape shape)
+static double own_number(const void *argument, int64_t i)
 {
-    void *numbers = fm_arena_allocate(&g->arena, (size_t)(count + 1) * fm_dtype_size(dtype));
-    if (!numbers) {
-        return fm_graph_fail(g, FM_ERROR_MEMORY, "out of memory: %lld numbers", (long long)count);
-    }
-    for (int64_t i = 0; i < count; i++) {
-        if (dtype == FM_F64)
-            ((double *)numbers)[i] = (double)i;
-        else
-            ((float *)numbers)[i] = (float)i;
-    }
-    return fm_constant(g, dtype, shape, numbers);
+    (void)argument;
+    return (double)i;
+}
+
+fm_val fm_sequence(fm_graph *g, fm_dtype dtype, fm_shape shape)
+{
+    return fm_constant_of(g, dtype, shape, own_number, NULL);
 }
 
 fm_val fm_scalar_minus(fm_graph *g, double c, fm_val x)

@@ -39,8 +39,8 @@ int64_t fm_tensor_rows(const fm_tensor *tensor);
 
 /* The number c in x's dtype. */
 fm_val fm_scalar_like(fm_graph *g, fm_val x, double c);
-/* The constant 0, 1, ..., count - 1 of a real dtype, in a shape of so many elements. */
-fm_val fm_sequence(fm_graph *g, fm_dtype dtype, int64_t count, fm_shape shape);
+/* The constant 0, 1, 2, ... of a real dtype, as many as the shape has elements. */
+fm_val fm_sequence(fm_graph *g, fm_dtype dtype, fm_shape shape);
 /* c - x */
 fm_val fm_scalar_minus(fm_graph *g, double c, fm_val x);
 /* (...) -> (..., 1) */

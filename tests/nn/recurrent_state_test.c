@@ -211,10 +211,8 @@ static void streams_need_the_past_only(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        fixture_test(pieces_make_the_whole),
-        fixture_test(masked_steps_are_carried_over),
-        fixture_test(frozen_layers_remember),
-        fixture_test(gradients_end_at_the_border),
+        fixture_test(pieces_make_the_whole),      fixture_test(masked_steps_are_carried_over),
+        fixture_test(frozen_layers_remember),     fixture_test(gradients_end_at_the_border),
         fixture_test(streams_need_the_past_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
