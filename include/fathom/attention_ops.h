@@ -56,8 +56,7 @@ FM_API fm_val fm_attention_by_parts(fm_graph *g, fm_val q, fm_val k, fm_val v,
 FM_API fm_val fm_rotary(fm_graph *g, fm_val x, int64_t turned, double base, fm_val position);
 
 /* cache (batch, room, ...) with x (batch, time, ...) written at `position`: what a carried variable takes by
- * fm_update, in place. When position + time > room the oldest entries move out, so that x comes last.
- * No gradient. */
+ * fm_update, in place. When position + time > room the oldest entries move out, so that x comes last. */
 FM_API fm_val fm_cache_write(fm_graph *g, fm_val cache, fm_val x, fm_val position);
 
 #ifdef __cplusplus

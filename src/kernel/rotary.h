@@ -10,12 +10,11 @@ static inline void KERNEL(rotary)(int64_t batch, int64_t time, int64_t heads, in
                                   int64_t n, double base, double first, int inverse, const REAL *x,
                                   REAL *y)
 {
-    for (int64_t row = 0; row < batch * time; row++) {
-        for (int64_t i = 0; i < n / 2; i++) {
-            REAL c, s;
-            double angle = (first + (double)(row % time)) * pow(base, -2.0 * (double)i / (double)n);
-            c = (REAL)cos(angle);
-            s = (REAL)(inverse ? -sin(angle) : sin(angle));
+    for (int64_t k = 0; k < time * (n / 2); k++) {
+        const int64_t t = k / (n / 2), i = k % (n / 2);
+        const double angle = (first + (double)t) * pow(base, -2.0 * (double)i / (double)n);
+        const REAL c = (REAL)cos(angle), s = (REAL)(inverse ? -sin(angle) : sin(angle));
+        for (int64_t row = t; row < batch * time; row += time) {
             for (int64_t h = 0; h < turned; h++) {
                 int64_t at = (row * heads + h) * n + i;
                 REAL a = x[at], b = x[at + n / 2];
@@ -23,6 +22,8 @@ static inline void KERNEL(rotary)(int64_t batch, int64_t time, int64_t heads, in
                 y[at + n / 2] = a * s + b * c;
             }
         }
+    }
+    for (int64_t row = 0; row < batch * time; row++) {
         for (int64_t at = (row * heads + turned) * n; at < (row + 1) * heads * n; at++)
             y[at] = x[at];
     }

@@ -116,13 +116,18 @@ static fm_val carried(const attention *a, const char *name, fm_val x)
     return next;
 }
 
+/* The product of masks of which one may be {0}, or both may be one. */
+static fm_val both_of(fm_graph *g, fm_val a, fm_val b)
+{
+    return a.id && b.id && a.id != b.id ? fm_mul(g, a, b) : a.id ? a : b;
+}
+
 /* What the queries may see besides the order: the fourth input, and which keys are no padding. */
 static fm_val seen_keys(const attention *a)
 {
-    fm_val real = fm_mask_of(a->g, a->value);
-    if (!a->seen.id || fm_graph_stream_length(a->g))
-        return fm_graph_stream_length(a->g) ? (fm_val){0} : real;
-    if (!real.id) return a->seen;
+    if (fm_graph_stream_length(a->g)) return (fm_val){0};
+    fm_val real = both_of(a->g, fm_mask_of(a->g, a->value), fm_mask_of(a->g, a->key));
+    if (!a->seen.id || !real.id) return both_of(a->g, a->seen, real);
     fm_shape shape = fm_val_shape(a->g, real);
     return fm_mul(a->g, a->seen,
                   fm_reshape_to(a->g, real, FM_SHAPE(shape.dims[0], 1, shape.dims[1])));

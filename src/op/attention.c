@@ -153,33 +153,41 @@ static void attention_grad_run(const fm_call *call)
 static double attention_flops(const fm_call *call)
 {
     const kernel_attention a = fm_attention_sizes(call->op, call->attributes, call->inputs);
-    double pairs = (double)(a.batch * a.heads) * (double)a.queries * (double)a.keys;
-    if (a.causal && a.queries == a.keys) pairs *= 0.5 * (1 + 1 / (double)a.keys);
+    const double rows = (double)(a.batch * a.heads) * (double)a.queries;
+    double pairs = rows * (double)a.keys;
+    if (a.causal && a.queries == a.keys) pairs = (pairs + rows) / 2;
     const double k = (double)a.key_dim, v = (double)a.value_dim;
     return fm_attention_is_grad(call->op) ? pairs * (6 * k + 4 * v) : pairs * (2 * k + 2 * v + 5);
 }
 
 /* ---- gradients ---------------------------------------------------------------------------------- */
 
-/* The node's operands by name; those of packed ops are cut. */
-static fm_attention_values values_of(fm_graph *g, const fm_op *op, const fm_vjp *vjp)
+/* q, k and v, or what belongs to them, of a packed value; of others the three that they are. */
+static void take_apart(fm_graph *g, const fm_vjp *vjp, const fm_val *values, fm_val parts[3])
+{
+    if (!fm_attention_is_packed(vjp->op)) {
+        memcpy(parts, values, 3 * sizeof *parts);
+        return;
+    }
+    const int64_t heads = ((const fm_attention_attributes *)vjp->attributes)->heads;
+    const int64_t all = fm_val_shape(g, values[0]).dims[2], keys = heads + (all - heads) / 2;
+    parts[0] = fm_slice(g, values[0], 2, 0, heads);
+    parts[1] = fm_slice(g, values[0], 2, heads, keys);
+    parts[2] = fm_slice(g, values[0], 2, keys, all);
+}
+
+/* The node's operands by name. */
+static fm_attention_values values_of(fm_graph *g, const fm_vjp *vjp)
 {
     const fm_attention_attributes *o = vjp->attributes;
     const fm_val *in = vjp->inputs;
-    fm_attention_values values = {.q = in[0]};
-    if (fm_attention_is_packed(op)) {
-        const int64_t all = fm_val_shape(g, in[0]).dims[2], keys = (all - o->heads) / 2;
-        values.q = fm_slice(g, in[0], 2, 0, o->heads);
-        values.k = fm_slice(g, in[0], 2, o->heads, o->heads + keys);
-        values.v = fm_slice(g, in[0], 2, o->heads + keys, all);
-    } else {
-        values.k = in[1];
-        values.v = in[2];
-    }
-    int next = fm_attention_is_packed(op) ? 1 : 3;
+    fm_val parts[3];
+    take_apart(g, vjp, in, parts);
+    fm_attention_values values = {.q = parts[0], .k = parts[1], .v = parts[2]};
+    int next = fm_attention_is_packed(vjp->op) ? 1 : 3;
     if (o->mask) values.mask = in[next++];
     if (o->position) values.position = in[next++];
-    if (fm_attention_is_grad(op)) {
+    if (fm_attention_is_grad(vjp->op)) {
         values.y = in[next];
         values.lse = in[next + 1];
         values.dy = in[next + 2];
@@ -188,8 +196,9 @@ static fm_attention_values values_of(fm_graph *g, const fm_op *op, const fm_vjp 
 }
 
 /* The gradients of q, k and v as those of the op's first operands, added to what is there. */
-static void give(fm_graph *g, fm_vjp *vjp, bool packed, const fm_val *grads)
+static void give(fm_graph *g, fm_vjp *vjp, const fm_val *grads)
 {
+    const bool packed = fm_attention_is_packed(vjp->op);
     fm_val made[3] = {grads[0], grads[1], grads[2]};
     if (packed && grads[0].id) made[0] = fm_concat(g, grads, 3, 2);
     for (int i = 0; i < (packed ? 1 : 3); i++) {
@@ -198,64 +207,37 @@ static void give(fm_graph *g, fm_vjp *vjp, bool packed, const fm_val *grads)
     }
 }
 
-static void attention_gradients(fm_graph *g, fm_vjp *vjp, const fm_op *op, const fm_op *grad)
+static void attention_vjp(fm_graph *g, fm_vjp *vjp)
 {
     const fm_attention_attributes *o = vjp->attributes;
+    const fm_op *grad =
+        fm_attention_is_packed(vjp->op) ? &fm_op_packed_attention_grad : &fm_op_attention_grad;
     if (vjp->output_grads[0].id) {
-        fm_val operands[FM_MAX_INPUTS], grads[3] = {0};
-        const int count = fm_attention_operands(op, o);
+        fm_val operands[FM_MAX_INPUTS];
+        const int count = fm_attention_operands(vjp->op, o);
         memcpy(operands, vjp->inputs, (size_t)count * sizeof *operands);
         operands[count] = vjp->outputs[0];
         operands[count + 1] = vjp->outputs[1];
         operands[count + 2] = vjp->output_grads[0];
-        fm_node_add(g, grad, operands, count + 3, o, grads);
-        for (int i = 0; i < grad->outputs; i++) vjp->input_grads[i] = grads[i];
+        fm_node_add(g, grad, operands, count + 3, o, vjp->input_grads);
     }
     if (vjp->output_grads[1].id) {
         fm_val grads[3] = {0};
-        const fm_attention_values values = values_of(g, op, vjp);
+        const fm_attention_values values = values_of(g, vjp);
         fm_attention_lse_grads(g, o, &values, vjp->output_grads[1], grads);
-        give(g, vjp, fm_attention_is_packed(op), grads);
+        give(g, vjp, grads);
     }
-}
-
-static void attention_vjp(fm_graph *g, fm_vjp *vjp)
-{
-    attention_gradients(g, vjp, &fm_op_attention, &fm_op_attention_grad);
-}
-
-static void packed_attention_vjp(fm_graph *g, fm_vjp *vjp)
-{
-    attention_gradients(g, vjp, &fm_op_packed_attention, &fm_op_packed_attention_grad);
-}
-
-static void second_gradients(fm_graph *g, fm_vjp *vjp, const fm_op *op)
-{
-    const fm_attention_attributes *o = vjp->attributes;
-    const bool packed = fm_attention_is_packed(op);
-    const fm_attention_values values = values_of(g, op, vjp);
-    fm_val given[3], grads[FM_ATTENTION_GRADS] = {0};
-    memcpy(given, vjp->output_grads, sizeof given);
-    if (packed) {
-        const int64_t all = fm_val_shape(g, given[0]).dims[2], keys = (all - o->heads) / 2;
-        const fm_val whole = given[0];
-        given[0] = fm_slice(g, whole, 2, 0, o->heads);
-        given[1] = fm_slice(g, whole, 2, o->heads, o->heads + keys);
-        given[2] = fm_slice(g, whole, 2, o->heads + keys, all);
-    }
-    fm_attention_second(g, o, &values, given, grads);
-    give(g, vjp, packed, grads);
-    memcpy(vjp->input_grads + fm_attention_operands(op, o), grads + 3, 3 * sizeof *grads);
 }
 
 static void attention_grad_vjp(fm_graph *g, fm_vjp *vjp)
 {
-    second_gradients(g, vjp, &fm_op_attention_grad);
-}
-
-static void packed_attention_grad_vjp(fm_graph *g, fm_vjp *vjp)
-{
-    second_gradients(g, vjp, &fm_op_packed_attention_grad);
+    const fm_attention_attributes *o = vjp->attributes;
+    const fm_attention_values values = values_of(g, vjp);
+    fm_val given[3], grads[FM_ATTENTION_GRADS] = {0};
+    take_apart(g, vjp, vjp->output_grads, given);
+    fm_attention_second(g, o, &values, given, grads);
+    give(g, vjp, grads);
+    memcpy(vjp->input_grads + fm_attention_operands(vjp->op, o), grads + 3, 3 * sizeof *grads);
 }
 
 /* ---- records ------------------------------------------------------------------------------------ */
@@ -328,7 +310,7 @@ static const fm_case packed_attention_grad_cases[] = {
                                  .attributes_size = sizeof(fm_attention_attributes),               \
                                  .attributes = attention_fields,                                   \
                                  .infer = kind##_infer,                                            \
-                                 .vjp = name_##_vjp,                                               \
+                                 .vjp = kind##_vjp,                                                \
                                  .run = kind##_run,                                                \
                                  .flops = attention_flops,                                         \
                                  .cases = name_##_cases};

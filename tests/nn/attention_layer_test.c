@@ -1,6 +1,6 @@
 /* Embeddings, positions, attention and blocks: streams against whole sequences, padding, shared weights,
  * the fused ops against their definition, what mistakes say. */
-#include "support/fixture.h"
+#include "support/graphs.h"
 #include "fathom/attention_ops.h"
 #include "fathom/nn_attention.h"
 #include "fathom/nn_vision.h"
@@ -163,23 +163,50 @@ static void padding_is_not_seen(void **state)
     fm_store_destroy(store);
 }
 
-/* ---- the definition ------------------------------------------------------------------------------ */
-
-/* With one stream of random numbers the fused op and its definition drop the same weights; a query that
- * sees nothing gives zeros. */
-static void fused_attention_is_its_definition(void **state)
+/* Keys that come apart from the values have a mask of their own. */
+static void masks_of_keys_and_values_count(void **state)
 {
     fixture *f = *state;
+    for (int which = 0; which < 3; which++) {
+        fm_store *store;
+        fm_graph *g = open_graph(f, FM_PREDICT, 0);
+        assert_ok(f->context, fm_store_create(f->context, 3, &store));
+        fm_val inputs[] = {fm_input(g, "query", FM_F32, FM_SHAPE(1, 2, WIDTH)),
+                           fm_input(g, "value", FM_F32, FM_SHAPE(1, 3, WIDTH)),
+                           fm_input(g, "key", FM_F32, FM_SHAPE(1, 3, WIDTH))};
+        fm_val mask = fm_constant(g, FM_F32, FM_SHAPE(1, 3), (const float[]){1, 1, 0});
+        if (which != 0) fm_mask_set(g, inputs[1], mask);
+        if (which != 1) fm_mask_set(g, inputs[2], mask);
+        fm_output(g, "y", fm_multi_head_attention(g, inputs, 3, .num_heads = 2));
+        fm_program *program = compile(f, store, g);
+        float *value = fm_program_input(program, "value"), y[2 * WIDTH];
+        for (int i = 0; i < 3 * WIDTH; i++) value[i] = (float)i / 9;
+        assert_ok(f->context, fm_program_run(program));
+        memcpy(y, fm_program_output(program, "y"), sizeof y);
+        for (int i = 2 * WIDTH; i < 3 * WIDTH; i++) value[i] = 99;
+        assert_ok(f->context, fm_program_run(program));
+        assert_memory_equal(y, fm_program_output(program, "y"), sizeof y);
+        fm_program_destroy(program);
+        fm_graph_destroy(g);
+        fm_store_destroy(store);
+    }
+}
+
+/* ---- the definition ------------------------------------------------------------------------------ */
+
+enum { FUSED_RESULTS = 2 * 6 * 4 * 3 };
+
+static void attend(fixture *f, bool by_parts, fm_attention_options how, float *y)
+{
     fm_store *store;
     fm_graph *g = open_graph(f, FM_TRAIN, 0);
     assert_ok(f->context, fm_store_create(f->context, 3, &store));
     fm_val q = fm_input(g, "q", FM_F32, FM_SHAPE(2, 6, 4, 8));
     fm_val k = fm_input(g, "k", FM_F32, FM_SHAPE(2, 9, 2, 8));
     fm_val v = fm_input(g, "v", FM_F32, FM_SHAPE(2, 9, 2, 3));
-    fm_val mask = fm_input(g, "mask", FM_F32, FM_SHAPE(2, 6, 9));
-    const fm_attention_options how = {.causal = true, .mask = mask, .scale = 0.3};
-    fm_output(g, "fused", fm_attention(g, q, k, v, &how));
-    fm_output(g, "parts", fm_attention_by_parts(g, q, k, v, &how));
+    how.mask = fm_input(g, "mask", FM_F32, FM_SHAPE(2, 6, 9));
+    fm_output(g, "y",
+              by_parts ? fm_attention_by_parts(g, q, k, v, &how) : fm_attention(g, q, k, v, &how));
     fm_program *program = compile(f, store, g);
     static const char *const names[] = {"q", "k", "v", "mask"};
     static const int counts[] = {2 * 6 * 4 * 8, 2 * 9 * 2 * 8, 2 * 9 * 2 * 3, 2 * 6 * 9};
@@ -190,78 +217,96 @@ static void fused_attention_is_its_definition(void **state)
     float *seen = fm_program_input(program, "mask");
     for (int i = 0; i < 9; i++) seen[9 + i] = 0; /* the second query sees nothing */
     assert_ok(f->context, fm_program_run(program));
-    const float *fused = fm_program_output(program, "fused");
-    const float *parts = fm_program_output(program, "parts");
-    for (int i = 0; i < 2 * 6 * 4 * 3; i++) assert_near(fused[i], parts[i], 2e-6);
-    for (int i = 0; i < 4 * 3; i++) assert_near(fused[12 + i], 0, 0);
+    memcpy(y, fm_program_output(program, "y"), FUSED_RESULTS * sizeof *y);
     fm_program_destroy(program);
     fm_graph_destroy(g);
     fm_store_destroy(store);
 }
 
-/* ---- mistakes ------------------------------------------------------------------------------------ */
-
-static void expect(fixture *f, fm_graph *g, fm_status status, const char *words)
+/* The first dropout of two graphs has one stream of random numbers, so the fused op and its definition
+ * drop the same weights; a query that sees nothing gives zeros. */
+static void fused_attention_is_its_definition(void **state)
 {
-    assert_fails(f->context, status, words, fm_graph_status(g));
-    fm_graph_destroy(g);
+    for (int dropped = 0; dropped < 2; dropped++) {
+        const fm_attention_options how = {
+            .causal = true, .scale = 0.3, .dropout = dropped ? 0.4 : 0};
+        float fused[FUSED_RESULTS], parts[FUSED_RESULTS];
+        attend(*state, false, how, fused);
+        attend(*state, true, how, parts);
+        for (int i = 0; i < FUSED_RESULTS; i++) assert_near(fused[i], parts[i], 2e-6);
+        for (int i = 0; i < 4 * 3; i++) assert_near(fused[12 + i], 0, 0);
+    }
 }
 
-static fm_val input3(fm_graph *g, int64_t batch, int64_t time, int64_t features)
+/* ---- mistakes ------------------------------------------------------------------------------------ */
+
+static fm_val sequence(fm_graph *g, const char *name, int64_t batch, int64_t time)
 {
-    static int number;
-    char name[16];
-    snprintf(name, sizeof name, "x%d", number++);
-    return fm_input(g, name, FM_F32, FM_SHAPE(batch, time, features));
+    return fm_input(g, name, FM_F32, FM_SHAPE(batch, time, 6));
 }
 
 static void mistakes_say_what_is_wanted(void **state)
 {
     fixture *f = *state;
     fm_graph *g = open_graph(f, FM_TRAIN, 0);
-    fm_val x = input3(g, 2, 5, 6);
+    fm_val x = sequence(g, "x", 2, 5);
     fm_multi_head_attention(g, &x, 1, .num_heads = 4);
-    expect(f, g, FM_ERROR_SHAPE, "num_heads 4 must divide the 6 features, or key_dim be given");
+    assert_mistake(
+        f, g, FM_ERROR_SHAPE,
+        "multi_head_attention: num_heads 4 must divide the 6 features, or key_dim be given");
 
     g = open_graph(f, FM_TRAIN, 0);
-    x = input3(g, 2, 5, 6);
+    x = sequence(g, "x", 2, 5);
     fm_multi_head_attention(g, &x, 1, .num_heads = 6, .num_key_value_heads = 4);
-    expect(f, g, FM_ERROR_ARGUMENT, "num_key_value_heads 4 must divide num_heads 6");
+    assert_mistake(f, g, FM_ERROR_ARGUMENT,
+                   "multi_head_attention: num_key_value_heads 4 must divide num_heads 6");
 
     g = open_graph(f, FM_TRAIN, 0);
-    x = input3(g, 2, 5, 6);
+    x = sequence(g, "x", 2, 5);
     fm_multi_head_attention(g, &x, 1, .num_heads = 2, .rotary = true);
-    expect(f, g, FM_ERROR_ARGUMENT, "rotary wants an even key_dim, it is 3");
+    assert_mistake(f, g, FM_ERROR_ARGUMENT,
+                   "multi_head_attention: rotary wants an even key_dim, it is 3");
 
     g = open_graph(f, FM_TRAIN, 0);
-    const fm_val two[] = {input3(g, 2, 5, 6), input3(g, 3, 5, 6)};
+    const fm_val two[] = {sequence(g, "x", 2, 5), sequence(g, "y", 3, 5)};
     fm_multi_head_attention(g, two, 2, .num_heads = 2);
-    expect(f, g, FM_ERROR_SHAPE, "received (2, 5, 6), (3, 5, 6) and (3, 5, 6)");
+    assert_mistake(f, g, FM_ERROR_SHAPE,
+                   "multi_head_attention: query, value and key must have one batch, and value and "
+                   "key one time: received (2, 5, 6), (3, 5, 6) and (3, 5, 6)");
 
     g = open_graph(f, FM_PREDICT, 8);
-    x = input3(g, 1, 1, 6);
+    x = sequence(g, "x", 1, 1);
     fm_transformer_encoder(g, x, .intermediate_dim = 4, .num_heads = 2);
-    expect(f, g, FM_ERROR_UNSUPPORTED,
-           "attention that is not causal needs the whole sequence: it cannot read a stream");
+    assert_mistake(f, g, FM_ERROR_UNSUPPORTED,
+                   "transformer_encoder/self_attention: attention that is not causal needs the "
+                   "whole sequence: it cannot read a stream");
 
     g = open_graph(f, FM_PREDICT, 8);
-    const fm_val pair[] = {input3(g, 1, 1, 6), input3(g, 1, 4, 6)};
+    const fm_val pair[] = {sequence(g, "x", 1, 1), sequence(g, "y", 1, 4)};
     fm_multi_head_attention(g, pair, 2, .num_heads = 2, .causal = true);
-    expect(f, g, FM_ERROR_UNSUPPORTED, "attention to another sequence needs the whole sequence");
+    assert_mistake(f, g, FM_ERROR_UNSUPPORTED,
+                   "multi_head_attention: attention to another sequence needs the whole sequence: "
+                   "it cannot read a stream");
 
     g = open_graph(f, FM_PREDICT, 8);
-    fm_positional_encoding(g, input3(g, 1, 1, 6), .kind = FM_POSITIONS_LEARNED, .max_length = 7);
-    expect(f, g, FM_ERROR_SHAPE, "max_length is 7, but the sequence has 8 steps");
+    fm_positional_encoding(g, sequence(g, "x", 1, 1), .kind = FM_POSITIONS_LEARNED,
+                           .max_length = 7);
+    assert_mistake(f, g, FM_ERROR_SHAPE,
+                   "positional_encoding: max_length is 7, but the sequence has 8 steps");
 
     g = open_graph(f, FM_TRAIN, 0);
-    fm_reverse_embedding(g, input3(g, 2, 5, 6), .embedding = "words");
-    expect(f, g, FM_ERROR_NOT_FOUND, "no layer above has the name 'words' and embeddings");
+    fm_reverse_embedding(g, sequence(g, "x", 2, 5), .embedding = "words");
+    assert_mistake(
+        f, g, FM_ERROR_NOT_FOUND,
+        "reverse_embedding: embedding: no layer above has the name 'words' and embeddings");
 
     g = open_graph(f, FM_TRAIN, 0);
     fm_embedding(g, fm_input(g, "t", FM_I32, FM_SHAPE(2, 3)), .name = "words", .input_dim = 9,
                  .output_dim = 4);
-    fm_reverse_embedding(g, input3(g, 2, 5, 6), .embedding = "words");
-    expect(f, g, FM_ERROR_SHAPE, "the embeddings of 'words' have 4 numbers each");
+    fm_reverse_embedding(g, sequence(g, "x", 2, 5), .embedding = "words");
+    assert_mistake(
+        f, g, FM_ERROR_SHAPE,
+        "reverse_embedding: the embeddings of 'words' have 4 numbers each, the input is (2, 5, 6)");
 }
 
 static void ops_say_what_is_wanted(void **state)
@@ -271,26 +316,37 @@ static void ops_say_what_is_wanted(void **state)
     fm_val q = fm_input(g, "q", FM_F32, FM_SHAPE(2, 3, 3, 4));
     fm_val k = fm_input(g, "k", FM_F32, FM_SHAPE(2, 5, 2, 4));
     fm_attention(g, q, k, k, NULL);
-    expect(f, g, FM_ERROR_SHAPE, "2 heads of keys do not divide 3 heads of queries");
+    assert_mistake(f, g, FM_ERROR_SHAPE,
+                   "attention: 2 heads of keys do not divide 3 heads of queries; received f32 (2, "
+                   "3, 3, 4), f32 (2, 5, 2, 4) and f32 (2, 5, 2, 4)");
 
     g = open_graph(f, FM_TRAIN, 0);
     fm_packed_attention(g, fm_input(g, "x", FM_F32, FM_SHAPE(2, 3, 7, 4)), 4, NULL);
-    expect(f, g, FM_ERROR_SHAPE, "4 heads of queries leave 3 for keys and values");
+    assert_mistake(
+        f, g, FM_ERROR_SHAPE,
+        "packed_attention: 4 heads of queries leave 3 for keys and values, which must be two equal "
+        "parts of a size that divides the queries' heads; received f32 (2, 3, 7, 4)");
 
     g = open_graph(f, FM_TRAIN, 0);
     q = fm_input(g, "q", FM_F32, FM_SHAPE(2, 3, 1, 4));
     const fm_attention_options how = {.mask = fm_input(g, "mask", FM_F32, FM_SHAPE(2, 4))};
     fm_attention(g, q, q, q, &how);
-    expect(f, g, FM_ERROR_SHAPE, "the mask must be (2, 3) or (2, 3, 3)");
+    assert_mistake(f, g, FM_ERROR_SHAPE,
+                   "attention: the mask must be (2, 3) or (2, 3, 3); received f32 (2, 3, 1, 4), "
+                   "f32 (2, 3, 1, 4), f32 (2, 3, 1, 4) and f32 (2, 4)");
 
     g = open_graph(f, FM_TRAIN, 0);
     fm_rotary(g, fm_input(g, "x", FM_F32, FM_SHAPE(1, 2, 1, 3)), 0, 0, (fm_val){0});
-    expect(f, g, FM_ERROR_SHAPE, "x must be (batch, time, heads, an even number)");
+    assert_mistake(
+        f, g, FM_ERROR_SHAPE,
+        "rotary: x must be (batch, time, heads, an even number); received f32 (1, 2, 1, 3)");
 
     g = open_graph(f, FM_TRAIN, 0);
     fm_cache_write(g, fm_input(g, "c", FM_F32, FM_SHAPE(1, 2, 3)),
                    fm_input(g, "x", FM_F32, FM_SHAPE(1, 3, 3)), fm_scalar(g, 0));
-    expect(f, g, FM_ERROR_SHAPE, "the cache must be like x, with room for at least its entries");
+    assert_mistake(f, g, FM_ERROR_SHAPE,
+                   "cache_write: the cache must be like x, with room for at least its entries; "
+                   "received f32 (1, 2, 3), f32 (1, 3, 3) and f32 ()");
 }
 
 int main(void)
@@ -299,6 +355,7 @@ int main(void)
         fixture_test(streams_equal_whole_sequences),
         fixture_test(a_full_cache_moves_on),
         fixture_test(padding_is_not_seen),
+        fixture_test(masks_of_keys_and_values_count),
         fixture_test(fused_attention_is_its_definition),
         fixture_test(mistakes_say_what_is_wanted),
         fixture_test(ops_say_what_is_wanted),
