@@ -1,6 +1,7 @@
 /* dense: activation(x kernel + bias). */
 #include "nn/activation.h"
 #include "nn/layer.h"
+#include "op/op_tools.h"
 
 static fm_val build_dense(fm_graph *g, const fm_val *inputs, int count, const void *options)
 {
@@ -18,10 +19,7 @@ static fm_val build_dense(fm_graph *g, const fm_val *inputs, int count, const vo
         fm_initializer_choose(g, &o->kernel_initializer, fm_glorot_uniform()), &is_new);
     if (is_new) fm_penalize(g, kernel, o->kernel_l1, o->kernel_l2);
     /* one matrix of all rows, so that a product, its bias and activation are one step */
-    fm_shape matrix = FM_SHAPE(1, shape.dims[shape.rank - 1]);
-    for (int i = 0; i + 1 < shape.rank; i++) matrix.dims[0] *= shape.dims[i];
-    fm_val rows = fm_reshape_to(g, inputs[0], matrix);
-    fm_val y = fm_matmul(g, rows, kernel);
+    fm_val y = fm_matmul(g, fm_rows_of(g, inputs[0]), kernel);
     if (!o->no_bias) y = fm_add_bias(g, y, &o->bias_initializer);
     shape.dims[shape.rank - 1] = o->units;
     return fm_reshape_to(g, fm_activate(g, y, o->activation), shape);

@@ -1,8 +1,9 @@
 /* Recurrent layers: variables, states, directions. */
 #include "nn/activation.h"
 #include "nn/recurrent_layer.h"
-#include "op/op_table.h"
 #include "ir/ir.h"
+#include "op/op_table.h"
+#include "op/op_tools.h"
 
 typedef fm_recurrent_options options_of;
 
@@ -202,8 +203,7 @@ static void take_input(fm_recurrent_run *r, fm_val x)
     fm_val indices;
     x = table_behind(g, x, &indices);
     /* as rows, product and bias become one op */
-    if (!indices.id) x = fm_reshape_to(g, x, FM_SHAPE(-1, features));
-    r->x = fm_recurrent_normalize(g, fm_matmul(g, x, kernel), &input_norm);
+    r->x = fm_recurrent_normalize(g, fm_matmul(g, fm_rows_of(g, x), kernel), &input_norm);
     add_bias(r, columns);
     if (indices.id) r->x = fm_gather(g, r->x, indices);
     r->x = fm_reshape_to(g, r->x, FM_SHAPE(r->batch, r->time, columns));
@@ -574,8 +574,8 @@ static const fm_field gru_fields[] = {
 /* What a layer that fails leaves. */
 static void poison_states(const options_of *o)
 {
-    if (o->final_state) *o->final_state = (fm_val){0};
-    if (o->final_cell) *o->final_cell = (fm_val){0};
+    if (o && o->final_state) *o->final_state = (fm_val){0};
+    if (o && o->final_cell) *o->final_cell = (fm_val){0};
 }
 
 #define LAYER(kind_, doc_, most_inputs)                                                            \

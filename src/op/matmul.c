@@ -165,7 +165,7 @@ fm_val fm_matmul_transposed(fm_graph *g, fm_val a, fm_val b, bool transpose_a, b
     fm_matmul_attributes attributes = {transpose_a, transpose_b};
     fm_shape shape = fm_val_shape(g, a);
     bool flat = shape.rank > 2 && fm_val_shape(g, b).rank == 2 && !transpose_a;
-    if (flat) a = fm_reshape_to(g, a, FM_SHAPE(-1, fm_shape_last(shape)));
+    if (flat) a = fm_rows_of(g, a);
     fm_val y = fm_node_add(g, &fm_op_matmul, (fm_val[]){a, b}, 2, &attributes, NULL);
     if (!flat || y.id == 0) return y;
     shape.dims[shape.rank - 1] = fm_shape_last(fm_val_shape(g, y));

@@ -129,6 +129,14 @@ fm_val fm_scalar_minus(fm_graph *g, double c, fm_val x)
     return fm_sub(g, fm_scalar_like(g, x, c), x);
 }
 
+fm_val fm_rows_of(fm_graph *g, fm_val x)
+{
+    if (x.id == 0) return x;
+    fm_shape shape = fm_val_shape(g, x);
+    int64_t rows = fm_shape_span(shape, 0, shape.rank - 1);
+    return fm_reshape_to(g, x, FM_SHAPE(rows, fm_shape_last(shape)));
+}
+
 fm_val fm_expand_last(fm_graph *g, fm_val x)
 {
     if (x.id == 0) return x;

@@ -43,6 +43,8 @@ fm_val fm_scalar_like(fm_graph *g, fm_val x, double c);
 fm_val fm_sequence(fm_graph *g, fm_dtype dtype, fm_shape shape);
 /* c - x */
 fm_val fm_scalar_minus(fm_graph *g, double c, fm_val x);
+/* (..., n) -> (rows, n) */
+fm_val fm_rows_of(fm_graph *g, fm_val x);
 /* (...) -> (..., 1) */
 fm_val fm_expand_last(fm_graph *g, fm_val x);
 /* (..., n) -> (..., 1): the sums of the rows. */

@@ -469,6 +469,11 @@ static fm_val no_units(fm_graph *g)
     return fm_gru(g, sequence(g, 2, 3, 4), .return_sequences = true);
 }
 
+static fm_val no_options(fm_graph *g)
+{
+    return fm_lstm_with(g, sequence(g, 2, 3, 4), NULL);
+}
+
 static fm_val both_ways_backwards(fm_graph *g)
 {
     return fm_gru(g, sequence(g, 2, 3, 4), .units = 5, .bidirectional = true, .go_backwards = true);
@@ -557,6 +562,7 @@ static void mistakes_are_worded(void **state)
          "gru: the input must be numbers (batch, time, features), received i32 (2, 3); tokens go "
          "through an embedding first"},
         {no_units, FM_ERROR_ARGUMENT, "gru: units must be at least 1, received 0"},
+        {no_options, FM_ERROR_ARGUMENT, "lstm: units must be at least 1, received 0"},
         {both_ways_backwards, FM_ERROR_ARGUMENT,
          "gru: bidirectional reads in both directions already; leave out go_backwards"},
         {merged_alone, FM_ERROR_ARGUMENT, "gru: merge_mode is for bidirectional: true"},
