@@ -245,7 +245,8 @@ typedef struct fm_layer_row {
     fm_shape output;    /* of one sample, without the batch                         */
     int64_t parameters; /* trainable, that it is the first to make                  */
     double flops;       /* of one sample, predicting; 0 for what only training has  */
-    double macs;        /* multiply-accumulates of convolutions and products    */
+    double macs;        /* multiply-accumulates of convolutions, products, recurrent cells and
+                           attention                                                */
 } fm_layer_row;
 
 /* The layers of a model function for one sample of this shape, in order, without those inside of

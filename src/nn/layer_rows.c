@@ -1,8 +1,11 @@
 /* Layers of a built graph, as `fathom show` lists them. */
 #include "ir/ir.h"
 #include "nn/layer.h"
+#include "op/attention_attributes.h"
 #include "op/op_table.h"
-#include "op/recurrent_attributes.h"
+#include "op/recurrent_cells.h"
+
+/* ---- multiply-accumulates ------------------------------------------------------------------------ */
 
 /* Ops whose work is multiplying and adding up. */
 static bool is_product(const fm_op *op)
@@ -19,13 +22,38 @@ static bool is_recurrent(const fm_op *op)
 static double recurrent_macs(const fm_graph *graph, const fm_node *node)
 {
     fm_shape y = fm_val_shape(graph, node->outputs[0]);
-    int fixed = node->op == &fm_op_lstm ? 4 : 3;
+    int fixed = fm_recurrent_fixed(fm_recurrent_cell_of(node->op));
     int projection = fm_recurrent_find(node->attributes, fixed, FM_RECURRENT_PROJECTION);
     int64_t weights = fm_shape_elements(fm_val_shape(graph, node->inputs[1]));
     if (projection >= 0)
         weights += fm_shape_elements(fm_val_shape(graph, node->inputs[projection]));
     return (double)weights * (double)(y.dims[0] * y.dims[1]);
 }
+
+static bool is_attention(const fm_op *op)
+{
+    return op == &fm_op_attention || op == &fm_op_packed_attention;
+}
+
+/* Of the products with keys and with values. */
+static double attention_macs(const fm_graph *graph, const fm_node *node)
+{
+    fm_tensor inputs[FM_MAX_INPUTS];
+    for (int i = 0; i < node->input_count; i++) {
+        inputs[i] = (fm_tensor){.shape = fm_val_shape(graph, node->inputs[i])};
+    }
+    const kernel_attention a = fm_attention_sizes(node->op, node->attributes, inputs);
+    return fm_attention_pairs(&a) * (double)(a.key_dim + a.value_dim);
+}
+
+static double macs_of(const fm_graph *graph, const fm_node *node)
+{
+    if (is_product(node->op)) return fm_node_flops(graph, node) / 2;
+    if (is_recurrent(node->op)) return recurrent_macs(graph, node);
+    return is_attention(node->op) ? attention_macs(graph, node) : 0;
+}
+
+/* ---- rows ---------------------------------------------------------------------------------------- */
 
 static fm_shape without_batch(fm_shape shape)
 {
@@ -45,11 +73,8 @@ static fm_layer_row describe(const fm_graph *graph, const fm_layer_note *note)
         row.parameters += fm_shape_elements(fm_val_shape(graph, variable->value));
     }
     for (size_t k = note->first_node; k < note->end_node; k++) {
-        const fm_node *node = &graph->nodes[k];
-        double flops = fm_node_flops(graph, node);
-        row.flops += flops;
-        if (is_product(node->op)) row.macs += flops / 2;
-        if (is_recurrent(node->op)) row.macs += recurrent_macs(graph, node);
+        row.flops += fm_node_flops(graph, &graph->nodes[k]);
+        row.macs += macs_of(graph, &graph->nodes[k]);
     }
     return row;
 }

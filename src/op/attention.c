@@ -153,10 +153,7 @@ static void attention_grad_run(const fm_call *call)
 static double attention_flops(const fm_call *call)
 {
     const kernel_attention a = fm_attention_sizes(call->op, call->attributes, call->inputs);
-    const double rows = (double)(a.batch * a.heads) * (double)a.queries;
-    double pairs = rows * (double)a.keys;
-    if (a.causal && a.queries == a.keys) pairs = (pairs + rows) / 2;
-    const double k = (double)a.key_dim, v = (double)a.value_dim;
+    const double pairs = fm_attention_pairs(&a), k = (double)a.key_dim, v = (double)a.value_dim;
     return fm_attention_is_grad(call->op) ? pairs * (6 * k + 4 * v) : pairs * (2 * k + 2 * v + 5);
 }
 

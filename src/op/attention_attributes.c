@@ -53,6 +53,13 @@ kernel_attention fm_attention_sizes(const fm_op *op, const void *attributes,
     return a;
 }
 
+double fm_attention_pairs(const kernel_attention *a)
+{
+    const double rows = (double)(a->batch * a->heads) * (double)a->queries;
+    const double pairs = rows * (double)a->keys;
+    return a->causal && a->queries == a->keys ? (pairs + rows) / 2 : pairs;
+}
+
 static void *moved(const void *data, fm_dtype dtype, int64_t elements)
 {
     return (char *)(uintptr_t)data + elements * (int64_t)fm_dtype_size(dtype);

@@ -34,6 +34,9 @@ int fm_attention_operands(const fm_op *op, const fm_attention_attributes *attrib
 kernel_attention fm_attention_sizes(const fm_op *op, const void *attributes,
                                     const fm_tensor *inputs);
 
+/* Pairs of a query and a key that a head looks at, over all heads and samples. */
+double fm_attention_pairs(const kernel_attention *sizes);
+
 typedef struct fm_attention_call {
     kernel_attention sizes;
     const void *q, *k, *v, *mask, *y, *lse, *dy;

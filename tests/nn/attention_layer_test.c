@@ -238,6 +238,30 @@ static void fused_attention_is_its_definition(void **state)
     }
 }
 
+/* ---- what is counted ------------------------------------------------------------------------------ */
+
+static fm_val counted(fm_graph *g, fm_val x, void *argument)
+{
+    (void)argument;
+    x = fm_multi_head_attention(g, &x, 1, .num_heads = 2);
+    return fm_multi_head_attention(g, &x, 1, .num_heads = 2, .causal = true, .value_dim = 3);
+}
+
+/* The dense layers' products, and of each pair that a head sees those of key and value. */
+static void products_are_counted(void **state)
+{
+    enum { STEPS = 5, FEATURES = 8 };
+    fixture *f = *state;
+    fm_layer_row *rows;
+    int count;
+    assert_ok(f->context, fm_layers_describe(f->context, counted, NULL, FM_SHAPE(STEPS, FEATURES),
+                                             FM_F32, &rows, &count));
+    assert_int_equal(count, 2);
+    assert_near(rows[0].macs, STEPS * FEATURES * (24 + 8) + 2 * STEPS * STEPS * (4 + 4), 0);
+    assert_near(rows[1].macs, STEPS * FEATURES * (8 + 8 + 6) + STEPS * 6 * 8 + 2 * 15 * (4 + 3), 0);
+    fm_layers_release(f->context, rows);
+}
+
 /* ---- mistakes ------------------------------------------------------------------------------------ */
 
 static fm_val sequence(fm_graph *g, const char *name, int64_t batch, int64_t time)
@@ -357,6 +381,7 @@ int main(void)
         fixture_test(padding_is_not_seen),
         fixture_test(masks_of_keys_and_values_count),
         fixture_test(fused_attention_is_its_definition),
+        fixture_test(products_are_counted),
         fixture_test(mistakes_say_what_is_wanted),
         fixture_test(ops_say_what_is_wanted),
     };
