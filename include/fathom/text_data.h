@@ -186,7 +186,8 @@ typedef enum fm_text_quotes {
 /* Labelled texts from a table (CSV as fathom/data_files.h has it) or from a folder that has one for
  * each class: CLASS/NAME.txt, or train/CLASS/NAME.txt and test/CLASS/NAME.txt.
  *  file, test_file   the table; the classes of test_file are those of file
- *  folder            instead of file
+ *  folder            instead of file; an archive (.tar, .tar.gz, .tar.xz) serves as well, and is read
+ *                    into memory
  *  text, label       name or number of the column (from 0; -1 is the last). Default, in a table of two
  *                    columns: the label is the one with fewer bytes in all; with more columns both
  *                    must be said. label "none", or a table of one column: no "y"

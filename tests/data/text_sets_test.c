@@ -368,6 +368,16 @@ static void folders_are_classes(void **state)
     assert_memory_equal(text, "very good", 9);
     fm_dataset_destroy(train);
     fm_dataset_destroy(test);
+    options.memory_limit = 20;
+    assert_fails(f->context, FM_ERROR_LIMIT, "set: the texts take more than the 20 bytes",
+                 record->open(f->context, &options, NULL, &train, &test));
+    options.memory_limit = 0;
+    make_folder(f, "set/test/other");
+    fixture_file(f, "set/test/other/1.txt", "?", 1);
+    assert_fails(f->context, FM_ERROR_FORMAT,
+                 "1.txt: class \"other\" has no folder among the training texts",
+                 record->open(f->context, &options, NULL, &train, &test));
+    assert_null(train);
     options.folder = fixture_path(f, "set/test/pos");
     assert_fails(f->context, FM_ERROR_FORMAT, "no folders of classes",
                  record->open(f->context, &options, NULL, &train, &test));
@@ -377,6 +387,62 @@ static void folders_are_classes(void **state)
     options.file = options.folder = NULL;
     assert_fails(f->context, FM_ERROR_ARGUMENT, "one of them",
                  record->open(f->context, &options, NULL, &train, &test));
+}
+
+static void archives_are_folders(void **state)
+{
+    fixture *f = *state;
+    make_folder(f, "set");
+    make_folder(f, "set/a");
+    make_folder(f, "set/b");
+    fixture_file(f, "set/a/1.txt",
+                 "\xef\xbb\xbf"
+                 "first",
+                 8);
+    fixture_file(f, "set/b/1.txt", "second", 6);
+    char command[400];
+    snprintf(command, sizeof command, "cd %s/.. && tar czf set.tar.gz set", fixture_path(f, "set"));
+    assert_int_equal(system(command), 0);
+    const fm_dataset_record *record;
+    assert_ok(f->context, fm_dataset_record_find(f->context, "text_classes", &record));
+    fm_text_classes_options options = {.folder = fixture_path(f, "set.tar.gz")};
+    fm_dataset *train, *test;
+    assert_ok(f->context, record->open(f->context, &options, NULL, &train, &test));
+    assert_null(test);
+    assert_int_equal(fm_dataset_about(train)->count, 2);
+    size_t size;
+    assert_memory_equal(fm_dataset_text(train, 0, &size), "first", 5);
+    assert_int_equal(size, 5);
+    assert_memory_equal(fm_dataset_text(train, 1, &size), "second", 6);
+    assert_int_equal(size, 6);
+    fm_dataset_destroy(train);
+    options.memory_limit = 10;
+    assert_fails(f->context, FM_ERROR_LIMIT, "set.tar.gz: the texts take more than the 10 bytes",
+                 record->open(f->context, &options, NULL, &train, &test));
+}
+
+static fm_status open_folder(fm_context *context, void *argument)
+{
+    const fm_dataset_record *record;
+    fm_dataset *train, *test;
+    fm_status status = fm_dataset_record_find(context, "text_classes", &record);
+    if (status == FM_OK) status = record->open(context, argument, NULL, &train, &test);
+    if (status != FM_OK) return status;
+    fm_dataset_destroy(train);
+    fm_dataset_destroy(test);
+    return FM_OK;
+}
+
+static void reading_a_folder_may_run_out_of_memory(void **state)
+{
+    fixture *f = *state;
+    make_folder(f, "set");
+    make_folder(f, "set/a");
+    make_folder(f, "set/b");
+    fixture_file(f, "set/a/1.txt", "first", 5);
+    fixture_file(f, "set/b/1.txt", "second", 6);
+    fm_text_classes_options options = {.folder = fixture_path(f, "set")};
+    assert_true(fail_each_allocation(f, open_folder, &options) >= 15);
 }
 
 static void files_are_opened(void **state)
@@ -518,6 +584,8 @@ int main(void)
         fixture_test(tables_that_are_none_are_refused),
         fixture_test(other_data_is_refused),
         fixture_test(folders_are_classes),
+        fixture_test(archives_are_folders),
+        fixture_test(reading_a_folder_may_run_out_of_memory),
         fixture_test(files_are_opened),
         fixture_test(sentences_agree),
         fixture_test(a_transform_of_texts_survives_its_json),

@@ -36,6 +36,49 @@ int32_t fm_class_list_number(const fm_class_list *list, const char *name)
     return fm_map_get(&list->numbers, name, &number) ? (int32_t)number : -1;
 }
 
+/* The first folder of a file's name within the part, in words; NULL: there is none. */
+static fm_status folder_of(fm_class_list *list, const fm_listed_file *file, const char *part,
+                           const char **folder)
+{
+    const char *name = fm_name_in(part, file->name), *slash = name ? strchr(name, '/') : NULL;
+    *folder = NULL;
+    if (!slash) return FM_OK;
+    *folder = fm_arena_format(&list->words, "%.*s", (int)(slash - name), name);
+    return *folder ? FM_OK : FM_ERROR_MEMORY;
+}
+
+fm_status fm_class_list_take_folders(fm_class_list *list, const fm_file_list *files,
+                                     const char *part, const char *path)
+{
+    fm_status status = FM_OK;
+    for (size_t i = 0; i < files->count && status == FM_OK; i++) {
+        const char *folder;
+        status = folder_of(list, &files->files[i], part, &folder);
+        if (status == FM_OK && folder) status = fm_class_list_add(list, folder);
+    }
+    if (status == FM_OK && list->count == 0) {
+        status = fm_fail(list->context, FM_ERROR_FORMAT,
+                         "%s: no folders of classes in it: %s belong into CLASS/NAME or "
+                         "train/CLASS/NAME",
+                         path, files->kind->plural);
+    }
+    return status == FM_OK ? fm_class_list_sort(list) : status;
+}
+
+fm_status fm_class_list_label(fm_class_list *list, const fm_file_list *files, size_t file,
+                              const char *part, int32_t *label)
+{
+    const char *folder;
+    *label = -1;
+    fm_status status = folder_of(list, &files->files[file], part, &folder);
+    if (status != FM_OK || !folder) return status;
+    *label = fm_class_list_number(list, folder);
+    if (*label >= 0) return FM_OK;
+    return fm_fail(list->context, FM_ERROR_FORMAT,
+                   "%s: class \"%s\" has no folder among the training %s", files->files[file].path,
+                   folder, files->kind->plural);
+}
+
 void fm_class_list_release(fm_class_list *list)
 {
     fm_map_release(&list->numbers);

@@ -389,8 +389,8 @@ static fm_status open_table(fm_context *context, const char *file, const fm_data
     *dataset = NULL;
     fm_status status = fm_places_find(context, places, file, &path);
     if (status == FM_OK) {
-        status =
-            fm_text_file_read(context, fm_text_string(&path), options->memory_limit, &bytes, &size);
+        status = fm_byte_stream_read_file(context, fm_text_string(&path),
+                                          (size_t)options->memory_limit, &bytes, &size);
     }
     if (status == FM_OK) {
         status = parse(context, fm_text_string(&path), bytes, size, options, classes, dataset);

@@ -20,19 +20,23 @@ const fm_field fm_text_file_fields[] = {
     {0},
 };
 
+void fm_text_skip_mark(const char **text, size_t *size)
+{
+    static const char mark[] = "\xef\xbb\xbf";
+    enum { MARK = sizeof mark - 1 };
+    if (*size < MARK || memcmp(*text, mark, MARK) != 0) return;
+    *text += MARK;
+    *size -= MARK;
+}
+
 fm_status fm_text_file_read(fm_context *context, const char *path, int64_t limit, char **bytes,
                             size_t *size)
 {
-    static const char mark[] = "\xef\xbb\xbf";
-    fm_byte_stream stream;
-    *bytes = NULL;
-    fm_status status = fm_byte_stream_open(context, path, &stream);
+    fm_status status = fm_byte_stream_read_file(context, path, (size_t)limit, bytes, size);
     if (status != FM_OK) return status;
-    status = fm_byte_stream_read_all(&stream, (size_t)limit, bytes, size);
-    fm_byte_stream_close(&stream);
-    if (status != FM_OK || *size < 3 || memcmp(*bytes, mark, 3) != 0) return status;
-    *size -= 3;
-    memmove(*bytes, *bytes + 3, *size);
+    const char *text = *bytes;
+    fm_text_skip_mark(&text, size);
+    memmove(*bytes, text, *size);
     return FM_OK;
 }
 

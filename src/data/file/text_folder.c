@@ -1,119 +1,77 @@
-/* Labelled texts from files: a folder for each class. */
-#include "base/file.h"
-#include "data/dataset.h"
-#include "data/file/file_list.h"
-#include "data/file/places.h"
+/* Labelled texts from files in a folder or an archive: a folder for each class. */
+#include "data/file/class_list.h"
 #include "data/file/text_records.h"
 #include "data/parts.h"
 
-#include <dirent.h>
-#include <stdlib.h>
-#include <string.h>
+static bool is_text_file(const char *name)
+{
+    static const char *const endings[] = {"txt", NULL};
+    return fm_has_ending(name, endings);
+}
 
-enum { MOST_TEXTS = 1 << 26 };
-
-typedef struct names {
-    const char **items;
-    size_t count, capacity;
-} names;
+static const fm_file_kind text_files = {"texts", "names that end with .txt", is_text_file};
 
 typedef struct opening {
     fm_context *context;
     const fm_text_classes_options *options;
-    const char *folder, *parts[2]; /* of the training and the test part; NULL: none */
-    fm_arena words;
-    names classes;
-    char **texts; /* of the part that is read */
+    const char *folder;
+    fm_file_list *list;
+    fm_file_parts parts;
+    fm_class_list classes;
+    int64_t bytes; /* of all texts so far */
+    /* of the part that is read; with room for all files */
+    const char **texts;
+    char **owned; /* of a folder's files; an archive has its texts in memory */
     size_t *sizes;
     int32_t *labels;
-    size_t count, capacity[3], bytes;
+    size_t count;
 } opening;
 
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static bool is_text_file(const char *name)
-{
-    size_t size = strlen(name);
-    return size > 4 && strcmp(name + size - 4, ".txt") == 0;
-}
-
-/* What is in a folder, sorted: its folders, or its files that end with .txt. */
-static fm_status list_folder(opening *o, const char *folder, bool folders, names *list)
-{
-    DIR *open_folder = opendir(folder);
-    if (!open_folder) return fm_fail_system(o->context, folder, "open");
-    fm_text path = FM_TEXT(o->context);
-    fm_status status = FM_OK;
-    for (const struct dirent *entry; status == FM_OK && (entry = readdir(open_folder));) {
-        if (entry->d_name[0] == '.') continue;
-        status = fm_path_join(&path, folder, entry->d_name);
-        if (status != FM_OK) break;
-        bool is_folder = fm_is_folder(fm_text_string(&path));
-        if (folders != is_folder || (!folders && !is_text_file(entry->d_name))) continue;
-        status = fm_grow(o->context, &list->items, &list->capacity, list->count + 1,
-                         sizeof *list->items);
-        if (status != FM_OK) break;
-        list->items[list->count] = fm_arena_string(&o->words, entry->d_name);
-        status = list->items[list->count++] ? FM_OK : FM_ERROR_MEMORY;
-    }
-    closedir(open_folder);
-    fm_text_release(&path);
-    if (status == FM_OK && list->count) {
-        qsort(list->items, list->count, sizeof *list->items, by_text);
-    }
-    return status;
-}
-
-static fm_status add_text(opening *o, const char *path, size_t label)
+static fm_status take_text(opening *o, const fm_listed_file *file, int32_t label)
 {
     size_t n = o->count;
-    fm_status status = fm_grow(o->context, &o->texts, &o->capacity[0], n + 1, sizeof *o->texts);
-    if (status == FM_OK) {
-        status = fm_grow(o->context, &o->sizes, &o->capacity[1], n + 1, sizeof *o->sizes);
+    int64_t left = o->options->memory_limit - o->bytes;
+    fm_status status = FM_OK;
+    if (file->bytes) {
+        o->texts[n] = (const char *)file->bytes;
+        o->sizes[n] = file->size;
+        fm_text_skip_mark(&o->texts[n], &o->sizes[n]);
+        if (o->sizes[n] > (size_t)left) status = FM_ERROR_LIMIT;
+    } else {
+        status = fm_text_file_read(o->context, file->path, left, &o->owned[n], &o->sizes[n]);
+        o->texts[n] = o->owned[n];
     }
-    if (status == FM_OK) {
-        status = fm_grow(o->context, &o->labels, &o->capacity[2], n + 1, sizeof *o->labels);
-    }
-    int64_t left = o->options->memory_limit - (int64_t)o->bytes;
-    if (status == FM_OK && (left < 1 || n == MOST_TEXTS)) {
-        status = fm_fail(o->context, FM_ERROR_LIMIT,
-                         "%s: the texts take more than the %lld bytes accepted here", o->folder,
-                         (long long)o->options->memory_limit);
-    }
-    if (status == FM_OK) {
-        status = fm_text_file_read(o->context, path, left, &o->texts[n], &o->sizes[n]);
+    if (status == FM_ERROR_LIMIT) {
+        return fm_fail(o->context, status,
+                       "%s: the texts take more than the %lld bytes accepted here", o->folder,
+                       (long long)o->options->memory_limit);
     }
     if (status != FM_OK) return status;
-    o->labels[n] = (int32_t)label;
-    o->bytes += o->sizes[n];
+    o->bytes += (int64_t)o->sizes[n];
+    o->labels[n] = label;
     o->count++;
     return FM_OK;
 }
 
-static fm_status read_class(opening *o, const char *part, size_t label)
+static fm_status take_part(opening *o, const char *part)
 {
-    names files = {0};
-    fm_text folder = FM_TEXT(o->context), path = FM_TEXT(o->context);
-    fm_status status = fm_path_join(&folder, part, o->classes.items[label]);
-    if (status == FM_OK && fm_is_folder(fm_text_string(&folder))) {
-        status = list_folder(o, fm_text_string(&folder), false, &files);
+    fm_status status = FM_OK;
+    for (size_t i = 0; i < o->list->count && status == FM_OK; i++) {
+        int32_t label;
+        status = fm_class_list_label(&o->classes, o->list, i, part, &label);
+        if (label >= 0) status = take_text(o, &o->list->files[i], label);
     }
-    for (size_t i = 0; i < files.count && status == FM_OK; i++) {
-        status = fm_path_join(&path, fm_text_string(&folder), files.items[i]);
-        if (status == FM_OK) status = add_text(o, fm_text_string(&path), label);
-    }
-    fm_release(o->context, files.items);
-    fm_text_release(&folder);
-    fm_text_release(&path);
-    return status;
+    if (status != FM_OK || o->count > 0) return status;
+    return fm_fail(o->context, FM_ERROR_FORMAT, "%s: holds no texts in folders of classes in %s",
+                   o->folder, part);
 }
 
-static void clear_texts(opening *o)
+static void release_texts(opening *o)
 {
-    for (size_t i = 0; i < o->count; i++) fm_release(o->context, o->texts[i]);
+    for (size_t i = 0; o->owned && i < o->list->count; i++) {
+        fm_release(o->context, o->owned[i]);
+        o->owned[i] = NULL;
+    }
     o->count = 0;
 }
 
@@ -121,79 +79,60 @@ static fm_status make_part(fm_context *context, const void *argument, fm_data_pa
                            fm_dataset **dataset)
 {
     opening *o = (opening *)(uintptr_t)argument;
-    fm_status status = FM_OK;
     *dataset = NULL;
-    if (!o->parts[part]) return FM_OK;
-    for (size_t k = 0; k < o->classes.count && status == FM_OK; k++) {
-        status = read_class(o, o->parts[part], k);
-    }
-    if (status == FM_OK && o->count == 0) {
-        status = fm_fail(context, FM_ERROR_FORMAT, "%s: holds no .txt files in folders of classes",
-                         o->parts[part]);
-    }
+    if (!o->parts.folder[part]) return FM_OK;
+    fm_status status = take_part(o, o->parts.folder[part]);
     fm_column column = {.kind = FM_COLUMN_CATEGORICAL,
-                        .category_count = (int64_t)o->classes.count,
-                        .categories = o->classes.items};
+                        .category_count = o->classes.count,
+                        .categories = o->classes.names};
     fm_labelled_texts texts = {.name = part == FM_DATA_TRAIN ? "texts train" : "texts test",
-                               .origin = o->parts[part],
+                               .origin = o->folder,
                                .count = (int64_t)o->count,
-                               .texts = (const char *const *)o->texts,
+                               .texts = o->texts,
                                .sizes = o->sizes,
                                .labels = o->labels,
                                .classes = &column};
     if (status == FM_OK) {
         status = fm_dataset_from_texts(context, &texts, &o->options->form, dataset);
     }
-    clear_texts(o);
+    release_texts(o);
     return status;
 }
 
-/* FOLDER/NAME when it is a folder, else NULL. */
-static fm_status inner_folder(opening *o, const char *name, const char **found)
+static fm_status take_memory(opening *o)
 {
-    *found = fm_arena_format(&o->words, "%s/%s", o->folder, name);
-    if (!*found) return FM_ERROR_MEMORY;
-    if (!fm_is_folder(*found)) *found = NULL;
+    size_t count = o->list->count;
+    o->texts = fm_allocate_array(o->context, count, sizeof *o->texts);
+    o->sizes = fm_allocate_array(o->context, count, sizeof *o->sizes);
+    o->labels = fm_allocate_array(o->context, count, sizeof *o->labels);
+    o->owned = fm_allocate_array(o->context, count, sizeof *o->owned);
+    if (!o->texts || !o->sizes || !o->labels || !o->owned) return fm_error_status(o->context);
+    for (size_t i = 0; i < count; i++) o->owned[i] = NULL;
     return FM_OK;
-}
-
-/* Without a folder `train` all is one part. */
-static fm_status find_parts(opening *o)
-{
-    static const char *const test_names[] = {"test", "val", "validation", "valid"};
-    fm_status status = inner_folder(o, "train", &o->parts[0]);
-    if (status != FM_OK || !o->parts[0]) {
-        o->parts[0] = o->folder;
-        return status;
-    }
-    for (size_t i = 0; i < 4 && status == FM_OK && !o->parts[1]; i++) {
-        status = inner_folder(o, test_names[i], &o->parts[1]);
-    }
-    return status;
 }
 
 fm_status fm_text_folder_open(fm_context *context, const char *folder,
                               const fm_text_classes_options *options, fm_dataset **train,
                               fm_dataset **test)
 {
-    opening o = {
-        .context = context, .options = options, .folder = folder, .words = {.context = context}};
+    opening o = {.context = context,
+                 .options = options,
+                 .folder = folder,
+                 .classes = FM_CLASS_LIST(context)};
     *train = NULL;
     if (test) *test = NULL;
-    fm_status status = find_parts(&o);
-    if (status == FM_OK) status = list_folder(&o, o.parts[0], true, &o.classes);
-    if (status == FM_OK && o.classes.count == 0) {
-        status = fm_fail(context, FM_ERROR_FORMAT,
-                         "%s: no folders of classes in it: texts belong into CLASS/NAME.txt or "
-                         "train/CLASS/NAME.txt",
-                         folder);
+    fm_status status = fm_file_list_open(context, &text_files, folder, &o.list);
+    if (status == FM_OK) {
+        o.parts = fm_file_list_parts(o.list);
+        status = fm_class_list_take_folders(&o.classes, o.list, o.parts.folder[0], folder);
     }
+    if (status == FM_OK) status = take_memory(&o);
     if (status == FM_OK) status = fm_make_parts(context, make_part, &o, train, test);
-    clear_texts(&o);
     fm_release(context, o.texts);
+    fm_release(context, o.owned);
     fm_release(context, o.sizes);
     fm_release(context, o.labels);
-    fm_release(context, o.classes.items);
-    fm_arena_release(&o.words);
+    fm_class_list_release(&o.classes);
+    fm_file_list_release(o.list);
     return status;
 }

@@ -117,33 +117,12 @@ static void close_opening(opening *o)
 
 /* ---- classes are folders ---- */
 
-/* The class of a picture, in the arena; NULL: it lies beside the classes' folders. */
-static fm_status class_of(opening *o, const char *name, const char **class_name)
-{
-    const char *slash = strchr(name, '/');
-    *class_name = NULL;
-    if (!slash) return FM_OK;
-    *class_name = fm_arena_format(&o->words, "%.*s", (int)(slash - name), name);
-    return *class_name ? FM_OK : FM_ERROR_MEMORY;
-}
-
 static fm_status find_classes(opening *o)
 {
-    fm_status status = FM_OK;
-    for (size_t i = 0; i < o->list->count && status == FM_OK; i++) {
-        const char *inner = fm_name_in(o->parts.folder[0], o->list->files[i].name), *name = NULL;
-        if (inner) status = class_of(o, inner, &name);
-        if (status == FM_OK && name) status = fm_class_list_add(&o->classes, name);
-    }
-    if (status != FM_OK) return status;
-    if (o->classes.count == 0) {
-        return fm_fail(o->context, FM_ERROR_FORMAT,
-                       "%s: no folders of classes in it: images belong into CLASS/NAME or "
-                       "train/CLASS/NAME",
-                       o->options.folder);
-    }
+    fm_status status =
+        fm_class_list_take_folders(&o->classes, o->list, o->parts.folder[0], o->options.folder);
     o->class_count = o->classes.count;
-    return fm_class_list_sort(&o->classes);
+    return status;
 }
 
 static fm_status list_labelled(opening *o, const char *folder)
@@ -151,17 +130,10 @@ static fm_status list_labelled(opening *o, const char *folder)
     fm_status status = FM_OK;
     o->count = 0;
     for (size_t i = 0; i < o->list->count && status == FM_OK; i++) {
-        const fm_listed_file *picture = &o->list->files[i];
-        const char *inner = fm_name_in(folder, picture->name), *name = NULL;
-        if (inner) status = class_of(o, inner, &name);
-        if (!name || status != FM_OK) continue;
-        int32_t label = fm_class_list_number(&o->classes, name);
-        if (label < 0) {
-            return fm_fail(o->context, FM_ERROR_FORMAT,
-                           "%s: class \"%s\" has no folder among the training images",
-                           picture->path, name);
-        }
-        o->entries[o->count++] = (fm_image_entry){.picture = *picture, .label = label};
+        int32_t label;
+        status = fm_class_list_label(&o->classes, o->list, i, folder, &label);
+        if (label < 0) continue;
+        o->entries[o->count++] = (fm_image_entry){.picture = o->list->files[i], .label = label};
     }
     return status;
 }
