@@ -75,7 +75,6 @@ typedef struct fm_texts {
 FM_API fm_status fm_vocabulary_learn(fm_context *context, fm_texts texts,
                                      const fm_vocabulary_options *options,
                                      fm_vocabulary **vocabulary);
-/* Drops one reference. */
 FM_API void fm_vocabulary_destroy(fm_vocabulary *vocabulary);
 
 FM_API const fm_vocabulary_options *fm_vocabulary_about(const fm_vocabulary *vocabulary);

@@ -24,7 +24,6 @@ static const size_t most_bytes = (size_t)8 << 30;
 
 struct fm_archive {
     fm_context *context;
-    int references;
     fm_arena memory; /* names and bytes */
     fm_archive_file *files;
     size_t count, capacity;
@@ -41,15 +40,9 @@ bool fm_archive_is_named(const char *path)
     return false;
 }
 
-fm_archive *fm_archive_retain(fm_archive *archive)
-{
-    archive->references++;
-    return archive;
-}
-
 void fm_archive_close(fm_archive *archive)
 {
-    if (!archive || --archive->references > 0) return;
+    if (!archive) return;
     fm_arena_release(&archive->memory);
     fm_release(archive->context, archive->files);
     fm_release(archive->context, archive);
@@ -241,7 +234,7 @@ fm_status fm_archive_open(fm_context *context, const char *path, fm_archive **ar
     tar_reader *r = fm_allocate_zeroed(context, sizeof *r);
     fm_byte_stream stream;
     fm_status status = made && r ? fm_byte_stream_open(context, path, &stream) : FM_ERROR_MEMORY;
-    if (made) *made = (fm_archive){.context = context, .references = 1, .memory = {context, NULL}};
+    if (made) *made = (fm_archive){.context = context, .memory = {context, NULL}};
     if (status == FM_OK) {
         r->archive = made;
         r->stream = &stream;

@@ -4,7 +4,6 @@
 
 #include "base/memory.h"
 
-/* Shared by the data sets that were made from it. */
 typedef struct fm_archive fm_archive;
 
 typedef struct fm_archive_file {
@@ -15,7 +14,6 @@ typedef struct fm_archive_file {
 
 /* Plain, gzip or xz. A damaged or hostile archive is an FM_ERROR_FORMAT or FM_ERROR_LIMIT. */
 fm_status fm_archive_open(fm_context *context, const char *path, fm_archive **archive);
-fm_archive *fm_archive_retain(fm_archive *archive);
 void fm_archive_close(fm_archive *archive);
 
 /* Sorted by name. */

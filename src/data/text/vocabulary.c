@@ -133,7 +133,6 @@ fm_status fm_vocabulary_begin(fm_context *context, const fm_vocabulary_options *
     fm_vocabulary *v = fm_allocate_zeroed(context, sizeof *v);
     if (!v) return FM_ERROR_MEMORY;
     v->context = v->bytes.context = v->words.context = context;
-    v->references = 1;
     v->kind = records[filled.kind];
     v->options = filled;
     status = add_first(v);
@@ -145,16 +144,9 @@ fm_status fm_vocabulary_begin(fm_context *context, const fm_vocabulary_options *
     return status;
 }
 
-fm_vocabulary *fm_vocabulary_retain(const fm_vocabulary *vocabulary)
-{
-    fm_vocabulary *held = (fm_vocabulary *)(uintptr_t)vocabulary; /* counted, not changed */
-    held->references++;
-    return held;
-}
-
 void fm_vocabulary_destroy(fm_vocabulary *v)
 {
-    if (!v || --v->references > 0) return;
+    if (!v) return;
     fm_text_release(&v->bytes);
     fm_map_release(&v->words);
     fm_pair_release(v->context, &v->pairs);

@@ -45,7 +45,6 @@ typedef struct fm_vocabulary_record {
 
 struct fm_vocabulary {
     fm_context *context;
-    int references;
     const fm_vocabulary_record *kind;
     fm_vocabulary_options options; /* complete */
     int64_t size;
@@ -71,7 +70,6 @@ fm_status fm_vocabulary_add_pair(fm_vocabulary *v, uint32_t a, uint32_t b);
 /* What the vocabulary does not know of a text: "'x', 'y'", each once, or NULL; fm_release frees it. */
 fm_status fm_vocabulary_unknown(fm_context *context, const fm_vocabulary *v, const char *text,
                                 size_t size, char **names);
-fm_vocabulary *fm_vocabulary_retain(const fm_vocabulary *vocabulary);
 
 /* FM_ERROR_FORMAT: "NAME: byte 17 (line 2) ..." for the first broken byte of a text. */
 fm_status fm_text_check(fm_context *context, const char *name, const char *text, size_t size);
