@@ -9,11 +9,6 @@
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-static void set(json_t *object, const char *key, json_t *value, bool *failed)
-{
-    if (json_object_set_new(object, key, value) != 0) *failed = true;
-}
-
 static json_t *token_string(const fm_vocabulary *v, int64_t first, int64_t last)
 {
     size_t begin = v->ends[first - 1], end = v->ends[last];
@@ -31,7 +26,7 @@ static json_t *write_words(const fm_vocabulary *v, bool *failed)
 {
     json_t *list = json_array();
     for (int64_t token = FM_FIRST_TOKEN; token < v->size; token++) {
-        if (json_array_append_new(list, token_string(v, token, token)) != 0) *failed = true;
+        fm_json_append(list, token_string(v, token, token), failed);
     }
     return list;
 }
@@ -41,9 +36,7 @@ static json_t *write_merges(const fm_vocabulary *v, bool *failed)
 {
     json_t *list = json_array();
     size_t numbers = 2 * (size_t)(v->size - FM_BYTE_TOKENS);
-    for (size_t i = 0; i < numbers; i++) {
-        if (json_array_append_new(list, json_integer(0)) != 0) *failed = true;
-    }
+    for (size_t i = 0; i < numbers; i++) fm_json_append(list, json_integer(0), failed);
     for (size_t i = 0; i < v->pairs.slot_count && !*failed; i++) {
         const fm_pair_slot *slot = &v->pairs.slots[i];
         if (!slot->used) continue;
@@ -57,42 +50,17 @@ static json_t *write_merges(const fm_vocabulary *v, bool *failed)
 json_t *fm_text_form_write(const fm_text_form *form, int64_t rows, bool *failed)
 {
     json_t *object = json_object();
-    set(object, "running", json_boolean(form->running), failed);
-    set(object, "length", json_integer(form->length), failed);
+    fm_json_set(object, "running", json_boolean(form->running), failed);
+    fm_json_set(object, "length", json_integer(form->length), failed);
     if (form->running) {
-        set(object, "stride", json_integer(form->stride), failed);
-        set(object, "stateful", json_boolean(form->stateful), failed);
-        set(object, "rows", json_integer(rows), failed);
+        fm_json_set(object, "stride", json_integer(form->stride), failed);
+        fm_json_set(object, "stateful", json_boolean(form->stateful), failed);
+        fm_json_set(object, "rows", json_integer(rows), failed);
     } else {
-        set(object, "truncate", json_string(fm_text_side_names[form->truncate]), failed);
-        set(object, "pad", json_string(fm_text_side_names[form->pad]), failed);
+        fm_json_set(object, "truncate", json_string(fm_text_side_names[form->truncate]), failed);
+        fm_json_set(object, "pad", json_string(fm_text_side_names[form->pad]), failed);
     }
     return object;
-}
-
-static int add_text(const char *bytes, size_t size, void *text)
-{
-    fm_text_add_bytes(text, bytes, size);
-    return 0;
-}
-
-fm_status fm_json_text(fm_context *context, json_t *object, bool failed, const char *what,
-                       char **json)
-{
-    fm_text text = FM_TEXT(context);
-    size_t flags = JSON_COMPACT | JSON_REAL_PRECISION(17);
-    *json = NULL;
-    failed = failed || json_dump_callback(object, add_text, &text, flags) != 0;
-    json_decref(object);
-    fm_status status =
-        failed ? fm_fail(context, FM_ERROR_MEMORY, "out of memory: the JSON of a %s", what)
-               : fm_text_status(&text);
-    if (status == FM_OK) {
-        *json = text.bytes; /* the text's memory is the caller's now */
-        return FM_OK;
-    }
-    fm_text_release(&text);
-    return status;
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -178,15 +146,16 @@ json_t *fm_vocabulary_write(const fm_vocabulary *v, bool *failed)
 {
     const fm_vocabulary_options *o = &v->options;
     json_t *object = json_object();
-    set(object, "kind", json_string(fm_vocabulary_kind_names[o->kind]), failed);
-    set(object, "size", json_integer(o->size), failed);
-    set(object, "min_count", json_integer(o->min_count), failed);
+    fm_json_set(object, "kind", json_string(fm_vocabulary_kind_names[o->kind]), failed);
+    fm_json_set(object, "size", json_integer(o->size), failed);
+    fm_json_set(object, "min_count", json_integer(o->min_count), failed);
     if (o->kind == FM_VOCABULARY_WORDS) {
-        set(object, "lowercase", json_boolean(!o->keep_case), failed);
-        set(object, "punctuation", json_string(fm_punctuation_names[o->punctuation]), failed);
+        fm_json_set(object, "lowercase", json_boolean(!o->keep_case), failed);
+        fm_json_set(object, "punctuation", json_string(fm_punctuation_names[o->punctuation]),
+                    failed);
     }
     const kind_json *kind = &kinds[o->kind];
-    if (kind->key) set(object, kind->key, kind->write(v, failed), failed);
+    if (kind->key) fm_json_set(object, kind->key, kind->write(v, failed), failed);
     return object;
 }
 
@@ -195,15 +164,6 @@ fm_status fm_vocabulary_to_json(fm_context *context, const fm_vocabulary *vocabu
     bool failed = false;
     json_t *object = fm_vocabulary_write(vocabulary, &failed);
     return fm_json_text(context, object, failed, "vocabulary", json);
-}
-
-static int find_name(const char *const *names, const json_t *value)
-{
-    const char *name = json_string_value(value);
-    for (int i = 0; name && names[i]; i++) {
-        if (strcmp(names[i], name) == 0) return i;
-    }
-    return -1;
 }
 
 static int64_t whole(const json_t *object, const char *key)
@@ -216,7 +176,7 @@ static fm_status read_options(fm_context *context, const json_t *object,
                               fm_vocabulary_options *options)
 {
     *options = (fm_vocabulary_options){
-        .kind = find_name(fm_vocabulary_kind_names, json_object_get(object, "kind")),
+        .kind = fm_json_choice(fm_vocabulary_kind_names, json_object_get(object, "kind")),
         .size = whole(object, "size"),
         .min_count = whole(object, "min_count")};
     if (options->kind < 0 || options->size < 1 || options->min_count < 1) {
@@ -224,7 +184,8 @@ static fm_status read_options(fm_context *context, const json_t *object,
     }
     if (options->kind != FM_VOCABULARY_WORDS) return FM_OK;
     options->keep_case = !json_is_true(json_object_get(object, "lowercase"));
-    options->punctuation = find_name(fm_punctuation_names, json_object_get(object, "punctuation"));
+    options->punctuation =
+        fm_json_choice(fm_punctuation_names, json_object_get(object, "punctuation"));
     return options->punctuation < 0 ? fail_json(context, "words have a punctuation") : FM_OK;
 }
 
@@ -281,8 +242,8 @@ fm_status fm_text_form_read(fm_context *context, const json_t *object, fm_text_f
         form->stateful = json_is_true(json_object_get(object, "stateful"));
         *rows = whole(object, "rows");
     } else {
-        form->truncate = find_name(fm_text_side_names, json_object_get(object, "truncate"));
-        form->pad = find_name(fm_text_side_names, json_object_get(object, "pad"));
+        form->truncate = fm_json_choice(fm_text_side_names, json_object_get(object, "truncate"));
+        form->pad = fm_json_choice(fm_text_side_names, json_object_get(object, "pad"));
     }
     bool good = form->length >= 1 && form->truncate >= 0 && form->pad >= 0 && *rows >= 0 &&
                 *rows <= MOST_ROWS && (*rows > 0) == form->stateful &&

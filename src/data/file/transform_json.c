@@ -11,20 +11,10 @@ static const char format_name[] = "fathom.transform";
 
 /* ---- Writing ---- */
 
-static void append(json_t *list, json_t *item, bool *failed)
-{
-    if (json_array_append_new(list, item) != 0) *failed = true;
-}
-
-static void set(json_t *object, const char *key, json_t *value, bool *failed)
-{
-    if (json_object_set_new(object, key, value) != 0) *failed = true;
-}
-
 static json_t *write_shape(fm_shape shape, bool *failed)
 {
     json_t *list = json_array();
-    for (int i = 0; i < shape.rank; i++) append(list, json_integer(shape.dims[i]), failed);
+    for (int i = 0; i < shape.rank; i++) fm_json_append(list, json_integer(shape.dims[i]), failed);
     return list;
 }
 
@@ -39,10 +29,10 @@ static json_t *write_rules(const fm_rule *rules, int64_t count, bool *failed)
     json_t *list = json_array();
     for (int64_t i = 0; i < count; i++) {
         json_t *rule = json_array();
-        append(rule, write_number(rules[i].fill), failed);
-        append(rule, write_number(rules[i].center), failed);
-        append(rule, write_number(rules[i].factor), failed);
-        append(list, rule, failed);
+        fm_json_append(rule, write_number(rules[i].fill), failed);
+        fm_json_append(rule, write_number(rules[i].center), failed);
+        fm_json_append(rule, write_number(rules[i].factor), failed);
+        fm_json_append(list, rule, failed);
     }
     return list;
 }
@@ -51,56 +41,57 @@ static json_t *write_column(const fm_column *column, const fm_column_code *code,
 {
     bool categorical = column->kind == FM_COLUMN_CATEGORICAL;
     json_t *object = json_object();
-    if (column->name) set(object, "name", json_string(column->name), failed);
-    set(object, "kind", json_string(categorical ? "categorical" : "numeric"), failed);
+    if (column->name) fm_json_set(object, "name", json_string(column->name), failed);
+    fm_json_set(object, "kind", json_string(categorical ? "categorical" : "numeric"), failed);
     if (!categorical) return object;
-    if (code) set(object, "missing", json_boolean(code->missing), failed);
-    set(object, "count", json_integer(column->category_count), failed);
+    if (code) fm_json_set(object, "missing", json_boolean(code->missing), failed);
+    fm_json_set(object, "count", json_integer(column->category_count), failed);
     if (!column->categories) return object;
     json_t *names = json_array();
     for (int64_t i = 0; i < column->category_count; i++) {
-        append(names, json_string(column->categories[i]), failed);
+        fm_json_append(names, json_string(column->categories[i]), failed);
     }
-    set(object, "categories", names, failed);
+    fm_json_set(object, "categories", names, failed);
     return object;
 }
 
 static json_t *write_field(const fm_data_field *field, const fm_column_code *codes, bool *failed)
 {
     json_t *object = json_object();
-    set(object, "name", json_string(field->name), failed);
-    set(object, "dtype", json_string(fm_dtype_name(field->dtype)), failed);
-    set(object, "shape", write_shape(field->shape, failed), failed);
+    fm_json_set(object, "name", json_string(field->name), failed);
+    fm_json_set(object, "dtype", json_string(fm_dtype_name(field->dtype)), failed);
+    fm_json_set(object, "shape", write_shape(field->shape, failed), failed);
     if (!field->columns) return object;
     json_t *columns = json_array();
     for (int64_t c = 0; c < fm_field_columns(field); c++) {
-        append(columns, write_column(&field->columns[c], codes ? &codes[c] : NULL, failed), failed);
+        fm_json_append(columns, write_column(&field->columns[c], codes ? &codes[c] : NULL, failed),
+                       failed);
     }
-    set(object, "columns", columns, failed);
+    fm_json_set(object, "columns", columns, failed);
     return object;
 }
 
 static json_t *write_transform(const fm_transform *t, bool *failed)
 {
     json_t *object = json_object(), *x = write_field(&t->input.fields[0], t->codes, failed);
-    set(x, "statistics", json_string(fm_statistics_names[t->statistics]), failed);
-    set(x, "encode", json_string(fm_encode_names[t->encode]), failed);
-    set(x, "rules", write_rules(t->rules, t->groups, failed), failed);
+    fm_json_set(x, "statistics", json_string(fm_statistics_names[t->statistics]), failed);
+    fm_json_set(x, "encode", json_string(fm_encode_names[t->encode]), failed);
+    fm_json_set(x, "rules", write_rules(t->rules, t->groups, failed), failed);
     if (t->vocabulary) {
-        set(x, "text", fm_text_form_write(t->input.text, t->rows, failed), failed);
-        set(x, "vocabulary", fm_vocabulary_write(t->vocabulary, failed), failed);
+        fm_json_set(x, "text", fm_text_form_write(t->input.text, t->rows, failed), failed);
+        fm_json_set(x, "vocabulary", fm_vocabulary_write(t->vocabulary, failed), failed);
     }
-    set(object, "format", json_string(format_name), failed);
-    set(object, "version", json_integer(VERSION), failed);
-    set(object, "x", x, failed);
+    fm_json_set(object, "format", json_string(format_name), failed);
+    fm_json_set(object, "version", json_integer(VERSION), failed);
+    fm_json_set(object, "x", x, failed);
     if (t->input.field_count < 2) return object;
     json_t *y = write_field(&t->input.fields[1], NULL, failed);
-    set(y, "target", json_string(fm_target_names[t->target]), failed);
+    fm_json_set(y, "target", json_string(fm_target_names[t->target]), failed);
     if (t->target_rules) {
         int64_t columns = fm_field_columns(&t->input.fields[1]);
-        set(y, "rules", write_rules(t->target_rules, columns, failed), failed);
+        fm_json_set(y, "rules", write_rules(t->target_rules, columns, failed), failed);
     }
-    set(object, "y", y, failed);
+    fm_json_set(object, "y", y, failed);
     return object;
 }
 
@@ -121,15 +112,6 @@ void fm_data_release(fm_context *context, void *pointer)
 static fm_status fail_json(fm_context *context, const char *words)
 {
     return fm_fail(context, FM_ERROR_FORMAT, "transform: %s", words);
-}
-
-static int find_name(const char *const *names, const json_t *value)
-{
-    const char *name = json_string_value(value);
-    for (int i = 0; name && names[i]; i++) {
-        if (strcmp(names[i], name) == 0) return i;
-    }
-    return -1;
 }
 
 static fm_status read_shape(fm_context *context, const json_t *list, fm_shape *shape)
@@ -172,7 +154,7 @@ static fm_status read_categories(fm_arena *words, const json_t *object, fm_colum
 static fm_status read_column(fm_arena *words, const json_t *object, fm_column *column)
 {
     static const char *const kinds[] = {"numeric", "categorical", NULL};
-    int kind = find_name(kinds, json_object_get(object, "kind"));
+    int kind = fm_json_choice(kinds, json_object_get(object, "kind"));
     const json_t *name = json_object_get(object, "name");
     if (kind < 0 || (name && !json_is_string(name))) {
         return fail_json(words->context, "a column has a kind, numeric or categorical, and a name");
@@ -244,8 +226,8 @@ static bool is_class_field(const fm_data_field *y)
 static fm_status read_choices(fm_context *context, const json_t *x, const json_t *y,
                               const fm_data_field *fields, fm_transform *choices)
 {
-    choices->statistics = find_name(fm_statistics_names, json_object_get(x, "statistics"));
-    choices->encode = find_name(fm_encode_names, json_object_get(x, "encode"));
+    choices->statistics = fm_json_choice(fm_statistics_names, json_object_get(x, "statistics"));
+    choices->encode = fm_json_choice(fm_encode_names, json_object_get(x, "encode"));
     choices->target = FM_TARGET_VALUE;
     if (choices->statistics <= FM_STATISTICS_AUTO || choices->encode < 0) {
         return fail_json(context, "x needs statistics and encode");
@@ -255,7 +237,7 @@ static fm_status read_choices(fm_context *context, const json_t *x, const json_t
         return fail_json(context, "categorical columns belong to samples of one dimension");
     }
     if (!y) return FM_OK;
-    choices->target = find_name(fm_target_names, json_object_get(y, "target"));
+    choices->target = fm_json_choice(fm_target_names, json_object_get(y, "target"));
     bool valid = choices->target > FM_TARGET_AUTO &&
                  (choices->target == FM_TARGET_VALUE || choices->target == FM_TARGET_INPUT ||
                   is_class_field(&fields[1]));
