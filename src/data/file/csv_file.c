@@ -7,6 +7,7 @@
 #include "data/file/file_records.h"
 #include "data/file/places.h"
 #include "data/parts.h"
+#include "data/table_options.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -15,8 +16,6 @@
 enum { MOST_COLUMNS = 65536, LONGEST_LINE = 16 << 20 };
 #define FILE_LIMIT ((double)((int64_t)4 << 30))
 
-static const char *const header_names[] = {"auto", "yes", "no", NULL};
-static const char *const separator_names[] = {"auto", "comma", "semicolon", "tab", "space", NULL};
 static const char *const kind_names[] = {"auto", "numeric", "categorical", NULL};
 
 const fm_field fm_csv_fields[] = {
@@ -36,9 +35,9 @@ const fm_field fm_csv_fields[] = {
     {"missing", "words for a missing value (default: ?, NA, NaN, nan, null, None)",
      offsetof(fm_csv_options, missing), .type = FM_FIELD_STRING},
     {"header", "whether the first line names the columns", offsetof(fm_csv_options, header),
-     .type = FM_FIELD_ENUM, .choices = header_names},
+     .type = FM_FIELD_ENUM, .choices = fm_table_header_names},
     {"separator", "between cells", offsetof(fm_csv_options, separator), .type = FM_FIELD_ENUM,
-     .choices = separator_names},
+     .choices = fm_table_separator_names},
     {"max_columns", "columns that are accepted", offsetof(fm_csv_options, max_columns),
      .type = FM_FIELD_INT, .default_value = MOST_COLUMNS, .minimum = 1, .maximum = 1 << 24},
     {"max_line", "bytes of a line that are accepted", offsetof(fm_csv_options, max_line),

@@ -42,6 +42,13 @@ __attribute__((format(printf, 4, 5))) fm_status fm_csv_fail(const fm_csv_reader 
                                                             fm_status status, const char *format,
                                                             ...);
 
+/* How many bytes of a cell a message shows: for "%.*s". */
+static inline int fm_csv_shown(const fm_csv_cell *cell)
+{
+    enum { MOST = 60 };
+    return cell->size < MOST ? (int)cell->size : MOST;
+}
+
 /* The cell with doubled quotes undone, in `text` (cleared before). */
 fm_status fm_csv_text(const fm_csv_cell *cell, fm_text *text);
 

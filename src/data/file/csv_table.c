@@ -1,6 +1,7 @@
 #include "data/file/csv_table.h"
 #include "base/fields.h"
 #include "data/dataset.h"
+#include "data/table_options.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,28 +49,11 @@ static const char *next_name(const void *list, int index)
     return (size_t)index < table->column_count ? table->columns[index].name : NULL;
 }
 
-/* By name, else by number: 0 is the first, -1 the last. */
 static fm_csv_column *find_column(const fm_csv_table *table, const char *word)
 {
-    for (size_t i = 0; i < table->column_count; i++) {
-        if (strcmp(table->columns[i].name, word) == 0) return &table->columns[i];
-    }
-    char *end;
-    long number = strtol(word, &end, 10);
-    if (*end || end == word) return NULL;
-    if (number < 0) number += (long)table->column_count;
-    bool exists = number >= 0 && (size_t)number < table->column_count;
-    return exists ? &table->columns[number] : NULL;
-}
-
-static fm_status fail_column(const fm_csv_table *table, const char *option, const char *word)
-{
-    const char *near = fm_nearest(word, next_name, table);
-    return fm_fail(table->context, FM_ERROR_NOT_FOUND,
-                   "%s: %s names the column '%s'; there is none of that name or number among the "
-                   "%zu%s%s%s",
-                   table->reader.name, option, word, table->column_count,
-                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    int64_t at = fm_column_of_name(word, next_name, table);
+    if (at < 0) at = fm_column_of_number(word, (int64_t)table->column_count);
+    return at < 0 ? NULL : &table->columns[at];
 }
 
 typedef void (*column_action)(fm_csv_table *table, fm_csv_column *column);
@@ -82,7 +66,10 @@ static fm_status for_listed(fm_csv_table *table, const char *option, const char 
     fm_status status = split_list(&table->words, list, &items);
     for (; status == FM_OK && *items; items++) {
         fm_csv_column *column = find_column(table, *items);
-        if (!column) return fail_column(table, option, *items);
+        if (!column) {
+            return fm_column_unknown(table->context, table->reader.name, option, *items, next_name,
+                                     table);
+        }
         act(table, column);
     }
     return status;
@@ -375,19 +362,17 @@ static fm_status assign_like(fm_csv_table *table)
 
 static fm_status decide_kind(const fm_csv_table *table, fm_csv_column *column)
 {
-    char word[64];
-    snprintf(word, sizeof word, "%.*s",
-             column->first_word.size < 60 ? (int)column->first_word.size : 60,
-             column->first_word.text ? column->first_word.text : "");
+    const fm_csv_cell *word = &column->first_word;
     if (column->kind == FM_COLUMN_AUTO && column->words > 0 && column->numbers > column->words) {
-        return fm_csv_fail(&table->reader, &column->first_word, FM_ERROR_FORMAT,
-                           "\"%s\" is no number, as most of column \"%s\" is; add it to `missing`, "
-                           "name the column in `categorical`, or `drop` it",
-                           word, column->name);
+        return fm_csv_fail(&table->reader, word, FM_ERROR_FORMAT,
+                           "\"%.*s\" is no number, as most of column \"%s\" is; add it to "
+                           "`missing`, name the column in `categorical`, or `drop` it",
+                           fm_csv_shown(word), word->text, column->name);
     }
     if (column->kind == FM_COLUMN_NUMERIC && column->words > 0) {
-        return fm_csv_fail(&table->reader, &column->first_word, FM_ERROR_FORMAT,
-                           "\"%s\" is no number; column \"%s\" is numeric", word, column->name);
+        return fm_csv_fail(&table->reader, word, FM_ERROR_FORMAT,
+                           "\"%.*s\" is no number; column \"%s\" is numeric", fm_csv_shown(word),
+                           word->text, column->name);
     }
     if (column->kind == FM_COLUMN_AUTO) {
         column->kind = column->words > 0 ? FM_COLUMN_CATEGORICAL : FM_COLUMN_NUMERIC;
@@ -428,21 +413,22 @@ static fm_status decide(fm_csv_table *table)
 
 /* ---- Opening ---- */
 
+const char fm_csv_separators[] = {
+    [FM_CSV_SEPARATOR_COMMA] = ',',
+    [FM_CSV_SEPARATOR_SEMICOLON] = ';',
+    [FM_CSV_SEPARATOR_TAB] = '\t',
+    [FM_CSV_SEPARATOR_SPACE] = ' ',
+};
+
 static fm_status open_reader(fm_csv_table *table, const char *name, const char *bytes, size_t size)
 {
-    static const char separators[] = {
-        [FM_CSV_SEPARATOR_COMMA] = ',',
-        [FM_CSV_SEPARATOR_SEMICOLON] = ';',
-        [FM_CSV_SEPARATOR_TAB] = '\t',
-        [FM_CSV_SEPARATOR_SPACE] = ' ',
-    };
     fm_status status = fm_csv_open(&table->reader, table->context, name, bytes, size);
     if (status != FM_OK) return status;
     table->reader.max_columns = (size_t)table->options.max_columns;
     table->reader.max_record = (size_t)table->options.max_line;
     table->reader.separator = table->options.separator == FM_CSV_SEPARATOR_AUTO
                                   ? fm_csv_guess_separator(&table->reader)
-                                  : separators[table->options.separator];
+                                  : fm_csv_separators[table->options.separator];
     return FM_OK;
 }
 

@@ -45,6 +45,9 @@ fm_status fm_csv_table_open(fm_csv_table *table, fm_context *context, const char
                             const fm_dataset_info *like);
 void fm_csv_table_close(fm_csv_table *table);
 
+/* By fm_csv_separator; 0: auto. */
+extern const char fm_csv_separators[];
+
 bool fm_csv_is_missing(const fm_csv_table *table, const fm_csv_cell *cell);
 
 /* For qsort of pointers to entries of a map: numbers by value, then words by their bytes. */

@@ -95,12 +95,11 @@ static fm_status choose_times(series_file *f)
     f->columns.time = column;
     fm_status status = read_times(f, (size_t)column, &wrong);
     if (status != FM_OK || !wrong.text) return status;
-    int size = wrong.size < 60 ? (int)wrong.size : 60;
     return fm_csv_fail(&f->table.reader, &wrong, FM_ERROR_FORMAT,
                        "\"%.*s\" is no time%s in column \"%s\"; known are 2020-01, 2020-01-31, "
                        "31.01.2020, with 12:00 or 12:00:00 behind, and numbers",
-                       size, wrong.text, wrong.line > 2 ? " written as the first one" : "",
-                       f->columns.names[column]);
+                       fm_csv_shown(&wrong), wrong.text,
+                       wrong.line > 2 ? " written as the first one" : "", f->columns.names[column]);
 }
 
 /* ---- Values ---- */
@@ -111,13 +110,12 @@ static fm_status check_numbers(const series_file *f)
         const fm_csv_column *column = &f->table.columns[i];
         const fm_csv_cell *cell = &column->first_word;
         if (f->place[i] < 0 || column->words == 0) continue;
-        int size = cell->size < 60 ? (int)cell->size : 60;
         bool all = column->numbers == 0;
-        return fm_csv_fail(&f->table.reader, cell, FM_ERROR_FORMAT,
-                           "\"%.*s\" is no number, but column \"%s\" is one of the %s; %s", size,
-                           cell->text, column->name, f->columns.target[i] ? "targets" : "inputs",
-                           all ? "drop it, or list the inputs"
-                               : "add the word to `missing`, or drop the column");
+        return fm_csv_fail(
+            &f->table.reader, cell, FM_ERROR_FORMAT,
+            "\"%.*s\" is no number, but column \"%s\" is one of the %s; %s", fm_csv_shown(cell),
+            cell->text, column->name, f->columns.target[i] ? "targets" : "inputs",
+            all ? "drop it, or list the inputs" : "add the word to `missing`, or drop the column");
     }
     return FM_OK;
 }

@@ -7,6 +7,7 @@
 #include "data/file/csv_table.h"
 #include "data/file/places.h"
 #include "data/file/text_records.h"
+#include "data/table_options.h"
 #include "data/text/text_fields.h"
 #include "data/text/vocabulary.h"
 
@@ -16,8 +17,6 @@
 enum { MOST_COLUMNS = 65536, LONGEST_LINE = 16 << 20, NO_COLUMN = -1 };
 #define MEMORY_LIMIT ((double)((int64_t)4 << 30))
 
-static const char *const header_names[] = {"auto", "yes", "no", NULL};
-static const char *const separator_names[] = {"auto", "comma", "semicolon", "tab", "space", NULL};
 static const char *const quotes_names[] = {"auto", "yes", "no", NULL};
 
 const fm_field fm_text_classes_fields[] = {
@@ -31,9 +30,10 @@ const fm_field fm_text_classes_fields[] = {
     {"label", "name or number of the classes' column (default: the other one), or none",
      offsetof(fm_text_classes_options, label), .type = FM_FIELD_STRING},
     {"header", "whether the first line names the columns",
-     offsetof(fm_text_classes_options, header), .type = FM_FIELD_ENUM, .choices = header_names},
+     offsetof(fm_text_classes_options, header), .type = FM_FIELD_ENUM,
+     .choices = fm_table_header_names},
     {"separator", "between cells", offsetof(fm_text_classes_options, separator),
-     .type = FM_FIELD_ENUM, .choices = separator_names},
+     .type = FM_FIELD_ENUM, .choices = fm_table_separator_names},
     {"quotes", "whether quotes enclose cells (auto: not where tabs separate)",
      offsetof(fm_text_classes_options, quotes), .type = FM_FIELD_ENUM, .choices = quotes_names},
     FM_SAMPLE_FIELDS(fm_text_classes_options),
@@ -107,25 +107,12 @@ static const char *next_name(const void *list, int index)
 static fm_status find_column(const table *t, const char *option, const char *word, int64_t *column,
                              bool *named)
 {
-    for (int64_t i = 0; i < t->columns && t->options->header != FM_CSV_HEADER_NO; i++) {
-        if (strcmp(t->names[i], word) != 0) continue;
-        *column = i;
-        *named = true;
-        return FM_OK;
-    }
-    char *end;
-    long number = strtol(word, &end, 10);
-    if (number < 0) number += (long)t->columns;
-    if (!*end && end != word && number >= 0 && number < t->columns) {
-        *column = number;
-        return FM_OK;
-    }
-    const char *near = fm_nearest(word, next_name, t);
-    return fm_fail(t->context, FM_ERROR_NOT_FOUND,
-                   "%s: %s names the column '%s'; there is none of that name or number among the "
-                   "%lld%s%s%s",
-                   t->reader.name, option, word, (long long)t->columns,
-                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    bool names = t->options->header != FM_CSV_HEADER_NO;
+    *column = names ? fm_column_of_name(word, next_name, t) : NO_COLUMN;
+    if (*column >= 0) *named = true;
+    if (*column < 0) *column = fm_column_of_number(word, t->columns);
+    if (*column >= 0) return FM_OK;
+    return fm_column_unknown(t->context, t->reader.name, option, word, next_name, t);
 }
 
 static fm_status fail_columns(const table *t)
@@ -336,7 +323,6 @@ static fm_status parse(fm_context *context, const char *name, const char *bytes,
                        const fm_text_classes_options *options, const fm_column *classes,
                        fm_dataset **dataset)
 {
-    static const char separators[] = {0, ',', ';', '\t', ' '};
     table t = {.context = context,
                .options = options,
                .given = classes,
@@ -349,7 +335,7 @@ static fm_status parse(fm_context *context, const char *name, const char *bytes,
     fm_status status = fm_csv_open(&t.reader, context, name, bytes, size);
     if (status == FM_OK) {
         t.reader.separator =
-            options->separator ? separators[options->separator] : guess_separator(&t.reader);
+            options->separator ? fm_csv_separators[options->separator] : guess_separator(&t.reader);
         t.reader.plain = options->quotes == FM_QUOTES_AUTO ? t.reader.separator == '\t'
                                                            : options->quotes == FM_QUOTES_NO;
         t.reader.max_columns = MOST_COLUMNS;

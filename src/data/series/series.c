@@ -2,6 +2,7 @@
 #include "base/checked.h"
 #include "base/fields.h"
 #include "base/pattern.h"
+#include "data/table_options.h"
 
 #include <string.h>
 
@@ -10,8 +11,6 @@ enum { MOST_STEPS = 1 << 24, MOST_LAGS_SUM = 1 << 20 };
 #define LONGEST_LINE ((double)(16 << 20))
 
 static const char *const fill_names[] = {"fail", "forward", "skip", NULL};
-static const char *const header_names[] = {"auto", "yes", "no", NULL};
-static const char *const separator_names[] = {"auto", "comma", "semicolon", "tab", "space", NULL};
 
 #define AT(member) offsetof(fm_series_options, member)
 
@@ -46,9 +45,9 @@ const fm_field fm_series_fields[] = {
     {"missing", "words for a missing value (default: ?, NA, NaN, nan, null, None)", AT(missing),
      .type = FM_FIELD_STRING},
     {"header", "whether the first line names the columns", AT(header), .type = FM_FIELD_ENUM,
-     .choices = header_names},
+     .choices = fm_table_header_names},
     {"separator", "between cells", AT(separator), .type = FM_FIELD_ENUM,
-     .choices = separator_names},
+     .choices = fm_table_separator_names},
     {"max_line", "bytes of a line that are accepted", AT(max_line), .type = FM_FIELD_INT,
      .default_value = LONGEST_LINE, .minimum = 1, .maximum = 1 << 30},
     {"memory_limit", "bytes that are accepted", AT(memory_limit), .type = FM_FIELD_INT,

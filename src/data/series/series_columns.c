@@ -1,23 +1,10 @@
 #include "data/series/series_columns.h"
-#include "base/fields.h"
 #include "base/pattern.h"
+#include "data/table_options.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- Finding ---- */
-
-int fm_series_column_find(const fm_series_columns *columns, const char *word)
-{
-    char *end;
-    for (int i = 0; i < columns->count; i++) {
-        if (strcmp(columns->names[i], word) == 0) return i;
-    }
-    long number = strtol(word, &end, 10);
-    if (*end || end == word) return -1;
-    if (number < 0) number += columns->count;
-    return number >= 0 && number < columns->count ? (int)number : -1;
-}
 
 static const char *next_name(const void *list, int index)
 {
@@ -25,15 +12,16 @@ static const char *next_name(const void *list, int index)
     return index < columns->count ? columns->names[index] : NULL;
 }
 
+int fm_series_column_find(const fm_series_columns *columns, const char *word)
+{
+    int64_t at = fm_column_of_name(word, next_name, columns);
+    return (int)(at < 0 ? fm_column_of_number(word, columns->count) : at);
+}
+
 fm_status fm_series_column_unknown(fm_context *context, const fm_series_columns *columns,
                                    const char *option, const char *word)
 {
-    const char *near = fm_nearest(word, next_name, columns);
-    return fm_fail(context, FM_ERROR_NOT_FOUND,
-                   "%s: %s names the column '%s'; there is none of that name or number among the "
-                   "%d%s%s%s",
-                   columns->name, option, word, columns->count, near ? "; did you mean '" : "",
-                   near ? near : "", near ? "'?" : "");
+    return fm_column_unknown(context, columns->name, option, word, next_name, columns);
 }
 
 /* The columns of a list in its order, each once; `mark` is set for each. */
