@@ -78,7 +78,8 @@ typedef enum fm_features_kind {
     FM_FEATURES_LOG_MEL,     /* (frames, bands): the logarithm of the power in mel bands          */
     FM_FEATURES_MFCC,        /* (frames, coefficients): its cosine transform                      */
     FM_FEATURES_SPECTROGRAM, /* (frames, fft_size / 2 + 1): the logarithm of the power            */
-    FM_FEATURES_WAVEFORM     /* (samples, 1): the samples themselves                              */
+    FM_FEATURES_WAVEFORM     /* (samples, 1): the samples themselves; of the options below only
+                                pre_emphasis and per_recording are for them                       */
 } fm_features_kind;
 
 typedef enum fm_audio_window {

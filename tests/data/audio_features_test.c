@@ -82,6 +82,26 @@ static void features_are_as_defined(void **state)
                  golden_recording, 0);
 }
 
+/* Pre-emphasis, then mean 0 and deviation 1. */
+static void waveforms_are_prepared_too(void **state)
+{
+    fixture *f = *state;
+    fm_features_options options = {.kind = FM_FEATURES_WAVEFORM, .pre_emphasis = 0.5};
+    for (int k = 0; k < 2; k++) {
+        fm_features *features;
+        assert_ok(f->context, fm_features_create(f->context, &options, RATE, 3, &features));
+        float made[6];
+        const float recordings[] = {1, 2, 5, 0, 2, 1};
+        const double plain[] = {1, 1.5, 4, 0, 2, 0}, root = sqrt(31.0 / 18);
+        const double standard[] = {-7 / (6 * root), -4 / (6 * root), 11 / (6 * root),
+                                   -sqrt(0.5),      sqrt(2),         -sqrt(0.5)};
+        assert_ok(f->context, fm_features_compute(f->context, features, recordings, 2, made));
+        for (int i = 0; i < 6; i++) assert_near((double)made[i], (k ? standard : plain)[i], 1e-6);
+        fm_features_destroy(features);
+        options.per_recording = FM_PER_RECORDING_STANDARDIZE;
+    }
+}
+
 /* A spectrogram's columns, then their slopes, then their means are 0. */
 static void spectrograms_have_deltas_too(void **state)
 {
@@ -290,15 +310,11 @@ static void recordings_are_fitted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        fixture_test(features_are_librosas),
-        fixture_test(features_are_as_defined),
-        fixture_test(spectrograms_have_deltas_too),
-        fixture_test(options_are_checked),
-        fixture_test(memory_may_fail),
-        fixture_test(trimming_is_librosas),
-        fixture_test(tones_survive_resampling),
-        fixture_test(resampling_does_not_alias),
-        fixture_test(recordings_are_fitted),
+        fixture_test(features_are_librosas),      fixture_test(features_are_as_defined),
+        fixture_test(waveforms_are_prepared_too), fixture_test(spectrograms_have_deltas_too),
+        fixture_test(options_are_checked),        fixture_test(memory_may_fail),
+        fixture_test(trimming_is_librosas),       fixture_test(tones_survive_resampling),
+        fixture_test(resampling_does_not_alias),  fixture_test(recordings_are_fitted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -99,7 +99,7 @@ static fm_status choose_sizes(fm_features *f)
                        (long long)f->rate, (long long)f->samples);
     }
     if (o->kind == FM_FEATURES_WAVEFORM) {
-        f->frames = f->samples;
+        f->frames = f->padded = f->samples;
         f->columns = 1;
         if (o->deltas == 0) return FM_OK;
         return fm_fail(f->context, FM_ERROR_ARGUMENT, "features: a waveform has no deltas");
@@ -347,7 +347,10 @@ fm_status fm_features_compute(fm_context *context, const fm_features *features,
     const fm_features *f = features;
     size_t outputs = (size_t)fm_shape_elements(fm_features_shape(f));
     if (f->options.kind == FM_FEATURES_WAVEFORM) {
-        memcpy(to, recordings, (size_t)count * outputs * sizeof *to);
+        for (int64_t i = 0; i < count; i++, recordings += f->samples, to += outputs) {
+            fill_wave(f, recordings, to);
+            fm_features_per_recording(f, to, 1);
+        }
         return FM_OK;
     }
     work w;

@@ -3,8 +3,6 @@
 #include "data/dataset.h"
 #include "data/table_options.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- Lists in options: "a, b" ---- */
