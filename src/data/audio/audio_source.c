@@ -1,5 +1,6 @@
 #include "data/audio/audio_source.h"
 #include "base/checked.h"
+#include "data/audio/recording.h"
 #include "data/audio/sound.h"
 
 #include <math.h>
@@ -181,7 +182,6 @@ const char *fm_recording_file_name(const fm_dataset *dataset, int64_t index)
 /* Everything is read once; what cannot be is named and left out. */
 static fm_status leave_out_broken(sound_set *set, fm_context *context, const char *name)
 {
-    enum { MOST_NAMED = 20 };
     float *x = fm_allocate_array(context, set->outputs, sizeof *x);
     if (!x) return fm_error_status(context);
     int64_t kept = 0;
@@ -189,28 +189,20 @@ static fm_status leave_out_broken(sound_set *set, fm_context *context, const cha
     for (int64_t i = 0; i < set->count; i++) {
         status = read_unchanged(set, context, &set->entries[i], x);
         if (status == FM_ERROR_MEMORY) break;
-        if (status == FM_OK) {
-            entry *to = &set->entries[kept++];
-            to->of = set->entries[i].of;
-            to->label = set->entries[i].label;
-            to->sample_state = set->entries[i].sample_state;
+        if (status != FM_OK) {
+            fm_left_out_tell(context, i + 1 - kept);
             continue;
         }
-        if (i + 1 - kept <= MOST_NAMED) {
-            fm_report(context, FM_LOG_WARNING, "left out: %s", fm_error_message(context));
-        }
-        status = FM_OK;
-    }
-    int64_t broken = set->count - kept;
-    if (status == FM_OK && broken > 0) {
-        fm_report(context, FM_LOG_WARNING,
-                  "%s: %lld of %lld recordings cannot be read and are left out", name,
-                  (long long)broken, (long long)set->count);
-        fm_error_clear(context);
-        set->count = kept;
+        entry *to = &set->entries[kept++];
+        to->of = set->entries[i].of;
+        to->label = set->entries[i].label;
+        to->sample_state = set->entries[i].sample_state;
     }
     fm_release(context, x);
-    return status;
+    if (status == FM_ERROR_MEMORY) return status;
+    fm_left_out_count(context, name, &fm_recording_files, set->count - kept, set->count);
+    set->count = kept;
+    return FM_OK;
 }
 
 static fm_status make_cache(sound_set *set, fm_context *context)

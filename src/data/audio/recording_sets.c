@@ -12,8 +12,6 @@
 
 enum { DEFAULT_RATE = 16000 };
 
-static const char *const broken_names[] = {"fail", "skip", NULL};
-
 #define STRING(name_, doc_, ...)                                                                   \
     FM_SOUND_FIELD(fm_recordings_options, #name_, name_, STRING, doc_, __VA_ARGS__)
 
@@ -26,7 +24,7 @@ const fm_field fm_recordings_fields[] = {
     STRING(test, "which recordings are the test set, by a field: index=0-4", .default_value = 0),
     STRING(only, "likewise; all others are left out", .default_value = 0),
     FM_SOUND_FIELD(fm_recordings_options, "on_broken", on_broken, ENUM,
-                   "what is done with a file that cannot be read", .choices = broken_names),
+                   "what is done with a file that cannot be read", .choices = fm_broken_names),
     FM_SOUND_FIELDS(DEFAULT_RATE),
     {0}};
 

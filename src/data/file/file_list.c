@@ -176,6 +176,26 @@ void fm_file_list_release(fm_file_list *list)
     fm_release(context, list);
 }
 
+/* ---- broken files ---- */
+
+const char *const fm_broken_names[] = {"fail", "skip", NULL};
+
+void fm_left_out_tell(fm_context *context, int64_t broken)
+{
+    enum { MOST_NAMED = 20 };
+    if (broken > MOST_NAMED) return;
+    fm_report(context, FM_LOG_WARNING, "left out: %s", fm_error_message(context));
+}
+
+void fm_left_out_count(fm_context *context, const char *set, const fm_file_kind *kind,
+                       int64_t broken, int64_t all)
+{
+    if (broken == 0) return;
+    fm_report(context, FM_LOG_WARNING, "%s: %lld of %lld %s cannot be read and are left out", set,
+              (long long)broken, (long long)all, kind->plural);
+    fm_error_clear(context);
+}
+
 /* ---- parts ---- */
 
 static bool has_folder(const fm_file_list *list, const char *folder)

@@ -52,6 +52,15 @@ fm_file_parts fm_file_list_parts(const fm_file_list *list);
 /* The name within a folder, or NULL when the file is not in it. */
 const char *fm_name_in(const char *folder, const char *name);
 
+/* By fm_broken_file. */
+extern const char *const fm_broken_names[];
+
+/* Of the files of an opened set that cannot be read, `broken` so far, the context's error tells why the
+ * newest is left out. The first of them are logged; in the end their number is, which clears the error. */
+void fm_left_out_tell(fm_context *context, int64_t broken);
+void fm_left_out_count(fm_context *context, const char *set, const fm_file_kind *kind,
+                       int64_t broken, int64_t all);
+
 bool fm_is_folder(const char *path);
 /* The name ends with a dot and one of these, in small or capital letters; `endings` ends with NULL. */
 bool fm_has_ending(const char *name, const char *const *endings);

@@ -16,7 +16,6 @@ const fm_file_kind fm_image_files = {
 enum { DEFAULT_SIDE = 224, LARGEST_SIDE = 16384, DEFAULT_CACHE = 1024 };
 
 static const char *const fit_names[] = {"crop", "stretch", NULL};
-static const char *const broken_names[] = {"fail", "skip", NULL};
 
 /* fm_masks_options begins with them. */
 #define IMAGES_FIELDS                                                                              \
@@ -37,7 +36,8 @@ static const char *const broken_names[] = {"fail", "skip", NULL};
          offsetof(fm_images_options, shorter_side), .type = FM_FIELD_INT,                          \
          .maximum = LARGEST_SIDE},                                                                 \
         {"on_broken", "what is done with a file that cannot be read",                              \
-         offsetof(fm_images_options, on_broken), .type = FM_FIELD_ENUM, .choices = broken_names},  \
+         offsetof(fm_images_options, on_broken), .type = FM_FIELD_ENUM,                            \
+         .choices = fm_broken_names},                                                              \
     {                                                                                              \
         "cache", "MiB of decoded samples that may be kept; -1: none",                              \
             offsetof(fm_images_options, cache),                                                    \

@@ -207,35 +207,25 @@ const char *fm_image_file_name(const fm_dataset *dataset, int64_t index)
 /* Everything is decoded once; what cannot be is named and left out. */
 static fm_status leave_out_broken(image_set *set, fm_context *context)
 {
-    enum { MOST_NAMED = 20 };
     uint8_t *memory = fm_allocate(context, set->sample + set->plane);
     if (!memory) return FM_ERROR_MEMORY;
+    uint8_t *mask = set->plane ? memory + set->sample : NULL;
     int64_t kept = 0;
     fm_status status = FM_OK;
-    for (int64_t i = 0; i < set->count && status == FM_OK; i++) {
-        uint8_t *mask = set->plane ? memory + set->sample : NULL;
+    for (int64_t i = 0; i < set->count; i++) {
         status = read_fitted(set, context, &set->entries[i], memory, mask);
         if (status == FM_ERROR_MEMORY) break;
         if (status == FM_OK) {
             set->entries[kept++] = set->entries[i];
-            continue;
+        } else {
+            fm_left_out_tell(context, i + 1 - kept);
         }
-        int64_t broken = i + 1 - kept;
-        if (broken <= MOST_NAMED) {
-            fm_report(context, FM_LOG_WARNING, "left out: %s", fm_error_message(context));
-        }
-        status = FM_OK;
-    }
-    int64_t broken = set->count - kept;
-    if (status == FM_OK && broken > 0) {
-        fm_report(context, FM_LOG_WARNING,
-                  "%s: %lld of %lld images cannot be read and are left out", set->options.name,
-                  (long long)broken, (long long)set->count);
-        fm_error_clear(context);
-        set->count = kept;
     }
     fm_release(context, memory);
-    return status;
+    if (status == FM_ERROR_MEMORY) return status;
+    fm_left_out_count(context, set->options.name, &fm_image_files, set->count - kept, set->count);
+    set->count = kept;
+    return FM_OK;
 }
 
 static fm_status make_cache(image_set *set, fm_context *context)
