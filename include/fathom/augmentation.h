@@ -97,9 +97,10 @@ FM_API fm_status fm_augment_check(fm_context *context, fm_augment *step);
 FM_API bool fm_augment_mixes(const fm_augment *list, int count);
 
 /* A set whose samples are varied while they are read, but for mixup and cutmix: "x" u8 or f32, (h, w)
- * or (h, w, channels); steps that vary recordings need a set of them (audio.h). Bytes stay bytes where pixels are only moved or painted, else "x" becomes f32
- * with the same numbers, 0 to 255; f32 images are taken to go from 0 to 1. The numbers drawn for
- * sample i depend on the request's seed and epoch, on i, and on the place in the list. */
+ * or (h, w, channels); steps that vary recordings need a set of them (audio.h). Bytes stay bytes
+ * where pixels are only moved or painted, else "x" becomes f32 with the same numbers, 0 to 255; f32
+ * images are taken to go from 0 to 1. The numbers drawn for sample i depend on the request's seed and
+ * epoch, on i, and on the place in the list. */
 FM_API fm_status fm_dataset_augment(fm_context *context, const fm_dataset *dataset,
                                     const fm_augment *list, int count, fm_dataset **augmented);
 

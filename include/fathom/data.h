@@ -60,18 +60,23 @@ typedef struct fm_data_field {
     const fm_column *columns; /* one for each entry of the last dimension, or NULL               */
 } fm_data_field;
 
+/*  name     "mnist train"
+ *  origin   where it came from: a path, "built in, seed 1"
+ *  count    samples, at most UINT32_MAX
+ *  fields   "x" first, "y", if any, second
+ *  text     "x" is text, and becomes tokens so (text_data.h); NULL: numbers
+ *  rows     > 0: sequences side by side: sample i goes on where sample i - rows ended. They are read in
+ *           their order, in batches of so many. 0: any order
+ *  ordered  samples follow each other in time: splits cut, they do not draw
+ *  gap      with ordered: a sample shares parts of "y" with so many behind it                    */
 typedef struct fm_dataset_info {
-    const char *name;   /* "mnist train"                                                         */
-    const char *origin; /* where it came from: a path, "built in, seed 1"                        */
-    int64_t count;      /* samples, at most UINT32_MAX                                           */
-    int64_t rows; /* > 0: sequences side by side: sample i goes on where sample i - rows ended.
-                           They are read in their order, in batches of so many. 0: any order     */
-    const struct fm_text_form
-        *text;       /* "x" is text, and becomes tokens so (text_data.h); NULL: numbers */
-    int field_count; /* "x" first, "y", if any, second                                        */
+    const char *name, *origin;
+    int64_t count, rows;
+    const struct fm_text_form *text;
+    int field_count;
     fm_data_field fields[FM_MAX_DATA_FIELDS];
-    bool ordered; /* samples follow each other in time: splits cut, they do not draw             */
-    int64_t gap;  /* with ordered: a sample shares parts of "y" with so many behind it           */
+    bool ordered;
+    int64_t gap;
 } fm_dataset_info;
 
 /* Valid as long as the data set. */
@@ -226,7 +231,8 @@ typedef enum fm_target {
 
 /* Order of work on "x": impute, divide by scale, normalise, encode. All results are f32.
  * A categorical column with missing values in training gets a category of its own for them.
- * Texts (text_data.h) become i32 tokens instead: of these options they take target and batch_size alone. */
+ * Texts (text_data.h) become i32 tokens instead: of these options they take target and batch_size
+ * alone.                                                                                         */
 typedef struct fm_transform_options {
     double scale; /* numbers of "x" are divided by it: 255 for bytes. Default 1                  */
     fm_reals mean, deviation; /* (v / scale - mean) / deviation with these, one or one a channel;
@@ -238,8 +244,7 @@ typedef struct fm_transform_options {
     int encode;           /* fm_encode                                                           */
     int target;           /* fm_target                                                           */
     int target_normalize; /* fm_normalize, for values: undone by fm_transform_restore            */
-    int64_t
-        batch_size; /* rows of a stateful text. Default 32. Not a field: a recipe's is in train */
+    int64_t batch_size; /* rows of a stateful text, default 32; no field: a recipe's is in train */
 } fm_transform_options;
 
 FM_API extern const fm_field fm_transform_fields[];

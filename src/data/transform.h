@@ -29,7 +29,7 @@ struct fm_transform {
     fm_rule *rules;                /* of each group                                        */
     int encode;
     fm_column_code *codes;     /* of each column of "x"; NULL: no categorical ones     */
-    int target;                /* INDEX, ONE_HOT or VALUE                              */
+    int target;                /* fm_target, not AUTO                                 */
     fm_rule *target_rules;     /* of each column of "y"; NULL: no "y", or classes      */
     fm_vocabulary *vocabulary; /* of texts; NULL: "x" is numbers                   */
     int64_t rows;              /* of a stateful text                               */
@@ -56,8 +56,10 @@ bool fm_transform_has_categories(const fm_data_field *field);
 /* The set that a transformed one was made from, sample by sample; NULL when `root` is none. */
 const fm_dataset *fm_dataset_raw(const fm_dataset *root);
 
-extern const char *const fm_normalize_names[],
-    *const fm_statistics_names[], *const fm_impute_names[], *const fm_encode_names[],
-                                                                *const fm_target_names[];
+extern const char *const fm_normalize_names[];
+extern const char *const fm_statistics_names[];
+extern const char *const fm_impute_names[];
+extern const char *const fm_encode_names[];
+extern const char *const fm_target_names[];
 
 #endif

@@ -4,12 +4,14 @@
 
 #include "fathom/audio.h"
 
-extern const char *const fm_features_names[],
-    *const fm_window_names[], *const fm_edges_names[], *const fm_mel_scale_names[],
-                                                           *const fm_mel_norm_names[],
-                                                               *const fm_logarithm_names[],
-                                                                   *const fm_per_recording_names[],
-                                                                       *const fm_align_names[];
+extern const char *const fm_features_names[];
+extern const char *const fm_window_names[];
+extern const char *const fm_edges_names[];
+extern const char *const fm_mel_scale_names[];
+extern const char *const fm_mel_norm_names[];
+extern const char *const fm_logarithm_names[];
+extern const char *const fm_per_recording_names[];
+extern const char *const fm_align_names[];
 
 #define FM_SOUND_FIELD(owner_, name_, member_, type_, doc_, ...)                                   \
     {                                                                                              \

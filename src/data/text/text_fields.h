@@ -4,8 +4,9 @@
 
 #include "fathom/text_data.h"
 
-extern const char *const fm_vocabulary_kind_names[], *const fm_punctuation_names[],
-                                                         *const fm_text_side_names[];
+extern const char *const fm_vocabulary_kind_names[];
+extern const char *const fm_punctuation_names[];
+extern const char *const fm_text_side_names[];
 extern const fm_field fm_vocabulary_fields[]; /* of fm_vocabulary_options */
 
 /* path: where the vocabulary's options are in the owner, with its dot. */
