@@ -24,6 +24,15 @@ int fm_plain_print(char *buffer, size_t size, const char *format, va_list argume
     return length;
 }
 
+int fm_plain_format(char *buffer, size_t size, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int length = fm_plain_print(buffer, size, format, arguments);
+    va_end(arguments);
+    return length;
+}
+
 bool fm_plain_number(const char *text, const char **end, double *value)
 {
     locale_t plain = plain_locale();

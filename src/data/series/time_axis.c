@@ -200,7 +200,7 @@ const char *fm_time_axis_text(const fm_time_axis *axis, int64_t row, char *text)
         return fm_moment_print(axis->style, fm_time_axis_moment(axis, row), text);
     }
     if (axis->kind == FM_TIME_NUMBERS) {
-        snprintf(text, FM_MOMENT_TEXT, "%.10g", axis->at[last] + (double)more * axis->step);
+        fm_plain_format(text, FM_MOMENT_TEXT, "%.10g", axis->at[last] + (double)more * axis->step);
     } else {
         snprintf(text, FM_MOMENT_TEXT, "%lld", (long long)row);
     }

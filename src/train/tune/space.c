@@ -144,15 +144,6 @@ fm_status fm_space_check(fm_context *context, const fm_space *space, int *parame
 
 /* ---- text -------------------------------------------------------------------------------------- */
 
-__attribute__((format(printf, 3, 4))) static void print_plainly(char *text, size_t size,
-                                                                const char *format, ...)
-{
-    va_list values;
-    va_start(values, format);
-    fm_plain_print(text, size, format, values);
-    va_end(values);
-}
-
 void fm_parameter_text(const fm_parameter *parameter, double value, char *text, size_t size)
 {
     if (isnan(value)) {
@@ -165,7 +156,7 @@ void fm_parameter_text(const fm_parameter *parameter, double value, char *text, 
         double read = NAN;
         const char *end;
         for (int digits = 6; digits <= 17 && read != value; digits++) {
-            print_plainly(text, size, "%.*g", digits, value);
+            fm_plain_format(text, size, "%.*g", digits, value);
             if (!fm_plain_number(text, &end, &read)) break;
         }
     }
