@@ -119,9 +119,11 @@ static fm_status count_piece(learning *l, const char *bytes, size_t size)
     if (status != FM_OK) return status;
     p->items[p->count++] = (piece){begin, (uint32_t)size, hash, 1};
     *slot = (uint32_t)p->count;
-    if (p->bytes.size < NONE) return FM_OK;
+    /* a merge makes of two symbols one, and at most two pairs: occurrences are fewer than thrice the
+     * symbols, and are counted in 32 bits */
+    if (p->bytes.size < NONE / 3) return FM_OK;
     return fm_fail(l->context, FM_ERROR_LIMIT,
-                   "the text has more than 4 GiB of different pieces: learn from a part of it");
+                   "the text has more than 1.3 GiB of different pieces: learn from a part of it");
 }
 
 static fm_status count_pieces(learning *l, fm_texts texts)

@@ -1,6 +1,7 @@
 #include "data/text/text_samples.h"
 #include "base/checked.h"
 #include "base/fields.h"
+#include "base/utf8.h"
 #include "data/text/text_fields.h"
 
 #include <stdlib.h>
@@ -20,8 +21,9 @@ fm_status fm_text_form_complete(fm_context *context, const char *owner, fm_text_
     if (status != FM_OK) return status;
     if (form->length < 0 || form->stride < 0 || form->length > FM_MOST_TOKENS) {
         return fm_fail(context, FM_ERROR_ARGUMENT,
-                       "%s: a length of %lld and a stride of %lld tokens", owner,
-                       (long long)form->length, (long long)form->stride);
+                       "%s: length is at most %d tokens, neither it nor stride is negative; "
+                       "received %lld and %lld",
+                       owner, FM_MOST_TOKENS, (long long)form->length, (long long)form->stride);
     }
     if (form->stateful && form->stride != form->length) {
         return fm_fail(context, FM_ERROR_ARGUMENT,
@@ -55,7 +57,7 @@ static int64_t character_at(const char *text, int64_t count, int64_t at)
 {
     enum { MOST = 3 };
     for (int i = 0; i < MOST && at > 0 && at < count; i++, at++) {
-        if (((unsigned char)text[at] & 0xc0) != 0x80) break;
+        if (!fm_utf8_continues(text[at])) break;
     }
     return at;
 }
