@@ -225,7 +225,7 @@ static fm_status fill_set(sound_set *set, fm_context *context, const fm_sound_se
                                           set->samples, &set->features);
     if (status != FM_OK) return status;
     set->outputs = (size_t)fm_shape_elements(fm_features_shape(set->features));
-    set->entries = fm_allocate_zeroed(context, ((size_t)o->count + 1) * sizeof *set->entries);
+    set->entries = fm_allocate_zeroed(context, (size_t)o->count * sizeof *set->entries);
     if (!set->entries) return FM_ERROR_MEMORY;
     set->count = o->count;
     for (int64_t i = 0; i < o->count; i++) {

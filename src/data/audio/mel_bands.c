@@ -64,7 +64,7 @@ static fm_status make_band(fm_features *f, int64_t k, fm_mel_band *band)
     int64_t first = (int64_t)ceil(corners[0] / step), last = (int64_t)floor(corners[2] / step);
     if (last > f->bins - 1) last = f->bins - 1;
     int64_t count = last < first ? 0 : last - first + 1;
-    float *weights = fm_arena_allocate(&f->tables, (size_t)count * sizeof *weights + 1);
+    float *weights = fm_arena_allocate(&f->tables, (size_t)count * sizeof *weights);
     if (!weights) return FM_ERROR_MEMORY;
     for (int64_t i = 0; i < count; i++) {
         weights[i] = (float)(height * weight((double)(first + i) * step, corners));

@@ -86,7 +86,7 @@ static fm_status choose_times(series_file *f)
     const char *word = f->options->time;
     fm_csv_cell wrong;
     f->columns.time = -1;
-    f->times.at = fm_arena_allocate(&f->words, (size_t)f->table.rows * sizeof *f->times.at + 1);
+    f->times.at = fm_arena_allocate(&f->words, (size_t)f->table.rows * sizeof *f->times.at);
     if (!f->times.at) return FM_ERROR_MEMORY;
     if (!word) return find_times(f);
     if (strcmp(word, "none") == 0) return FM_OK;
@@ -132,11 +132,10 @@ static fm_status take_memory(series_file *f)
                        f->columns.name, (long long)f->table.rows, (long long)f->width,
                        (long long)f->options->memory_limit);
     }
-    f->values = fm_arena_allocate(&f->words, (size_t)bytes + 1);
+    f->values = fm_arena_allocate(&f->words, (size_t)bytes);
     return f->values ? FM_OK : FM_ERROR_MEMORY;
 }
 
-/* The first missing cell of each row is remembered by its place alone. */
 static fm_status read_values(series_file *f)
 {
     fm_status status = fm_csv_table_rewind(&f->table);
@@ -155,29 +154,29 @@ static fm_status read_values(series_file *f)
 /* Where a value may not be missing, the place of the first one that is. */
 static fm_status check_missing(series_file *f, const fm_series_table *table)
 {
-    int64_t known = fm_series_known_rows(table);
+    int64_t cells = fm_series_known_rows(table) * f->width, at = 0;
+    int column = 0;
+    while (at < cells && !isnan(f->values[at])) at++;
+    if (at == cells || f->options->fill != FM_SERIES_FAIL) return FM_OK;
+    while (f->place[column] != at % f->width) column++;
     fm_status status = fm_csv_table_rewind(&f->table);
-    if (f->options->fill != FM_SERIES_FAIL) return status;
-    for (int64_t row = 0; row < known && status == FM_OK; row++) {
+    for (int64_t row = 0; row <= at / f->width && status == FM_OK; row++) {
         status = fm_csv_next(&f->table.reader);
-        for (int c = 0; c < f->columns.count && status == FM_OK; c++) {
-            if (f->place[c] < 0 || !isnan(f->values[row * f->width + f->place[c]])) continue;
-            return fm_csv_fail(
-                &f->table.reader, &f->table.reader.cells[c], FM_ERROR_FORMAT,
-                "the value of \"%s\" is missing here; fill: forward takes the one in front of it, "
-                "fill: skip leaves out the windows that would hold it",
-                f->columns.names[c]);
-        }
     }
-    return status;
+    if (status != FM_OK) return status;
+    return fm_csv_fail(
+        &f->table.reader, &f->table.reader.cells[column], FM_ERROR_FORMAT,
+        "the value of \"%s\" is missing here; fill: forward takes the one in front of it, "
+        "fill: skip leaves out the windows that would hold it",
+        f->columns.names[column]);
 }
 
 /* ---- All of it ---- */
 
 static fm_status name_columns(series_file *f, const char *name)
 {
-    const char **names = fm_arena_allocate(&f->words, f->table.column_count * sizeof *names + 1);
-    f->place = fm_arena_allocate(&f->words, f->table.column_count * sizeof *f->place + 1);
+    const char **names = fm_arena_allocate(&f->words, f->table.column_count * sizeof *names);
+    f->place = fm_arena_allocate(&f->words, f->table.column_count * sizeof *f->place);
     if (!names || !f->place) return FM_ERROR_MEMORY;
     for (size_t i = 0; i < f->table.column_count; i++) names[i] = f->table.columns[i].name;
     f->columns = (fm_series_columns){

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { MOST_STEPS = 1 << 24, MOST_LAGS_SUM = 1 << 20 };
+enum { LONGEST_LAG = 1 << 20 };
 #define FILE_LIMIT   ((double)((int64_t)4 << 30))
 #define LONGEST_LINE ((double)(16 << 20))
 
@@ -25,17 +25,9 @@ const fm_field fm_series_fields[] = {
      .type = FM_FIELD_STRING},
     {"calendar", "further inputs: where in a day, week, year a row lies (default: none)",
      AT(calendar), .type = FM_FIELD_STRING},
-    {"window", "rows the model reads", AT(window), .type = FM_FIELD_INT, .required = true,
-     .minimum = 1, .maximum = MOST_STEPS},
-    {"horizon", "rows it forecasts at once", AT(horizon), .type = FM_FIELD_INT, .default_value = 1,
-     .minimum = 1, .maximum = MOST_STEPS},
-    {"stride", "rows from one window to the next", AT(stride), .type = FM_FIELD_INT,
-     .default_value = 1, .minimum = 1, .maximum = MOST_STEPS},
-    {"season", "rows of a season, for the seasonal naive forecast (default: none)", AT(season),
-     .type = FM_FIELD_INT, .maximum = MOST_STEPS},
-    {"log", "columns that are replaced by their logarithm", AT(log), .type = FM_FIELD_STRING},
-    {"difference", "lags d, one after the other: value(t) - value(t - d)", AT(difference),
-     .type = FM_FIELD_INTS},
+    FM_WINDOW_FIELDS(fm_series_options, ),
+    {"log", "columns that are replaced by their logarithm, before the difference", AT(log),
+     .type = FM_FIELD_STRING},
     {"differenced", "the columns difference is for (default: the targets)", AT(differenced),
      .type = FM_FIELD_STRING},
     {"fill", "what stands for a missing value", AT(fill), .type = FM_FIELD_ENUM,
@@ -135,10 +127,10 @@ static fm_status make_terms(fm_series *s, const fm_ints *lags)
     s->term_count = 1;
     for (int i = 0; i < lags->count; i++) {
         int64_t lag = lags->at[i];
-        if (lag < 1 || lag > MOST_LAGS_SUM) {
+        if (lag < 1 || lag > LONGEST_LAG) {
             return fm_fail(s->context, FM_ERROR_ARGUMENT,
                            "%s: a difference over %lld rows; 1 to %d are possible", s->info.name,
-                           (long long)lag, MOST_LAGS_SUM);
+                           (long long)lag, LONGEST_LAG);
         }
         multiply_terms(s, lag);
         s->info.lost += lag;
@@ -435,8 +427,7 @@ static fm_status make_from(fm_arena *arena, const fm_series_values *from,
     int *place = fm_arena_allocate(arena, (size_t)columns.count * sizeof *place);
     if (!place) return FM_ERROR_MEMORY;
     int64_t width = fm_series_place_columns(&columns, place);
-    double *values =
-        fm_arena_allocate(arena, (size_t)from->rows * (size_t)width * sizeof *values + 1);
+    double *values = fm_arena_allocate(arena, (size_t)from->rows * (size_t)width * sizeof *values);
     if (!values) return FM_ERROR_MEMORY;
     for (int64_t row = 0; row < from->rows; row++) {
         for (int c = 0; c < columns.count; c++) {

@@ -162,8 +162,8 @@ fm_status fm_series_columns_choose(fm_arena *arena, const fm_series_options *opt
                                    fm_series_columns *c)
 {
     size_t count = (size_t)c->count;
-    bool *dropped = fm_arena_allocate(arena, 5 * count * sizeof *dropped + 1);
-    int *chosen = fm_arena_allocate(arena, 3 * count * sizeof *chosen + 1);
+    bool *dropped = fm_arena_allocate(arena, 5 * count * sizeof *dropped);
+    int *chosen = fm_arena_allocate(arena, 3 * count * sizeof *chosen);
     int unused_count;
     if (!dropped || !chosen) return FM_ERROR_MEMORY;
     c->input = dropped + count;

@@ -8,6 +8,33 @@
 
 #include <math.h>
 
+enum { FM_MOST_STEPS = 1 << 24 };
+
+/* path: where fm_series_options lies in the owner, with its dot, or nothing. */
+#define FM_WINDOW_FIELDS(owner, path)                                                              \
+    {"window",         "rows the model reads", offsetof(owner, path window), .type = FM_FIELD_INT, \
+     .required = true, .minimum = 1,           .maximum = FM_MOST_STEPS},                          \
+        {"horizon",                                                                                \
+         "rows it forecasts at once",                                                              \
+         offsetof(owner, path horizon),                                                            \
+         .type = FM_FIELD_INT,                                                                     \
+         .default_value = 1,                                                                       \
+         .minimum = 1,                                                                             \
+         .maximum = FM_MOST_STEPS},                                                                \
+        {"stride",                                                                                 \
+         "rows from one window to the next",                                                       \
+         offsetof(owner, path stride),                                                             \
+         .type = FM_FIELD_INT,                                                                     \
+         .default_value = 1,                                                                       \
+         .minimum = 1,                                                                             \
+         .maximum = FM_MOST_STEPS},                                                                \
+        {"season", "rows of a season, for the seasonal naive forecast (default: none)",            \
+         offsetof(owner, path season), .type = FM_FIELD_INT, .maximum = FM_MOST_STEPS},            \
+    {                                                                                              \
+        "difference", "lags d, one after the other: value(t) - value(t - d)",                      \
+            offsetof(owner, path difference), .type = FM_FIELD_INTS                                \
+    }
+
 /* z(t) = sum of weight * y(t - lag) over the terms: the product of (1 - B^d) over the lags d, B being
  * the step back (G. Box, G. Jenkins, "Time series analysis", 1970). The first term is y(t) itself. */
 typedef struct fm_difference_term {

@@ -7,28 +7,19 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { DEFAULT_STEPS = 2000, MOST_STEPS = 1 << 24, DEFAULT_PERIOD = 25 };
+enum { DEFAULT_STEPS = 2000, DEFAULT_PERIOD = 25 };
 
 #define AT(member) offsetof(fm_sine_series_options, member)
 
 const fm_field fm_sine_series_fields[] = {
     {"steps", "rows of the series", AT(steps), .type = FM_FIELD_INT, .default_value = DEFAULT_STEPS,
-     .minimum = 1, .maximum = MOST_STEPS},
+     .minimum = 1, .maximum = FM_MOST_STEPS},
     {"period", "rows of a wave", AT(period), .type = FM_FIELD_REAL, .default_value = DEFAULT_PERIOD,
      .minimum = 2, .maximum = 1e6},
     {"noise", "deviation of what is added", AT(noise), .type = FM_FIELD_REAL, .default_value = 0.1,
      .minimum = 0, .maximum = 1e6},
     {"seed", "of the random numbers", AT(seed), .type = FM_FIELD_INT},
-    {"window", "rows the model reads", AT(series.window), .type = FM_FIELD_INT, .required = true,
-     .minimum = 1, .maximum = MOST_STEPS},
-    {"horizon", "rows it forecasts at once", AT(series.horizon), .type = FM_FIELD_INT,
-     .default_value = 1, .minimum = 1, .maximum = MOST_STEPS},
-    {"stride", "rows from one window to the next", AT(series.stride), .type = FM_FIELD_INT,
-     .default_value = 1, .minimum = 1, .maximum = MOST_STEPS},
-    {"season", "rows of a season, for the seasonal naive forecast (default: none)",
-     AT(series.season), .type = FM_FIELD_INT, .maximum = MOST_STEPS},
-    {"difference", "lags d, one after the other: value(t) - value(t - d)", AT(series.difference),
-     .type = FM_FIELD_INTS},
+    FM_WINDOW_FIELDS(fm_sine_series_options, series.),
     {0},
 };
 
