@@ -51,11 +51,10 @@ static void recordings_are_named_by_their_class(void **state)
 {
     fixture *f = *state;
     write_set(f);
-    const program_result *r = program_run(f, "cd $HERE && $FATHOM train set.yaml -o m.safetensors");
-    if (r->code != 0) fail_msg("%s", r->err);
+    const program_result *r =
+        program_run_well(f, "cd $HERE && $FATHOM train set.yaml -o m.safetensors");
     assert_non_null(strstr(r->out, "accuracy 1.0000"));
-    r = program_run(f, "cd $HERE && $FATHOM predict m.safetensors others set/low_ann_0.wav");
-    if (r->code != 0) fail_msg("%s", r->err);
+    r = program_run_well(f, "cd $HERE && $FATHOM predict m.safetensors others set/low_ann_0.wav");
     assert_non_null(strstr(r->out, "others/a.flac   low"));
     assert_non_null(strstr(r->out, "others/b.WAV   high"));
     assert_non_null(strstr(r->out, "set/low_ann_0.wav   low"));
@@ -88,8 +87,8 @@ static void spectrograms_are_drawn(void **state)
 {
     fixture *f = *state;
     write_set(f);
-    const program_result *r = program_run(f, "cd $HERE && $FATHOM show set.yaml --samples s.png");
-    if (r->code != 0) fail_msg("%s", r->err);
+    const program_result *r =
+        program_run_well(f, "cd $HERE && $FATHOM show set.yaml --samples s.png");
     assert_non_null(strstr(r->out, "20 training samples of set.yaml: s.png"));
     fm_image sheet;
     assert_ok(f->context, fm_image_read(f->context, fixture_path(f, "s.png"), NULL, &sheet));

@@ -41,11 +41,7 @@ static void errors_are_an_exit_status(void **state)
 {
     fixture *f = *state;
     write_files(f);
-    static const struct {
-        const char *line;
-        int code;
-        const char *words;
-    } cases[] = {
+    static const program_case cases[] = {
         {"$FATHOM check r.yaml --set model.0.dense=1", 10, "the last layer has 1"},
         {"$FATHOM check r.yaml --set data.file=none.csv", 10, "error    data"},
         {"$FATHOM check r.yaml --set optimizer.sgd.learning_rate=3.0e+38", 10, "error    steps"},
@@ -55,14 +51,7 @@ static void errors_are_an_exit_status(void **state)
         {"$FATHOM help exit-codes", 0,
          "   10  'check' found something that training would fail on"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char line[256];
-        snprintf(line, sizeof line, "cd $HERE && %s", cases[i].line);
-        const program_result *r = program_run(f, line);
-        if (r->code == cases[i].code && strstr(r->out, cases[i].words)) continue;
-        fail_msg("%s\n  expected %d ...%s...\n  received %d %s%s", cases[i].line, cases[i].code,
-                 cases[i].words, r->code, r->out, r->err);
-    }
+    check_program(f, "cd $HERE && ", cases, sizeof cases / sizeof *cases);
 }
 
 static void scripts_get_objects(void **state)

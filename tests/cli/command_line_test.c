@@ -4,26 +4,9 @@
 
 #include <jansson.h>
 
-typedef struct run {
-    const char *line;
-    int code;
-    const char *words; /* in stdout when the code is 0, else in stderr */
-} run;
-
-static void check_runs(fixture *f, const run *runs, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        const program_result *r = program_run(f, runs[i].line);
-        const char *said = runs[i].code == 0 ? r->out : r->err;
-        if (r->code == runs[i].code && strstr(said, runs[i].words)) continue;
-        fail_msg("%s\n  expected %d ...%s...\n  received %d %s%s", runs[i].line, runs[i].code,
-                 runs[i].words, r->code, r->out, r->err);
-    }
-}
-
 static void help_begins_with_examples(void **state)
 {
-    static const run runs[] = {
+    static const program_case runs[] = {
         {"$FATHOM", 0, "Examples\n  fathom train recipes/strokes-mlp.yaml\n"},
         {"$FATHOM --help", 0, "Commands\n"},
         {"$FATHOM -h", 0, "Commands\n"},
@@ -37,7 +20,7 @@ static void help_begins_with_examples(void **state)
         {"$FATHOM help exit-codes", 0, "  130  interrupted"},
         {"$FATHOM help --man", 0, ".TH FATHOM 1"},
     };
-    check_runs(*state, runs, sizeof runs / sizeof runs[0]);
+    check_program(*state, "", runs, sizeof runs / sizeof runs[0]);
 }
 
 static void the_manual_page_is_up_to_date(void **state)
@@ -48,7 +31,7 @@ static void the_manual_page_is_up_to_date(void **state)
 
 static void complaints_suggest(void **state)
 {
-    static const run runs[] = {
+    static const program_case runs[] = {
         {"$FATHOM trian x", 2, "unknown command 'trian'; did you mean 'train'?"},
         {"$FATHOM x.yaml", 2,
          "unknown command 'x.yaml'; to train this recipe: fathom train x.yaml"},
@@ -71,7 +54,7 @@ static void complaints_suggest(void **state)
         {"$FATHOM show layers dense x", 2, "'x' is one word too many"},
         {"$FATHOM help trains", 2, "no help about 'trains'"},
     };
-    check_runs(*state, runs, sizeof runs / sizeof runs[0]);
+    check_program(*state, "", runs, sizeof runs / sizeof runs[0]);
 }
 
 static void exit_codes_tell_what_kind(void **state)
@@ -81,7 +64,7 @@ static void exit_codes_tell_what_kind(void **state)
     static const char unknown[] = "modle: 3\n";
     fixture_file(f, "unknown.yaml", unknown, strlen(unknown));
     fixture_file(f, "bad.safetensors", "abcdefghijk", 11);
-    static const run runs[] = {
+    static const program_case runs[] = {
         {"$FATHOM train $HERE/none.yaml", 5, "none.yaml: cannot open"},
         {"$FATHOM train $HERE/bad.yaml", 4, "bad.yaml:2:1: not YAML"},
         {"$FATHOM train $HERE/unknown.yaml", 3, "unknown key 'modle'; did you mean 'model'?"},
@@ -98,7 +81,7 @@ static void exit_codes_tell_what_kind(void **state)
         {"$FATHOM show nosuch", 5, "no such file, nor a table"},
         {"$FATHOM show layer", 5, "did you mean the table 'layers'?"},
     };
-    check_runs(f, runs, sizeof runs / sizeof runs[0]);
+    check_program(f, "", runs, sizeof runs / sizeof runs[0]);
 }
 
 static void errors_are_events_too(void **state)

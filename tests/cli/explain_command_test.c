@@ -40,8 +40,7 @@ static void train(fixture *f, const char *name, const char *recipe)
     fixture_file(f, "t.csv", text, strlen(text));
     fixture_file(f, "r.yaml", recipe, strlen(recipe));
     snprintf(line, sizeof line, "cd $HERE && $FATHOM train r.yaml -q --out %s.safetensors", name);
-    const program_result *r = program_run(f, line);
-    if (r->code != 0) fail_msg("%s", r->err);
+    program_run_well(f, line);
 }
 
 static void images_become_a_picture(void **state)
@@ -153,35 +152,26 @@ static void mistakes_are_told(void **state)
     train(f, "masks", masks);
     train(f, "table", table);
     train(f, "images", images);
-    static const struct {
-        const char *line;
-        int code;
-        const char *words;
-    } cases[] = {
-        {"images --sample 0 -m grad-cam", 3, "there is no 'grad-cam'; did you mean 'grad_cam'?"},
-        {"images --sample 0 -m lime", 3, "there is no 'lime'; methods are saliency"},
-        {"images --sample 0 -m permutation,saliency", 3, "permutation looks at a whole set"},
-        {"images --sample 0 --class 10", 3, "--class '10': the model has the 10 classes 0 to 9"},
-        {"images --sample 0 -m grad_cam --layer dense", 5, "no layer 'dense' with an output"},
-        {"images -m saliency", 3, "what shall be explained?"},
-        {"images", 3, "permutation importance is for tables"},
-        {"images --text word", 3, "--text: the model does not read texts"},
-        {"table --sample 0 -m grad_cam", 8, "grad_cam: samples are (4)"},
-        {"table --sample 0 --out x.png", 3, "--out is for images and texts"},
-        {"table --sample 0 --class sideways", 3, "the model has the 2 classes down to up"},
-        {"masks --sample 0", 8, "explained is one prediction a sample"},
+    static const program_case cases[] = {
+        {"images.safetensors --sample 0 -m grad-cam", 3,
+         "there is no 'grad-cam'; did you mean 'grad_cam'?"},
+        {"images.safetensors --sample 0 -m lime", 3, "there is no 'lime'; methods are saliency"},
+        {"images.safetensors --sample 0 -m permutation,saliency", 3,
+         "permutation looks at a whole set"},
+        {"images.safetensors --sample 0 --class 10", 3,
+         "--class '10': the model has the 10 classes 0 to 9"},
+        {"images.safetensors --sample 0 -m grad_cam --layer dense", 5,
+         "no layer 'dense' with an output"},
+        {"images.safetensors -m saliency", 3, "what shall be explained?"},
+        {"images.safetensors", 3, "permutation importance is for tables"},
+        {"images.safetensors --text word", 3, "--text: the model does not read texts"},
+        {"table.safetensors --sample 0 -m grad_cam", 8, "grad_cam: samples are (4)"},
+        {"table.safetensors --sample 0 --out x.png", 3, "--out is for images and texts"},
+        {"table.safetensors --sample 0 --class sideways", 3,
+         "the model has the 2 classes down to up"},
+        {"masks.safetensors --sample 0", 8, "explained is one prediction a sample"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char line[256], model[16];
-        size_t size = strcspn(cases[i].line, " ");
-        snprintf(model, sizeof model, "%.*s", (int)size, cases[i].line);
-        snprintf(line, sizeof line, "cd $HERE && $FATHOM explain %s.safetensors%s", model,
-                 cases[i].line + size);
-        const program_result *r = program_run(f, line);
-        if (r->code == cases[i].code && strstr(r->err, cases[i].words)) continue;
-        fail_msg("%s\n  expected %d ...%s...\n  received %d %s", cases[i].line, cases[i].code,
-                 cases[i].words, r->code, r->err);
-    }
+    check_program(f, "cd $HERE && $FATHOM explain ", cases, sizeof cases / sizeof *cases);
     const program_result *r = program_run(f, "$FATHOM explain");
     assert_int_equal(r->code, 2);
 }

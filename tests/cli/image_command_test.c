@@ -38,8 +38,7 @@ static void images_are_named_by_their_class(void **state)
     fixture *f = *state;
     write_set(f);
     const program_result *r =
-        program_run(f, "cd $HERE && $FATHOM train set.yaml -q -o m.safetensors");
-    if (r->code != 0) fail_msg("%s", r->err);
+        program_run_well(f, "cd $HERE && $FATHOM train set.yaml -q -o m.safetensors");
     uint8_t red[40 * 70 * 3] = {0};
     for (int i = 0; i < 40 * 70; i++) red[3 * i] = 220;
     image_bytes file = jpeg_bytes((jpeg_form){40, 70, 3, 90, 0, false, false}, red);
@@ -63,8 +62,8 @@ static void a_contact_sheet_is_written(void **state)
 {
     fixture *f = *state;
     write_set(f);
-    const program_result *r = program_run(f, "cd $HERE && $FATHOM show set.yaml --samples s.png");
-    if (r->code != 0) fail_msg("%s", r->err);
+    const program_result *r =
+        program_run_well(f, "cd $HERE && $FATHOM show set.yaml --samples s.png");
     assert_non_null(strstr(r->out, "23 training samples of set.yaml: s.png"));
     fm_image sheet;
     assert_ok(f->context, fm_image_read(f->context, fixture_path(f, "s.png"), NULL, &sheet));

@@ -18,8 +18,7 @@ static void train(fixture *f, const char *name, const char *with)
     fixture_file(f, "r.yaml", recipe, strlen(recipe));
     snprintf(line, sizeof line, "cd $HERE && $FATHOM train r.yaml -q %s --out %s.safetensors", with,
              name);
-    const program_result *r = program_run(f, line);
-    if (r->code != 0) fail_msg("%s", r->err);
+    program_run_well(f, line);
 }
 
 static int count(const char *text, const char *word)
@@ -35,9 +34,7 @@ static const char *page(fixture *f, const char *arguments)
     char line[256];
     snprintf(line, sizeof line, "cd $HERE && $FATHOM report -q %s -o p.html && cat p.html",
              arguments);
-    const program_result *r = program_run(f, line);
-    if (r->code != 0) fail_msg("%s", r->err);
-    snprintf(text, sizeof text, "%s", r->out);
+    snprintf(text, sizeof text, "%s", program_run_well(f, line)->out);
     return text;
 }
 
@@ -96,25 +93,14 @@ static void runs_are_compared(void **state)
 static void mistakes_are_told(void **state)
 {
     fixture *f = *state;
-    static const struct {
-        const char *line;
-        int code;
-        const char *words;
-    } cases[] = {
+    static const program_case cases[] = {
         {"$FATHOM report", 2, "a saved model is needed: fathom report"},
         {"$FATHOM report none.safetensors", 5, "none.safetensors"},
         {"$FATHOM report t.csv", 4, "t.csv: is no history: wanted is a CSV whose first column"},
         {"$FATHOM report a a a a a a a a a", 4, "9 runs were named, at most 8 fit a page"},
     };
     fixture_file(f, "t.csv", "a,b\n1,2\n3,4\n", 12);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char line[256];
-        snprintf(line, sizeof line, "cd $HERE && %s", cases[i].line);
-        const program_result *r = program_run(f, line);
-        if (r->code == cases[i].code && strstr(r->err, cases[i].words)) continue;
-        fail_msg("%s\n  expected %d ...%s...\n  received %d %s", cases[i].line, cases[i].code,
-                 cases[i].words, r->code, r->err);
-    }
+    check_program(f, "cd $HERE && ", cases, sizeof cases / sizeof *cases);
     struct stat about;
     assert_int_not_equal(stat(fixture_path(f, "report.html"), &about), 0);
 }

@@ -32,30 +32,23 @@ static void write_trips(fixture *f, const char *name, int rows)
     fixture_file(f, name, text, strlen(text));
 }
 
-static const program_result *run_well(fixture *f, const char *line)
-{
-    const program_result *r = program_run(f, line);
-    if (r->code != 0) fail_msg("%s\n%d: %s%s", line, r->code, r->out, r->err);
-    return r;
-}
-
 static void train(fixture *f)
 {
     fixture_file(f, "trips.yaml", recipe, strlen(recipe));
     write_trips(f, "trips.csv", ROWS);
-    run_well(f, "cd $HERE && $FATHOM train trips.yaml --quiet");
+    program_run_well(f, "cd $HERE && $FATHOM train trips.yaml --quiet");
 }
 
 static void the_error_is_held_against_naive_ones(void **state)
 {
     fixture *f = *state;
     train(f);
-    const program_result *r = run_well(f, "cd $HERE && $FATHOM eval trips.safetensors");
+    const program_result *r = program_run_well(f, "cd $HERE && $FATHOM eval trips.safetensors");
     assert_non_null(strstr(r->out, "trips: mae "));
     assert_non_null(strstr(r->out, " of the naive error (last value: mae "));
     assert_non_null(strstr(r->out, " of the seasonal one (12 rows back: mae "));
     assert_non_null(strstr(r->out, "; MASE "));
-    r = run_well(f, "cd $HERE && $FATHOM eval trips.safetensors --json");
+    r = program_run_well(f, "cd $HERE && $FATHOM eval trips.safetensors --json");
     json_t *eval = json_loads(r->out, 0, NULL);
     json_t *of = json_array_get(json_object_get(eval, "forecasts"), 0);
     assert_string_equal(json_string_value(json_object_get(of, "column")), "trips");
@@ -69,22 +62,24 @@ static void the_future_is_written_as_csv(void **state)
 {
     fixture *f = *state;
     train(f);
-    run_well(f, "cd $HERE && $FATHOM predict trips.safetensors trips.csv --horizon 14 >all.csv");
-    const program_result *r = run_well(f, "cd $HERE && wc -l <all.csv && head -2 all.csv");
+    program_run_well(
+        f, "cd $HERE && $FATHOM predict trips.safetensors trips.csv --horizon 14 >all.csv");
+    const program_result *r = program_run_well(f, "cd $HERE && wc -l <all.csv && head -2 all.csv");
     assert_non_null(strstr(r->out, "15\nmonth,column,forecast\n2010-01,trips,"));
-    r = run_well(f, "tail -1 $HERE/all.csv");
+    r = program_run_well(f, "tail -1 $HERE/all.csv");
     assert_ptr_equal(strstr(r->out, "2011-02,trips,"), r->out);
     double said = atof(r->out + strlen("2011-02,trips,"));
     assert_true(fabs(said - (100 + 133 + 30 * sin(2 * 3.14159265 * 133 / 12))) < 8);
     /* the same from stdin, into a file, and of the recipe's own file */
-    run_well(
+    program_run_well(
         f,
         "cd $HERE && $FATHOM predict trips.safetensors - --horizon 14 <trips.csv | cmp - all.csv");
-    run_well(f, "cd $HERE && $FATHOM predict trips.safetensors --horizon 14 | cmp - all.csv");
-    run_well(f,
-             "cd $HERE && $FATHOM predict trips.safetensors trips.csv --horizon 14 --out b.csv && "
-             "cmp b.csv all.csv");
-    r = run_well(f, "cd $HERE && $FATHOM predict trips.safetensors trips.csv --json");
+    program_run_well(f,
+                     "cd $HERE && $FATHOM predict trips.safetensors --horizon 14 | cmp - all.csv");
+    program_run_well(
+        f, "cd $HERE && $FATHOM predict trips.safetensors trips.csv --horizon 14 --out b.csv && "
+           "cmp b.csv all.csv");
+    r = program_run_well(f, "cd $HERE && $FATHOM predict trips.safetensors trips.csv --json");
     json_t *event = json_loads(r->out, 0, NULL);
     assert_string_equal(json_string_value(json_object_get(event, "event")), "forecast");
     assert_string_equal(json_string_value(json_object_get(event, "time")), "2010-01");
@@ -99,7 +94,7 @@ static void samples_are_in_the_users_unit(void **state)
     fixture *f = *state;
     train(f);
     const program_result *r =
-        run_well(f, "cd $HERE && $FATHOM predict trips.safetensors --sample 0 --json");
+        program_run_well(f, "cd $HERE && $FATHOM predict trips.safetensors --sample 0 --json");
     json_t *event = json_loads(r->out, 0, NULL);
     double said = json_number_value(json_object_get(json_object_get(event, "values"), "trips"));
     double truth = json_number_value(json_object_get(json_object_get(event, "true"), "trips"));
@@ -114,11 +109,12 @@ static void charts_are_drawn(void **state)
 #if FATHOM_HAVE_IMAGES
     fixture *f = *state;
     train(f);
-    run_well(f, "cd $HERE && $FATHOM predict trips.safetensors trips.csv --horizon 9 --plot p.png");
-    run_well(f, "cd $HERE && $FATHOM eval trips.safetensors --plot e.png");
+    program_run_well(
+        f, "cd $HERE && $FATHOM predict trips.safetensors trips.csv --horizon 9 --plot p.png");
+    program_run_well(f, "cd $HERE && $FATHOM eval trips.safetensors --plot e.png");
     for (int i = 0; i < 2; i++) {
         const program_result *r =
-            run_well(f, i ? "head -c 8 $HERE/e.png" : "head -c 8 $HERE/p.png");
+            program_run_well(f, i ? "head -c 8 $HERE/e.png" : "head -c 8 $HERE/p.png");
         assert_memory_equal(r->out, "\x89PNG\r\n\x1a\n", 8);
     }
 #else
@@ -129,11 +125,7 @@ static void charts_are_drawn(void **state)
 /* Nine lines to a run: what is asked for is refused in one sentence. */
 static void mistakes_are_told(void **state)
 {
-    static const struct {
-        const char *line;
-        int code;
-        const char *words;
-    } cases[] = {
+    static const program_case cases[] = {
         {"$FATHOM train trips.yaml --set data.target=tripz", 5,
          "target names the column 'tripz'; there is none of that name or number among the 2; did "
          "you mean 'trips'?"},
@@ -157,16 +149,9 @@ static void mistakes_are_told(void **state)
     train(f);
     write_trips(f, "few.csv", 5);
     fixture_file(f, "other.csv", "month,rides\n2000-01,1\n", 22);
-    run_well(f, "$FATHOM train recipes/spirals.yaml --epochs 1 --quiet --out "
-                "$HERE/spirals.safetensors --set data.train_size=50");
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char line[512];
-        snprintf(line, sizeof line, "cd $HERE && %s", cases[i].line);
-        const program_result *r = program_run(f, line);
-        if (r->code == cases[i].code && strstr(r->err, cases[i].words)) continue;
-        fail_msg("%s\n  expected %d ...%s...\n  received %d %s%s", cases[i].line, cases[i].code,
-                 cases[i].words, r->code, r->out, r->err);
-    }
+    program_run_well(f, "$FATHOM train recipes/spirals.yaml --epochs 1 --quiet --out "
+                        "$HERE/spirals.safetensors --set data.train_size=50");
+    check_program(f, "cd $HERE && ", cases, sizeof cases / sizeof *cases);
 }
 
 int main(void)

@@ -17,13 +17,6 @@ static const char language[] =
     "metrics: [perplexity]\n"
     "train: {epochs: 2, batch_size: 16, seed: 1}\n";
 
-static const program_result *run_ok(fixture *f, const char *line)
-{
-    const program_result *r = program_run(f, line);
-    if (r->code != 0) fail_msg("%s: %s", line, r->err);
-    return r;
-}
-
 static void run_fails(fixture *f, const char *line, const char *words)
 {
     const program_result *r = program_run(f, line);
@@ -36,25 +29,27 @@ static void a_text_goes_on(void **state)
 {
     fixture *f = *state;
     write_recipe(f, "g.yaml", language);
-    run_ok(f, "cd $HERE && $FATHOM train g.yaml -q -o g.safetensors");
+    program_run_well(f, "cd $HERE && $FATHOM train g.yaml -q -o g.safetensors");
     const program_result *r =
-        run_ok(f, "cd $HERE && $FATHOM generate g.safetensors --prompt 'the f'"
-                  " --length 40 --seed 3");
+        program_run_well(f, "cd $HERE && $FATHOM generate g.safetensors --prompt 'the f'"
+                            " --length 40 --seed 3");
     assert_int_equal(strlen(r->out), 5 + 40 + 1);
     assert_ptr_equal(strstr(r->out, "the f"), r->out);
     char first[64];
     snprintf(first, sizeof first, "%s", r->out);
-    r = run_ok(f, "cd $HERE && $FATHOM generate g.safetensors -p 'the f' -l 40 -s 3 -t 1");
+    r = program_run_well(f,
+                         "cd $HERE && $FATHOM generate g.safetensors -p 'the f' -l 40 -s 3 -t 1");
     assert_string_equal(r->out, first); /* for any number of threads */
-    r = run_ok(f, "cd $HERE && $FATHOM generate g.safetensors -p 'the f' -l 40 -s 4");
+    r = program_run_well(f, "cd $HERE && $FATHOM generate g.safetensors -p 'the f' -l 40 -s 4");
     assert_string_not_equal(r->out, first);
-    r = run_ok(f, "cd $HERE && $FATHOM generate g.safetensors -T 0 -l 9 -c 2 --json");
+    r = program_run_well(f, "cd $HERE && $FATHOM generate g.safetensors -T 0 -l 9 -c 2 --json");
     assert_non_null(strstr(r->out, "\"number\":1"));
     assert_non_null(strstr(r->out, "\"tokens\":9"));
-    r = run_ok(f, "cd $HERE && $FATHOM generate g.safetensors -p 'Zoo' -l 5 --top-k 3 --top-p 0.5");
+    r = program_run_well(
+        f, "cd $HERE && $FATHOM generate g.safetensors -p 'Zoo' -l 5 --top-k 3 --top-p 0.5");
     assert_non_null(
         strstr(r->err, "the prompt has 'Z', which the model's vocabulary does not know"));
-    run_ok(f, "cd $HERE && $FATHOM eval g.safetensors");
+    program_run_well(f, "cd $HERE && $FATHOM eval g.safetensors");
     run_fails(f, "cd $HERE && $FATHOM predict g.safetensors --text x", "take fathom generate");
     run_fails(f, "cd $HERE && $FATHOM generate g.safetensors --temperature warm",
               "--temperature takes a number, at least 0; received 'warm'");
@@ -74,14 +69,15 @@ static void rows_are_carried_and_resumed(void **state)
     const char *how = "--set data.stateful=true --set model.1.gru.stateful=true";
     char line[512];
     snprintf(line, sizeof line, "cd $HERE && $FATHOM train g.yaml -q %s -o whole.safetensors", how);
-    run_ok(f, line);
+    program_run_well(f, line);
     snprintf(line, sizeof line,
              "cd $HERE && $FATHOM train g.yaml -q %s -e 1 -o half.safetensors && $FATHOM train "
              "g.yaml -q %s --resume half.safetensors -o half.safetensors",
              how, how);
-    run_ok(f, line);
-    run_ok(f, "cd $HERE && $FATHOM eval whole.safetensors --json | sed 's/seconds.*//' >a && "
-              "$FATHOM eval half.safetensors --json | sed 's/seconds.*//' >b && cmp a b");
+    program_run_well(f, line);
+    program_run_well(
+        f, "cd $HERE && $FATHOM eval whole.safetensors --json | sed 's/seconds.*//' >a && "
+           "$FATHOM eval half.safetensors --json | sed 's/seconds.*//' >b && cmp a b");
     snprintf(line, sizeof line, "cd $HERE && $FATHOM train g.yaml -q %s -b 100000", how);
     run_fails(f, line, "100000 rows (batch_size) of a window of 32 need");
 }
@@ -100,16 +96,17 @@ static void texts_are_classified(void **state)
                                 "bad\tsad \"sad\" news\ngood\tfine news\nbad\tthe sad work\n";
     write_recipe(f, "t.yaml", recipe);
     write_recipe(f, "t.tsv", table);
-    run_ok(f, "cd $HERE && $FATHOM train t.yaml -q -o t.safetensors");
-    const program_result *r = run_ok(f, "cd $HERE && $FATHOM check t.yaml");
+    program_run_well(f, "cd $HERE && $FATHOM train t.yaml -q -o t.safetensors");
+    const program_result *r = program_run_well(f, "cd $HERE && $FATHOM check t.yaml");
     assert_null(strstr(r->out, "different label")); /* texts of one size are not the same text */
-    r = run_ok(f, "cd $HERE && $FATHOM predict t.safetensors --text 'a fine day' -k 1");
+    r = program_run_well(f, "cd $HERE && $FATHOM predict t.safetensors --text 'a fine day' -k 1");
     assert_non_null(strstr(r->out, "text 0  \"a fine day\"   good"));
-    r = run_ok(f, "cd $HERE && printf 'sad news\\nfine\\n' | $FATHOM predict t.safetensors - -k 1");
+    r = program_run_well(
+        f, "cd $HERE && printf 'sad news\\nfine\\n' | $FATHOM predict t.safetensors - -k 1");
     assert_non_null(strstr(r->out, "- 0  \"sad news\"   bad"));
     assert_non_null(strstr(r->out, "- 1  \"fine\"   good"));
     write_recipe(f, "letter.txt", "what a sad,\nsad day\n");
-    r = run_ok(f, "cd $HERE && $FATHOM predict t.safetensors letter.txt t.tsv --json");
+    r = program_run_well(f, "cd $HERE && $FATHOM predict t.safetensors letter.txt t.tsv --json");
     assert_non_null(strstr(r->out, "\"text\":\"what a sad,\\nsad day\\n\""));
     assert_non_null(strstr(r->out, "\"true\":\"bad\""));
     write_recipe(f, "odd.tsv", "bad\tmany more words than that\nawful\tno\nbad\tno\n");

@@ -42,3 +42,23 @@ const program_result *program_run(fixture *f, const char *line)
     read_text(err, result.err);
     return &result;
 }
+
+const program_result *program_run_well(fixture *f, const char *line)
+{
+    const program_result *r = program_run(f, line);
+    if (r->code != 0) fail_msg("%s\n  %d: %s%s", line, r->code, r->out, r->err);
+    return r;
+}
+
+void check_program(fixture *f, const char *before, const program_case *cases, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char line[1024];
+        snprintf(line, sizeof line, "%s%s", before, cases[i].line);
+        const program_result *r = program_run(f, line);
+        bool said = strstr(r->out, cases[i].words) || (r->code && strstr(r->err, cases[i].words));
+        if (r->code == cases[i].code && said) continue;
+        fail_msg("%s\n  expected %d ...%s...\n  received %d %s%s", line, cases[i].code,
+                 cases[i].words, r->code, r->out, r->err);
+    }
+}

@@ -18,5 +18,17 @@ const char *program_path(void);
  * of the machine is out of reach: HOME, XDG_CACHE_HOME and FATHOM_DATA point into the folder. The
  * result is valid until the next run. */
 const program_result *program_run(fixture *f, const char *line);
+/* The exit status must be 0. */
+const program_result *program_run_well(fixture *f, const char *line);
+
+/* What a line must come to: words in stdout when the status is 0, else in stdout or stderr. */
+typedef struct program_case {
+    const char *line;
+    int code;
+    const char *words;
+} program_case;
+
+/* Each line with `before` in front of it: "cd $HERE && ". */
+void check_program(fixture *f, const char *before, const program_case *cases, size_t count);
 
 #endif
