@@ -1,4 +1,5 @@
 #include "cli/output_meaning.h"
+#include "data/dataset.h"
 #include "fathom/series.h"
 
 #include <stdio.h>
@@ -27,12 +28,7 @@ output_meaning output_meaning_of(const saved_model *saved)
 
 const char *output_class_name(const output_meaning *m, int64_t index, char buffer[32])
 {
-    const fm_column *column = m->class_column;
-    if (column && column->categories && index < column->category_count) {
-        return column->categories[index];
-    }
-    snprintf(buffer, 32, "%lld", (long long)index);
-    return buffer;
+    return fm_column_category(m->class_column, index, buffer);
 }
 
 const char *output_value_name(const output_meaning *m, int64_t index, char buffer[32])

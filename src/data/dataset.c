@@ -44,25 +44,9 @@ int64_t fm_dataset_classes(const fm_dataset *dataset, const char *const **names)
     return column->category_count;
 }
 
-double fm_element(const void *data, fm_dtype dtype, size_t i)
-{
-    switch (dtype) {
-    case FM_F32:
-        return (double)((const float *)data)[i];
-    case FM_F64:
-        return ((const double *)data)[i];
-    case FM_I32:
-        return (double)((const int32_t *)data)[i];
-    case FM_I64:
-        return (double)((const int64_t *)data)[i];
-    default:
-        return (double)((const uint8_t *)data)[i];
-    }
-}
-
 const char *fm_column_category(const fm_column *column, int64_t number, char buffer[24])
 {
-    if (column->categories && number >= 0 && number < column->category_count) {
+    if (column && column->categories && number >= 0 && number < column->category_count) {
         return column->categories[number];
     }
     snprintf(buffer, 24, "%lld", (long long)number);

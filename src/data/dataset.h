@@ -2,6 +2,7 @@
 #ifndef FM_DATA_DATASET_H
 #define FM_DATA_DATASET_H
 
+#include "base/element.h"
 #include "base/memory.h"
 #include "fathom/data.h"
 
@@ -61,10 +62,8 @@ static inline void fm_fetch_row(const char *row, size_t bytes)
     for (size_t i = 0; i < bytes && i < MOST; i += LINE) __builtin_prefetch(row + i);
 }
 
-/* Element i of an array as a number. */
-double fm_element(const void *data, fm_dtype dtype, size_t i);
-
-/* Category `number` by name; numbers that have no name are printed into `buffer` (of 24 bytes). */
+/* Category `number` by name; numbers that have no name, as without a column, are printed into `buffer`
+ * (of 24 bytes). */
 const char *fm_column_category(const fm_column *column, int64_t number, char buffer[24]);
 
 #endif

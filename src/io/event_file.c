@@ -4,6 +4,7 @@
 #define _GNU_SOURCE /* gethostname */
 #include "fathom/event_file.h"
 #include "io/wire.h"
+#include "base/element.h"
 #include "base/file.h"
 #include "base/memory.h"
 
@@ -253,22 +254,6 @@ typedef struct histogram {
     size_t buckets;
 } histogram;
 
-static double element(fm_dtype dtype, const void *elements, int64_t i)
-{
-    switch (dtype) {
-    case FM_F32:
-        return (double)((const float *)elements)[i];
-    case FM_F64:
-        return ((const double *)elements)[i];
-    case FM_I32:
-        return (double)((const int32_t *)elements)[i];
-    case FM_I64:
-        return (double)((const int64_t *)elements)[i];
-    default:
-        return (double)((const uint8_t *)elements)[i];
-    }
-}
-
 /* All equal: one bucket around the value. */
 static void set_limits(histogram *h)
 {
@@ -283,7 +268,7 @@ static void make_histogram(fm_dtype dtype, const void *elements, int64_t count, 
 {
     *h = (histogram){.least = DBL_MAX, .largest = -DBL_MAX};
     for (int64_t i = 0; i < count; i++) {
-        double x = element(dtype, elements, i);
+        double x = fm_element(elements, dtype, (size_t)i);
         if (!isfinite(x)) continue;
         h->least = fmin(h->least, x);
         h->largest = fmax(h->largest, x);
@@ -293,11 +278,12 @@ static void make_histogram(fm_dtype dtype, const void *elements, int64_t count, 
     }
     if (h->count == 0) h->least = h->largest = 0;
     set_limits(h);
-    double scale = h->buckets > 1 ? BUCKETS / (h->largest - h->least) : 0;
+    bool spread = h->buckets > 1; /* else the range may have overflowed */
+    double scale = spread ? BUCKETS / (h->largest - h->least) : 0;
     for (int64_t i = 0; i < count; i++) {
-        double x = element(dtype, elements, i);
+        double x = fm_element(elements, dtype, (size_t)i);
         if (!isfinite(x)) continue;
-        size_t bucket = (size_t)((x - h->least) * scale);
+        size_t bucket = spread ? (size_t)((x - h->least) * scale) : 0;
         h->counts[bucket < h->buckets ? bucket : h->buckets - 1]++;
     }
 }

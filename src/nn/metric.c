@@ -1,5 +1,6 @@
 /* Metrics: creation, batches into rows, names. */
 #include "base/checked.h"
+#include "base/element.h"
 #include "base/memory.h"
 #include "fathom/loss.h"
 #include "nn/metric_kinds.h"
@@ -150,20 +151,9 @@ void fm_metric_reset(fm_metric *m)
 
 /* ---- batches --------------------------------------------------------------------------------- */
 
-static double element(const fm_tensor *tensor, int64_t i)
+static double at(const fm_tensor *tensor, int64_t i)
 {
-    switch (tensor->dtype) {
-    case FM_F32:
-        return ((const float *)tensor->data)[i];
-    case FM_F64:
-        return ((const double *)tensor->data)[i];
-    case FM_I32:
-        return ((const int32_t *)tensor->data)[i];
-    case FM_I64:
-        return (double)((const int64_t *)tensor->data)[i];
-    default:
-        return ((const uint8_t *)tensor->data)[i];
-    }
+    return fm_element(tensor->data, tensor->dtype, (size_t)i);
 }
 
 static fm_status check_batch(fm_metric *m, const char *what, const fm_tensor *tensor,
@@ -185,10 +175,10 @@ static fm_status read_label(fm_metric *m, const fm_tensor *labels, int64_t row,
                             int64_t *class_index)
 {
     if (!m->class_labels) {
-        for (int64_t i = 0; i < m->columns; i++) m->y[i] = element(labels, row * m->columns + i);
+        for (int64_t i = 0; i < m->columns; i++) m->y[i] = at(labels, row * m->columns + i);
         return FM_OK;
     }
-    double label = element(labels, row);
+    double label = at(labels, row);
     if (label >= 0 && label < (double)m->columns) {
         *class_index = (int64_t)label;
         return FM_OK;
@@ -215,11 +205,11 @@ fm_status fm_metric_update(fm_metric *m, const fm_tensor *predictions, const fm_
     }
     for (int64_t row = 0; status == FM_OK && row < count * m->rows; row++) {
         int64_t class_index = 0;
-        double weight = weights ? element(weights, row / m->rows) : 1;
+        double weight = weights ? at(weights, row / m->rows) : 1;
         status = read_label(m, labels, row, &class_index);
         if (status != FM_OK) break;
         for (int64_t i = 0; i < m->columns; i++) {
-            m->p[i] = element(predictions, row * m->columns + i);
+            m->p[i] = at(predictions, row * m->columns + i);
         }
         if (ignores_row(m, class_index)) continue;
         m->weight += weight;

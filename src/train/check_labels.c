@@ -2,16 +2,6 @@
 #include "train/check_inside.h"
 #include "train/model.h"
 
-#include <math.h>
-#include <stdio.h>
-
-static const char *class_name(const fm_checking *c, int64_t number, char buffer[24])
-{
-    if (c->class_column) return fm_column_category(c->class_column, number, buffer);
-    snprintf(buffer, 24, "%lld", (long long)number);
-    return buffer;
-}
-
 /* ---- range -------------------------------------------------------------------------------------- */
 
 static fm_status check_classes(fm_checking *c, const fm_check_part *part)
@@ -87,9 +77,10 @@ static fm_status check_balance(fm_checking *c)
         "class \"%.60s\" has %lld of %lld training labels (%.2g%%), \"%.60s\" has %lld: "
         "always saying the latter is right in %.3g%%\nclass_weights of the loss make "
         "rare classes count; look at f1 or a confusion_matrix besides the accuracy",
-        class_name(c, least, rare), (long long)classes[least], (long long)all,
-        100 * (double)classes[least] / (double)all, class_name(c, most, common),
-        (long long)classes[most], 100 * (double)classes[most] / (double)all);
+        fm_column_category(c->class_column, least, rare), (long long)classes[least], (long long)all,
+        100 * (double)classes[least] / (double)all,
+        fm_column_category(c->class_column, most, common), (long long)classes[most],
+        100 * (double)classes[most] / (double)all);
 }
 
 /* ---- never seen --------------------------------------------------------------------------------- */
@@ -109,8 +100,8 @@ static fm_status check_unseen_classes(fm_checking *c, const fm_check_part *part)
                         "%lld class%s of the %s part (\"%.60s\"%s; %lld labels) never occur%s in "
                         "training\nsplit with {shuffle: true, stratify: true}, or add samples",
                         (long long)found, found == 1 ? "" : "es", part->name,
-                        class_name(c, first, name), found == 1 ? "" : ", ...", (long long)samples,
-                        found == 1 ? "s" : "");
+                        fm_column_category(c->class_column, first, name), found == 1 ? "" : ", ...",
+                        (long long)samples, found == 1 ? "s" : "");
 }
 
 /* Targets beyond what training shows, by more than a quarter of its range. */

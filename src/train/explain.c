@@ -106,7 +106,8 @@ fm_status fm_explain_run(fm_explainer *e, fm_explain_program *p, const fm_explai
         if (status == FM_OK) status = fm_program_run(p->program);
         if (status != FM_OK) return status;
         for (int64_t i = 0; i < rows; i++) {
-            sweep->collect(sweep->user, first + i, fm_real_at(e->model->options.dtype, p->score, i),
+            sweep->collect(sweep->user, first + i,
+                           fm_element(p->score, e->model->options.dtype, (size_t)i),
                            gradient ? (const char *)p->gradient + (size_t)i * gradient : NULL);
         }
     }
@@ -129,7 +130,7 @@ fm_status fm_explainer_point(fm_explainer *e, const fm_explain_program *p, doubl
     *point = fm_explain_numbers(e, p->shape);
     if (!*point) return FM_ERROR_MEMORY;
     int64_t count = fm_shape_elements(p->shape);
-    for (int64_t i = 0; i < count; i++) (*point)[i] = fm_real_at(p->dtype, from, i);
+    for (int64_t i = 0; i < count; i++) (*point)[i] = fm_element(from, p->dtype, (size_t)i);
     return FM_OK;
 }
 
@@ -149,7 +150,7 @@ typedef struct gradients {
 static void add_gradient(gradients *g, const void *gradient)
 {
     for (int64_t k = 0; k < g->elements; k++) {
-        g->sum[k] += fm_real_at(g->program->dtype, gradient, k);
+        g->sum[k] += fm_element(gradient, g->program->dtype, (size_t)k);
     }
 }
 
@@ -259,7 +260,7 @@ static fm_status run_integrated_gradients(fm_explainer *e, fm_explain_program *p
         double *baseline = fm_explain_numbers(e, p->shape);
         if (!baseline) return FM_ERROR_MEMORY;
         for (int64_t k = 0; k < g->elements; k++) {
-            baseline[k] = fm_real_at(p->dtype, e->options.baseline, k);
+            baseline[k] = fm_element(e->options.baseline, p->dtype, (size_t)k);
         }
         g->baseline = baseline;
     }

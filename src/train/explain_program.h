@@ -3,6 +3,7 @@
 #ifndef FM_TRAIN_EXPLAIN_PROGRAM_H
 #define FM_TRAIN_EXPLAIN_PROGRAM_H
 
+#include "base/element.h"
 #include "fathom/explain.h"
 #include "train/model.h"
 
@@ -30,11 +31,6 @@ fm_status fm_explain_program_open(fm_model *model, fm_explain_kind kind, int64_t
                                   const char *layer, fm_arena *arena, const char **found,
                                   fm_explain_program *made);
 void fm_explain_program_close(fm_explain_program *made);
-
-static inline double fm_real_at(fm_dtype dtype, const void *numbers, int64_t i)
-{
-    return dtype == FM_F64 ? ((const double *)numbers)[i] : (double)((const float *)numbers)[i];
-}
 
 static inline void fm_real_put(fm_dtype dtype, void *numbers, int64_t i, double value)
 {

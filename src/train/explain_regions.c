@@ -146,11 +146,11 @@ static void weigh_channels(const fm_explain_program *p, double *values)
     for (int64_t k = 0; k < channels; k++) {
         double weight = 0;
         for (int64_t i = 0; i < positions; i++) {
-            weight += fm_real_at(p->dtype, p->gradient, i * channels + k);
+            weight += fm_element(p->gradient, p->dtype, (size_t)(i * channels + k));
         }
         weight /= (double)positions;
         for (int64_t i = 0; i < positions; i++) {
-            values[i] += weight * fm_real_at(p->dtype, p->value, i * channels + k);
+            values[i] += weight * fm_element(p->value, p->dtype, (size_t)(i * channels + k));
         }
     }
     for (int64_t i = 0; i < positions; i++) values[i] = fmax(values[i], 0);

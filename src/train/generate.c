@@ -232,7 +232,7 @@ static void write_token(writer *w, const fm_vocabulary *v, int32_t before, int32
 static fm_status load_scores(fm_generator *g)
 {
     const fm_model *model = g->model;
-    fm_status status = fm_sampler_load(&g->sampler, g->prediction, model->options.dtype == FM_F64,
+    fm_status status = fm_sampler_load(&g->sampler, g->prediction, model->options.dtype,
                                        model->options.loss_options.from_probabilities);
     if (status == FM_OK) return FM_OK;
     return fm_fail(g->context, FM_ERROR_NONFINITE,

@@ -1,4 +1,5 @@
 #include "train/sampling.h"
+#include "base/element.h"
 #include "base/memory.h"
 
 #include <math.h>
@@ -21,10 +22,10 @@ void fm_sampler_close(fm_sampler *sampler)
     *sampler = (fm_sampler){0};
 }
 
-fm_status fm_sampler_load(fm_sampler *s, const void *row, bool is_f64, bool probabilities)
+fm_status fm_sampler_load(fm_sampler *s, const void *row, fm_dtype dtype, bool probabilities)
 {
     for (int64_t token = s->first; token < s->end; token++) {
-        double score = is_f64 ? ((const double *)row)[token] : (double)((const float *)row)[token];
+        double score = fm_element(row, dtype, (size_t)token);
         if (isnan(score)) return FM_ERROR_NONFINITE;
         if (probabilities) score = log(score > 0 ? score : 0);
         s->candidates[token - s->first] = (fm_candidate){score, (int32_t)token};

@@ -3,6 +3,7 @@
 #define FM_TRAIN_SAMPLING_H
 
 #include "base/context.h"
+#include "fathom/tensor.h"
 
 typedef struct fm_candidate {
     double score;
@@ -27,7 +28,7 @@ fm_status fm_sampler_open(fm_context *context, int64_t first, int64_t end, fm_sa
 void fm_sampler_close(fm_sampler *sampler);
 
 /* A row of logits, or of probabilities, f32 or f64. FM_ERROR_NONFINITE, without words: it has a NaN. */
-fm_status fm_sampler_load(fm_sampler *sampler, const void *row, bool is_f64, bool probabilities);
+fm_status fm_sampler_load(fm_sampler *sampler, const void *row, fm_dtype dtype, bool probabilities);
 
 /* uniform in [0, 1). Uses the row up. */
 int32_t fm_sample(fm_sampler *sampler, const fm_sampling *how, double uniform);

@@ -149,17 +149,50 @@ static void images_are_png(void **state)
     assert_non_null(find(&read, "IEND\xae\x42\x60\x82", 8));
 }
 
+/* The fields 6 and 7 of a histogram, packed doubles: the buckets' limits and their counts. */
+static void check_buckets(const whole_file *file, int count, const double *limits,
+                          const double *counts)
+{
+    unsigned char wanted[2 * (3 + 30 * 8)];
+    size_t size = 0;
+    for (int field = 6; field <= 7; field++) {
+        const double *values = field == 6 ? limits : counts;
+        int bytes = 8 * count;
+        wanted[size++] = (unsigned char)(field << 3 | 2);
+        if (bytes > 127) wanted[size++] = (unsigned char)(bytes | 128);
+        wanted[size++] = (unsigned char)(bytes > 127 ? bytes >> 7 : bytes);
+        for (int i = 0; i < bytes; i++) {
+            uint64_t bits;
+            memcpy(&bits, &values[i / 8], sizeof bits);
+            wanted[size++] = (unsigned char)(bits >> i % 8 * 8);
+        }
+    }
+    assert_non_null(find(file, (const char *)wanted, size));
+}
+
 static void odd_histograms_have_their_buckets(void **state)
 {
     fixture *f = *state;
     fm_event_file *file;
+    static whole_file read;
+    char path[512];
     static const float same[] = {3, 3, 3}, none[] = {NAN};
-    static const uint8_t bytes[] = {0, 255};
+    static const double wide[] = {-1.5e308, 1.5e308}; /* their difference is no number */
+    static const uint8_t bytes[] = {0, 255, 255};
     assert_ok(f->context, fm_event_file_open(f->context, fixture_path(f, "runs"), &file));
+    snprintf(path, sizeof path, "%s", fm_event_file_path(file));
     assert_ok(f->context, fm_event_histogram(file, "same", 0, FM_F32, same, 3));
     assert_ok(f->context, fm_event_histogram(file, "none", 0, FM_F32, none, 1));
-    assert_ok(f->context, fm_event_histogram(file, "bytes", 0, FM_U8, bytes, 2));
+    assert_ok(f->context, fm_event_histogram(file, "wide", 0, FM_F64, wide, 2));
+    assert_ok(f->context, fm_event_histogram(file, "bytes", 0, FM_U8, bytes, 3));
     assert_ok(f->context, fm_event_file_close(file));
+    read_events(path, &read);
+    check_buckets(&read, 1, (double[]){3.5}, (double[]){3});
+    check_buckets(&read, 0, NULL, NULL);
+    check_buckets(&read, 1, (double[]){1.5e308}, (double[]){2});
+    double limits[30], counts[30] = {[0] = 1, [29] = 2};
+    for (int i = 0; i < 30; i++) limits[i] = 8.5 * (i + 1);
+    check_buckets(&read, 30, limits, counts);
 }
 
 static void two_files_in_a_folder_have_names_of_their_own(void **state)

@@ -59,7 +59,7 @@ static void draws_are_those_of_the_definition(void **state)
         int different = 0;
         for (int i = 0; i < 500; i++) {
             double uniform = (i + 0.5) / 500;
-            assert_int_equal(fm_sampler_load(&sampler, logits, true, false), FM_OK);
+            assert_int_equal(fm_sampler_load(&sampler, logits, FM_F64, false), FM_OK);
             int32_t token = fm_sample(&sampler, &cases[c], uniform);
             assert_true(token >= 2 && token < MOST);
             different += token != by_definition(logits, 2, MOST, cases[c], uniform);
@@ -76,7 +76,7 @@ static void cold_takes_the_most_probable(void **state)
     fm_sampler sampler;
     assert_ok(f->context, fm_sampler_open(f->context, 2, 6, &sampler));
     for (int i = 0; i < 10; i++) {
-        assert_int_equal(fm_sampler_load(&sampler, row, false, false), FM_OK);
+        assert_int_equal(fm_sampler_load(&sampler, row, FM_F32, false), FM_OK);
         assert_int_equal(fm_sample(&sampler, &(fm_sampling){.top_k = 2}, i / 10.0), 3);
     }
     fm_sampler_close(&sampler);
@@ -90,7 +90,7 @@ static void probabilities_are_drawn_as_they_are(void **state)
     fm_sampler sampler;
     assert_ok(f->context, fm_sampler_open(f->context, 0, 4, &sampler));
     for (int i = 0; i < 1000; i++) {
-        assert_int_equal(fm_sampler_load(&sampler, row, true, true), FM_OK);
+        assert_int_equal(fm_sampler_load(&sampler, row, FM_F64, true), FM_OK);
         counts[fm_sample(&sampler, &(fm_sampling){.temperature = 1}, (i + 0.5) / 1000)]++;
     }
     assert_int_equal(counts[0], 500);
@@ -106,10 +106,10 @@ static void what_is_no_number_is_told(void **state)
                 none[2] = {-INFINITY, -INFINITY};
     fm_sampler sampler;
     assert_ok(f->context, fm_sampler_open(f->context, 0, 2, &sampler));
-    assert_int_equal(fm_sampler_load(&sampler, nan_row, false, false), FM_ERROR_NONFINITE);
-    assert_int_equal(fm_sampler_load(&sampler, infinite, false, false), FM_OK);
+    assert_int_equal(fm_sampler_load(&sampler, nan_row, FM_F32, false), FM_ERROR_NONFINITE);
+    assert_int_equal(fm_sampler_load(&sampler, infinite, FM_F32, false), FM_OK);
     assert_int_equal(fm_sample(&sampler, &(fm_sampling){.temperature = 1}, 0.99), 0);
-    assert_int_equal(fm_sampler_load(&sampler, none, false, false), FM_OK);
+    assert_int_equal(fm_sampler_load(&sampler, none, FM_F32, false), FM_OK);
     int32_t token = fm_sample(&sampler, &(fm_sampling){.temperature = 1}, 0.1);
     assert_true(token == 0 || token == 1);
     fm_sampler_close(&sampler);
