@@ -8,7 +8,7 @@
  *         double loss = train(job.values, job.from, job.to);     your loop
  *         fm_search_tell(search, job.trial, loss);
  *     }
- *     fm_search_best(search, &trial);
+ *     fm_trial best = fm_search_trial(search, fm_search_best(search));
  *
  * Invariants
  *  - What is proposed depends on the space, the options and the values told, not on the order in
@@ -202,7 +202,7 @@ typedef struct fm_trial {
 
 FM_API int64_t fm_search_trial_count(const fm_search *search);
 FM_API fm_trial fm_search_trial(const fm_search *search, int64_t trial);
-/* The best value, of equal ones the first; -1 while nothing was told. */
+/* The trial with the best value, of equal ones the first; -1 while nothing was told. */
 FM_API int64_t fm_search_best(const fm_search *search);
 /* order has room for twice fm_search_trial_count numbers; the first half becomes the trials' numbers,
  * the best first, those without a value last. */

@@ -100,9 +100,8 @@ static fm_status open_model(const report *r, report_run *run)
     fm_status status = saved_model_open(r->s, run->name, &run->saved);
     if (status != FM_OK) return status;
     run->is_model = true;
-    /* a file of weights alone has no history, and that is no mistake */
-    if (fm_model_load(run->saved.model, run->name, NULL) != FM_OK) return FM_OK;
-    return add_history(r, run);
+    status = fm_model_load(run->saved.model, run->name, NULL); /* with its history */
+    return status == FM_OK ? add_history(r, run) : status;
 }
 
 fm_status report_run_open(const report *r, const char *path, report_run *run)

@@ -110,15 +110,6 @@ static void find_classes(fm_checking *c)
     if (output.rank > 0) c->class_count = output.dims[output.rank - 1];
 }
 
-const char *fm_check_column_name(fm_checking *c, const fm_data_field *field, int64_t columns,
-                                 int64_t index)
-{
-    bool named = field->columns && columns == fm_field_columns(field) && field->columns[index].name;
-    const char *name = named ? fm_arena_format(&c->arena, "\"%s\"", field->columns[index].name)
-                             : fm_arena_format(&c->arena, "number %lld", (long long)index);
-    return name ? name : "";
-}
-
 /* ---- the order ---------------------------------------------------------------------------------- */
 
 static fm_status look(fm_checking *c)

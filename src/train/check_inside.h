@@ -78,8 +78,4 @@ fm_status fm_check_labels(fm_checking *checking);  /* labels, balance, unseen   
 fm_status fm_check_duplicates(fm_checking *checking);
 fm_status fm_check_run(fm_checking *checking); /* steps, time, memory */
 
-/* The name of column `index` of a field of `columns` columns; "column 3" where it has none. */
-const char *fm_check_column_name(fm_checking *checking, const fm_data_field *field, int64_t columns,
-                                 int64_t index);
-
 #endif

@@ -8,6 +8,16 @@
 
 enum { LISTED = 5, LIST_SIZE = 512 };
 
+/* `"age"`, or "number 3" where it has none. */
+static const char *column_name(fm_checking *c, const fm_data_field *field, int64_t columns,
+                               int64_t index)
+{
+    bool named = field->columns && columns == fm_field_columns(field) && field->columns[index].name;
+    const char *name = named ? fm_arena_format(&c->arena, "\"%s\"", field->columns[index].name)
+                             : fm_arena_format(&c->arena, "number %lld", (long long)index);
+    return name ? name : "";
+}
+
 /* `"a", "b" and 3 more` of the columns that `wanted` says yes to; their number. */
 static int64_t list_columns(fm_checking *c, const fm_data_field *field,
                             const fm_check_column *columns, int64_t count,
@@ -18,7 +28,7 @@ static int64_t list_columns(fm_checking *c, const fm_data_field *field,
     *text = '\0';
     for (int64_t i = 0; i < count; i++) {
         if (!wanted(&columns[i]) || found++ >= LISTED) continue;
-        const char *name = fm_check_column_name(c, field, count, i);
+        const char *name = column_name(c, field, count, i);
         int added = snprintf(text + used, LIST_SIZE - used, "%s%.60s", used ? ", " : "", name);
         used = used + (size_t)added < LIST_SIZE ? used + (size_t)added : LIST_SIZE - 1;
     }
@@ -77,7 +87,7 @@ static double missing_share(const fm_check_column *column)
 
 static bool is_mostly_missing(const fm_check_column *column)
 {
-    return missing_share(column) >= 0.5;
+    return missing_share(column) > 0.5;
 }
 
 static bool has_missing(const fm_check_column *column)

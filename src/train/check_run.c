@@ -27,14 +27,15 @@ static fm_status open_trial(trial *t)
     if (c->input->fit) t->fit = *c->input->fit;
     t->fit.batch_size = fm_or_int(t->fit.batch_size, DEFAULT_BATCH);
     t->fit.epochs = fm_or_int(t->fit.epochs, 1);
-    int64_t count = fm_dataset_about(train)->count;
-    int64_t size = count < t->fit.batch_size ? count : t->fit.batch_size;
+    const fm_dataset_info *about = fm_dataset_about(train);
+    int64_t count = about->count, size = t->fit.batch_size;
+    if (count < size && !t->fit.drop_last) size = count;
     t->report->batch_size = size;
     t->report->epochs = t->fit.epochs;
     t->report->steps_per_epoch = t->fit.drop_last ? count / size : (count + size - 1) / size;
     return fm_loader_create(c->context, train,
                             &(fm_loader_options){.batch_size = size,
-                                                 .shuffle = !t->fit.no_shuffle,
+                                                 .shuffle = !t->fit.no_shuffle && about->rows == 0,
                                                  .drop_last = true, /* one program is enough */
                                                  .seed = t->fit.seed,
                                                  .workers = t->fit.workers,

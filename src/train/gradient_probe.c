@@ -74,8 +74,10 @@ static fm_status add_gradients(fm_graph *g, fm_val loss, bool elements)
     for (int i = 0; i < count; i++) {
         add_figures(g, gradients[i], i, GRADIENT_LARGEST);
         add_figures(g, wrt[i], i, WEIGHT_LARGEST);
-        const char *name = elements ? fm_arena_format(&g->arena, "gradient/%d", i) : NULL;
-        if (name) fm_output(g, name, gradients[i]);
+        if (!elements) continue;
+        const char *name = fm_arena_format(&g->arena, "gradient/%d", i);
+        if (!name) return FM_ERROR_MEMORY;
+        fm_output(g, name, gradients[i]);
     }
     forget_updates(g);
     return fm_graph_status(g);
@@ -141,9 +143,9 @@ static fm_status find_figures(fm_gradient_probe *probe)
             if (!name) return FM_ERROR_MEMORY;
             probe->figures[i * FIGURES + k] = fm_program_output(probe->compiled->program, name);
         }
-        const char *name =
-            probe->elements ? fm_arena_format(&probe->arena, "gradient/%d", i) : NULL;
-        if (!name) continue;
+        if (!probe->elements) continue;
+        const char *name = fm_arena_format(&probe->arena, "gradient/%d", i);
+        if (!name) return FM_ERROR_MEMORY;
         probe->variables[i].values = fm_program_output(probe->compiled->program, name);
     }
     return FM_OK;

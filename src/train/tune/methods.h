@@ -4,14 +4,14 @@
 
 #include "fathom/tune.h"
 
-typedef enum fm_sampler { FM_SAMPLE_GRID, FM_SAMPLE_RANDOM, FM_SAMPLE_PARZEN } fm_sampler;
+typedef enum fm_proposals { FM_SAMPLE_GRID, FM_SAMPLE_RANDOM, FM_SAMPLE_PARZEN } fm_proposals;
 
 /*  pass       brackets until they begin anew
  *  bracket    of the pass, from 0
  *  repeats    without a budget, for ever; else it ends after one pass */
 typedef struct fm_method {
     fm_search_record record;
-    fm_sampler sampler;
+    fm_proposals sampler;
     int64_t (*pass)(const fm_search_options *options);
     void (*bracket)(const fm_search_options *options, int64_t index, fm_bracket *bracket);
     bool repeats;

@@ -370,6 +370,19 @@ static void learning_rates_that_are_too_large_show(void **state)
     fm_check_report_destroy(r);
 }
 
+static void a_batch_that_never_fills_is_told(void **state)
+{
+    fixture *f = *state;
+    write_table(f, "t.csv", 30, fine_line);
+    fm_check_report *r = check_recipe(f,
+                                      "data: {set: csv, file: t.csv}\nmodel: [{dense: 1}]\n"
+                                      "loss: mean_squared_error\noptimizer: sgd\n"
+                                      "train: {batch_size: 32, drop_last: true}\n",
+                                      NULL);
+    expect(r, FM_FINDING_ERROR, FM_CHECK_STEPS, "30 samples, which gives no batch of 32", "");
+    fm_check_report_destroy(r);
+}
+
 /* Windows of a series over the cut are no duplicates, and a trend that goes on is told. */
 static void series_are_looked_at_as_well(void **state)
 {
@@ -483,6 +496,7 @@ int main(void)
         fixture_test(labels_have_a_range),
         fixture_test(samples_that_occur_twice_are_found),
         fixture_test(learning_rates_that_are_too_large_show),
+        fixture_test(a_batch_that_never_fills_is_told),
         fixture_test(series_are_looked_at_as_well),
         fixture_test(a_limit_takes_samples_evenly),
         fixture_test(arrays_are_checked_too),
