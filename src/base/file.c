@@ -2,7 +2,6 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/random.h"
-#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -132,6 +131,16 @@ void fm_file_writer_abandon(fm_file_writer *writer)
     fm_release(writer->context, writer->path);
     fm_release(writer->context, writer->temporary);
     *writer = (fm_file_writer){.context = writer->context};
+}
+
+fm_status fm_file_write_text(const fm_text *text, const char *path)
+{
+    fm_file_writer writer;
+    fm_status status = fm_text_status(text);
+    if (status == FM_OK) status = fm_file_writer_open(text->context, path, &writer);
+    if (status != FM_OK) return status;
+    fwrite(fm_text_string(text), 1, text->size, writer.stream);
+    return fm_file_writer_commit(&writer);
 }
 
 bool fm_file_exists(const char *path)

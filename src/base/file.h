@@ -2,7 +2,7 @@
 #ifndef FM_BASE_FILE_H
 #define FM_BASE_FILE_H
 
-#include "base/context.h"
+#include "base/text.h"
 
 #include <stdio.h>
 
@@ -27,9 +27,8 @@ fm_status fm_file_writer_commit(fm_file_writer *writer);
 /* Removes the temporary; for error paths. Harmless after a commit. */
 void fm_file_writer_abandon(fm_file_writer *writer);
 
-/* Fails with errno's words: "PATH: cannot WHAT: ...". FM_ERROR_NOT_FOUND where a name does not
- * exist, else FM_ERROR_IO. */
-fm_status fm_fail_system(fm_context *context, const char *path, const char *what);
+/* The whole of a text as a file; a failed allocation of the text is told here, too. */
+fm_status fm_file_write_text(const fm_text *text, const char *path);
 
 bool fm_file_exists(const char *path);
 

@@ -5,8 +5,9 @@
 #include "fathom/image.h"
 #include "fathom/recipe.h"
 
-/* The first samples of the first epoch, in its order. *written: how many. FM_ERROR_SHAPE when samples
- * are no images. */
+/* The first samples of the first epoch, in its order; with `sound` features of recordings, drawn as
+ * spectrograms, time to the right. *written: how many. FM_ERROR_SHAPE when samples are
+ * neither. */
 fm_status contact_sheet_write(fm_context *context, const fm_recipe_data *data, bool sound,
                               int64_t seed, const char *path, int *written);
 

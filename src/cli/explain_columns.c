@@ -42,21 +42,20 @@ const char *explain_element_name(const explained *e, int64_t i, char *buffer, si
 
 /* ---- one sample --------------------------------------------------------------------------------- */
 
-typedef struct ranked {
-    int64_t index;
-    double value;
-} ranked;
-
-static int by_magnitude(const void *a, const void *b)
+static int by_weight(const void *a, const void *b)
 {
     const ranked *x = a, *y = b;
-    double p = fabs(x->value), q = fabs(y->value);
-    if (p != q) return p < q ? 1 : -1;
+    if (x->weight != y->weight) return x->weight < y->weight ? 1 : -1;
     return x->index < y->index ? -1 : 1;
 }
 
+void explained_rank(ranked *list, int64_t count)
+{
+    if (count > 0) qsort(list, (size_t)count, sizeof *list, by_weight);
+}
+
 /* "petal_width   +2.31  ########": the largest first. */
-static void print_bars(const explained *e, const ranked *rows, int64_t count)
+static void print_bars(const explained *e, const double *map, const ranked *rows, int64_t count)
 {
     char bar[512], name[64];
     int width = 1;
@@ -66,11 +65,11 @@ static void print_bars(const explained *e, const ranked *rows, int64_t count)
         if (size > width) width = size < WIDEST_NAME ? size : WIDEST_NAME;
     }
     for (int64_t i = 0; i < count; i++) {
-        double largest = fabs(rows[0].value);
-        terminal_bar(&e->s->out, largest > 0 ? fabs(rows[i].value) / largest : 0, BAR_WIDTH, bar,
+        double largest = rows[0].weight;
+        terminal_bar(&e->s->out, largest > 0 ? rows[i].weight / largest : 0, BAR_WIDTH, bar,
                      sizeof bar);
         printf("    %-*.*s %+10.4g  %s\n", width, width,
-               explain_element_name(e, rows[i].index, name, sizeof name), rows[i].value, bar);
+               explain_element_name(e, rows[i].index, name, sizeof name), map[rows[i].index], bar);
     }
 }
 
@@ -80,9 +79,9 @@ void explain_columns_print(const explained *e)
         int64_t count = fm_shape_elements(e->of[k].map_shape);
         ranked *rows = fm_allocate_array(e->s->context, (size_t)count, sizeof *rows);
         if (!rows) return;
-        for (int64_t i = 0; i < count; i++) rows[i] = (ranked){i, e->of[k].map[i]};
-        qsort(rows, (size_t)count, sizeof *rows, by_magnitude);
-        print_bars(e, rows, count < MOST_ROWS ? count : MOST_ROWS);
+        for (int64_t i = 0; i < count; i++) rows[i] = (ranked){i, fabs(e->of[k].map[i])};
+        explained_rank(rows, count);
+        print_bars(e, e->of[k].map, rows, count < MOST_ROWS ? count : MOST_ROWS);
         if (count > MOST_ROWS) printf("    and %d more\n", (int)(count - MOST_ROWS));
         fm_release(e->s->context, rows);
     }
@@ -171,19 +170,12 @@ static void print_objects(const importances *m, const ranked *order)
     }
 }
 
-static int by_size(const void *a, const void *b)
-{
-    const ranked *x = a, *y = b;
-    if (x->value != y->value) return x->value < y->value ? 1 : -1;
-    return x->index < y->index ? -1 : 1;
-}
-
 static fm_status tell_importance(importances *m)
 {
     ranked *order = fm_allocate_array(m->s->context, (size_t)m->count, sizeof *order);
     if (!order) return FM_ERROR_MEMORY;
     for (int64_t i = 0; i < m->count; i++) order[i] = (ranked){i, m->rows[i].loss};
-    qsort(order, (size_t)m->count, sizeof *order, by_size);
+    explained_rank(order, m->count);
     if (m->s->given->json) {
         print_objects(m, order);
     } else {

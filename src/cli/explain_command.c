@@ -3,6 +3,7 @@
 #include "cli/exit_codes.h"
 #include "cli/explain_views.h"
 #include "cli/json_lines.h"
+#include "cli/layer_table.h"
 #include "cli/progress.h"
 #include "cli/sheet_canvas.h"
 #include "cli/sound_data.h"
@@ -321,14 +322,10 @@ static json_t *json_numbers(const double *numbers, fm_shape shape)
 
 static json_t *json_method(const fm_explanation *of)
 {
-    json_t *shape = json_array();
-    for (int i = 0; i < of->map_shape.rank; i++) {
-        json_array_append_new(shape, json_integer(of->map_shape.dims[i]));
-    }
     json_t *object =
         json_pack("{s:s, s:o, s:o, s:o, s:o}", "method", fm_explain_at(of->method)->name, "score",
-                  json_number(of->score), "sum", json_number(of->sum), "shape", shape, "map",
-                  json_numbers(of->map, of->map_shape));
+                  json_number(of->score), "sum", json_number(of->sum), "shape",
+                  json_shape(of->map_shape), "map", json_numbers(of->map, of->map_shape));
     if (isfinite(of->baseline_score)) {
         json_object_set_new(object, "baseline_score", json_number(of->baseline_score));
         json_object_set_new(object, "gap", json_number(explained_gap(of)));
@@ -399,7 +396,7 @@ static int64_t most_probable(const output_meaning *m, const float *outputs)
 static void name_sample(const predict_input *input, int64_t i, explained *e)
 {
     int64_t number = input->numbers ? (int64_t)input->numbers[i] : i;
-    const char *file = input->numbers ? NULL : fm_image_file_name(input->raw, number);
+    const char *file = predict_input_file(input, i);
     if (file) {
         snprintf(e->title, sizeof e->title, "%s", file);
     } else {

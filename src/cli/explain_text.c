@@ -2,12 +2,9 @@
 #include "cli/explain_views.h"
 #include "cli/html_text.h"
 #include "base/file.h"
-#include "base/utf8.h"
 #include "fathom/text_data.h"
 
-#include <ctype.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct token {
@@ -55,15 +52,10 @@ static int background_of(double share)
 
 static void print_plain(const token *t)
 {
-    uint32_t code;
-    for (size_t at = 0, length; at < t->size; at += length) {
-        length = fm_utf8_next(t->bytes + at, t->size - at, &code);
-        if (length == 0 || code < ' ' || code == 0x7f) {
-            putchar(code == '\n' && length ? '\n' : ' ');
-            length = 1;
-        } else {
-            printf("%.*s", (int)length, t->bytes + at);
-        }
+    for (size_t at = 0; at < t->size;) {
+        bool ends = t->bytes[at] == '\n';
+        if (ends) putchar('\n');
+        at += ends ? 1 : terminal_character(stdout, t->bytes + at, t->size - at);
     }
 }
 
@@ -83,18 +75,6 @@ static void print_coloured(const explained *e, const fm_explanation *of, double 
     putchar('\n');
 }
 
-typedef struct ranked {
-    int64_t index;
-    double size;
-} ranked;
-
-static int by_size(const void *a, const void *b)
-{
-    const ranked *x = a, *y = b;
-    if (x->size != y->size) return x->size < y->size ? 1 : -1;
-    return x->index < y->index ? -1 : 1;
-}
-
 /* Without colours: the tokens that say most, in their order of size. */
 static void print_list(const explained *e, const fm_explanation *of)
 {
@@ -106,11 +86,11 @@ static void print_list(const explained *e, const fm_explanation *of)
     for (int64_t i = 0; order && i < all.count; i++) {
         if (token_at(&all, of, 1, i, &t)) order[count++] = (ranked){i, fabs(of->map[i])};
     }
-    if (count > 0) qsort(order, (size_t)count, sizeof *order, by_size);
-    for (int64_t n = 0; n < count && n < MOST && order[0].size > 0; n++) {
+    explained_rank(order, count);
+    for (int64_t n = 0; n < count && n < MOST && order[0].weight > 0; n++) {
         token_at(&all, of, 1, order[n].index, &t);
         printf("    %+10.4f  %-*.*s  ", of->map[order[n].index], BAR,
-               (int)(BAR * order[n].size / order[0].size + 0.5), "########################");
+               (int)(BAR * order[n].weight / order[0].weight + 0.5), "########################");
         print_plain(&t);
         putchar('\n');
     }
@@ -182,7 +162,6 @@ fm_status explain_page_write(fm_context *context, const char *title, const fm_te
                              const char *path)
 {
     fm_text page = FM_TEXT(context);
-    fm_file_writer writer;
     fm_text_add_bytes(&page, page_head, sizeof page_head - 1);
     fm_text_add(&page, "<title>");
     html_add_string(&page, title);
@@ -192,12 +171,8 @@ fm_status explain_page_write(fm_context *context, const char *title, const fm_te
                        "<span class=n style=\"--a:1\">against</span> it</p>\n");
     fm_text_add_bytes(&page, fm_text_string(body), body->size);
     fm_text_add(&page, "</body></html>\n");
-    fm_status status = body->failed ? FM_ERROR_MEMORY : fm_text_status(&page);
-    if (status == FM_OK) status = fm_file_writer_open(context, path, &writer);
-    if (status == FM_OK) {
-        fwrite(page.bytes, 1, page.size, writer.stream);
-        status = fm_file_writer_commit(&writer);
-    }
+    fm_status status = fm_text_status(body);
+    if (status == FM_OK) status = fm_file_write_text(&page, path);
     fm_text_release(&page);
     return status;
 }

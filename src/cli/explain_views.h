@@ -30,6 +30,13 @@ enum { MOST_METHODS = FM_EXPLAIN_METHOD_COUNT };
  * largest where that is 0; 0 for a map of zeros. */
 double explained_scale(fm_context *context, const fm_explanation *of);
 
+/* What is listed with the heaviest first; of equal ones the first. */
+typedef struct ranked {
+    int64_t index;
+    double weight;
+} ranked;
+void explained_rank(ranked *list, int64_t count);
+
 /* How far the sum of integrated gradients is from the difference that it should be, as a share of it;
  * NaN for other methods. */
 double explained_gap(const fm_explanation *of);

@@ -1,4 +1,5 @@
 #include "cli/forecast_report.h"
+#include "cli/csv_text.h"
 #include "cli/json_lines.h"
 #include "cli/line_chart.h"
 #include "cli/predict_input.h"
@@ -99,33 +100,18 @@ static fm_status plot_forecast(invocation *s, const fm_series *series, const dou
 
 /* ---- forecasts ------------------------------------------------------------------------------------ */
 
-/* RFC 4180: in quotes where it must be. */
-static void put_cell(FILE *to, const char *text)
-{
-    if (!strpbrk(text, ",\"\r\n")) {
-        fputs(text, to);
-        return;
-    }
-    fputc('"', to);
-    for (; *text; text++) {
-        if (*text == '"') fputc('"', to);
-        fputc(*text, to);
-    }
-    fputc('"', to);
-}
-
-static void print_csv(FILE *to, const fm_series *series, const double *forecasts, int64_t steps)
+static void add_rows(fm_text *to, const fm_series *series, const double *forecasts, int64_t steps)
 {
     const fm_series_info *info = fm_series_about(series);
     char time[FM_SERIES_TIME_TEXT];
-    put_cell(to, info->time_name);
-    fputs(",column,forecast\n", to);
+    csv_add_cell(to, info->time_name);
+    fm_text_add(to, ",column,forecast\n");
     for (int64_t h = 0; h < steps; h++) {
         for (int i = 0; i < info->target_count; i++) {
-            put_cell(to, fm_series_time(series, info->known + h, time));
-            fputc(',', to);
-            put_cell(to, info->targets[i]);
-            fprintf(to, ",%.7g\n", *forecasts++);
+            csv_add_cell(to, fm_series_time(series, info->known + h, time));
+            fm_text_add(to, ",");
+            csv_add_cell(to, info->targets[i]);
+            fm_text_add(to, ",%.7g\n", *forecasts++);
         }
     }
 }
@@ -149,13 +135,14 @@ static fm_status write_forecasts(invocation *s, const char *input, const fm_seri
                                  const double *forecasts, int64_t steps)
 {
     if (s->given->json) print_json(input, series, forecasts, steps);
-    if (!s->given->out && !s->given->json) print_csv(stdout, series, forecasts, steps);
-    if (!s->given->out) return FM_OK;
-    fm_file_writer writer;
-    fm_status status = fm_file_writer_open(s->context, s->given->out, &writer);
-    if (status != FM_OK) return status;
-    print_csv(writer.stream, series, forecasts, steps);
-    return fm_file_writer_commit(&writer);
+    if (!s->given->out && s->given->json) return FM_OK;
+    fm_text csv = FM_TEXT(s->context);
+    add_rows(&csv, series, forecasts, steps);
+    fm_status status =
+        s->given->out ? fm_file_write_text(&csv, s->given->out) : fm_text_status(&csv);
+    if (status == FM_OK && !s->given->out) fputs(fm_text_string(&csv), stdout);
+    fm_text_release(&csv);
+    return status;
 }
 
 static fm_status forecast(invocation *s, const saved_model *saved, const char *input,

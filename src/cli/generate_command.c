@@ -5,6 +5,7 @@
 #include "cli/json_lines.h"
 #include "base/context.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "fathom/generate.h"
 
 #include <string.h>
@@ -17,16 +18,11 @@ typedef struct generation {
     int64_t characters;
 } generation;
 
-static bool begins_character(char byte)
-{
-    return ((unsigned char)byte & 0xc0) != 0x80;
-}
-
 /* As it comes: a reader sees each token at once. */
 static bool show(void *user, const char *text, size_t size)
 {
     generation *g = user;
-    for (size_t i = 0; i < size; i++) g->characters += begins_character(text[i]);
+    for (size_t i = 0; i < size; i++) g->characters += !fm_utf8_continues(text[i]);
     if (g->invocation.given->json) {
         fm_text_add_bytes(&g->text, text, size);
         return !g->text.failed;

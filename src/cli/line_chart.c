@@ -17,7 +17,6 @@ enum {
     BOTTOM = 36,
     STEP = LETTER_WIDTH + 1,
     PIXEL = 3, /* bytes */
-    MOST_TICKS = 16,
 };
 
 typedef struct color {
@@ -97,8 +96,7 @@ static double place_y(const canvas *c, double value)
     return HEIGHT - BOTTOM - (value - c->low) / (c->high - c->low) * (HEIGHT - TOP - BOTTOM);
 }
 
-/* 1, 2 or 5 times a power of ten: about `count` of them fit into the span. */
-static double nice_step(double span, int count)
+double chart_step(double span, int count)
 {
     double raw = span / count, power = pow(10, floor(log10(raw)));
     return power * (raw / power < 1.5 ? 1 : raw / power < 3.5 ? 2 : raw / power < 7.5 ? 5 : 10);
@@ -129,11 +127,11 @@ static bool measure(canvas *c)
 
 static void draw_grid(const canvas *c)
 {
-    double step = nice_step(c->high - c->low, 6);
-    for (int i = 0; i < MOST_TICKS; i++) {
+    double step = chart_step(c->high - c->low, 6);
+    for (int i = 0; i < CHART_MOST_TICKS; i++) {
         char text[32];
         double v = (ceil(c->low / step) + i) * step;
-        if (v > c->high) return;
+        if (!(v <= c->high)) return;
         snprintf(text, sizeof text, "%.6g", fabs(v) < step / 1000 ? 0 : v);
         int y = (int)(place_y(c, v) + 0.5);
         for (int x = LEFT; x < WIDTH - RIGHT; x++) blend(c, x, y, grid, 1);
@@ -146,7 +144,7 @@ static void draw_times(const canvas *c)
     char text[CHART_TICK_TEXT];
     int size = (int)strlen(c->chart->tick_text(c->chart->user, (int64_t)c->to, text));
     int room = (WIDTH - LEFT - RIGHT) / ((size + 3) * STEP);
-    int ticks = room < 2 ? 2 : room > MOST_TICKS ? MOST_TICKS : room;
+    int ticks = room < 2 ? 2 : room > CHART_MOST_TICKS ? CHART_MOST_TICKS : room;
     double step = fmax(1, ceil((c->to - c->from) / (ticks - 1)));
     for (double row = c->from; row <= c->to; row += step) {
         int x = (int)(place_x(c, row) + 0.5);

@@ -4,7 +4,11 @@
 
 #include "fathom/base.h"
 
-enum { CHART_MOST_LINES = 8, CHART_TICK_TEXT = 64 };
+enum { CHART_MOST_LINES = 8, CHART_TICK_TEXT = 64, CHART_MOST_TICKS = 16 };
+
+/* 1, 2 or 5 times a power of ten: about `count` of them fit into the span of an axis. Whoever goes from
+ * tick to tick stops after CHART_MOST_TICKS: a small step is nothing beside a large number. */
+double chart_step(double span, int count);
 
 /* values[i] stands at row first + i; NaN is a gap. */
 typedef struct chart_line {

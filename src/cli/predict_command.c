@@ -9,9 +9,6 @@
 #include "cli/progress.h"
 #include "base/context.h"
 #include "base/memory.h"
-#include "base/utf8.h"
-#include "fathom/audio.h"
-#include "fathom/image.h"
 #include "fathom/text_data.h"
 
 #include <math.h>
@@ -96,19 +93,11 @@ static void add_text(const prediction *p, const predict_input *input, int64_t sa
     fm_release(p->invocation.context, text);
 }
 
-/* Of a sample that is a file; NULL: it is none. */
-static const char *file_name(const predict_input *input, int64_t number)
-{
-    if (input->numbers) return NULL;
-    const char *image = fm_image_file_name(input->raw, number);
-    return image ? image : fm_recording_file_name(input->raw, number);
-}
-
 static void print_json(const prediction *p, const predict_input *input, int64_t sample,
                        int64_t number, const verdict *v)
 {
     char buffer[32];
-    const char *file = file_name(input, number);
+    const char *file = predict_input_file(input, sample);
     json_t *object = json_pack("{s:s, s:o, s:I}", "event", "prediction", "input",
                                json_text(file ? file : input->name), "index", (json_int_t)number);
     add_text(p, input, sample, object);
@@ -209,19 +198,10 @@ static void print_beginning(const predict_input *input, int64_t sample)
 {
     enum { WIDEST = 48 };
     size_t size, at = 0;
-    uint32_t code;
     const char *text = fm_dataset_text(input->raw, sample, &size);
     if (!text) return;
     printf("  \"");
-    for (size_t length; at < size && at < WIDEST; at += length) {
-        length = fm_utf8_next(text + at, size - at, &code);
-        if (length == 0 || code < ' ') {
-            printf(" ");
-            length = 1;
-        } else {
-            printf("%.*s", (int)length, text + at);
-        }
-    }
+    while (at < size && at < WIDEST) at += terminal_character(stdout, text + at, size - at);
     printf(at < size ? "...\"" : "\"");
 }
 
@@ -233,7 +213,7 @@ static void tell(const prediction *p, const predict_input *input, int64_t sample
         print_json(p, input, sample, number, v);
         return;
     }
-    const char *file = file_name(input, number);
+    const char *file = predict_input_file(input, sample);
     if (file) {
         printf("%s", file);
     } else {
@@ -301,8 +281,9 @@ static fm_status tell_sample(const prediction *p, const predict_input *input, in
         status = fm_dataset_read(p->invocation.context, input->prepared, &request);
         if (status != FM_OK) return status;
         read_truth(p, &v, &about->fields[1], made->label);
-        if (!p->meaning.classes)
+        if (!p->meaning.classes) {
             status = output_restore(&p->meaning, &p->saved, input, i, 1, made->label);
+        }
         if (status != FM_OK) return status;
     }
     if (p->meaning.classes) rank_classes(p, &v);

@@ -345,6 +345,13 @@ fm_status predict_input_sample(invocation *s, const saved_model *saved, const ch
     return status;
 }
 
+const char *predict_input_file(const predict_input *input, int64_t i)
+{
+    if (input->numbers) return NULL;
+    const char *image = fm_image_file_name(input->raw, i);
+    return image ? image : fm_recording_file_name(input->raw, i);
+}
+
 void predict_input_close(invocation *s, predict_input *input)
 {
     fm_dataset_destroy(input->prepared);

@@ -22,6 +22,8 @@ fm_status predict_input_sample(invocation *s, const saved_model *saved, const ch
                                predict_input *input);
 /* All that comes from stdin; the caller releases it. */
 fm_status predict_input_stdin(invocation *s, char **bytes, size_t *size);
+/* Of sample i, where it is a file of its own (an image, a recording); else NULL. */
+const char *predict_input_file(const predict_input *input, int64_t i);
 void predict_input_close(invocation *s, predict_input *input);
 
 #endif

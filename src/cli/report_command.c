@@ -12,19 +12,21 @@ static void add_name(const report *r, int i)
     html_add_string(r->body, slash ? slash + 1 : r->runs[i].name);
 }
 
+static void add_names(const report *r)
+{
+    for (int i = 0; i < r->count; i++) {
+        if (i) fm_text_add(r->body, ", ");
+        add_name(r, i);
+    }
+}
+
 static void begin_page(const report *r)
 {
     fm_text_add_bytes(r->body, report_page_head, strlen(report_page_head));
     fm_text_add(r->body, "<title>");
-    for (int i = 0; i < r->count; i++) {
-        if (i) fm_text_add(r->body, ", ");
-        add_name(r, i);
-    }
+    add_names(r);
     fm_text_add(r->body, "</title></head><body><h1>");
-    for (int i = 0; i < r->count; i++) {
-        if (i) fm_text_add(r->body, ", ");
-        add_name(r, i);
-    }
+    add_names(r);
     fm_text_add(r->body, "</h1><nav><a href=\"#curves\">Training</a>");
     for (int i = 0; i < r->count; i++) {
         if (!r->runs[i].is_model) continue;
@@ -51,16 +53,12 @@ static fm_status fill_page(const report *r)
     fm_text_add(r->body, "<p class=soft>fathom %s</p>\n", FM_VERSION);
     fm_text_add_bytes(r->body, report_page_script, strlen(report_page_script));
     fm_text_add(r->body, "</body></html>\n");
-    return status == FM_OK ? fm_text_status(r->body) : status;
+    return status;
 }
 
 static fm_status write_page(const report *r, const char *path)
 {
-    fm_file_writer writer;
-    fm_status status = fm_file_writer_open(r->s->context, path, &writer);
-    if (status != FM_OK) return status;
-    fwrite(r->body->bytes, 1, r->body->size, writer.stream);
-    status = fm_file_writer_commit(&writer);
+    fm_status status = fm_file_write_text(r->body, path);
     if (status == FM_OK && !r->s->given->quiet) fprintf(stderr, "written: %s\n", path);
     return status;
 }

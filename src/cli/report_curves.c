@@ -1,5 +1,6 @@
 /* Curves as SVG: a chart for each figure, a colour for each run, training solid, validation dashed. */
 #include "cli/report_parts.h"
+#include "cli/line_chart.h"
 #include "cli/progress.h"
 
 #include <math.h>
@@ -70,13 +71,10 @@ static double place_y(const chart *c, double value)
 static void add_grid(const chart *c, fm_text *to)
 {
     char figure[32];
-    double raw = (c->high - c->low) / TICKS, power = pow(10, floor(log10(raw)));
-    double step = power * (raw / power < 1.5   ? 1
-                           : raw / power < 3.5 ? 2
-                           : raw / power < 7.5 ? 5
-                                               : 10);
-    for (double v = ceil(c->low / step) * step; v <= c->high; v += step) {
-        double y = place_y(c, v);
+    double step = chart_step(c->high - c->low, TICKS);
+    for (int i = 0; i < CHART_MOST_TICKS; i++) {
+        double v = (ceil(c->low / step) + i) * step, y = place_y(c, v);
+        if (!(v <= c->high)) break;
         fm_text_add(to,
                     "<line class=grid x1=%d x2=%d y1=%.1f y2=%.1f /><text x=%d y=%.1f "
                     "text-anchor=end>",

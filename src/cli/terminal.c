@@ -1,5 +1,6 @@
 #include "cli/terminal.h"
 #include "base/byte_size.h"
+#include "base/utf8.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -76,6 +77,19 @@ void terminal_wrap(FILE *stream, const char *words, int indent, int at, int widt
         words += strspn(words, " ");
     }
     fputc('\n', stream);
+}
+
+size_t terminal_character(FILE *stream, const char *bytes, size_t size)
+{
+    uint32_t code;
+    size_t length = fm_utf8_next(bytes, size, &code);
+    bool control = length > 0 && (code < ' ' || (code >= 0x7f && code < 0xa0));
+    if (length > 0 && !control) {
+        fwrite(bytes, 1, length, stream);
+    } else {
+        fputc(' ', stream);
+    }
+    return length > 0 ? length : 1;
 }
 
 const char *terminal_bold(const terminal *t)

@@ -24,6 +24,10 @@ int terminal_text_width(const terminal *t);
 /* Words from column `indent` on, broken before `width`; the cursor is at column `at`. Ends the line. */
 void terminal_wrap(FILE *stream, const char *words, int indent, int at, int width);
 
+/* Prints the character that begins at `bytes`, a blank in place of what would steer a terminal or is no
+ * UTF-8; returns its bytes. */
+size_t terminal_character(FILE *stream, const char *bytes, size_t size);
+
 /* Escape sequences, "" without colour. */
 const char *terminal_bold(const terminal *t);
 const char *terminal_dim(const terminal *t);

@@ -68,6 +68,14 @@ fm_status tuning_assign(tuning *t, const double *values, string_list *set)
     return FM_OK;
 }
 
+/* What all trials have. */
+static fm_status assign_common(tuning *t, string_list *set)
+{
+    double none[FM_MAX_PARAMETERS];
+    for (int i = 0; i < FM_MAX_PARAMETERS; i++) none[i] = NAN;
+    return tuning_assign(t, none, set);
+}
+
 static json_t *list_of(const string_list *set)
 {
     json_t *list = json_array();
@@ -158,14 +166,12 @@ static fm_status read_recipe(command_run *c, fm_search_options *options)
 {
     tuning *t = &c->t;
     fm_context *context = t->invocation.context;
-    double none[FM_MAX_PARAMETERS];
     string_list set;
     size_t size;
     fm_recipe *recipe;
-    for (int i = 0; i < FM_MAX_PARAMETERS; i++) none[i] = NAN;
     fm_status status =
         fm_file_read(context, t->settings->recipe, FM_TREE_MAX_BYTES, &c->recipe_text, &size);
-    if (status == FM_OK) status = tuning_assign(t, none, &set);
+    if (status == FM_OK) status = assign_common(t, &set);
     if (status != FM_OK) return status;
     status = fm_recipe_open(context, t->settings->recipe, set.items, set.count, &recipe);
     if (status != FM_OK) return status;
@@ -223,10 +229,8 @@ static fm_status choose_slots(command_run *c)
 static fm_status start_worker(command_run *c, int slot)
 {
     tuning *t = &c->t;
-    double none[FM_MAX_PARAMETERS];
     string_list set;
-    for (int i = 0; i < FM_MAX_PARAMETERS; i++) none[i] = NAN;
-    fm_status status = tuning_assign(t, none, &set);
+    fm_status status = assign_common(t, &set);
     if (status == FM_OK) status = tune_worker_start(&c->workers, slot);
     if (status != FM_OK) return status;
     const char *data = t->invocation.given->data;
@@ -420,7 +424,8 @@ static fm_status send_job(command_run *c, int slot, const fm_trial_job *job)
     state_path(c, job->trial, state);
     tune_worker_send(&c->workers, slot,
                      json_pack("{s:o, s:I, s:I, s:s, s:b}", "set", list_of(&set), "to",
-                               (json_int_t)job->to, "trial", (json_int_t)job->trial, "state", state, "keep", job->keep));
+                               (json_int_t)job->to, "trial", (json_int_t)job->trial, "state", state,
+                               "keep", job->keep));
     c->jobs[slot] = *job;
     t->running[slot] = (running_trial){.trial = job->trial,
                                        .to = job->to,
@@ -485,20 +490,12 @@ static void print_end_event(const tuning *t, const char *recipe)
 {
     int64_t best = fm_search_best(t->search);
     fm_trial trial = fm_search_trial(t->search, best);
-    const fm_space *space = fm_search_space(t->search);
-    json_t *parameters = json_object();
-    for (int i = 0; i < space->count; i++) {
-        char text[256];
-        if (isnan(trial.values[i])) continue;
-        fm_parameter_text(&space->parameters[i], trial.values[i], text, sizeof text);
-        json_object_set_new(parameters, space->parameters[i].name, json_text(text));
-    }
     json_print(json_pack("{s:s, s:I, s:I, s:o, s:I, s:o, s:I, s:o, s:o}", "event", "end", "trials",
                          (json_int_t)fm_search_trial_count(t->search), "epochs",
                          (json_int_t)t->epochs, "seconds", json_number(tuning_seconds(t)), "best",
                          (json_int_t)best, "value", json_number(trial.value), "best_epochs",
-                         (json_int_t)trial.epochs, "parameters", parameters, "recipe",
-                         json_text(recipe)));
+                         (json_int_t)trial.epochs, "parameters", tune_parameters(t, trial.values),
+                         "recipe", json_text(recipe)));
 }
 
 static fm_status tell_end(command_run *c)

@@ -1,4 +1,5 @@
 #include "cli/tune_files.h"
+#include "cli/csv_text.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
@@ -11,34 +12,18 @@ const char tune_state_names[][8] = {"running", "waits", "done", "failed"};
 static fm_status write_text(tuning *t, const char *name, fm_text *text)
 {
     char path[TUNING_PATH];
-    fm_file_writer writer;
-    fm_status status = fm_text_status(text);
-    if (status == FM_OK && !tuning_path(t, name, path)) {
-        status =
-            fm_fail(t->invocation.context, FM_ERROR_LIMIT, "%s: the name is too long", t->folder);
-    }
-    if (status == FM_OK) status = fm_file_writer_open(t->invocation.context, path, &writer);
-    if (status == FM_OK) {
-        fwrite(text->bytes, 1, text->size, writer.stream);
-        status = fm_file_writer_commit(&writer);
-    }
+    (void)tuning_path(t, name, path); /* it fits: choose_folder leaves room */
+    fm_status status = fm_file_write_text(text, path);
     fm_text_release(text);
     return status;
 }
 
 /* ---- trials.csv -------------------------------------------------------------------------------- */
 
-/* RFC 4180. */
 static void add_cell(fm_text *text, const char *cell)
 {
-    bool plain = !strpbrk(cell, ",\"\r\n");
-    if (plain) {
-        fm_text_add(text, ",%s", cell);
-        return;
-    }
-    fm_text_add(text, ",\"");
-    for (; *cell; cell++) fm_text_add(text, *cell == '"' ? "\"\"" : "%c", *cell);
-    fm_text_add(text, "\"");
+    fm_text_add(text, ",");
+    csv_add_cell(text, cell);
 }
 
 static void add_trial(const tuning *t, fm_text *text, int64_t number)

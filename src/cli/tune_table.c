@@ -23,7 +23,8 @@ static const char *tail_of(const char *name, int words)
     return name;
 }
 
-const char *tune_short_name(const fm_space *space, int parameter)
+/* The last words of a name, as many as tell it from the others'. */
+static const char *short_name(const fm_space *space, int parameter)
 {
     const char *name = space->parameters[parameter].name, *tail = name;
     for (int words = 1; words < 8; words++) {
@@ -41,8 +42,8 @@ const char *tune_short_name(const fm_space *space, int parameter)
 static void head_cell(const tuning *t, int column, char cell[CELL])
 {
     const char *const fixed[FIXED] = {"trial", t->monitor, "epochs"};
-    const char *name = column < FIXED ? fixed[column]
-                                      : tune_short_name(fm_search_space(t->search), column - FIXED);
+    const char *name =
+        column < FIXED ? fixed[column] : short_name(fm_search_space(t->search), column - FIXED);
     snprintf(cell, CELL, "%s", name);
 }
 
@@ -213,7 +214,7 @@ void tune_table_draw(tuning *t, bool now)
 
 /* ---- a trial that was told --------------------------------------------------------------------- */
 
-static json_t *parameter_values(const tuning *t, const double *values)
+json_t *tune_parameters(const tuning *t, const double *values)
 {
     const fm_space *space = fm_search_space(t->search);
     json_t *object = json_object();
@@ -236,7 +237,7 @@ static void print_event(const tuning *t, int64_t number)
         "{s:s, s:I, s:s, s:o, s:I, s:I, s:o, s:o}", "event", "trial", "trial", (json_int_t)number,
         "state", tune_state_names[trial.state], "value", json_number(trial.value), "epochs",
         (json_int_t)note->trained, "epoch", (json_int_t)note->epoch, "seconds",
-        json_number(note->seconds), "parameters", parameter_values(t, trial.values));
+        json_number(note->seconds), "parameters", tune_parameters(t, trial.values));
     if (note->reason) json_object_set_new(event, "reason", json_text(note->reason));
     json_print(event);
 }
@@ -258,7 +259,7 @@ static void print_line(const tuning *t, int64_t number)
         char text[256];
         if (isnan(trial.values[i])) continue;
         fm_parameter_text(&space->parameters[i], trial.values[i], text, sizeof text);
-        fprintf(stderr, " %s=%s", tune_short_name(space, i), text);
+        fprintf(stderr, " %s=%s", short_name(space, i), text);
     }
     fputc('\n', stderr);
 }

@@ -4,6 +4,8 @@
 
 #include "cli/tuning.h"
 
+#include <jansson.h>
+
 /* A trial was told: a line where nothing is drawn over, an event with --json. */
 void tune_table_told(tuning *t, int64_t trial);
 /* The live block; draws a few times a second at most, or `now`. */
@@ -11,7 +13,7 @@ void tune_table_draw(tuning *t, bool now);
 void tune_table_wipe(tuning *t);
 /* The best trials, on stdout. */
 void tune_table_print(tuning *t);
-/* A parameter's name in a few letters: its last words, as many as tell it from the others'. */
-const char *tune_short_name(const fm_space *space, int parameter);
+/* A trial's values by the parameters' names, without those whose condition does not hold. */
+json_t *tune_parameters(const tuning *t, const double *values);
 
 #endif

@@ -95,13 +95,7 @@ fm_status fm_history_write_csv(const fm_model *model, const char *path)
         add_scores(model, &text, &epoch->validation);
         fm_text_add(&text, ",%.17g,%.17g\n", epoch->learning_rate, epoch->seconds);
     }
-    fm_file_writer writer;
-    fm_status status = fm_text_status(&text);
-    if (status == FM_OK) status = fm_file_writer_open(model->context, path, &writer);
-    if (status == FM_OK) {
-        fwrite(text.bytes, 1, text.size, writer.stream);
-        status = fm_file_writer_commit(&writer);
-    }
+    fm_status status = fm_file_write_text(&text, path);
     fm_text_release(&text);
     return status;
 }

@@ -1,0 +1,10 @@
+/* Text in files of CSV. */
+#ifndef FM_CLI_CSV_TEXT_H
+#define FM_CLI_CSV_TEXT_H
+
+#include "base/text.h"
+
+/* A cell, in quotes where it must be (RFC 4180). */
+void csv_add_cell(fm_text *to, const char *cell);
+
+#endif
