@@ -216,7 +216,7 @@ fm_val fm_constant(fm_graph *graph, fm_dtype dtype, fm_shape shape, const void *
     return made;
 }
 
-fm_val fm_constant_of(fm_graph *graph, fm_dtype dtype, fm_shape shape, fm_element *element,
+fm_val fm_constant_of(fm_graph *graph, fm_dtype dtype, fm_shape shape, fm_element_rule *element,
                       const void *argument)
 {
     void *data;

@@ -119,8 +119,8 @@ size_t fm_value_bytes(const fm_graph *graph, fm_val value);
 fm_val fm_value_add(fm_graph *graph, const fm_value *value);
 
 /* A constant of a real dtype from what its elements are, in row-major order. */
-typedef double fm_element(const void *argument, int64_t i);
-fm_val fm_constant_of(fm_graph *graph, fm_dtype dtype, fm_shape shape, fm_element *element,
+typedef double fm_element_rule(const void *argument, int64_t i);
+fm_val fm_constant_of(fm_graph *graph, fm_dtype dtype, fm_shape shape, fm_element_rule *element,
                       const void *argument);
 
 /* Constants of a dtype other than the graph's. */
