@@ -15,6 +15,10 @@
  *  - Paddings, croppings: one number for every side; one for each dimension, both sides of it; or
  *    two for each dimension: {4, {top, bottom, left, right}}.
  *  - Initialisers, penalties, activations, `use_bias` are those of dense.
+ *  - Of a sequence with a mask (graph.h) convolutions read padding as zeros, and pooling over all of
+ *    space leaves it out; where there is nothing else its result is 0. The mask stays where there are as
+ *    many outputs as steps, and behind windows of stride 1 without zeros: real are those that see
+ *    real steps alone. Other windows end it.
  */
 #ifndef FATHOM_NN_VISION_H
 #define FATHOM_NN_VISION_H

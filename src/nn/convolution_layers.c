@@ -19,10 +19,36 @@ static fm_val make_kernel(fm_graph *g, const char *name, const options_of *o, fm
     return kernel;
 }
 
+/* Padding reads as zeros, which is what stands around a sequence. */
+static fm_val without_padding(fm_graph *g, fm_val x)
+{
+    fm_val mask = fm_mask_of(g, x);
+    return mask.id ? fm_mul(g, x, fm_mask_spread(g, mask, fm_val_shape(g, x).rank)) : x;
+}
+
+/* y with a mask, of windows of stride 1 over x without zeros at its ends: those are real that see real
+ * steps alone. Real steps are neighbours, so a window's first and last tell of all. */
+static fm_val mask_windows(fm_graph *g, fm_val x, fm_val y, int64_t size, const fm_window *w)
+{
+    fm_val mask = fm_mask_of(g, x);
+    const int64_t extent = fm_window_extent(size, w->dilations.at[0]);
+    bool side_by_side =
+        w->strides.at[0] == 1 && w->padding_begin.at[0] == 0 && w->padding_end.at[0] == 0;
+    if (!mask.id || !y.id || !side_by_side || extent == 1) return y;
+    const int64_t steps = fm_val_shape(g, x).dims[1];
+    fm_val first = fm_slice(g, mask, 1, 0, steps - extent + 1);
+    fm_val last = fm_slice(g, mask, 1, extent - 1, steps);
+    fm_mask_set(g, y, fm_mul(g, first, last));
+    return y;
+}
+
 static fm_val finish(fm_graph *g, fm_val y, const options_of *o)
 {
+    fm_val mask = fm_mask_of(g, y);
     if (!o->no_bias) y = fm_add_bias(g, y, &o->bias_initializer);
-    return fm_activate(g, y, o->activation);
+    y = fm_activate(g, y, o->activation);
+    fm_mask_set(g, y, mask);
+    return y;
 }
 
 /* size and window that the options mean over s. */
@@ -61,7 +87,8 @@ static fm_val convolution(fm_graph *g, fm_val x, const options_of *o, int rank)
     window.groups = o->groups;
     fm_val kernel = make_kernel(g, "kernel", o, size, s.channels / o->groups, o->filters,
                                 &o->kernel_initializer);
-    return finish(g, fm_convolve(g, x, kernel, &window), o);
+    fm_val y = fm_convolve(g, without_padding(g, x), kernel, &window);
+    return finish(g, mask_windows(g, x, y, size.at[0], &window), o);
 }
 
 static fm_val depthwise_product(fm_graph *g, fm_val x, const options_of *o, int rank,
@@ -80,7 +107,8 @@ static fm_val depthwise_product(fm_graph *g, fm_val x, const options_of *o, int 
                              (long long)s.channels, (long long)o->depth_multiplier);
     }
     fm_val kernel = make_kernel(g, kernel_name, o, size, 1, filters, &o->kernel_initializer);
-    return fm_convolve(g, x, kernel, &window);
+    fm_val y = fm_convolve(g, without_padding(g, x), kernel, &window);
+    return mask_windows(g, x, y, size.at[0], &window);
 }
 
 static fm_val depthwise(fm_graph *g, fm_val x, const options_of *o, int rank)
@@ -96,7 +124,10 @@ static fm_val separable(fm_graph *g, fm_val x, const options_of *o, int rank)
     fm_ints point = {rank, {1, 1, 1}};
     fm_val kernel = make_kernel(g, "pointwise_kernel", o, point, shape.dims[rank + 1], o->filters,
                                 &o->pointwise_initializer);
-    return finish(g, fm_convolve(g, y, kernel, &(fm_window){0}), o);
+    fm_val mask = fm_mask_of(g, y);
+    y = fm_convolve(g, y, kernel, &(fm_window){0});
+    fm_mask_set(g, y, mask);
+    return finish(g, y, o);
 }
 
 /* ---- transposed -------------------------------------------------------------------------------- */
@@ -167,6 +198,7 @@ static fm_val transposed(fm_graph *g, fm_val x, const options_of *o, int rank)
     }
     fm_val kernel =
         make_kernel(g, "kernel", o, size, o->filters, s.channels, &o->kernel_initializer);
+    x = without_padding(g, x);
     return finish(g, fm_convolve_transposed(g, x, kernel, spatial, &window), o);
 }
 

@@ -115,6 +115,14 @@ static void pass_mask_on(fm_graph *g, fm_val from, fm_val to)
     if (mask.id && same_steps && !fm_mask_of(g, to).id) fm_mask_set(g, to, mask);
 }
 
+fm_val fm_mask_spread(fm_graph *g, fm_val mask, int rank)
+{
+    if (!mask.id) return mask;
+    fm_shape shape = fm_val_shape(g, mask);
+    for (; shape.rank < rank; shape.rank++) shape.dims[shape.rank] = 1;
+    return fm_reshape_to(g, mask, shape);
+}
+
 fm_val fm_layer_build(fm_graph *g, const fm_layer_record *layer, const fm_val *inputs, int count,
                       const void *options)
 {

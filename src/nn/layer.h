@@ -39,8 +39,8 @@ extern const fm_layer_record fm_layer_minimum;
     X(silu)                                                                                        \
     X(mish)                                                                                        \
     X(softplus)                                                                                    \
-    X(softsign) X(hard_sigmoid) X(hard_swish) X(softmax) X(log_softmax) X(identity) X(swish)       \
-        X(hard_silu)
+    X(softsign)                                                                                    \
+    X(hard_sigmoid) X(hard_swish) X(softmax) X(log_softmax) X(identity) X(swish) X(hard_silu)
 #define FM_DECLARE_LAYER(name) extern const fm_layer_record fm_layer_##name;
 FM_ACTIVATION_LAYERS(FM_DECLARE_LAYER)
 
@@ -118,6 +118,9 @@ fm_val fm_parameter(fm_graph *g, const char *name, fm_shape shape, fm_initialize
 
 /* y + the variable `bias`, one number for each entry of y's last dimension; zeros at first. */
 fm_val fm_add_bias(fm_graph *g, fm_val y, const fm_initializer *initializer);
+
+/* A mask (batch, time) as (batch, time, 1, ...) of this rank, to meet values of it; {0} for {0}. */
+fm_val fm_mask_spread(fm_graph *g, fm_val mask, int rank);
 
 /* The penalty l1 sum|w| + l2 sum w^2. */
 void fm_penalize(fm_graph *g, fm_val w, double l1, double l2);

@@ -31,15 +31,11 @@ static fm_val build_masking(fm_graph *g, const fm_val *inputs, int count, const 
             fm_dtype_name(fm_val_dtype(g, x)), fm_shape_text(shape, (char[FM_SHAPE_TEXT]){0}));
     }
     fm_ints features = {.count = shape.rank - 2};
-    fm_shape steps = {.rank = shape.rank, .dims = {shape.dims[0], shape.dims[1]}};
-    for (int i = 2; i < shape.rank; i++) {
-        features.at[i - 2] = i;
-        steps.dims[i] = 1;
-    }
+    for (int i = 2; i < shape.rank; i++) features.at[i - 2] = i;
     fm_val padding = fm_equal(g, x, fm_scalar(g, o->mask_value));
     fm_val differs = fm_sub(g, fm_scalar(g, 1), padding);
     fm_val mask = fm_reduce_max(g, differs, features, false);
-    fm_val y = fm_mul(g, x, fm_reshape_to(g, mask, steps));
+    fm_val y = fm_mul(g, x, fm_mask_spread(g, mask, shape.rank));
     fm_mask_set(g, y, mask);
     return y;
 }

@@ -1,6 +1,8 @@
 /* Pooling: over windows, over all of space, to a given size. */
 #include "nn/spatial.h"
 
+#include <float.h>
+
 /* ---- windows ----------------------------------------------------------------------------------- */
 
 typedef fm_val pool_builder(fm_graph *g, fm_val x, const fm_pool *pool);
@@ -39,18 +41,43 @@ static fm_val average_pooled(fm_graph *g, fm_val x, const fm_pooling_options *o,
 
 /* ---- all of space ------------------------------------------------------------------------------ */
 
+/* Of the real steps of a sequence (batch, time, ...): their sum by their number. */
+static fm_val masked_mean(fm_graph *g, fm_val x, fm_val mask, const fm_spatial *s, bool keep_dims)
+{
+    const fm_ints axes = fm_spatial_axes(s);
+    fm_val real = fm_mask_spread(g, mask, s->shape.rank);
+    fm_val steps = fm_maximum(g, fm_sum(g, real, axes, keep_dims), fm_scalar(g, 1));
+    double beside = 1; /* positions of a step */
+    for (int i = 1; i < s->rank; i++) beside *= (double)fm_spatial_dim(s, i);
+    fm_val sum = fm_sum(g, fm_mul(g, x, real), axes, keep_dims);
+    return fm_div(g, sum, beside > 1 ? fm_mul_scalar(g, steps, beside) : steps);
+}
+
+static fm_val masked_max(fm_graph *g, fm_val x, fm_val mask, const fm_spatial *s, bool keep_dims)
+{
+    const fm_ints axes = fm_spatial_axes(s);
+    fm_val real = fm_mask_spread(g, mask, s->shape.rank);
+    fm_val largest = fm_where(g, real, x, fm_scalar(g, -FLT_MAX));
+    fm_val any = fm_reduce_max(g, real, axes, keep_dims);
+    return fm_mul(g, fm_reduce_max(g, largest, axes, keep_dims), any);
+}
+
 static fm_val global_average(fm_graph *g, fm_val x, const fm_global_pooling_options *o, int rank)
 {
     fm_spatial s;
     if (!fm_spatial_read(g, x, rank, &s)) return (fm_val){0};
-    return fm_mean(g, x, fm_spatial_axes(&s), o->keep_dims);
+    fm_val mask = fm_mask_of(g, x);
+    return mask.id ? masked_mean(g, x, mask, &s, o->keep_dims)
+                   : fm_mean(g, x, fm_spatial_axes(&s), o->keep_dims);
 }
 
 static fm_val global_max(fm_graph *g, fm_val x, const fm_global_pooling_options *o, int rank)
 {
     fm_spatial s;
     if (!fm_spatial_read(g, x, rank, &s)) return (fm_val){0};
-    return fm_reduce_max(g, x, fm_spatial_axes(&s), o->keep_dims);
+    fm_val mask = fm_mask_of(g, x);
+    return mask.id ? masked_max(g, x, mask, &s, o->keep_dims)
+                   : fm_reduce_max(g, x, fm_spatial_axes(&s), o->keep_dims);
 }
 
 /* ---- a given size ------------------------------------------------------------------------------ */

@@ -318,8 +318,7 @@ static fm_val finish_sequence(const layer_call *c, fm_val y)
     fm_val mask = c->run.recurrence.mask;
     if (!y.id) return y;
     if (mask.id && c->o->zero_output_for_mask) {
-        fm_shape steps = FM_SHAPE(c->run.batch, c->run.time, 1);
-        y = fm_mul(g, y, fm_reshape_to(g, mask, steps));
+        y = fm_mul(g, y, fm_mask_spread(g, mask, fm_val_shape(g, y).rank));
     }
     if (!c->o->go_backwards) return y;
     y = turned(g, y);
