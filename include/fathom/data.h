@@ -68,7 +68,9 @@ typedef struct fm_data_field {
  *  rows     > 0: sequences side by side: sample i goes on where sample i - rows ended. They are read in
  *           their order, in batches of so many. 0: any order
  *  ordered  samples follow each other in time: splits cut, they do not draw
- *  gap      with ordered: a sample shares parts of "y" with so many behind it                    */
+ *  gap      with ordered: a sample shares parts of "y" with so many behind it
+ *  buckets  lengths that batches of "x" may have, ascending; the last is its first dimension. A batch then
+ *           has the smallest that holds all its samples (fm_loader_create). count 0: one length   */
 typedef struct fm_dataset_info {
     const char *name, *origin;
     int64_t count, rows;
@@ -77,6 +79,7 @@ typedef struct fm_dataset_info {
     fm_data_field fields[FM_MAX_DATA_FIELDS];
     bool ordered;
     int64_t gap;
+    fm_ints buckets;
 } fm_dataset_info;
 
 /* Valid as long as the data set. */
@@ -86,6 +89,10 @@ FM_API const fm_dataset_info *fm_dataset_about(const fm_dataset *dataset);
 FM_API int64_t fm_dataset_classes(const fm_dataset *dataset, const char *const **names);
 FM_API void fm_dataset_destroy(fm_dataset *dataset);
 
+/* The steps of sample i that are no padding, of "x" (time, ...): at most its first dimension, which is
+ * what sets give whose samples all have one length. 0 for a scalar "x" and outside of the set. */
+FM_API int64_t fm_dataset_length(const fm_dataset *dataset, int64_t i);
+
 /* Which samples to read, and where to. */
 typedef struct fm_data_request {
     const uint32_t *indices; /* positions in the data set, any order; NULL: `first` and following */
@@ -94,9 +101,12 @@ typedef struct fm_data_request {
     void *fields[FM_MAX_DATA_FIELDS]; /* memory for count samples each; NULL: not wanted         */
     uint64_t seed;                    /* for sources that augment:                               */
     uint32_t epoch;                   /*   keys of their random numbers                          */
+    int64_t
+        length; /* steps of "x": one of the set's buckets; 0: all. Padding is what is left out  */
 } fm_data_request;
 
-/* FM_ERROR_ARGUMENT when a position lies outside of the set; else what its source says. */
+/* FM_ERROR_ARGUMENT when a position lies outside of the set, or length is no bucket; else what its
+ * source says. */
 FM_API fm_status fm_dataset_read(fm_context *context, const fm_dataset *dataset,
                                  const fm_data_request *request);
 
@@ -123,6 +133,8 @@ typedef struct fm_wave_change {
  *  read     gathers; thread-safe. Positions were checked.
  *  memory   samples of a field that lie one behind the other in memory, or NULL. Saves a copy.
  *  text     the text of a sample, where "x" is text. Valid with the data set; no zero behind it
+ *  length   the steps of a sample that are no padding; NULL: all. A set with buckets has it, and its
+ *           `read` heeds the request's length
  *  read_part  for samples that are cut from larger pictures: "x" (and "y" where it is a mask) of the
  *           sample at `position`, cut as `choose` tells for a picture of this size. Thread-safe
  *  read_wave  for samples that are computed from recordings: "x" of the sample at `position`, from the
@@ -136,6 +148,7 @@ typedef struct fm_data_source {
                            fm_box (*choose)(void *user, int64_t height, int64_t width), void *user,
                            void *x, void *y); /* may be NULL; y: NULL when it is not wanted */
     const char *(*text)(const void *state, int64_t position, size_t *size); /* may be NULL */
+    int64_t (*length)(const void *state, int64_t position);                 /* may be NULL */
     fm_status (*read_wave)(const void *state, fm_context *context, int64_t position,
                            const fm_wave_change *change, void *x); /* may be NULL */
     void (*release)(void *state, fm_context *context);
@@ -276,12 +289,14 @@ FM_API void fm_transform_restore_x(const fm_transform *transform, float *values,
 /*  batch_size  samples in a batch. Default 32
  *  shuffle     a new order for each (seed, epoch)
  *  drop_last   leave out the last batch when it is smaller
+ *  by_length   put samples of one bucket together, also where the order is not shuffled: short ones
+ *              first. No use without buckets
  *  seed        of the order and of sources that augment
  *  workers     threads that gather ahead; 0: the caller's, within fm_loader_next
  *  prefetch    batches that may be ready ahead. Default: 2 for each worker, no use without workers */
 typedef struct fm_loader_options {
     int64_t batch_size;
-    bool shuffle, drop_last;
+    bool shuffle, drop_last, by_length;
     int64_t seed;
     int64_t workers, prefetch;
 } fm_loader_options;
@@ -296,10 +311,16 @@ typedef struct fm_batch {
     const void *fields[FM_MAX_DATA_FIELDS]; /* aligned to 64 bytes, always batch_size samples
                                                long: zeros follow the last sample                */
     const uint32_t *indices;                /* the samples' positions in the data set            */
+    int64_t length;                         /* steps of "x": a bucket; 0: as the data set says   */
 } fm_batch;
 
 /* Allocates the order, the ring of batches and the threads: later calls allocate nothing.
- * FM_ERROR_ARGUMENT when drop_last would leave no batch at all. */
+ * FM_ERROR_ARGUMENT when drop_last would leave no batch at all.
+ * Of a set with buckets, shuffled or by_length, each sample goes to the smallest bucket that holds it
+ * and whole batches are cut out of each; what is left over is put in front of the next longer bucket's
+ * samples, so that only the last batch of all may be smaller. Shuffling also draws the order of the
+ * whole batches. Unshuffled and not by_length samples keep their order, and a batch has the bucket of
+ * its longest sample. */
 FM_API fm_status fm_loader_create(fm_context *context, const fm_dataset *dataset,
                                   const fm_loader_options *options, fm_loader **loader);
 /* Joins the workers; at any moment. */
@@ -307,6 +328,15 @@ FM_API void fm_loader_destroy(fm_loader *loader);
 
 /* Batches of an epoch, with the last partial one unless dropped. */
 FM_API int64_t fm_loader_batches(const fm_loader *loader);
+
+/* The kinds of batches that every epoch has: i from 0, whole ones first and short ones before long ones;
+ * batches is 0 behind the last. */
+typedef struct fm_batch_form {
+    int64_t count, length; /* as in fm_batch                */
+    int64_t batches;       /* that an epoch has of this form */
+} fm_batch_form;
+enum { FM_MAX_BATCH_FORMS = FM_MAX_LIST + 1 };
+FM_API fm_batch_form fm_loader_form(const fm_loader *loader, int i);
 
 /* Starts an epoch at a batch (0; another one after a resume); at any moment, also mid-epoch. */
 FM_API fm_status fm_loader_begin(fm_loader *loader, int64_t epoch, int64_t first_batch);

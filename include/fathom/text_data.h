@@ -15,8 +15,8 @@
  *    take any bytes.
  *  - A running text is split by position: the validation part is its end. A cut is moved to the next
  *    character's beginning.
- *  - All samples of a set have one length: shorter ones are filled with padding. (A program is
- *    compiled for one shape; samples of several lengths in one set there are none.)
+ *  - All samples of a set have one length: shorter ones are filled with padding. With buckets the
+ *    loader leaves padding out that a batch does not need (data.h).
  */
 #ifndef FATHOM_TEXT_DATA_H
 #define FATHOM_TEXT_DATA_H
@@ -115,13 +115,19 @@ typedef enum fm_text_side { FM_TEXT_END, FM_TEXT_START } fm_text_side;
  *              batch before ended; for recurrent layers that carry their state. Batches have
  *              fm_transform_options.batch_size rows and are not shuffled
  *  truncate    fm_text_side: where a text that is too long loses tokens
- *  pad         fm_text_side: where one that is too short gets padding                            */
+ *  pad         fm_text_side: where one that is too short gets padding
+ *  buckets     texts: how many lengths batches may have, at most FM_MAX_LIST; those are chosen with which
+ *              the training texts take the fewest tokens. 0 and 1: one length
+ *  bucket_lengths  these instead; the longest is `length`, which may be left out of one of the two.
+ *              What a fitted transform has (fm_transform_input), chosen ones too                 */
 typedef struct fm_text_form {
     bool running;
     fm_vocabulary_options vocabulary;
     int64_t length, stride;
     bool stateful;
     int truncate, pad;
+    int64_t buckets;
+    fm_ints bucket_lengths;
 } fm_text_form;
 
 /* NULL unless the transform is one of texts. */

@@ -140,6 +140,24 @@ static fm_status check_field(fm_context *context, const fm_dataset_info *info,
     return FM_OK;
 }
 
+static fm_status check_buckets(fm_context *context, const fm_dataset_info *info)
+{
+    const fm_ints *buckets = &info->buckets;
+    const fm_shape x = info->fields[0].shape;
+    bool good = buckets->count >= 0 && buckets->count <= FM_MAX_LIST;
+    for (int i = 0; i < buckets->count && good; i++) {
+        good = buckets->at[i] > (i > 0 ? buckets->at[i - 1] : 0);
+    }
+    if (good && buckets->count > 0) {
+        good = x.rank > 0 && buckets->at[buckets->count - 1] == x.dims[0];
+    }
+    if (good) return FM_OK;
+    return fm_fail(context, FM_ERROR_ARGUMENT,
+                   "data set \"%s\": at most %d buckets, ascending lengths that end with the first "
+                   "dimension of \"x\", %s",
+                   name_of(info), FM_MAX_LIST, fm_shape_text(x, (char[FM_SHAPE_TEXT]){0}));
+}
+
 fm_status fm_dataset_check_info(fm_context *context, const fm_dataset_info *info)
 {
     if (info->count < 0 || info->count > (int64_t)UINT32_MAX) {
@@ -156,13 +174,14 @@ fm_status fm_dataset_check_info(fm_context *context, const fm_dataset_info *info
         fm_status status = check_field(context, info, &info->fields[i]);
         if (status != FM_OK) return status;
     }
-    return FM_OK;
+    return check_buckets(context, info);
 }
 
 static fm_status fill_root(fm_dataset *made, const fm_dataset_info *info)
 {
     fm_status status = fm_dataset_check_info(made->context, info);
     if (status == FM_OK) status = fm_dataset_copy_info(&made->words, info, &made->info);
+    if (!made->source->length) made->info.buckets.count = 0; /* all samples have one length */
     return status;
 }
 
@@ -196,6 +215,16 @@ const char *fm_dataset_text(const fm_dataset *dataset, int64_t i, size_t *size)
     *size = 0;
     if (!root->source->text || i < 0 || i >= dataset->info.count) return NULL;
     return root->source->text(root->state, fm_dataset_position(dataset, &one, 0), size);
+}
+
+int64_t fm_dataset_length(const fm_dataset *dataset, int64_t i)
+{
+    const fm_dataset *root = dataset->root ? dataset->root : dataset;
+    const fm_shape x = dataset->info.fields[0].shape;
+    fm_data_request one = {.first = i};
+    if (x.rank == 0 || i < 0 || i >= dataset->info.count) return 0;
+    if (!root->source->length) return x.dims[0];
+    return root->source->length(root->state, fm_dataset_position(dataset, &one, 0));
 }
 
 /* ---- Views ---- */
@@ -266,11 +295,26 @@ fm_status fm_dataset_range(fm_context *context, const fm_dataset *dataset, int64
 
 /* ---- Reading ---- */
 
+static fm_status check_length(fm_context *context, const fm_dataset_info *info, int64_t length)
+{
+    const fm_ints *buckets = &info->buckets;
+    if (length == 0) return FM_OK;
+    for (int i = 0; i < buckets->count; i++) {
+        if (buckets->at[i] == length) return FM_OK;
+    }
+    return fm_fail(context, FM_ERROR_ARGUMENT,
+                   "data set \"%s\": samples of %lld steps were asked for, which is none of its "
+                   "buckets",
+                   info->name, (long long)length);
+}
+
 fm_status fm_dataset_check_request(fm_context *context, const fm_dataset *dataset,
                                    const fm_data_request *request)
 {
     const fm_dataset_info *info = &dataset->info;
     int64_t end;
+    fm_status status = check_length(context, info, request->length);
+    if (status != FM_OK) return status;
     if (request->count < 0) {
         return fm_fail(context, FM_ERROR_ARGUMENT, "data set \"%s\": a count of %lld samples",
                        info->name, (long long)request->count);
@@ -309,7 +353,7 @@ static fm_status read_piece(fm_context *context, const fm_dataset *view,
     }
     for (int i = 0; i < view->info.field_count; i++) {
         if (!request->fields[i]) continue;
-        size_t skipped = (size_t)start * fm_field_bytes(&view->info.fields[i]);
+        size_t skipped = (size_t)start * fm_cut_bytes(&view->info, i, request->length);
         piece.fields[i] = (char *)request->fields[i] + skipped;
     }
     return view->root->source->read(view->root->state, context, &piece);

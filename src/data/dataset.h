@@ -49,6 +49,22 @@ static inline size_t fm_field_bytes(const fm_data_field *field)
     return (size_t)fm_shape_bytes(field->shape, field->dtype);
 }
 
+/* The same, where "x" (field 0) is cut to `length` steps; 0: it is not. */
+static inline size_t fm_cut_bytes(const fm_dataset_info *info, int field, int64_t length)
+{
+    size_t bytes = fm_field_bytes(&info->fields[field]);
+    if (field > 0 || length == 0) return bytes;
+    return bytes / (size_t)info->fields[0].shape.dims[0] * (size_t)length;
+}
+
+/* The smallest bucket that holds so many steps; `buckets` has one that does. */
+static inline int fm_bucket_of(const fm_ints *buckets, int64_t length)
+{
+    int bucket = 0;
+    while (bucket < buckets->count - 1 && buckets->at[bucket] < length) bucket++;
+    return bucket;
+}
+
 /* Entries of the last dimension; 1 for a scalar. */
 static inline int64_t fm_field_columns(const fm_data_field *field)
 {

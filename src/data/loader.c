@@ -3,7 +3,10 @@
  * Batch number b of an epoch always goes into slot b % slot_count. A worker takes the next number
  * under the lock, waits until the caller is done with the slot's last batch, and gathers without
  * the lock. The caller takes the numbers in order. So what arrives does not depend on who filled
- * it, and an error belongs to the batch that it happened in. */
+ * it, and an error belongs to the batch that it happened in.
+ *
+ * Samples of a set with buckets are sorted by them, keeping the order that was drawn, and every
+ * batch_size of them are a batch: what is left of a bucket begins the first batch of the next one. */
 #define _GNU_SOURCE
 #include "base/fields.h"
 #include "base/random.h"
@@ -22,6 +25,8 @@ const fm_field fm_loader_fields[] = {
      .type = FM_FIELD_BOOL},
     {"drop_last", "leave out the last batch when it is smaller",
      offsetof(fm_loader_options, drop_last), .type = FM_FIELD_BOOL},
+    {"by_length", "samples of one bucket together, in any case",
+     offsetof(fm_loader_options, by_length), .type = FM_FIELD_BOOL},
     {"seed", "of the order", offsetof(fm_loader_options, seed), .type = FM_FIELD_INT},
     {"workers", "threads that gather ahead", offsetof(fm_loader_options, workers),
      .type = FM_FIELD_INT, .maximum = MAX_WORKERS},
@@ -43,6 +48,12 @@ struct fm_loader {
     fm_loader_options options;
     int64_t batches, epoch;
     uint32_t *order; /* positions in the epoch's order       */
+    fm_batch_form forms[FM_MAX_BATCH_FORMS];
+    /* of a set with buckets; else NULL */
+    uint8_t *buckets;  /* of each sample                                   */
+    uint8_t *lengths;  /* the bucket of each batch of the epoch            */
+    uint32_t *sorted;  /* positions by bucket; NULL: they keep their order */
+    uint32_t *shuffle; /* the new order of whole batches                   */
     slot *slots;
     int64_t slot_count;
     int64_t position; /* the next batch for the caller       */
@@ -66,11 +77,17 @@ static int64_t batch_count(const fm_loader *loader, int64_t batch)
     return rest < loader->options.batch_size ? rest : loader->options.batch_size;
 }
 
-static void zero_tail(const fm_loader *loader, const slot *s, int64_t count)
+/* As fm_batch.length. */
+static int64_t batch_length(const fm_loader *loader, int64_t batch)
+{
+    return loader->lengths ? loader->dataset->info.buckets.at[loader->lengths[batch]] : 0;
+}
+
+static void zero_tail(const fm_loader *loader, const slot *s, int64_t count, int64_t length)
 {
     const fm_dataset_info *info = &loader->dataset->info;
     for (int i = 0; i < info->field_count; i++) {
-        size_t bytes = fm_field_bytes(&info->fields[i]);
+        size_t bytes = fm_cut_bytes(info, i, length);
         size_t rest = (size_t)(loader->options.batch_size - count) * bytes;
         if (rest > 0) memset((char *)s->fields[i] + (size_t)count * bytes, 0, rest);
     }
@@ -82,9 +99,10 @@ static fm_status gather(const fm_loader *loader, slot *s, int64_t batch)
     fm_data_request request = {.indices = loader->order + batch * loader->options.batch_size,
                                .count = count,
                                .seed = (uint64_t)loader->options.seed,
-                               .epoch = (uint32_t)loader->epoch};
+                               .epoch = (uint32_t)loader->epoch,
+                               .length = batch_length(loader, batch)};
     for (int i = 0; i < loader->dataset->info.field_count; i++) request.fields[i] = s->fields[i];
-    zero_tail(loader, s, count);
+    zero_tail(loader, s, count, request.length);
     fm_error_clear(s->context);
     fm_status status = fm_dataset_read(s->context, loader->dataset, &request);
     if (status == FM_OK || fm_error_status(s->context) == status) return status;
@@ -170,6 +188,84 @@ static void stop_workers(fm_loader *loader)
     pthread_mutex_destroy(&loader->lock);
 }
 
+/* ---- The order of an epoch ---- */
+
+/* Stable: samples of a bucket keep the order that they have. */
+static void sort_by_bucket(fm_loader *loader)
+{
+    int64_t count = loader->dataset->info.count, places[FM_MAX_LIST + 1] = {0};
+    for (int64_t i = 0; i < count; i++) places[loader->buckets[i] + 1]++;
+    for (int k = 1; k <= FM_MAX_LIST; k++) places[k] += places[k - 1];
+    for (int64_t i = 0; i < count; i++) {
+        uint32_t sample = loader->order[i];
+        loader->sorted[places[loader->buckets[sample]]++] = sample;
+    }
+}
+
+/* From `sorted` to `order`, whole batches in a drawn order. */
+static void place_batches(fm_loader *loader, fm_random *random)
+{
+    int64_t size = loader->options.batch_size, count = loader->dataset->info.count;
+    int64_t whole = count / size;
+    for (int64_t b = 0; b < whole; b++) loader->shuffle[b] = (uint32_t)b;
+    if (loader->options.shuffle) fm_random_shuffle(random, loader->shuffle, (size_t)whole);
+    for (int64_t b = 0; b < whole; b++) {
+        memcpy(loader->order + b * size, loader->sorted + loader->shuffle[b] * size,
+               (size_t)size * sizeof *loader->order);
+    }
+    memcpy(loader->order + whole * size, loader->sorted + whole * size,
+           (size_t)(count % size) * sizeof *loader->order);
+}
+
+/* A batch has the bucket of its longest sample. */
+static void measure_batches(fm_loader *loader)
+{
+    for (int64_t b = 0; b < loader->batches; b++) {
+        const uint32_t *samples = loader->order + b * loader->options.batch_size;
+        loader->lengths[b] = 0;
+        for (int64_t i = 0; i < batch_count(loader, b); i++) {
+            uint8_t bucket = loader->buckets[samples[i]];
+            if (bucket > loader->lengths[b]) loader->lengths[b] = bucket;
+        }
+    }
+}
+
+static void make_order(fm_loader *loader, int64_t epoch)
+{
+    int64_t count = loader->dataset->info.count;
+    fm_random random =
+        fm_random_at((uint64_t)loader->options.seed, (uint32_t)epoch, fm_stream_of("shuffle"));
+    for (int64_t i = 0; i < count; i++) loader->order[i] = (uint32_t)i;
+    if (loader->options.shuffle) fm_random_shuffle(&random, loader->order, (size_t)count);
+    if (loader->sorted) {
+        sort_by_bucket(loader);
+        place_batches(loader, &random);
+    }
+    if (loader->lengths) measure_batches(loader);
+}
+
+/* Forms are the same in every epoch: how many batches a bucket gives depends on how many samples it
+ * has alone. */
+static void find_forms(fm_loader *loader)
+{
+    int64_t per_bucket[FM_MAX_LIST] = {0}, size = loader->options.batch_size;
+    int64_t rest = batch_count(loader, loader->batches - 1), whole = loader->batches;
+    fm_batch_form *form = loader->forms;
+    if (rest < size) whole--;
+    if (loader->lengths) make_order(loader, 0);
+    for (int64_t b = 0; b < whole; b++) per_bucket[loader->lengths ? loader->lengths[b] : 0]++;
+    for (int k = 0; k < FM_MAX_LIST; k++) {
+        int64_t length = loader->lengths ? loader->dataset->info.buckets.at[k] : 0;
+        if (per_bucket[k] > 0) *form++ = (fm_batch_form){size, length, per_bucket[k]};
+    }
+    if (rest < size) *form = (fm_batch_form){rest, batch_length(loader, whole), 1};
+}
+
+fm_batch_form fm_loader_form(const fm_loader *loader, int i)
+{
+    return i >= 0 && i < FM_MAX_BATCH_FORMS ? loader->forms[i] : (fm_batch_form){0};
+}
+
 /* ---- Create and destroy ---- */
 
 static fm_status create_slot(const fm_loader *loader, slot *s)
@@ -189,6 +285,26 @@ static fm_status create_slot(const fm_loader *loader, slot *s)
     return FM_OK;
 }
 
+/* What grouping by length needs. */
+static fm_status create_groups(fm_loader *loader)
+{
+    fm_context *context = loader->context;
+    const fm_ints *buckets = &loader->dataset->info.buckets;
+    size_t count = (size_t)loader->dataset->info.count, batches = (size_t)loader->batches;
+    if (buckets->count < 2) return FM_OK;
+    loader->buckets = fm_allocate_array(context, count, sizeof *loader->buckets);
+    loader->lengths = fm_allocate_array(context, batches, sizeof *loader->lengths);
+    if (!loader->buckets || !loader->lengths) return fm_error_status(context);
+    for (size_t i = 0; i < count; i++) {
+        int64_t length = fm_dataset_length(loader->dataset, (int64_t)i);
+        loader->buckets[i] = (uint8_t)fm_bucket_of(buckets, length);
+    }
+    if (!loader->options.shuffle && !loader->options.by_length) return FM_OK;
+    loader->sorted = fm_allocate_array(context, count, sizeof *loader->sorted);
+    loader->shuffle = fm_allocate_array(context, batches, sizeof *loader->shuffle);
+    return loader->sorted && loader->shuffle ? FM_OK : fm_error_status(context);
+}
+
 static fm_status create_ring(fm_loader *loader)
 {
     size_t slots = (size_t)loader->slot_count;
@@ -196,6 +312,9 @@ static fm_status create_ring(fm_loader *loader)
                                       sizeof *loader->order);
     loader->slots = fm_allocate_zeroed(loader->context, slots * sizeof *loader->slots);
     if (!loader->order || !loader->slots) return fm_error_status(loader->context);
+    fm_status grouped = create_groups(loader);
+    if (grouped != FM_OK) return grouped;
+    find_forms(loader);
     for (size_t i = 0; i < slots; i++) {
         fm_status status = create_slot(loader, &loader->slots[i]);
         if (status != FM_OK) return status;
@@ -260,6 +379,10 @@ void fm_loader_destroy(fm_loader *loader)
     fm_release(context, loader->slots);
     fm_release(context, loader->workers);
     fm_release(context, loader->order);
+    fm_release(context, loader->buckets);
+    fm_release(context, loader->lengths);
+    fm_release(context, loader->sorted);
+    fm_release(context, loader->shuffle);
     fm_dataset_destroy(loader->dataset);
     fm_release(context, loader);
 }
@@ -280,13 +403,7 @@ static void quiesce(fm_loader *loader)
 
 static void reset(fm_loader *loader, int64_t epoch, int64_t first_batch)
 {
-    int64_t count = loader->dataset->info.count;
-    for (int64_t i = 0; i < count; i++) loader->order[i] = (uint32_t)i;
-    if (loader->options.shuffle) {
-        fm_random random =
-            fm_random_at((uint64_t)loader->options.seed, (uint32_t)epoch, fm_stream_of("shuffle"));
-        fm_random_shuffle(&random, loader->order, (size_t)count);
-    }
+    make_order(loader, epoch);
     for (int64_t i = 0; i < loader->slot_count; i++) {
         loader->slots[i].batch = NO_BATCH;
         loader->slots[i].status = FM_OK;
@@ -325,7 +442,8 @@ static void describe(const fm_loader *loader, const slot *s, fm_batch *batch)
                         .count = batch_count(loader, loader->position),
                         .x = s->fields[0],
                         .y = s->fields[1],
-                        .indices = loader->order + loader->position * loader->options.batch_size};
+                        .indices = loader->order + loader->position * loader->options.batch_size,
+                        .length = batch_length(loader, loader->position)};
     for (int i = 0; i < FM_MAX_DATA_FIELDS; i++) batch->fields[i] = s->fields[i];
 }
 

@@ -201,6 +201,7 @@ static fm_status finish_x(fm_transform *transform)
     if (transform->vocabulary) {
         out->dtype = FM_I32;
         out->shape = FM_SHAPE(transform->input.text->length);
+        transform->output.buckets = transform->input.text->bucket_lengths;
     }
     if (!transform->codes) return FM_OK;
     int64_t total;

@@ -17,6 +17,7 @@ typedef struct prepared {
     int32_t *classes;    /* the same for "y"; NULL: it holds numbers                              */
     int64_t class_count; /* of the parent                                                        */
     int32_t *tokens;     /* of texts: all samples; NULL: "x" is numbers                          */
+    int32_t *lengths;    /* of texts: the tokens of each that are no padding                     */
 } prepared;
 
 /* ---- Rows ---- */
@@ -175,14 +176,23 @@ static fm_status read_buffered(const prepared *p, fm_context *context,
     return status;
 }
 
+/* A shorter request leaves padding out, where it is. */
 static void read_tokens(const prepared *p, const fm_data_request *request, char *to)
 {
     size_t length = (size_t)p->transform->output.fields[0].shape.dims[0];
-    size_t bytes = length * sizeof *p->tokens;
+    size_t wanted = request->length ? (size_t)request->length : length;
+    size_t from = p->transform->input.text->pad == FM_TEXT_START ? length - wanted : 0;
+    size_t bytes = wanted * sizeof *p->tokens;
     for (int64_t i = 0; i < request->count; i++) {
         int64_t sample = request->indices ? (int64_t)request->indices[i] : request->first + i;
-        memcpy(to + (size_t)i * bytes, p->tokens + (size_t)sample * length, bytes);
+        memcpy(to + (size_t)i * bytes, p->tokens + (size_t)sample * length + from, bytes);
     }
+}
+
+static int64_t prepared_length(const void *state, int64_t position)
+{
+    const prepared *p = state;
+    return p->lengths ? p->lengths[position] : p->transform->output.fields[0].shape.dims[0];
 }
 
 static fm_status read_field(const prepared *p, fm_context *context, const fm_data_request *request,
@@ -233,11 +243,14 @@ static void release_prepared(void *state, fm_context *context)
     fm_transform_destroy(p->transform);
     fm_arena_release(&p->words);
     fm_release(context, p->tokens);
+    fm_release(context, p->lengths);
     fm_release(context, p);
 }
 
-static const fm_data_source prepared_source = {
-    .kind = "transformed", .read = read_prepared, .release = release_prepared};
+static const fm_data_source prepared_source = {.kind = "transformed",
+                                               .read = read_prepared,
+                                               .length = prepared_length,
+                                               .release = release_prepared};
 
 const fm_dataset *fm_dataset_raw(const fm_dataset *root)
 {
@@ -382,7 +395,7 @@ fm_status fm_dataset_transform(fm_context *context, const fm_dataset *dataset,
     status = map_columns(p);
     if (status == FM_OK) status = map_classes(p, context);
     if (status == FM_OK && texts) {
-        status = fm_text_encode_all(context, dataset, transform, &p->tokens);
+        status = fm_text_encode_all(context, dataset, transform, &p->tokens, &p->lengths);
     }
     if (status != FM_OK) {
         release_prepared(p, context);

@@ -60,6 +60,12 @@ json_t *fm_text_form_write(const fm_text_form *form, int64_t rows, bool *failed)
         fm_json_set(object, "truncate", json_string(fm_text_side_names[form->truncate]), failed);
         fm_json_set(object, "pad", json_string(fm_text_side_names[form->pad]), failed);
     }
+    if (form->bucket_lengths.count == 0) return object;
+    json_t *buckets = json_array();
+    for (int i = 0; i < form->bucket_lengths.count; i++) {
+        fm_json_append(buckets, json_integer(form->bucket_lengths.at[i]), failed);
+    }
+    fm_json_set(object, "buckets", buckets, failed);
     return object;
 }
 
@@ -230,6 +236,19 @@ fm_status fm_vocabulary_from_json(fm_context *context, const char *json, size_t 
     return status;
 }
 
+/* Their order is checked with the form. */
+static bool read_buckets(const json_t *list, fm_ints *buckets)
+{
+    size_t count = json_array_size(list);
+    if (list && (!json_is_array(list) || count > FM_MAX_LIST)) return false;
+    for (size_t i = 0; i < count; i++) {
+        const json_t *length = json_array_get(list, i);
+        buckets->at[i] = json_is_integer(length) ? json_integer_value(length) : -1;
+    }
+    buckets->count = (int)count;
+    return true;
+}
+
 fm_status fm_text_form_read(fm_context *context, const json_t *object, fm_text_form *form,
                             int64_t *rows)
 {
@@ -247,7 +266,11 @@ fm_status fm_text_form_read(fm_context *context, const json_t *object, fm_text_f
     }
     bool good = form->length >= 1 && form->truncate >= 0 && form->pad >= 0 && *rows >= 0 &&
                 *rows <= MOST_ROWS && (*rows > 0) == form->stateful &&
-                (!form->running || form->stride >= 1);
-    if (!good) return fail_json(context, "a text has a length, a stride, rows, truncate and pad");
+                (!form->running || form->stride >= 1) &&
+                read_buckets(json_object_get(object, "buckets"), &form->bucket_lengths);
+    if (!good) {
+        return fail_json(
+            context, "a text has a length, a stride, rows, truncate and pad, buckets are a list");
+    }
     return fm_text_form_complete(context, "transform", form);
 }

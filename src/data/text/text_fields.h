@@ -46,9 +46,13 @@ extern const fm_field fm_vocabulary_fields[]; /* of fm_vocabulary_options */
          offsetof(owner, form.length), .type = FM_FIELD_INT, .maximum = FM_MOST_TOKENS},           \
         {"truncate", "where a text that is too long loses tokens", offsetof(owner, form.truncate), \
          .type = FM_FIELD_ENUM, .choices = fm_text_side_names},                                    \
+        {"pad", "where a text that is too short gets padding", offsetof(owner, form.pad),          \
+         .type = FM_FIELD_ENUM, .choices = fm_text_side_names},                                    \
+        {"buckets", "how many lengths batches may have (default: one)",                            \
+         offsetof(owner, form.buckets), .type = FM_FIELD_INT, .maximum = FM_MAX_LIST},             \
     {                                                                                              \
-        "pad", "where a text that is too short gets padding", offsetof(owner, form.pad),           \
-            .type = FM_FIELD_ENUM, .choices = fm_text_side_names                                   \
+        "bucket_lengths", "the lengths that batches may have; the longest is length",              \
+            offsetof(owner, form.bucket_lengths), .type = FM_FIELD_INTS                            \
     }
 
 #endif

@@ -1,4 +1,5 @@
 #include "data/text/text_samples.h"
+#include "data/buckets.h"
 #include "base/checked.h"
 #include "base/fields.h"
 #include "base/utf8.h"
@@ -10,6 +11,39 @@
 enum { DEFAULT_WINDOW = 64, MOST_BY_DEFAULT = 512, DEFAULT_BATCH = 32 };
 
 const char *const fm_text_side_names[] = {"end", "start", NULL};
+
+/* The last bucket is the length of the set: it is put there where it is missing. */
+static fm_status complete_buckets(fm_context *context, const char *owner, fm_text_form *form)
+{
+    fm_ints *lengths = &form->bucket_lengths;
+    if (form->running && (form->buckets != 0 || lengths->count > 0)) {
+        return fm_fail(context, FM_ERROR_ARGUMENT,
+                       "%s: buckets are for texts of several lengths, windows have one", owner);
+    }
+    if (form->buckets < 0 || form->buckets > FM_MAX_LIST) {
+        return fm_fail(context, FM_ERROR_ARGUMENT, "%s: at most %d buckets, received %lld", owner,
+                       FM_MAX_LIST, (long long)form->buckets);
+    }
+    if (lengths->count == 0) return FM_OK;
+    if (form->buckets != 0) {
+        return fm_fail(context, FM_ERROR_ARGUMENT,
+                       "%s: give buckets, their number, or bucket_lengths, not both", owner);
+    }
+    const int64_t longest = lengths->at[lengths->count - 1];
+    if (form->length == 0) form->length = longest;
+    bool good = lengths->count <= FM_MAX_LIST && longest <= form->length;
+    for (int i = 0; i < lengths->count && good; i++) {
+        good = lengths->at[i] > (i > 0 ? lengths->at[i - 1] : 0);
+    }
+    if (good && longest < form->length) {
+        good = lengths->count < FM_MAX_LIST;
+        if (good) lengths->at[lengths->count++] = form->length;
+    }
+    if (good) return FM_OK;
+    return fm_fail(context, FM_ERROR_ARGUMENT,
+                   "%s: bucket_lengths ascend, from 1 to length, %lld, and are at most %d with it",
+                   owner, (long long)form->length, FM_MAX_LIST);
+}
 
 fm_status fm_text_form_complete(fm_context *context, const char *owner, fm_text_form *form)
 {
@@ -25,6 +59,8 @@ fm_status fm_text_form_complete(fm_context *context, const char *owner, fm_text_
                        "received %lld and %lld",
                        owner, FM_MOST_TOKENS, (long long)form->length, (long long)form->stride);
     }
+    status = complete_buckets(context, owner, form);
+    if (status != FM_OK) return status;
     if (form->stateful && form->stride != form->length) {
         return fm_fail(context, FM_ERROR_ARGUMENT,
                        "%s: stateful windows follow each other: the stride is the length, %lld, "
@@ -196,7 +232,7 @@ fm_status fm_text_windows(fm_context *context, const fm_dataset *dataset,
 /* ---- a text a sample ------------------------------------------------------------------------- */
 
 static fm_status encode_text(fm_context *context, const fm_transform *transform, const char *text,
-                             size_t size, int32_t *scratch, int32_t *to)
+                             size_t size, int32_t *scratch, int32_t *to, int32_t *real)
 {
     const fm_text_form *form = transform->input.text;
     int64_t count, length = form->length;
@@ -208,6 +244,7 @@ static fm_status encode_text(fm_context *context, const fm_transform *transform,
     int64_t at = form->pad == FM_TEXT_START ? length - kept : 0;
     for (int64_t i = 0; i < length; i++) to[i] = FM_TOKEN_PADDING;
     memcpy(to + at, scratch + from, (size_t)kept * sizeof *to);
+    *real = (int32_t)kept;
     return FM_OK;
 }
 
@@ -222,35 +259,39 @@ static size_t longest_text(const fm_dataset *dataset)
 }
 
 static fm_status encode_each(fm_context *context, const fm_dataset *dataset,
-                             const fm_transform *transform, int32_t *scratch, int32_t *tokens)
+                             const fm_transform *transform, int32_t *scratch, int32_t *tokens,
+                             int32_t *lengths)
 {
     int64_t length = transform->input.text->length;
     fm_status status = FM_OK;
     for (int64_t i = 0; i < dataset->info.count && status == FM_OK; i++) {
         size_t size;
         const char *text = fm_dataset_text(dataset, i, &size);
-        status = encode_text(context, transform, text, size, scratch, tokens + i * length);
+        status =
+            encode_text(context, transform, text, size, scratch, tokens + i * length, &lengths[i]);
     }
     return status;
 }
 
 fm_status fm_text_encode_all(fm_context *context, const fm_dataset *dataset,
-                             const fm_transform *transform, int32_t **tokens)
+                             const fm_transform *transform, int32_t **tokens, int32_t **lengths)
 {
     size_t length = (size_t)transform->input.text->length, bytes;
-    *tokens = NULL;
+    *tokens = *lengths = NULL;
     if (!fm_checked_mul(length, sizeof **tokens, &bytes)) {
         return fm_fail(context, FM_ERROR_LIMIT, "samples of %zu tokens", length);
     }
     *tokens = fm_allocate_array(context, (size_t)dataset->info.count, bytes);
+    *lengths = fm_allocate_array(context, (size_t)dataset->info.count, sizeof **lengths);
     int32_t *scratch = fm_allocate_array(context, longest_text(dataset), sizeof *scratch);
-    fm_status status = *tokens && scratch
-                           ? encode_each(context, dataset, transform, scratch, *tokens)
+    fm_status status = *tokens && *lengths && scratch
+                           ? encode_each(context, dataset, transform, scratch, *tokens, *lengths)
                            : fm_error_status(context);
     fm_release(context, scratch);
     if (status == FM_OK) return FM_OK;
     fm_release(context, *tokens);
-    *tokens = NULL;
+    fm_release(context, *lengths);
+    *tokens = *lengths = NULL;
     return status;
 }
 
@@ -262,26 +303,40 @@ static int ascending(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* What holds 95 in 100 texts, at most MOST_BY_DEFAULT. */
-static fm_status choose_length(const fm_transform *transform, const fm_dataset *training,
-                               fm_text_form *form)
+/* The tokens of each text, sorted. */
+static fm_status count_tokens(const fm_transform *transform, const fm_dataset *training,
+                              int64_t *counts)
 {
     int64_t count = training->info.count;
-    int64_t *lengths = fm_allocate_array(transform->context, (size_t)count, sizeof *lengths);
-    if (!lengths) return fm_error_status(transform->context);
     fm_status status = FM_OK;
     for (int64_t i = 0; i < count && status == FM_OK; i++) {
         size_t size;
         const char *text = fm_dataset_text(training, i, &size);
         status = fm_vocabulary_encode(transform->context, transform->vocabulary, text, size, NULL,
-                                      0, &lengths[i]);
+                                      0, &counts[i]);
     }
-    if (status == FM_OK) {
-        qsort(lengths, (size_t)count, sizeof *lengths, ascending);
-        int64_t length = lengths[(count - 1) * 95 / 100];
+    if (status == FM_OK) qsort(counts, (size_t)count, sizeof *counts, ascending);
+    return status;
+}
+
+/* length: what holds 95 in 100 texts, at most MOST_BY_DEFAULT. */
+static fm_status choose_lengths(const fm_transform *transform, const fm_dataset *training,
+                                fm_text_form *form)
+{
+    int64_t count = training->info.count;
+    if (form->length > 0 && form->buckets < 2) return FM_OK;
+    int64_t *counts = fm_allocate_array(transform->context, (size_t)count, sizeof *counts);
+    if (!counts) return fm_error_status(transform->context);
+    fm_status status = count_tokens(transform, training, counts);
+    if (status == FM_OK && form->length == 0) {
+        int64_t length = counts[(count - 1) * 95 / 100];
         form->length = length < 1 ? 1 : length < MOST_BY_DEFAULT ? length : MOST_BY_DEFAULT;
     }
-    fm_release(transform->context, lengths);
+    if (status == FM_OK && form->buckets > 1) {
+        fm_buckets_choose(counts, count, form->length, (int)form->buckets, &form->bucket_lengths);
+        form->buckets = 0;
+    }
+    fm_release(transform->context, counts);
     return status;
 }
 
@@ -324,5 +379,5 @@ fm_status fm_text_fit(fm_transform *transform, const fm_dataset *training, int64
     if (status != FM_OK) return status;
     form->vocabulary = *fm_vocabulary_about(transform->vocabulary);
     if (form->stateful) transform->rows = fm_or_int(batch_size, DEFAULT_BATCH);
-    return form->length == 0 ? choose_length(transform, training, form) : FM_OK;
+    return choose_lengths(transform, training, form);
 }

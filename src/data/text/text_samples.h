@@ -8,7 +8,7 @@
 /* Defaults filled in and numbers checked; `owner` names what the form belongs to. */
 fm_status fm_text_form_complete(fm_context *context, const char *owner, fm_text_form *form);
 
-/* Learns vocabulary, length and rows from the set that the transform was begun with. */
+/* Learns vocabulary, length, buckets and rows from the set that the transform was begun with. */
 fm_status fm_text_fit(fm_transform *transform, const fm_dataset *training, int64_t batch_size);
 
 /* FM_ERROR_SHAPE unless both are text of one kind, or numbers both. */
@@ -19,8 +19,9 @@ fm_status fm_text_match(fm_context *context, const fm_dataset_info *received,
 fm_status fm_text_windows(fm_context *context, const fm_dataset *dataset,
                           const fm_transform *transform, fm_dataset **windows);
 
-/* The tokens of all texts of a set, (count, length), truncated and padded. fm_release frees them. */
+/* The tokens of all texts of a set, (count, length), truncated and padded, and how many of each are no
+ * padding, (count). fm_release frees both. */
 fm_status fm_text_encode_all(fm_context *context, const fm_dataset *dataset,
-                             const fm_transform *transform, int32_t **tokens);
+                             const fm_transform *transform, int32_t **tokens, int32_t **lengths);
 
 #endif
