@@ -14,6 +14,9 @@
  *  - A model is a function that builds a graph, and the store of its variables. Programs are
  *    compiled for each mode and batch size at first use and kept; the last, smaller batch of an
  *    epoch has its own. A step allocates nothing.
+ *  - Data with buckets (data.h) have batches of several lengths, each with a program of its own; all share
+ *    the variables. A model whose variables or output depend on the length, and one that carries states
+ *    from batch to batch, are refused.
  *  - Data sets are prepared ones (fm_dataset_transform): "x" has the model's input_shape and
  *    input_dtype, "y" what the loss wants (fm_model_label). A difference is FM_ERROR_SHAPE with both.
  *  - Nothing is printed: progress arrives in callbacks.
@@ -306,7 +309,8 @@ FM_API extern const fm_field fm_checkpoint_fields[];
  *  validation_split  this share from the end of the data, taken before shuffling (Keras)
  *  validation        or this set; borrowed
  *  no_shuffle        the data's own order in each epoch; so are sequences side by side
- *                    (fm_dataset_info.rows) in any case, and batch_size is their number
+ *                    (fm_dataset_info.rows) in any case, and batch_size is their number. With buckets
+ *                    a batch has the length of its longest sample
  *  drop_last         no smaller last batch
  *  seed              of the order; default: the model's
  *  workers, prefetch as fm_loader_options
@@ -321,7 +325,8 @@ FM_API extern const fm_field fm_checkpoint_fields[];
  *                    then has no place in training: a resumed run goes on from a checkpoint.)
  *  gradients_every   steps between two measurements of the layers' gradients (gradients.h), counted
  *                    from the run's first; FM_EACH_EPOCH: the first step of each epoch; 0: none. A
- *                    smaller last batch is not measured
+ *                    smaller last batch is not measured; of data with buckets the next batch of the
+ *                    commonest length is
  *  time_limit        seconds; the step that passes it is the last
  *  csv               this file holds fm_history_write_csv after each epoch
  *  tensorboard       folder for an event file (event_file.h): scalars and histograms of weights and

@@ -162,6 +162,7 @@ static fm_status try_out(trial *t)
     fm_check_report *r = t->report;
     fm_status status = open_trial(t);
     if (status == FM_OK) status = check_memory(t);
+    if (status == FM_OK) status = fm_model_compile_forms(t->model, FM_TRAIN, t->loader);
     if (status == FM_OK) status = make_steps(t);
     if (status == FM_OK) status = time_validation(t, &validation);
     if (status != FM_OK) return status;

@@ -91,7 +91,8 @@ static fm_status evaluate_batches(fm_model *model, fm_loader *loader, fm_scores 
         fm_compiled *compiled;
         status = fm_loader_next(loader, &batch);
         if (status != FM_OK || batch.count == 0) break;
-        status = fm_model_compiled(model, FM_EVALUATE, batch.count, &compiled);
+        const fm_program_form form = {FM_EVALUATE, batch.count, batch.length};
+        status = fm_model_compiled(model, form, &compiled);
         if (status == FM_OK) status = fm_compiled_run(model, compiled, batch.x, batch.y, 0);
         if (status == FM_OK) status = fm_compiled_measure(model, compiled, model->metrics, batch.y);
         if (status != FM_OK) break;
@@ -136,6 +137,7 @@ fm_status fm_evaluate(fm_model *model, const fm_dataset *data, const fm_evaluate
     fm_loader *loader;
     status = fm_loader_create(model->context, data,
                               &(fm_loader_options){.batch_size = complete.batch_size,
+                                                   .by_length = true,
                                                    .workers = complete.workers,
                                                    .prefetch = complete.prefetch},
                               &loader);
@@ -149,7 +151,7 @@ fm_status fm_evaluate(fm_model *model, const fm_dataset *data, const fm_evaluate
 /* Where predictions go, batch by batch. */
 typedef struct sink {
     fm_model *model;
-    fm_compiled *compiled; /* one size for all: the last batch is padded with zeros */
+    int64_t batch; /* one size for all: the last batch is padded with zeros */
     bool probabilities;
     char *to;
     size_t bytes; /* of one prediction */
@@ -159,35 +161,38 @@ static fm_status open_sink(fm_model *model, int64_t count, const fm_predict_opti
                            void *predictions, sink *s)
 {
     *s = (sink){.model = model,
+                .batch = count < options->batch_size ? count : options->batch_size,
                 .probabilities = options->probabilities,
                 .to = predictions,
                 .bytes = (size_t)fm_shape_bytes(model->output, model->options.dtype)};
-    int64_t batch = count < options->batch_size ? count : options->batch_size;
-    fm_status status = fm_model_reset(model, FM_PREDICT);
-    return status == FM_OK ? fm_model_compiled(model, FM_PREDICT, batch, &s->compiled) : status;
+    return fm_model_reset(model, FM_PREDICT);
 }
 
-static fm_status predict_batch(sink *s, const void *x, int64_t count)
+static fm_status predict_batch(const sink *s, fm_compiled *compiled, const void *x,
+                               const char **predictions)
 {
-    const fm_compiled *compiled = s->compiled;
-    fm_status status = fm_compiled_run(s->model, s->compiled, x, NULL, 0);
-    if (status != FM_OK) return status;
     const void *from = s->probabilities && compiled->probabilities ? compiled->probabilities
                                                                    : compiled->prediction;
-    size_t bytes = (size_t)count * s->bytes;
-    memcpy(s->to, from, bytes);
-    s->to += bytes;
-    return FM_OK;
+    *predictions = from;
+    return fm_compiled_run(s->model, compiled, x, NULL, 0);
 }
 
-static fm_status predict_loader(sink *s, fm_loader *loader)
+/* Each prediction goes to its sample's place: batches of several lengths are in another order. */
+static fm_status predict_loader(const sink *s, fm_loader *loader)
 {
     fm_batch batch;
     fm_status status = fm_loader_begin(loader, 0, 0);
     while (status == FM_OK) {
+        fm_compiled *compiled;
+        const char *from;
         status = fm_loader_next(loader, &batch);
         if (status != FM_OK || batch.count == 0) return status;
-        status = predict_batch(s, batch.x, batch.count);
+        const fm_program_form form = {FM_PREDICT, s->batch, batch.length};
+        status = fm_model_compiled(s->model, form, &compiled);
+        if (status == FM_OK) status = predict_batch(s, compiled, batch.x, &from);
+        for (int64_t i = 0; i < batch.count && status == FM_OK; i++) {
+            memcpy(s->to + batch.indices[i] * s->bytes, from + (size_t)i * s->bytes, s->bytes);
+        }
     }
     return status;
 }
@@ -204,7 +209,8 @@ fm_status fm_predict(fm_model *model, const fm_dataset *data, const fm_predict_o
     status = open_sink(model, fm_dataset_about(data)->count, &complete, predictions, &s);
     if (status == FM_OK) {
         status = fm_loader_create(model->context, data,
-                                  &(fm_loader_options){.batch_size = s.compiled->batch,
+                                  &(fm_loader_options){.batch_size = s.batch,
+                                                       .by_length = true,
                                                        .workers = complete.workers,
                                                        .prefetch = complete.prefetch},
                                   &loader);
@@ -216,25 +222,27 @@ fm_status fm_predict(fm_model *model, const fm_dataset *data, const fm_predict_o
 }
 
 /* The last samples are copied in front of zeros: the program reads a whole batch. */
-static fm_status predict_rest(sink *s, const char *x, int64_t count)
+static const void *whole_batch(fm_compiled *compiled, const char *x, int64_t count)
 {
-    fm_compiled *compiled = s->compiled;
     size_t bytes = (size_t)count * compiled->x_bytes;
     size_t whole = (size_t)compiled->batch * compiled->x_bytes;
+    if (bytes >= whole) return x;
     memcpy(compiled->own_x, x, bytes);
     memset((char *)compiled->own_x + bytes, 0, whole - bytes);
-    return predict_batch(s, compiled->own_x, count);
+    return compiled->own_x;
 }
 
-static fm_status predict_memory(sink *s, const char *x, int64_t count)
+static fm_status predict_memory(const sink *s, const char *x, int64_t count)
 {
-    fm_status status = FM_OK;
-    while (count > 0 && status == FM_OK) {
-        int64_t batch = s->compiled->batch;
-        if (count < batch) return predict_rest(s, x, count);
-        status = predict_batch(s, x, batch);
-        x += (size_t)batch * s->compiled->x_bytes;
-        count -= batch;
+    fm_compiled *compiled;
+    const fm_program_form form = {FM_PREDICT, s->batch, 0};
+    fm_status status = fm_model_compiled(s->model, form, &compiled);
+    for (int64_t at = 0; at < count && status == FM_OK; at += s->batch) {
+        const char *from, *here = x + (size_t)at * compiled->x_bytes;
+        int64_t some = count - at < s->batch ? count - at : s->batch;
+        status = predict_batch(s, compiled, whole_batch(compiled, here, some), &from);
+        if (status != FM_OK) return status;
+        memcpy(s->to + (size_t)at * s->bytes, from, (size_t)some * s->bytes);
     }
     return status;
 }

@@ -173,7 +173,8 @@ fm_status fm_explain_program_open(fm_model *model, fm_explain_kind kind, int64_t
     fm_val loss;
     target to = {0};
     *made = (fm_explain_program){0};
-    fm_status status = fm_model_loss_graph(model, FM_PREDICT, batch, &graph, &loss);
+    const fm_program_form form = {FM_PREDICT, batch, 0};
+    fm_status status = fm_model_loss_graph(model, form, &graph, &loss);
     if (status != FM_OK) return status;
     status = find_target(model, graph, kind, layer, arena, found, &to);
     if (status == FM_OK) status = add_score(model, graph, &to);

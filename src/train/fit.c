@@ -74,14 +74,19 @@ static double next_rate(const fm_fit_run *run)
     return rate * run->event.rate_factor;
 }
 
-static fm_status measure_gradients(fm_fit_run *run, const fm_batch *batch)
+static fm_status measure_gradients(fm_fit_run *run, const fm_batch *batch,
+                                   const fm_compiled *compiled)
 {
     int64_t every = run->options.gradients_every;
     run->event.gradients = NULL;
-    if (every == 0 || batch->count != run->whole->batch) return FM_OK;
+    if (every == 0) return FM_OK;
     uint64_t steps = fm_store_step(run->model->store) - run->first_step;
-    bool due =
-        every == FM_EACH_EPOCH ? run->model->training.batch == 0 : steps % (uint64_t)every == 0;
+    bool first = run->model->training.batch == 0;
+    if (every == FM_EACH_EPOCH ? first : steps % (uint64_t)every == 0) run->gradients_due = true;
+    bool smaller = batch->count != run->whole->batch; /* it is not measured */
+    if (compiled != run->whole && !smaller) return FM_OK;
+    bool due = run->gradients_due && !smaller;
+    run->gradients_due = false;
     return due ? fm_model_gradients(run->model, batch, &run->event.gradients) : FM_OK;
 }
 
@@ -89,13 +94,14 @@ static fm_status run_step(fm_fit_run *run, const fm_batch *batch)
 {
     fm_model *model = run->model;
     fm_training *training = &model->training;
-    fm_compiled *compiled = batch->count == run->whole->batch ? run->whole : run->rest;
+    const fm_program_form form = {FM_TRAIN, batch->count, batch->length};
+    fm_compiled *compiled = fm_model_find_compiled(model, form); /* open made it */
     double rate = next_rate(run);
     fm_status status = FM_OK;
     if (!run->options.ignore_nonfinite) {
         status = fm_guard_before(&run->guard, training->epoch, training->batch, rate);
     }
-    if (status == FM_OK) status = measure_gradients(run, batch);
+    if (status == FM_OK) status = measure_gradients(run, batch, compiled);
     if (status == FM_OK) status = fm_compiled_run(model, compiled, batch->x, batch->y, rate);
     if (status != FM_OK) return status;
     double loss = fm_compiled_loss(model, compiled);

@@ -13,7 +13,7 @@ typedef struct fm_fit_run {
     const fm_dataset *train, *validation;
     fm_dataset *split[2]; /* owned, with validation_split */
     fm_loader *loader, *validation_loader;
-    fm_compiled *whole, *rest; /* rest: the last, smaller batch; NULL without one */
+    fm_compiled *whole; /* the program of most batches */
     fm_guard guard;
     fm_early_watch early;
     fm_plateau_watch plateau;
@@ -28,6 +28,7 @@ typedef struct fm_fit_run {
     double seconds_before;  /* of the epoch, spent before this fit */
     int64_t samples_before; /* the same for samples                */
     uint64_t first_step;    /* the store's when this fit began     */
+    bool gradients_due;     /* at the next batch of whole's form   */
 } fm_fit_run;
 
 /* Checks everything, compiles the programs, allocates whatever the loop needs. close also after a

@@ -87,34 +87,50 @@ static fm_status open_loaders(fm_fit_run *run)
     }
     if (status != FM_OK || !run->validation) return status;
     loader.shuffle = loader.drop_last = false;
+    loader.by_length = true;
     status = fm_model_check_data(run->model, run->validation, true);
     if (status != FM_OK) return status;
     return fm_loader_create(run->model->context, run->validation, &loader, &run->validation_loader);
 }
 
-/* Training programs first: variables take the layout that the first program wants. */
+/* The form of most batches. */
+static fm_batch_form usual_form(const fm_loader *loader)
+{
+    fm_batch_form form, usual = fm_loader_form(loader, 0);
+    for (int i = 1; (form = fm_loader_form(loader, i)).batches > 0; i++) {
+        if (form.count == usual.count && form.batches > usual.batches) usual = form;
+    }
+    return usual;
+}
+
+/* What a program carries goes to its own next run alone. */
+static fm_status refuse_carrying(const fm_fit_run *run)
+{
+    const fm_carried_variable carried = fm_program_carried(run->whole->program, 0);
+    if (!carried.path || fm_dataset_about(run->train)->buckets.count == 0) return FM_OK;
+    return fm_fail(run->model->context, FM_ERROR_ARGUMENT,
+                   "fit: '%s' goes from each batch to the next, which have several lengths: take "
+                   "data without buckets",
+                   carried.path);
+}
+
+/* Training programs first, and of them that of most batches: variables take the layout that the first
+ * program wants. */
 static fm_status compile_all(fm_fit_run *run)
 {
     fm_model *model = run->model;
-    int64_t size = run->options.batch_size, count = fm_dataset_about(run->train)->count;
-    int64_t rest = run->options.drop_last ? 0 : count % size;
-    fm_status status = FM_OK;
-    if (count >= size) status = fm_model_compiled(model, FM_TRAIN, size, &run->whole);
-    if (status == FM_OK && rest) status = fm_model_compiled(model, FM_TRAIN, rest, &run->rest);
+    const fm_batch_form usual = usual_form(run->loader);
+    const fm_program_form whole = {FM_TRAIN, usual.count, usual.length};
+    fm_status status = fm_model_compiled(model, whole, &run->whole);
+    if (status == FM_OK) status = refuse_carrying(run);
+    if (status == FM_OK) status = fm_model_compile_forms(model, FM_TRAIN, run->loader);
     if (status != FM_OK) return status;
-    if (!run->whole) run->whole = run->rest;
-    if (run->options.gradients_every && run->whole) {
-        status = fm_gradient_probe_open(model, run->whole->batch, run->options.tensorboard);
+    if (run->options.gradients_every) {
+        status = fm_gradient_probe_open(model, usual.count, usual.length, run->options.tensorboard);
         if (status != FM_OK) return status;
     }
     if (!run->validation) return FM_OK;
-    fm_compiled *unused;
-    count = fm_dataset_about(run->validation)->count;
-    if (count >= size) status = fm_model_compiled(model, FM_EVALUATE, size, &unused);
-    if (status == FM_OK && count % size) {
-        status = fm_model_compiled(model, FM_EVALUATE, count % size, &unused);
-    }
-    return status;
+    return fm_model_compile_forms(model, FM_EVALUATE, run->validation_loader);
 }
 
 /* ---- callbacks ---------------------------------------------------------------------------------- */

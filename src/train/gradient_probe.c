@@ -13,8 +13,8 @@
 enum { GRADIENT_LARGEST, GRADIENT_SQUARES, WEIGHT_LARGEST, WEIGHT_SQUARES, FIGURES };
 
 struct fm_gradient_probe {
-    int64_t batch;
-    bool elements; /* the gradients themselves are outputs as well */
+    int64_t batch, length; /* as in fm_batch */
+    bool elements;         /* the gradients themselves are outputs as well */
     fm_compiled *compiled;
     const void **figures; /* FIGURES for each variable: where the program leaves them */
     fm_gradient *variables;
@@ -208,34 +208,37 @@ const char *fm_gradient_state_name(fm_gradient_state state)
 
 /* ---- all together ------------------------------------------------------------------------------- */
 
-static fm_status open_probe(fm_model *model, int64_t batch, fm_gradient_probe *probe)
+static fm_status open_probe(fm_model *model, fm_gradient_probe *probe)
 {
     fm_graph *graph;
     fm_val loss;
-    fm_status status = fm_model_loss_graph(model, FM_TRAIN, batch, &graph, &loss);
+    const fm_program_form form = {FM_TRAIN, probe->batch, probe->length};
+    fm_status status = fm_model_loss_graph(model, form, &graph, &loss);
     if (status != FM_OK) return status;
-    probe->batch = batch;
     status = add_gradients(graph, loss, probe->elements);
     if (status == FM_OK) status = make_report(probe, graph);
     if (status == FM_OK) {
-        status = fm_model_compile_graph(model, FM_TRAIN, batch, graph, &model->program_options,
-                                        &probe->compiled);
+        status =
+            fm_model_compile_graph(model, form, graph, &model->program_options, &probe->compiled);
     }
     fm_graph_destroy(graph);
     return status == FM_OK ? find_figures(probe) : status;
 }
 
-fm_status fm_gradient_probe_open(fm_model *model, int64_t batch, bool elements)
+fm_status fm_gradient_probe_open(fm_model *model, int64_t batch, int64_t length, bool elements)
 {
     const fm_gradient_probe *there = model->probe;
-    if (there && there->batch == batch && there->elements >= elements) return FM_OK;
+    bool fits = there && there->batch == batch && there->length == length;
+    if (fits && there->elements >= elements) return FM_OK;
     fm_gradient_probe_close(model);
     fm_gradient_probe *probe = fm_allocate_zeroed(model->context, sizeof *probe);
     if (!probe) return FM_ERROR_MEMORY;
     probe->arena.context = model->context;
+    probe->batch = batch;
+    probe->length = length;
     probe->elements = elements;
     model->probe = probe;
-    fm_status status = open_probe(model, batch, probe);
+    fm_status status = open_probe(model, probe);
     if (status != FM_OK) fm_gradient_probe_close(model);
     return status;
 }
@@ -254,7 +257,9 @@ fm_status fm_model_gradients(fm_model *model, const fm_batch *batch, const fm_gr
 {
     *gradients = NULL;
     fm_status status = fm_batch_check(model, batch);
-    if (status == FM_OK) status = fm_gradient_probe_open(model, batch->count, false);
+    if (status == FM_OK) {
+        status = fm_gradient_probe_open(model, batch->count, batch->length, false);
+    }
     if (status != FM_OK) return status;
     fm_gradient_probe *probe = model->probe;
     status = fm_compiled_run(model, probe->compiled, batch->x, batch->y, 0);

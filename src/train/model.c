@@ -83,6 +83,13 @@ static fm_val build_graph(const fm_model *model, fm_graph *graph, int64_t batch,
     return add_loss(model, graph, prediction);
 }
 
+static fm_shape without_batch(fm_shape shape)
+{
+    fm_shape sample = {.rank = shape.rank - 1};
+    for (int i = 0; i < sample.rank; i++) sample.dims[i] = shape.dims[i + 1];
+    return sample;
+}
+
 static fm_status make_graph(const fm_model *model, const fm_graph_options *options, int64_t batch,
                             fm_shape sample, fm_graph **graph, fm_val *loss)
 {
@@ -104,19 +111,97 @@ static fm_status make_graph(const fm_model *model, const fm_graph_options *optio
     return status;
 }
 
-fm_status fm_model_loss_graph(const fm_model *model, fm_mode mode, int64_t batch, fm_graph **graph,
+/* ---- samples of several lengths ---- */
+
+/* 0 where the length is the usual one: one program serves both. */
+static int64_t unusual_length(const fm_model *model, int64_t length)
+{
+    const fm_shape *sample = &model->options.input_shape;
+    return sample->rank > 0 && length == sample->dims[0] ? 0 : length;
+}
+
+fm_shape fm_model_sample(const fm_model *model, int64_t length)
+{
+    fm_shape sample = model->options.input_shape;
+    if (length > 0 && sample.rank > 0) sample.dims[0] = length;
+    return sample;
+}
+
+static const char buckets_advice[] = "batches of several lengths (data: buckets) need layers that "
+                                     "are the same for each: pooling over "
+                                     "all steps, recurrent layers, attention";
+
+/* A variable by its layer and name. */
+static fm_status fail_variable(const fm_model *model, const char *path, fm_shape usual,
+                               fm_shape other, int64_t length)
+{
+    char first[FM_SHAPE_TEXT], second[FM_SHAPE_TEXT];
+    const char *slash = strrchr(path, '/');
+    return fm_fail(model->context, FM_ERROR_SHAPE,
+                   "layer '%.*s': its %s is %s for samples of %lld steps and %s for %lld; %s",
+                   slash ? (int)(slash - path) : 0, path, slash ? slash + 1 : path,
+                   fm_shape_text(usual, first), (long long)model->options.input_shape.dims[0],
+                   fm_shape_text(other, second), (long long)length, buckets_advice);
+}
+
+/* The same variables and the same output as for samples of the usual length. */
+static fm_status check_length(const fm_model *model, const fm_graph *graph, int64_t length)
+{
+    const fm_graph *usual = model->graph;
+    for (size_t i = 0; i < graph->variable_count; i++) {
+        const fm_value *value = fm_value_of(graph, graph->variables[i].value);
+        uint32_t index;
+        if (graph->variables[i].options.carried) continue;
+        if (!fm_map_get(&usual->variable_by_path, value->name, &index)) continue;
+        const fm_value *had = fm_value_of(usual, usual->variables[index].value);
+        if (fm_shape_equal(had->shape, value->shape)) continue;
+        return fail_variable(model, value->name, had->shape, value->shape, length);
+    }
+    fm_shape output = without_batch(fm_val_shape(graph, fm_graph_output(graph, "prediction")));
+    if (fm_shape_equal(output, model->output)) return FM_OK;
+    char first[FM_SHAPE_TEXT], second[FM_SHAPE_TEXT];
+    return fm_fail(model->context, FM_ERROR_SHAPE,
+                   "the model's prediction is %s for samples of %lld steps and %s for %lld; with "
+                   "batches of several lengths (data: buckets) it has one shape",
+                   fm_shape_text(model->output, first),
+                   (long long)model->options.input_shape.dims[0], fm_shape_text(output, second),
+                   (long long)length);
+}
+
+/* The model of shorter samples, or a sentence that says why there is none. */
+static fm_status make_short_graph(const fm_model *model, const fm_graph_options *options,
+                                  fm_program_form form, fm_graph **graph, fm_val *loss)
+{
+    fm_shape sample = fm_model_sample(model, form.length);
+    fm_status status = make_graph(model, options, form.batch, sample, graph, loss);
+    if (status == FM_ERROR_SHAPE || status == FM_ERROR_ARGUMENT) {
+        return fm_fail(model->context, status, "%s; this is for samples of %lld steps: %s",
+                       fm_error_message(model->context), (long long)form.length, buckets_advice);
+    }
+    if (status != FM_OK) return status;
+    status = check_length(model, *graph, form.length);
+    if (status == FM_OK) return FM_OK;
+    fm_graph_destroy(*graph);
+    *graph = NULL;
+    return status;
+}
+
+fm_status fm_model_loss_graph(const fm_model *model, fm_program_form form, fm_graph **graph,
                               fm_val *loss)
 {
     const fm_graph_options options = {
-        .mode = mode, .dtype = model->options.dtype, .freeze = model->options.freeze};
-    return make_graph(model, &options, batch, model->options.input_shape, graph, loss);
+        .mode = form.mode, .dtype = model->options.dtype, .freeze = model->options.freeze};
+    form.length = unusual_length(model, form.length);
+    if (form.length) return make_short_graph(model, &options, form, graph, loss);
+    return make_graph(model, &options, form.batch, model->options.input_shape, graph, loss);
 }
 
-fm_status fm_model_graph(fm_model *model, fm_mode mode, int64_t batch_size, fm_graph **graph)
+/* With what the optimizer adds, for FM_TRAIN. */
+static fm_status make_whole_graph(const fm_model *model, fm_program_form form, fm_graph **graph)
 {
     fm_val loss;
-    fm_status status = fm_model_loss_graph(model, mode, batch_size, graph, &loss);
-    if (status != FM_OK || mode != FM_TRAIN) return status;
+    fm_status status = fm_model_loss_graph(model, form, graph, &loss);
+    if (status != FM_OK || form.mode != FM_TRAIN) return status;
     fm_minimize_with(*graph, loss, &model->options.optimizer);
     status = fm_graph_status(*graph);
     if (status == FM_OK) return FM_OK;
@@ -125,27 +210,31 @@ fm_status fm_model_graph(fm_model *model, fm_mode mode, int64_t batch_size, fm_g
     return status;
 }
 
+fm_status fm_model_graph(fm_model *model, fm_mode mode, int64_t batch_size, fm_graph **graph)
+{
+    return make_whole_graph(model, (fm_program_form){mode, batch_size, 0}, graph);
+}
+
 /* ---- programs ----------------------------------------------------------------------------------- */
 
-fm_status fm_model_compile(fm_model *model, fm_mode mode, int64_t batch,
-                           const fm_program_options *options, fm_compiled **compiled)
+fm_status fm_model_compile(fm_model *model, fm_program_form form, const fm_program_options *options,
+                           fm_compiled **compiled)
 {
     *compiled = NULL;
     fm_graph *graph;
-    fm_status status = fm_model_graph(model, mode, batch, &graph);
+    fm_status status = make_whole_graph(model, form, &graph);
     if (status != FM_OK) return status;
-    status = fm_model_compile_graph(model, mode, batch, graph, options, compiled);
+    status = fm_model_compile_graph(model, form, graph, options, compiled);
     fm_graph_destroy(graph);
     return status;
 }
 
-fm_status fm_model_compile_graph(fm_model *model, fm_mode mode, int64_t batch,
-                                 const fm_graph *graph, const fm_program_options *options,
-                                 fm_compiled **compiled)
+fm_status fm_model_compile_graph(fm_model *model, fm_program_form form, const fm_graph *graph,
+                                 const fm_program_options *options, fm_compiled **compiled)
 {
     *compiled = NULL;
     fm_program_options how = *options;
-    how.memory = mode == FM_TRAIN ? (size_t)model->options.memory : 0;
+    how.memory = form.mode == FM_TRAIN ? (size_t)model->options.memory : 0;
     fm_compiled *made = fm_allocate_zeroed(model->context, sizeof *made);
     fm_status status =
         made ? fm_program_create(model->store, graph, &how, &made->program) : FM_ERROR_MEMORY;
@@ -153,11 +242,13 @@ fm_status fm_model_compile_graph(fm_model *model, fm_mode mode, int64_t batch,
         fm_release(model->context, made);
         return status;
     }
-    made->mode = mode;
-    made->batch = batch;
+    made->mode = form.mode;
+    made->batch = form.batch;
+    made->length = unusual_length(model, form.length);
     made->bound_x = made->own_x = fm_program_input(made->program, "x");
     made->bound_y = made->own_y = fm_program_input(made->program, "y");
-    made->x_bytes = (size_t)fm_shape_bytes(model->options.input_shape, model->options.input_dtype);
+    made->x_bytes =
+        (size_t)fm_shape_bytes(fm_model_sample(model, form.length), model->options.input_dtype);
     made->y_bytes = (size_t)fm_shape_bytes(model->label, model->label_dtype);
     made->rate = fm_program_input(made->program, FM_LEARNING_RATE);
     made->loss = fm_program_output(made->program, "loss");
@@ -174,32 +265,46 @@ void fm_compiled_destroy(fm_model *model, fm_compiled *compiled)
     fm_release(model->context, compiled);
 }
 
-fm_compiled *fm_model_find_compiled(const fm_model *model, fm_mode mode, int64_t batch)
+fm_compiled *fm_model_find_compiled(const fm_model *model, fm_program_form form)
 {
+    const int64_t length = unusual_length(model, form.length);
     for (size_t i = 0; i < model->compiled_count; i++) {
         fm_compiled *compiled = model->compiled[i];
-        if (compiled->mode == mode && compiled->batch == batch) return compiled;
+        bool same = compiled->mode == form.mode && compiled->batch == form.batch;
+        if (same && compiled->length == length) return compiled;
     }
     return NULL;
 }
 
-fm_status fm_model_compiled(fm_model *model, fm_mode mode, int64_t batch, fm_compiled **compiled)
+fm_status fm_model_compiled(fm_model *model, fm_program_form form, fm_compiled **compiled)
 {
-    *compiled = fm_model_find_compiled(model, mode, batch);
+    *compiled = fm_model_find_compiled(model, form);
     if (*compiled) return FM_OK;
     fm_status status = fm_grow(model->context, &model->compiled, &model->compiled_capacity,
                                model->compiled_count + 1, sizeof *model->compiled);
     if (status == FM_OK) {
-        status = fm_model_compile(model, mode, batch, &model->program_options, compiled);
+        status = fm_model_compile(model, form, &model->program_options, compiled);
     }
     if (status == FM_OK) model->compiled[model->compiled_count++] = *compiled;
+    return status;
+}
+
+fm_status fm_model_compile_forms(fm_model *model, fm_mode mode, const fm_loader *loader)
+{
+    fm_status status = FM_OK;
+    fm_batch_form form;
+    fm_compiled *unused;
+    for (int i = 0; (form = fm_loader_form(loader, i)).batches > 0 && status == FM_OK; i++) {
+        status =
+            fm_model_compiled(model, (fm_program_form){mode, form.count, form.length}, &unused);
+    }
     return status;
 }
 
 fm_status fm_model_program(fm_model *model, fm_mode mode, int64_t batch_size, fm_program **program)
 {
     fm_compiled *compiled;
-    fm_status status = fm_model_compiled(model, mode, batch_size, &compiled);
+    fm_status status = fm_model_compiled(model, (fm_program_form){mode, batch_size, 0}, &compiled);
     *program = status == FM_OK ? compiled->program : NULL;
     return status;
 }
@@ -305,13 +410,6 @@ static fm_status check_options(fm_context *context, const fm_model_options *opti
                        fm_shape_text(options->input_shape, (char[FM_SHAPE_TEXT]){0}));
     }
     return fm_schedule_check(context, &options->schedule);
-}
-
-static fm_shape without_batch(fm_shape shape)
-{
-    fm_shape sample = {.rank = shape.rank - 1};
-    for (int i = 0; i < sample.rank; i++) sample.dims[i] = shape.dims[i + 1];
-    return sample;
 }
 
 static fm_status find_shapes(fm_model *model)

@@ -10,14 +10,15 @@
  * last one did. */
 typedef struct fm_compiled {
     fm_mode mode;
-    int64_t batch; /* samples */
+    int64_t batch;  /* samples                                               */
+    int64_t length; /* their steps, where batches may be shorter; 0: as usual */
     fm_program *program;
     void *own_x, *own_y; /* the program's own memory: for batches that are not aligned */
     const void *bound_x, *bound_y;
     size_t x_bytes, y_bytes; /* of one sample */
     void *rate;
     const void *loss, *prediction, *probabilities;
-    bool has_run;
+    uint64_t run; /* the number of its last run among the model's, 0 before it */
 } fm_compiled;
 
 typedef struct fm_gradient_probe fm_gradient_probe;
@@ -64,6 +65,7 @@ struct fm_model {
     fm_dtype label_dtype;
     fm_compiled **compiled;
     size_t compiled_count, compiled_capacity;
+    uint64_t runs; /* of all programs */
     fm_metric *train_metrics[FM_MAX_METRICS], *metrics[FM_MAX_METRICS];
     fm_note *notes;
     size_t note_count, note_capacity;
@@ -73,21 +75,32 @@ struct fm_model {
 
 /* ---- programs and steps ---- */
 
-/* The graph up to the loss ({0} for FM_PREDICT), without the optimizer. */
-fm_status fm_model_loss_graph(const fm_model *model, fm_mode mode, int64_t batch, fm_graph **graph,
+/* What a program is for. length as in fm_batch; 0 and the first dimension of input_shape are one. */
+typedef struct fm_program_form {
+    fm_mode mode;
+    int64_t batch, length;
+} fm_program_form;
+
+/* A sample of so many steps; 0: input_shape. */
+fm_shape fm_model_sample(const fm_model *model, int64_t length);
+
+/* The graph up to the loss ({0} for FM_PREDICT), without the optimizer. FM_ERROR_SHAPE for a length of
+ * which the model has other variables, or another output, than of its input_shape. */
+fm_status fm_model_loss_graph(const fm_model *model, fm_program_form form, fm_graph **graph,
                               fm_val *loss);
 /* Compiles a graph with the model's inputs and outputs. */
-fm_status fm_model_compile_graph(fm_model *model, fm_mode mode, int64_t batch,
-                                 const fm_graph *graph, const fm_program_options *options,
-                                 fm_compiled **compiled);
+fm_status fm_model_compile_graph(fm_model *model, fm_program_form form, const fm_graph *graph,
+                                 const fm_program_options *options, fm_compiled **compiled);
 /* Compiles without keeping: `options` instead of the model's. */
-fm_status fm_model_compile(fm_model *model, fm_mode mode, int64_t batch,
-                           const fm_program_options *options, fm_compiled **compiled);
+fm_status fm_model_compile(fm_model *model, fm_program_form form, const fm_program_options *options,
+                           fm_compiled **compiled);
 void fm_compiled_destroy(fm_model *model, fm_compiled *compiled);
-/* The kept one of this mode and size, NULL before it is compiled. */
-fm_compiled *fm_model_find_compiled(const fm_model *model, fm_mode mode, int64_t batch);
-/* The kept one of this mode and size, compiled at first use. */
-fm_status fm_model_compiled(fm_model *model, fm_mode mode, int64_t batch, fm_compiled **compiled);
+/* The kept one of this form, NULL before it is compiled. */
+fm_compiled *fm_model_find_compiled(const fm_model *model, fm_program_form form);
+/* The kept one of this form, compiled at first use. */
+fm_status fm_model_compiled(fm_model *model, fm_program_form form, fm_compiled **compiled);
+/* Those of all batches that the loader has, so that no step compiles. */
+fm_status fm_model_compile_forms(fm_model *model, fm_mode mode, const fm_loader *loader);
 
 /* It has samples, x and y. */
 fm_status fm_batch_check(const fm_model *model, const fm_batch *batch);

@@ -44,7 +44,7 @@ static fm_status rewind_to_copy(fm_guard *guard)
 static int64_t bad_sample(const fm_model *model, const fm_batch *batch)
 {
     fm_dtype dtype = model->options.input_dtype;
-    int64_t elements = fm_shape_elements(model->options.input_shape);
+    int64_t elements = fm_shape_elements(fm_model_sample(model, batch->length));
     const float *f32 = batch->x;
     const double *f64 = batch->x;
     if (!fm_dtype_is_real(dtype)) return -1;
@@ -54,21 +54,28 @@ static int64_t bad_sample(const fm_model *model, const fm_batch *batch)
     return -1;
 }
 
-/* Programs that check, for the two sizes that an epoch has. */
+static fm_program_form form_of(const fm_batch *batch)
+{
+    return (fm_program_form){FM_TRAIN, batch->count, batch->length};
+}
+
+/* Programs that check, in the order of the loader's forms. */
 typedef struct checkers {
-    fm_compiled *programs[2];
+    fm_compiled *programs[FM_MAX_BATCH_FORMS];
 } checkers;
 
-static fm_status checker_for(fm_guard *guard, checkers *all, int64_t count, fm_compiled **program)
+static fm_status checker_for(fm_guard *guard, checkers *all, const fm_batch *batch,
+                             fm_compiled **program)
 {
     fm_program_options options = guard->model->program_options;
     options.check_finite = true;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < FM_MAX_BATCH_FORMS; i++) {
+        const fm_batch_form form = fm_loader_form(guard->loader, i);
+        if (form.count != batch->count || form.length != batch->length) continue;
         *program = all->programs[i];
-        if (*program && (*program)->batch == count) return FM_OK;
-        if (*program) continue;
+        if (*program) return FM_OK;
         fm_status status =
-            fm_model_compile(guard->model, FM_TRAIN, count, &options, &all->programs[i]);
+            fm_model_compile(guard->model, form_of(batch), &options, &all->programs[i]);
         *program = all->programs[i];
         return status == FM_OK ? fm_carry_put(&guard->carry, (*program)->program) : status;
     }
@@ -93,7 +100,7 @@ static fm_status search(fm_guard *guard, checkers *all, int *culprit, char words
                      (long long)sample, (long long)batch.indices[sample]);
             return FM_OK;
         }
-        status = checker_for(guard, all, batch.count, &program);
+        status = checker_for(guard, all, &batch, &program);
         if (status != FM_OK) return status;
         status = fm_compiled_run(guard->model, program, batch.x, batch.y, guard->rates[*culprit]);
         if (status != FM_ERROR_NONFINITE) continue;
@@ -114,7 +121,7 @@ static fm_status replay(fm_guard *guard, int count)
         fm_compiled *program;
         status = fm_loader_next(guard->loader, &batch);
         if (status == FM_OK) {
-            status = fm_model_compiled(guard->model, FM_TRAIN, batch.count, &program);
+            status = fm_model_compiled(guard->model, form_of(&batch), &program);
         }
         if (status == FM_OK) {
             status = fm_compiled_run(guard->model, program, batch.x, batch.y, guard->rates[i]);
@@ -129,7 +136,9 @@ fm_status fm_guard_explain(fm_guard *guard, double loss)
     char words[WORDS] = "";
     int culprit = 0;
     fm_status found = search(guard, &all, &culprit, words);
-    for (int i = 0; i < 2; i++) fm_compiled_destroy(guard->model, all.programs[i]);
+    for (int i = 0; i < FM_MAX_BATCH_FORMS; i++) {
+        fm_compiled_destroy(guard->model, all.programs[i]);
+    }
     if (!words[0]) {
         snprintf(words, sizeof words, "where it came from could not be found (%s)",
                  found == FM_OK ? "running again gave none" : fm_status_name(found));

@@ -14,7 +14,7 @@ enum { FM_GUARD_STEPS = 1000 };
 typedef struct fm_guard {
     fm_model *model;
     fm_loader *loader;
-    fm_compiled *whole; /* the training program of a whole batch */
+    fm_compiled *whole; /* the training program of most batches */
     fm_snapshot snapshot;
     fm_carry carry;       /* what `whole` carried then */
     int64_t epoch, batch; /* of the first step behind the copy */

@@ -35,7 +35,7 @@ fm_status fm_compiled_run(fm_model *model, fm_compiled *compiled, const void *x,
             *(float *)compiled->rate = (float)rate;
         }
     }
-    compiled->has_run = true;
+    compiled->run = ++model->runs;
     return fm_program_run(compiled->program);
 }
 
@@ -77,7 +77,10 @@ static fm_status run_batch(fm_model *model, fm_mode mode, const fm_batch *batch,
 {
     fm_compiled *compiled;
     fm_status status = fm_batch_check(model, batch);
-    if (status == FM_OK) status = fm_model_compiled(model, mode, batch->count, &compiled);
+    if (status == FM_OK) {
+        const fm_program_form form = {mode, batch->count, batch->length};
+        status = fm_model_compiled(model, form, &compiled);
+    }
     if (status == FM_OK) status = fm_compiled_run(model, compiled, batch->x, batch->y, rate);
     if (status == FM_OK && loss) *loss = fm_compiled_loss(model, compiled);
     return status;
@@ -95,6 +98,11 @@ fm_status fm_evaluate_step(fm_model *model, const fm_batch *batch, double *loss)
 
 const void *fm_step_prediction(const fm_model *model, fm_mode mode, int64_t count)
 {
-    const fm_compiled *compiled = fm_model_find_compiled(model, mode, count);
-    return compiled && compiled->has_run ? compiled->prediction : NULL;
+    const fm_compiled *last = NULL;
+    for (size_t i = 0; i < model->compiled_count; i++) {
+        const fm_compiled *compiled = model->compiled[i];
+        bool asked = compiled->mode == mode && compiled->batch == count && compiled->run > 0;
+        if (asked && (!last || compiled->run > last->run)) last = compiled;
+    }
+    return last ? last->prediction : NULL;
 }

@@ -347,7 +347,8 @@ static fm_status load_carried(loading *l)
         const fm_safetensors_entry *entry = fm_safetensors_at(l->tensors, i);
         if (strncmp(entry->name, prefix, sizeof prefix - 1) != 0) continue;
         fm_compiled *whole;
-        status = fm_model_compiled(model, FM_TRAIN, model->training.batch_size, &whole);
+        const fm_program_form form = {FM_TRAIN, model->training.batch_size, 0};
+        status = fm_model_compiled(model, form, &whole);
         if (status != FM_OK) return status;
         const fm_carried_variable carried =
             find_carried(whole->program, entry->name + sizeof prefix - 1);

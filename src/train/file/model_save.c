@@ -163,7 +163,8 @@ static fm_status add_metrics(content *c)
 static fm_status add_carried(content *c)
 {
     const fm_model *model = c->model;
-    const fm_compiled *whole = fm_model_find_compiled(model, FM_TRAIN, model->training.batch_size);
+    const fm_program_form form = {FM_TRAIN, model->training.batch_size, 0};
+    const fm_compiled *whole = fm_model_find_compiled(model, form);
     fm_status status = FM_OK;
     fm_carried_variable carried;
     if (model->training.batch == 0 || !whole) return FM_OK;
