@@ -40,6 +40,7 @@ typedef enum fm_check_kind {
     FM_CHECK_BALANCE,    /* classes have comparable numbers of samples                           */
     FM_CHECK_UNSEEN,     /* what is tested was seen in training                                  */
     FM_CHECK_DUPLICATES, /* no test sample is a training sample; no sample has two labels        */
+    FM_CHECK_LENGTHS,    /* how much of texts is padding, and whether the model reads it         */
     FM_CHECK_STEPS,      /* the loss of a few steps stays finite and does not grow               */
     FM_CHECK_MEMORY,     /* training fits into what the caller says is free                      */
     FM_CHECK_COUNT

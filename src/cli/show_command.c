@@ -10,6 +10,7 @@
 #include "cli/show_zoo.h"
 #include "base/context.h"
 #include "base/fields.h"
+#include "data/sample_lengths.h"
 #include "base/file.h"
 
 #include <math.h>
@@ -103,6 +104,20 @@ static void print_options(const view *v, const char *what, const char *name, con
     fm_text_release(&text);
 }
 
+/* The lengths of batches, and with the data at hand what they save. */
+static void print_lengths(const view *v)
+{
+    char text[FM_BUCKETS_TEXT];
+    fm_sample_lengths lengths;
+    const fm_transform *transform = v->saved.transform ? v->saved.transform : v->data.transform;
+    const fm_ints *buckets = transform ? &fm_transform_output(transform)->buckets : NULL;
+    if (!buckets || buckets->count == 0) return;
+    printf("%-12s %s steps", "batches", fm_buckets_text(buckets, text));
+    bool counted = v->data.train && fm_sample_lengths_of(v->invocation.context, v->data.train,
+                                                         v->batch_size, &lengths) == FM_OK;
+    printf("%s%s\n", counted ? ": " : "", counted ? fm_sample_lengths_text(&lengths, text) : "");
+}
+
 static double repeated_percent(const fm_program_summary *summary)
 {
     return 100 * summary->repeated_flops / (summary->flops - summary->repeated_flops);
@@ -166,6 +181,7 @@ static void print_training(const view *v)
     printf("\n");
     print_options(v, "data", settings->dataset->name, settings->dataset->fields,
                   settings->dataset_options);
+    print_lengths(v);
     print_options(v, "loss", fm_loss_at(model->loss)->name, fm_loss_at(model->loss)->fields,
                   &model->loss_options);
     const fm_optimizer_record *optimizer = fm_optimizer_at(model->optimizer.rule);

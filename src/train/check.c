@@ -21,6 +21,7 @@ static const char *const names[FM_CHECK_COUNT] = {
     [FM_CHECK_BALANCE] = "balance",
     [FM_CHECK_UNSEEN] = "unseen",
     [FM_CHECK_DUPLICATES] = "duplicates",
+    [FM_CHECK_LENGTHS] = "lengths",
     [FM_CHECK_STEPS] = "steps",
     [FM_CHECK_MEMORY] = "memory",
 };
@@ -128,6 +129,7 @@ static fm_status look(fm_checking *c)
     if (status == FM_OK) status = fm_check_numbers(c);
     if (status == FM_OK) status = fm_check_labels(c);
     if (status == FM_OK) status = fm_check_duplicates(c);
+    if (status == FM_OK) status = fm_check_lengths(c);
     if (status == FM_OK) status = fm_check_run(c);
     return status;
 }

@@ -76,6 +76,7 @@ fm_status fm_check_see_part(fm_checking *checking, fm_check_part *part);
 fm_status fm_check_numbers(fm_checking *checking); /* files, numbers, missing, constant, scale */
 fm_status fm_check_labels(fm_checking *checking);  /* labels, balance, unseen                  */
 fm_status fm_check_duplicates(fm_checking *checking);
+fm_status fm_check_lengths(fm_checking *checking);
 fm_status fm_check_run(fm_checking *checking); /* steps, time, memory */
 
 #endif

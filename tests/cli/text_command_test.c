@@ -121,12 +121,59 @@ static void texts_are_classified(void **state)
               "none.tsv: there is no such file");
 }
 
+/* The lengths of batches are told, kept with the model, and predictions come in the given order. */
+static void buckets_are_used_from_end_to_end(void **state)
+{
+    fixture *f = *state;
+    static const char recipe[] =
+        "data: {set: text_classes, file: b.tsv, vocabulary: words, length: 9, buckets: 3}\n"
+        "model:\n"
+        "  - embedding: {input_dim: 6, output_dim: 8, mask_zero: true}\n"
+        "  - lstm: 8\n"
+        "  - dense: 2\n"
+        "loss: sparse_categorical_crossentropy\n"
+        "optimizer: {adam: {learning_rate: 0.05}}\n"
+        "metrics: [accuracy]\n"
+        "train: {epochs: 15, batch_size: 4, seed: 1}\n";
+    char table[1 << 13] = "";
+    for (int i = 0; i < 60; i++) {
+        int words = i % 10 == 9 ? 9 : 1 + i % 4;
+        snprintf(table + strlen(table), 16, "%s\t%s", i % 2 ? "b" : "a", i % 2 ? "up" : "down");
+        for (int k = 1; k < words; k++) strcat(table, i % 3 ? " and" : " then");
+        strcat(table, "\n");
+    }
+    write_recipe(f, "b.yaml", recipe);
+    write_recipe(f, "b.tsv", table);
+    const program_result *r = program_run_well(f, "cd $HERE && $FATHOM show b.yaml");
+    assert_non_null(strstr(r->out, "buckets=3"));
+    assert_non_null(strstr(r->out, "batches      2, 4 and 9 steps: "));
+    assert_non_null(strstr(r->out, "fewer than 9 throughout"));
+    program_run_well(f, "cd $HERE && $FATHOM train b.yaml -q -o b.safetensors");
+    r = program_run_well(f, "cd $HERE && $FATHOM show b.safetensors");
+    assert_non_null(strstr(r->out, "batches      2, 4 and 9 steps\n"));
+    r = program_run_well(f, "cd $HERE && printf 'up and and and and and\\ndown\\nup then then\\n'"
+                            " | $FATHOM predict b.safetensors - -k 1");
+    const char *first = strstr(r->out, "- 0  \"up and and and and and\"   b");
+    const char *second = strstr(r->out, "- 1  \"down\"   a");
+    assert_non_null(first);
+    assert_non_null(second);
+    assert_true(first < second && second < strstr(r->out, "- 2  \"up then then\"   b"));
+    program_run_well(f, "cd $HERE && $FATHOM train b.yaml -q -e 2 --set data.bucket_lengths=[3] "
+                        "--set data.buckets=0 -o c.safetensors && $FATHOM show c.safetensors | "
+                        "grep '^batches  *3 and 9 steps'");
+    run_fails(f, "cd $HERE && $FATHOM train b.yaml --set data.bucket_lengths=[3]",
+              "give buckets, their number, or bucket_lengths, not both");
+    run_fails(f, "cd $HERE && $FATHOM train b.yaml --set model.1=flatten",
+              "layer 'dense': its kernel is (72, 2) for samples of 9 steps and (");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         fixture_test(a_text_goes_on),
         fixture_test(rows_are_carried_and_resumed),
         fixture_test(texts_are_classified),
+        fixture_test(buckets_are_used_from_end_to_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -95,7 +95,8 @@ static void nothing_is_found_where_nothing_is(void **state)
         NULL);
     assert_int_equal(r->count, 0);
     for (int k = 0; k < FM_CHECK_COUNT; k++) {
-        assert_int_equal(r->done[k], k != FM_CHECK_MEMORY); /* nobody said what is free */
+        /* nobody said what is free, and there are no texts */
+        assert_int_equal(r->done[k], k != FM_CHECK_MEMORY && k != FM_CHECK_LENGTHS);
     }
     assert_int_equal(r->samples[0], 144);
     assert_int_equal(r->samples[1], 16);
@@ -401,6 +402,44 @@ static void series_are_looked_at_as_well(void **state)
     fm_check_report_destroy(r);
 }
 
+/* Most texts are short; what a model without a mask makes of them depends on their bucket. */
+static void lengths_of_texts_are_told(void **state)
+{
+    fixture *f = *state;
+    static const char recipe[] =
+        "data: {set: text_classes, file: t.csv, length: 20, vocabulary: words%s}\n"
+        "model:\n"
+        "  - embedding: {input_dim: 9, output_dim: 4, mask_zero: %s}\n"
+        "  - lstm: 4\n"
+        "  - dense: 2\n"
+        "loss: sparse_categorical_crossentropy\noptimizer: adam\n";
+    char text[1 << 13] = "text,label\n", filled[1024];
+    for (int i = 0; i < 200; i++) {
+        for (int k = 0; k < (i % 10 == 0 ? 20 : 1 + i % 7); k++) {
+            snprintf(text + strlen(text), 8, "%c ", 'a' + (i + 3 * k) % 7);
+        }
+        snprintf(text + strlen(text), 8, ",%s\n", i % 3 ? "ham" : "spam");
+    }
+    fixture_file(f, "t.csv", text, strlen(text));
+    snprintf(filled, sizeof filled, recipe, "", "true");
+    fm_check_report *r = check_recipe(f, filled, NULL);
+    expect(r, FM_FINDING_NOTE, FM_CHECK_LENGTHS,
+           "72% of all steps are padding: samples have 5.6 of 20 in the mean", "{buckets: 4}");
+    fm_check_report_destroy(r);
+    for (int mask = 0; mask < 2; mask++) {
+        snprintf(filled, sizeof filled, recipe, ", buckets: 3", mask ? "true" : "false");
+        r = check_recipe(f, filled, NULL);
+        assert_int_equal(r->errors, 0);
+        expect(r, FM_FINDING_NOTE, FM_CHECK_LENGTHS,
+               "batches have 3, 7 and 20 steps: 8.3 for a sample, which has 5.6 in the mean; 58% "
+               "fewer than 20 throughout",
+               "");
+        bool reads = find(r, FM_FINDING_NOTE, FM_CHECK_LENGTHS, "the model reads padding");
+        assert_int_equal(reads, !mask);
+        fm_check_report_destroy(r);
+    }
+}
+
 static void a_limit_takes_samples_evenly(void **state)
 {
     fixture *f = *state;
@@ -498,6 +537,7 @@ int main(void)
         fixture_test(learning_rates_that_are_too_large_show),
         fixture_test(a_batch_that_never_fills_is_told),
         fixture_test(series_are_looked_at_as_well),
+        fixture_test(lengths_of_texts_are_told),
         fixture_test(a_limit_takes_samples_evenly),
         fixture_test(arrays_are_checked_too),
         fixture_test(every_allocation_may_fail),
