@@ -1,7 +1,7 @@
 /* Speed of steps over sequences in memory: one JSON line.
  *
  *     fathom_sequences WORKLOAD [--phase train|predict|generate] [--batch N] [--threads N] [--seconds S]
- *                      [--profile RUNS]
+ *                      [--profile RUNS] [--costs RUNS]
  *
  * gpt-small        tokens of 65, context 128: embedding and learned positions of 128, 4 blocks (norm first,
  *                  4 heads, causal; 512 wide with GELU), norm, 65 logits; Adam rate 0.001, batch 64
@@ -13,7 +13,7 @@
  *
  * As on the peers' side batches lie in memory: nothing but steps is measured. samples_per_second counts
  * sequences, peak_bytes is the largest resident size of the process. --profile prints where the time
- * goes instead. generate: a sample is a sequence of tokens that are made one after the other by a stream, each
+ * goes instead, --costs the same as JSON. generate: a sample is a sequence of tokens that are made one after the other by a stream, each
  * the most probable one; batch 1. */
 #define _GNU_SOURCE
 #include "fathom/loss.h"
@@ -135,7 +135,7 @@ typedef struct options {
     int64_t batch;
     int threads;
     double seconds;
-    int profiled_runs;
+    int profiled_runs, costed_runs;
 } options;
 
 static options read_options(int count, char **arguments)
@@ -156,6 +156,8 @@ static options read_options(int count, char **arguments)
             o.batch = atoll(value);
         else if (strcmp(arguments[i], "--profile") == 0)
             o.profiled_runs = atoi(value);
+        else if (strcmp(arguments[i], "--costs") == 0)
+            o.costed_runs = atoi(value);
         else if (strcmp(arguments[i], "--phase") == 0)
             o.generate = strcmp(value, "generate") == 0,
             o.predict = o.generate || strcmp(value, "predict") == 0;
@@ -283,17 +285,20 @@ static double measure(run *r, double seconds)
     return (double)(r->steps - before) / passed;
 }
 
-static void print_speed(run *r, const options *o, int threads)
+static void print_speed(run *r, const options *o, fm_context *context, fm_store *store)
 {
     measure(r, o->seconds / 8);
     double speed = measure(r, o->seconds) * (double)o->batch;
-    print_figures(&(figures){.workload = o->workload->name,
-                             .samples_per_second = speed,
-                             .flops_per_sample = flops_per_sample(o),
-                             .threads = threads,
-                             .batch = o->batch,
-                             .steps = r->steps},
-                  r->program);
+    print_figures(
+        &(figures){.workload = o->workload->name,
+                   .samples_per_second = speed,
+                   .flops_per_sample = flops_per_sample(o),
+                   .threads = fm_context_threads(context),
+                   .batch = o->batch,
+                   .sample = o->workload->sample,
+                   .outputs = o->workload->classes * fm_shape_elements(o->workload->labels),
+                   .steps = r->steps},
+        store, r->program);
 }
 
 int main(int count, char **arguments)
@@ -317,8 +322,10 @@ int main(int count, char **arguments)
 
     if (o.profiled_runs > 0)
         step(&r), print_profile(context, r.program, o.profiled_runs);
+    else if (o.costed_runs > 0)
+        step(&r), print_costs(r.program, o.workload->name, o.costed_runs);
     else
-        print_speed(&r, &o, fm_context_threads(context));
+        print_speed(&r, &o, context, store);
     fm_program_destroy(r.program);
     fm_graph_destroy(graph);
     fm_store_destroy(store);

@@ -1,24 +1,26 @@
 /* Speed of steps on data in memory: one JSON line.
  *
  *     fathom_steps WORKLOAD [--phase train|predict] [--batch N] [--threads N] [--seconds S]
- *                  [--backend NAME]... [--profile RUNS]
+ *                  [--backend NAME]... [--profile RUNS] [--costs RUNS]
  *
  * mlp          784-512-256-10, ReLU, cross-entropy, SGD rate 0.01, batch 128
  * mlp-dropout  784-128-10, ReLU, dropout 0.2, cross-entropy, Adam rate 0.001, batch 32
  * mnist-cnn    28x28x1: conv 32 3x3, conv 64 3x3, ReLU, max-pool 2, dropout .25, dense 128,
  *              dropout .5, dense 10; Adam rate 0.001, batch 128
+ * lenet5       of the zoo at 28x28x1; Adam rate 0.001, batch 128
  * resnet20     of the zoo at 32x32x3; momentum 0.9, batch 128
- * resnet50     of the zoo at 224x224x3; momentum 0.9, batch 16
- * others       any network of the zoo at its published size, likewise; a step's flops are counted as if
- *              the first layer had a gradient of its input
+ * resnet18@32  the zoo's resnet18 at 32x32x3 with 10 classes; momentum 0.9, batch 128
+ * others       any network of the zoo at its published size; momentum 0.9, batch 16 or the table's
  *
  * As on the peers' side samples lie in memory as f32 and batches are consecutive slices: nothing but
- * steps is measured. peak_bytes is the largest resident size of the process. --profile prints where
- * the time goes instead. */
+ * steps is measured. Multiplications of auxiliary heads are not in flops_per_sample. peak_bytes is the
+ * largest resident size of the process. --profile prints where the time goes instead, --costs the same
+ * as JSON. */
 #define _GNU_SOURCE
 #include "fathom/loss.h"
 #include "fathom/nn.h"
 #include "fathom/nn_vision.h"
+#include "fathom/ops.h"
 #include "fathom/optimizer.h"
 #include "fathom/program.h"
 #include "fathom/zoo.h"
@@ -35,11 +37,10 @@ enum { MOST_SAMPLES = 60000, MOST_BYTES = 192 << 20, LARGE_IMAGE = 100 };
 
 typedef struct workload {
     const char *name;
-    fm_val (*build)(fm_graph *graph, fm_val x); /* NULL: the zoo's network of this name */
+    fm_val (*build)(fm_graph *graph, fm_val x); /* NULL: */
+    const char *network;                        /* of the zoo */
     fm_shape sample;
     int64_t classes, batch;
-    double multiplications; /* of a sample going forward, in matrix products and convolutions   */
-    double first;           /* of these, the first layer's: it needs no gradient of its input   */
     fm_optimizer optimizer;
 } workload;
 
@@ -68,40 +69,35 @@ static fm_val mnist_cnn(fm_graph *g, fm_val x)
     return fm_dense(g, x, .units = 10);
 }
 
-enum { MNIST_FIRST = 26 * 26 * 9 * 32, RESNET20_FIRST = 32 * 32 * 27 * 16 };
-enum { RESNET50_FIRST = 112 * 112 * 147 * 64 };
+#define SGD                                                                                        \
+    {                                                                                              \
+        .rule = FM_SGD, .learning_rate = 0.01                                                      \
+    }
+#define ADAM                                                                                       \
+    {                                                                                              \
+        .rule = FM_ADAM, .learning_rate = 0.001                                                    \
+    }
 #define MOMENTUM                                                                                   \
     {                                                                                              \
         .rule = FM_SGD, .learning_rate = 0.1, .momentum = 0.9                                      \
     }
-
+#define SQUARE(height, channels)                                                                   \
+    {                                                                                              \
+        3,                                                                                         \
+        {                                                                                          \
+            height, height, channels                                                               \
+        }                                                                                          \
+    }
 static const workload workloads[] = {
-    {"mlp",
-     mlp,
-     {1, {784}},
-     10,
-     128,
-     784 * 512 + 512 * 256 + 256 * 10,
-     784 * 512,
-     {.rule = FM_SGD, .learning_rate = 0.01}},
-    {"mlp-dropout",
-     mlp_dropout,
-     {1, {784}},
-     10,
-     32,
-     784 * 128 + 128 * 10,
-     784 * 128,
-     {.rule = FM_ADAM, .learning_rate = 0.001}},
-    {"mnist-cnn",
-     mnist_cnn,
-     {3, {28, 28, 1}},
-     10,
-     128,
-     MNIST_FIRST + 24 * 24 * 288 * 64 + 9216 * 128 + 128 * 10,
-     MNIST_FIRST,
-     {.rule = FM_ADAM, .learning_rate = 0.001}},
-    {"resnet20", NULL, {3, {32, 32, 3}}, 10, 128, 40551040, RESNET20_FIRST, MOMENTUM},
-    {"resnet50", NULL, {3, {224, 224, 3}}, 1000, 16, 4089184256, RESNET50_FIRST, MOMENTUM},
+    {"mlp", mlp, NULL, {1, {784}}, 10, 128, SGD},
+    {"mlp-dropout", mlp_dropout, NULL, {1, {784}}, 10, 32, ADAM},
+    {"mnist-cnn", mnist_cnn, NULL, SQUARE(28, 1), 10, 128, ADAM},
+    {"lenet5", NULL, "lenet5", SQUARE(28, 1), 10, 128, ADAM},
+    {"resnet20", NULL, "resnet20", SQUARE(32, 3), 10, 128, MOMENTUM},
+    {"resnet18@32", NULL, "resnet18", SQUARE(32, 3), 10, 128, MOMENTUM},
+    {"alexnet", NULL, "alexnet", SQUARE(224, 3), 1000, 32, MOMENTUM},
+    {"vgg16", NULL, "vgg16", SQUARE(224, 3), 1000, 8, MOMENTUM},
+    {"resnet152", NULL, "resnet152", SQUARE(224, 3), 1000, 8, MOMENTUM},
 };
 
 typedef struct options {
@@ -110,7 +106,7 @@ typedef struct options {
     int64_t batch;
     int threads;
     double seconds;
-    int profiled_runs;
+    int profiled_runs, costed_runs;
     int backend_count;
     const char *backends[4];
 } options;
@@ -122,10 +118,10 @@ static const workload *of_the_zoo(const char *name)
     const fm_zoo_record *record = fm_zoo_find(name);
     if (!record) return NULL;
     found = (workload){.name = record->name,
+                       .network = record->name,
                        .sample = {3, {record->height, record->height, record->channels}},
                        .classes = record->classes,
                        .batch = 16,
-                       .multiplications = record->macs,
                        .optimizer = MOMENTUM};
     return &found;
 }
@@ -151,12 +147,31 @@ static options read_options(int count, char **arguments)
             o.batch = atoll(value);
         else if (strcmp(arguments[i], "--profile") == 0)
             o.profiled_runs = atoi(value);
+        else if (strcmp(arguments[i], "--costs") == 0)
+            o.costed_runs = atoi(value);
         else if (strcmp(arguments[i], "--phase") == 0)
             o.predict = strcmp(value, "predict") == 0;
         else
             die("unknown option");
     }
     return o;
+}
+
+static fm_val build(fm_graph *g, fm_val x, void *argument)
+{
+    const workload *w = argument;
+    return w->build ? w->build(g, x) : fm_zoo(g, w->network, x, .classes = w->classes);
+}
+
+static fm_val total_loss(fm_graph *g, fm_val logits, fm_val y)
+{
+    fm_val loss = fm_loss(g, FM_SPARSE_CATEGORICAL_CROSSENTROPY, logits, y), auxiliary;
+    double weight;
+    for (int i = 0; (auxiliary = fm_graph_auxiliary(g, i, &weight)).id; i++) {
+        fm_val more = fm_loss(g, FM_SPARSE_CATEGORICAL_CROSSENTROPY, auxiliary, y);
+        loss = fm_add(g, loss, fm_mul_scalar(g, more, weight));
+    }
+    return loss;
 }
 
 static fm_graph *make_graph(fm_context *context, const options *o)
@@ -166,23 +181,34 @@ static fm_graph *make_graph(fm_context *context, const options *o)
     fm_graph_options how = {.mode = o->predict ? FM_PREDICT : FM_TRAIN};
     if (fm_graph_create(context, &how, &g) != FM_OK) return NULL;
     fm_val x = fm_input(g, "x", FM_F32, fm_shape_batch(o->batch, w->sample));
-    fm_val logits = w->build ? w->build(g, x) : fm_zoo(g, w->name, x);
+    fm_val logits = build(g, x, (void *)w);
     if (o->predict) {
         fm_output(g, "result", logits);
         return g;
     }
     fm_val y = fm_input(g, "y", FM_I32, FM_SHAPE(o->batch));
-    fm_val loss = fm_loss(g, FM_SPARSE_CATEGORICAL_CROSSENTROPY, logits, y);
+    fm_val loss = total_loss(g, logits, y);
     fm_minimize_with(g, loss, &w->optimizer);
     fm_output(g, "result", loss);
     return g;
 }
 
-/* Forward, and for each gradient once more. */
-static double flops_per_sample(const options *o)
+/* Forward, and for each gradient once more; the first layer has none of its input. */
+static double flops_per_sample(fm_context *context, const options *o)
 {
-    double forward = 2 * o->workload->multiplications;
-    return o->predict ? forward : 3 * forward - 2 * o->workload->first;
+    fm_layer_row *rows;
+    int count;
+    double all = 0, first = 0;
+    if (fm_layers_describe(context, build, (void *)o->workload, o->workload->sample, FM_F32, &rows,
+                           &count) != FM_OK) {
+        die(fm_error_message(context));
+    }
+    for (int i = 0; i < count; i++) {
+        if (all == 0) first = rows[i].macs;
+        all += rows[i].macs;
+    }
+    fm_layers_release(context, rows);
+    return o->predict ? 2 * all : 6 * all - 2 * first;
 }
 
 typedef struct run {
@@ -249,17 +275,19 @@ static double measure(run *r, double seconds)
     return (double)((r->steps - before) * r->batch) / passed;
 }
 
-static void print_speed(run *r, const options *o, int threads)
+static void print_speed(run *r, const options *o, fm_context *context, fm_store *store)
 {
     measure(r, o->seconds / 8);
     double speed = measure(r, o->seconds);
     print_figures(&(figures){.workload = o->workload->name,
                              .samples_per_second = speed,
-                             .flops_per_sample = flops_per_sample(o),
-                             .threads = threads,
+                             .flops_per_sample = flops_per_sample(context, o),
+                             .threads = fm_context_threads(context),
                              .batch = r->batch,
+                             .sample = o->workload->sample,
+                             .outputs = o->workload->classes,
                              .steps = r->steps},
-                  r->program);
+                  store, r->program);
 }
 
 int main(int count, char **arguments)
@@ -284,8 +312,10 @@ int main(int count, char **arguments)
 
     if (o.profiled_runs > 0)
         step(&r), print_profile(context, r.program, o.profiled_runs);
+    else if (o.costed_runs > 0)
+        step(&r), print_costs(r.program, o.workload->name, o.costed_runs);
     else
-        print_speed(&r, &o, fm_context_threads(context));
+        print_speed(&r, &o, context, store);
     fm_program_destroy(r.program);
     fm_graph_destroy(graph);
     fm_store_destroy(store);

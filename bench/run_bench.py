@@ -1,21 +1,25 @@
-"""Training speed of Fathom, held against a peer and against the machine.
+"""Speed of Fathom, held against a peer and against the machine.
 
-Our side is a C program that trains on data in memory (bench/fathom_*.c); the peer's side is a
-script that trains the same network on the same shapes (bench/peers/). Each prints one JSON line:
+Our side is a C program that works on data in memory (bench/fathom_*.c); the peer's side is a script
+that does the same with the same network on the same shapes (bench/peers/). Each prints one JSON line:
 
     {"workload": "mlp", "samples_per_second": 101000.0, "flops_per_sample": 2407424, ...}
 
 First the peer tries all of its settings; the fastest of them is what we meet. Then both sides run in
 turn, round after round, so that a change of the machine's speed meets both, and each waits until
-others leave the cores alone. What is printed: the median and the spread (lowest to highest) of each
-side over the quiet rounds, the ratio of the medians, and the share of the peak of fp32
-multiply-adds that was measured in the same rounds. The JSON of it all is kept in
-bench/results/WORKLOAD.json,
-of predictions in WORKLOAD-predict-BATCH.json.
+others leave the cores alone. Both must have as many parameters, read samples of the same shape and
+make as many numbers of one; otherwise the figures would compare different work, and are not kept.
+
+What is printed: the median and the spread (lowest to highest) of each side over the quiet rounds, the
+ratio of the medians, the share of the peak of fp32 multiply-adds that was measured in the same rounds,
+and what takes the time. The JSON of it all is kept in bench/results/: WORKLOAD.json, of predictions
+WORKLOAD-predict-BATCH.json, with -1-thread or the like where not all processors work; the machine's own
+figures in machine.json. At the end bench/write_performance.py makes docs/performance.md of them.
 
 FATHOM_BENCH_PYTHON names the Python that has the peer; without it `python3` is tried.
 """
 import argparse
+import dataclasses
 import datetime
 import json
 import os
@@ -34,22 +38,40 @@ import machine_load  # noqa: E402  (its folder is known only here)
 QUIET = 0.2  # cores that others may keep busy during a round that counts
 PROGRAMS = ROOT / "build" / "release" / "bench"
 RESULTS = ROOT / "bench" / "results"
+PROCESSORS = len(os.sched_getaffinity(0))
 
 # workload: our program, the peer's script for each peer
+STEPS = {"ours": "fathom_steps", "pytorch": "pytorch_vision.py"}
+SEQUENCES = {"ours": "fathom_sequences", "pytorch": "pytorch_sequences.py"}
 WORKLOADS = {
-    "mlp": {"ours": "fathom_steps", "pytorch": "pytorch_mlp.py"},
-    "mlp-dropout": {"ours": "fathom_steps", "pytorch": "pytorch_mlp.py"},
-    "mnist-cnn": {"ours": "fathom_steps", "pytorch": "pytorch_vision.py"},
-    "resnet20": {"ours": "fathom_steps", "pytorch": "pytorch_vision.py"},
-    "resnet50": {"ours": "fathom_steps", "pytorch": "pytorch_vision.py"},
-    "gpt-small": {"ours": "fathom_sequences", "pytorch": "pytorch_sequences.py"},
-    "shakespeare-gpt": {"ours": "fathom_sequences", "pytorch": "pytorch_sequences.py"},
-    "mnist-lstm": {"ours": "fathom_sequences", "pytorch": "pytorch_sequences.py"},
-    "mnist-gru": {"ours": "fathom_sequences", "pytorch": "pytorch_sequences.py"},
-    "shakespeare-lstm": {"ours": "fathom_sequences", "pytorch": "pytorch_sequences.py"},
+    "mlp": dict(STEPS, pytorch="pytorch_mlp.py"),
+    "mlp-dropout": dict(STEPS, pytorch="pytorch_mlp.py"),
+    "mnist-cnn": STEPS,
+    "lenet5": STEPS,
+    "resnet20": STEPS,
+    "resnet18@32": STEPS,
+    "alexnet": STEPS,
+    "vgg16": STEPS,
+    "googlenet": STEPS,
+    "resnet50": STEPS,
+    "resnet152": STEPS,
+    "mobilenet": STEPS,
+    "mnist-lstm": SEQUENCES,
+    "mnist-gru": SEQUENCES,
+    "shakespeare-lstm": SEQUENCES,
+    "gpt-small": SEQUENCES,
+    "shakespeare-gpt": SEQUENCES,
 }
+TABLE = [name for name in WORKLOADS if name != "shakespeare-gpt"]  # what is measured unasked
+PREDICTED = [1, 32, 128]  # batches
+SAME_WORK = ["batch", "parameters", "sample", "outputs"]
 PEERS = ["pytorch", "none"]
 PEER_MODULES = {"pytorch": "torch"}
+PROFILED_SECONDS = 1
+
+
+class Broken(Exception):
+    """A job that cannot be measured; the others can."""
 
 
 def fail(words):
@@ -64,10 +86,10 @@ def last_json(command):
     except FileNotFoundError:
         fail(f"{command[0]} does not exist: ./run bench builds it")
     if done.returncode != 0:
-        fail(f"{command[0]} ended with status {done.returncode}:\n{done.stderr[-2000:]}")
+        raise Broken(f"{command[0]} ended with status {done.returncode}:\n{done.stderr[-2000:]}")
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if not lines:
-        fail(f"{command[0]} printed no JSON line")
+        raise Broken(f"{command[0]} printed no JSON line")
     return json.loads(lines[-1])
 
 
@@ -109,6 +131,11 @@ def processor():
     return platform.machine()
 
 
+def compiler():
+    done = subprocess.run(["cc", "--version"], capture_output=True, text=True, check=False)
+    return done.stdout.split("\n")[0]
+
+
 def commit():
     done = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True,
                           text=True, cwd=ROOT, check=False)
@@ -122,30 +149,77 @@ def summary(rounds):
             "quiet_rounds": sum(one["others"] < QUIET for one in rounds), "rounds": rounds}
 
 
-def measure(name, peer, python, options):
-    """All rounds of one workload; returns the record that is kept."""
-    programs = WORKLOADS[name]
-    both = ["--phase", options.phase] + (["--batch", options.batch] if options.batch else [])
-    ours = [PROGRAMS / programs["ours"], name, "--threads", options.threads,
-            "--seconds", options.seconds] + both
-    theirs = None
+def check_same_work(name, ours, theirs):
+    for key in SAME_WORK:
+        if key in theirs and ours[key] != theirs[key]:
+            raise Broken(f"{name}: the sides do different work: {key} is {ours[key]} here and "
+                         f"{theirs[key]} on the peer's side")
+
+
+def where_time_goes(command, samples_per_second, batch):
+    """A row for each op and kernel of our side, the dearest first."""
+    runs = min(max(round(PROFILED_SECONDS * samples_per_second / batch), 1), 200)
+    kernels = {}
+    for step in last_json(command + ["--costs", runs])["costs"]:
+        row = kernels.setdefault((step["op"], step["kernel"]), dict(step, steps=0, seconds=0, flops=0,
+                                                                     bytes=0))
+        row["steps"] += 1
+        for key in ("seconds", "flops", "bytes"):
+            row[key] += step[key]
+    return sorted(kernels.values(), key=lambda row: -row["seconds"])
+
+
+def peer_command(job, peer, python, options):
+    """How the peer runs at its fastest setting, and what the search for it saw."""
+    command = [python, ROOT / "bench" / "peers" / WORKLOADS[job.name][peer], "--workload", job.name,
+               *job.words(), "--seconds", options.seconds / 3]
+    tried = None
+    setting = options.setting
+    if not setting:
+        best = last_json(command + ["--mode", "best", "--rounds", 1])
+        setting, tried = best["setting"], best["tried"]
+    return command + ["--mode", "setting", "--setting", setting, "--rounds", 3, "--patience",
+                      options.patience], tried
+
+
+@dataclasses.dataclass
+class Job:
+    """A workload in one phase; batch None: the workload's own."""
+    name: str
+    phase: str
+    batch: int
+    threads: int
+
+    def words(self):
+        words = ["--phase", self.phase, "--threads", self.threads]
+        return words + (["--batch", self.batch] if self.batch else [])
+
+    def file(self, batch):
+        kind = "" if self.phase == "train" else f"-{self.phase}-{batch}"
+        if self.threads != PROCESSORS:
+            kind += f"-{self.threads}-thread" + ("s" if self.threads > 1 else "")
+        return RESULTS / f"{self.name}{kind}.json"
+
+
+def measure(job, peer, python, options):
+    """All rounds of one job; returns the record that is kept."""
+    program = [PROGRAMS / WORKLOADS[job.name]["ours"], job.name, *job.words()]
+    ours, theirs, tried = program + ["--seconds", options.seconds], None, None
     if python:
-        theirs = [python, ROOT / "bench" / "peers" / programs[peer], "--workload", name,
-                  "--threads", options.threads] + both
-        setting = options.setting or last_json(theirs + ["--mode", "best"])["setting"]
-        theirs += ["--mode", "setting", "--setting", setting, "--rounds", "3", "--patience",
-                   options.patience]
+        theirs, tried = peer_command(job, peer, python, options)
     our_rounds, their_rounds, peaks = [], [], []
     for _ in range(options.rounds):
-        peaks.append(quiet_json([PROGRAMS / "machine_peak", options.threads], options.patience))
+        peaks.append(quiet_json([PROGRAMS / "machine_peak", job.threads], options.patience))
         our_rounds.append(quiet_json(ours, options.patience))
         if theirs:
             their_rounds.append(quiet_json(theirs, options.patience))
+            check_same_work(job.name, our_rounds[-1], their_rounds[-1])
 
     peak = statistics.median(one["peaks"][0]["fma_gflops"] for one in peaks)
     record = {
-        "workload": name, "phase": options.phase, "batch": our_rounds[0]["batch"], "date": datetime.date.today().isoformat(), "commit": commit(),
-        "processor": processor(), "threads": options.threads, "machine_peaks": peaks,
+        "workload": job.name, "phase": job.phase, "batch": our_rounds[0]["batch"],
+        "precision": "float32", "date": datetime.date.today().isoformat(), "commit": commit(),
+        "processor": processor(), "threads": job.threads, "machine_peaks": peaks,
         "peak_gflops": peak, "fathom": summary(our_rounds),
     }
     flops = our_rounds[0].get("flops_per_sample")
@@ -154,10 +228,25 @@ def measure(name, peer, python, options):
         record["share_of_peak"] = record["gflops"] / peak
     if their_rounds:
         record[peer] = summary(their_rounds)
+        if tried:
+            record[peer]["tried"] = tried
         record["ratio"] = record["fathom"]["median"] / record[peer]["median"]
         record["memory_ratio"] = (record["fathom"]["rounds"][0]["peak_bytes"] /
                                   record[peer]["rounds"][0]["peak_bytes"])
+    if job.phase != "generate":
+        record["costs"] = where_time_goes(program, record["fathom"]["median"], record["batch"])
     return record
+
+
+def measure_machine(threads):
+    """The machine's ceilings, for each number of threads the best of three."""
+    tries = [last_json([PROGRAMS / "machine_peak", *threads]) for _ in range(3)]
+    peaks = [{key: max(one["peaks"][i][key] for one in tries) for key in tries[0]["peaks"][i]}
+             for i in range(len(threads))]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return dict(tries[0], peaks=peaks, processor=processor(), processors=PROCESSORS,
+                memory_bytes=memory, system=platform.release(), compiler=compiler(),
+                date=datetime.date.today().isoformat())
 
 
 def show_side(name, side):
@@ -180,24 +269,45 @@ def show(record, peer):
     if "share_of_peak" in record:
         print(f"  {record['gflops']:.0f} GFLOP/s: {record['share_of_peak']:.2f} of the measured "
               f"peak of {record['peak_gflops']:.0f} GFLOP/s")
+    show_costs(record.get("costs", []))
+
+
+def show_costs(costs):
+    total = sum(row["seconds"] for row in costs) or 1
+    for row in costs[:5]:
+        print(f"  {100 * row['seconds'] / total:5.1f} %  {row['steps']:3} x {row['op']}, {row['kernel']}")
+
+
+def jobs_of(options):
+    for threads in options.threads:
+        for phase in options.phase:
+            batches = options.batch or (PREDICTED if phase == "predict" else [None])
+            for batch in batches:
+                for name in options.workload or TABLE:
+                    yield Job(name, phase, batch, threads)
+
+
+def parse():
+    parser = argparse.ArgumentParser(prog="./run bench")
+    parser.add_argument("workload", nargs="*", help="; ".join(WORKLOADS) + " (default: all but shakespeare-gpt)")
+    parser.add_argument("--against", choices=PEERS,
+                        help="the peer; default: pytorch where a Python has it, else none")
+    parser.add_argument("--phase", choices=["train", "predict", "generate"], nargs="+",
+                        default=["train"])
+    parser.add_argument("--batch", type=int, nargs="+",
+                        help="default: the workload's, for predict " + ", ".join(map(str, PREDICTED)))
+    parser.add_argument("--threads", type=int, nargs="+", default=[PROCESSORS])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4, help="of work in a round of each side")
+    parser.add_argument("--setting", help="the peer's setting; default: it tries all of them first")
+    parser.add_argument("--missing", action="store_true", help="only what has no result yet")
+    parser.add_argument("--patience", type=float, default=20,
+                        help="seconds to wait before a round while others keep the cores busy")
+    return parser.parse_args()
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="./run bench")
-    parser.add_argument("workload", nargs="*", help="; ".join(WORKLOADS) + " (default: all)")
-    parser.add_argument("--against", choices=PEERS,
-                        help="the peer; default: pytorch where a Python has it, else none")
-    parser.add_argument("--phase", choices=["train", "predict", "generate"],
-                        default="train")
-    parser.add_argument("--batch", type=int, help="default: the workload's")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--seconds", type=float, default=4, help="of training in our round")
-    parser.add_argument("--setting", help="the peer's setting; default: it tries all of them first")
-    parser.add_argument("--patience", type=float, default=20,
-                        help="seconds to wait before a round while others keep the cores busy")
-    options = parser.parse_args()
-
+    options = parse()
     unknown = [name for name in options.workload if name not in WORKLOADS]
     if unknown:
         fail(f"no workload is called {unknown[0]}; there are: {', '.join(WORKLOADS)}")
@@ -209,11 +319,25 @@ def main():
         print("without a peer: set FATHOM_BENCH_PYTHON to a Python that has one", file=sys.stderr)
 
     RESULTS.mkdir(parents=True, exist_ok=True)
-    for name in options.workload or WORKLOADS:
-        record = measure(name, peer, python, options)
+    write_json(RESULTS / "machine.json", measure_machine(sorted({1, PROCESSORS, *options.threads})))
+    broken = 0
+    for job in jobs_of(options):
+        if options.missing and job.file(job.batch).exists():
+            continue
+        try:
+            record = measure(job, peer, python, options)
+        except Broken as reason:
+            print(f"run_bench: {job}: {reason}", file=sys.stderr)
+            broken += 1
+            continue
         show(record, peer)
-        kind = "" if options.phase == "train" else f"-{options.phase}-{record['batch']}"
-        (RESULTS / f"{name}{kind}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        write_json(job.file(record["batch"]), record)
+    subprocess.run([sys.executable, ROOT / "bench" / "write_performance.py"], check=True)
+    sys.exit(1 if broken else 0)
+
+
+def write_json(path, record):
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

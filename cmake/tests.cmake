@@ -71,6 +71,35 @@ if(VALGRIND AND TARGET fathom)
   set_tests_properties(train.valgrind PROPERTIES LABELS valgrind ENVIRONMENT OMP_WAIT_POLICY=PASSIVE)
 endif()
 
+# Instructions of small pieces of work, each held against tests/guard/instructions.txt; skipped where
+# that has no row for this compiler, build, C library and instruction set.
+if(VALGRIND AND TARGET fathom)
+  set(counted_source ${PROJECT_SOURCE_DIR}/tests/guard/counted_steps.c)
+  set(counted_build ${CMAKE_BUILD_TYPE})
+  foreach(feature ONEDNN OPENMP FAST FILES IMAGES AUDIO)
+    if(NOT FATHOM_${feature})
+      string(APPEND counted_build -without-${feature})
+    endif()
+  endforeach()
+  add_executable(counted_steps ${counted_source})
+  target_link_libraries(counted_steps PRIVATE fathom_static)
+  target_compile_definitions(counted_steps PRIVATE COUNTED_BUILD="${counted_build}")
+  set_target_properties(counted_steps PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+
+  # Rows of its table: {"mlp_step", ...
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${counted_source})
+  file(STRINGS ${counted_source} counted_rows REGEX "^    \\{\"[a-z_]+\", ")
+  foreach(row IN LISTS counted_rows ITEMS "{\"predict_start\", ")
+    string(REGEX REPLACE "^[^\"]*\"([a-z_]+)\".*" "\\1" workload "${row}")
+    add_test(NAME instructions_${workload} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
+             COMMAND bash tests/guard/instruction_check.sh ${workload} ${PROJECT_BINARY_DIR})
+    list(APPEND counted_tests instructions_${workload})
+  endforeach()
+  add_test(NAME instructions_guard COMMAND bash tests/guard/guard_check.sh ${PROJECT_BINARY_DIR}
+           WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(${counted_tests} instructions_guard PROPERTIES LABELS guard SKIP_RETURN_CODE 77)
+endif()
+
 # The source tree, the finished library, and the installed package, checked once.
 if(NOT sanitized)
   foreach(check layers sizes symbols)
@@ -78,9 +107,13 @@ if(NOT sanitized)
              WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
     set_tests_properties(check_${check} PROPERTIES LABELS tree)
   endforeach()
+  add_test(NAME check_performance COMMAND bash scripts/check_performance.sh
+           WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   add_test(NAME check_counting COMMAND bash tests/scripts/counting_check.sh
            WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-  set_tests_properties(check_counting PROPERTIES LABELS tree)
+  add_test(NAME check_performance_page COMMAND bash tests/scripts/performance_check.sh
+           WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(check_performance check_counting check_performance_page PROPERTIES LABELS tree)
 
   foreach(what install find_package pkg_config static c_headers cxx_headers)
     add_test(NAME consumer_${what} COMMAND bash tests/consumer/consumer_check.sh ${what}

@@ -2,7 +2,8 @@
 
 samples_per_second is the median of the rounds during which others left the cores alone; with one
 thread samples_per_cpu_second holds on a busy machine too; peak_bytes is the largest resident size of
-the process. Needs torch 2.13.0 (the CPU build) and a C++ compiler for the compiled settings. The data
+the process; parameters, sample (height, width, channels) and outputs are what run_bench.py holds against
+our side's. Needs torch 2.13.0 (the CPU build) and a C++ compiler for the compiled settings. The data
 lie in memory as f32, batches are consecutive slices: no loader, no conversion, no shuffling is
 measured. Modes:
 eager        the usual loop with the optimiser's defaults
@@ -60,8 +61,7 @@ def parse(side):
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, help="default: the workload's")
-    parser.add_argument("--steps", type=int, help="steps of a round; default: the workload's")
-    parser.add_argument("--warmup", type=int, help="steps before the first round; default: a third")
+    parser.add_argument("--seconds", type=float, default=1, help="of a round, about; one step at least")
     parser.add_argument("--rounds", type=int, default=7, help="the median of the quiet ones is reported")
     parser.add_argument("--patience", type=float, default=20,
                         help="seconds to wait before a round while others keep the cores busy")
@@ -88,13 +88,20 @@ def compiler(torch, setting):
     return lambda f: torch.compile(f, mode=mode, dynamic=False)
 
 
+def total_loss(loss_of, output, y):
+    """Auxiliary heads, behind the output, count 0.3 each (Szegedy et al. 2014)."""
+    if not isinstance(output, tuple):
+        return loss_of(output, y)
+    return loss_of(output[0], y) + 0.3 * sum(loss_of(head, y) for head in output[1:])
+
+
 def whole_step(torch, model, workload):
     """Forward, gradients and update as one function: what torch.compile can see at most."""
     rate, parameters = workload["rate"], {k: v.detach() for k, v in model.named_parameters()}
     cross_entropy = torch.nn.functional.cross_entropy
 
     def loss_of(p, x, y):
-        return cross_entropy(torch.func.functional_call(model, p, (x,)), y)
+        return total_loss(cross_entropy, torch.func.functional_call(model, p, (x,)), y)
 
     gradients = torch.func.grad_and_value(loss_of)
     if workload["optimizer"] == "SGD":
@@ -128,9 +135,8 @@ def model_of(torch, side, workload, setting):
     return model
 
 
-def train_step(torch, side, workload, setting, precision):
-    model, compiles = model_of(torch, side, workload, setting), setting.get("compile")
-    wrap = compiler(torch, setting)
+def train_step(torch, model, workload, setting, precision):
+    wrap, compiles = compiler(torch, setting), setting.get("compile")
     if compiles == "whole":
         return wrap(whole_step(torch, model, workload))
     options = {k: True for k in ("foreach", "fused") if setting.get(k)}
@@ -144,7 +150,7 @@ def train_step(torch, side, workload, setting, precision):
 
     def loss_of(x, y):
         with torch.autocast("cpu", torch.bfloat16, enabled=narrow):
-            return cross_entropy(forward(x), y)
+            return total_loss(cross_entropy, forward(x), y)
 
     if compiles in ("loss", "loss+step"):
         loss_of = wrap(loss_of)
@@ -159,8 +165,8 @@ def train_step(torch, side, workload, setting, precision):
     return step
 
 
-def predict_step(torch, side, workload, setting, precision):
-    model = model_of(torch, side, workload, setting).eval()
+def predict_step(torch, model, workload, setting, precision):
+    model = model.eval()
     if precision == "bfloat16":
         model = model.to(torch.bfloat16)
     forward = compiler(torch, setting)(model) if setting.get("compile") else model
@@ -172,6 +178,30 @@ def predict_step(torch, side, workload, setting, precision):
     return step
 
 
+def described(torch, model, x, phase):
+    """What our side must agree with. PyTorch's LSTM has the gates' bias twice; it counts once."""
+    twice = sum(p.numel() for module in model.modules() if isinstance(module, torch.nn.LSTM)
+                for name, p in module.named_parameters() if name.startswith("bias_hh"))
+    sample = x.permute(0, 2, 3, 1) if x.ndim == 4 else x
+    facts = dict(parameters=sum(p.numel() for p in model.parameters()) - twice,
+                 sample=list(sample.shape[1:]))
+    if phase != "generate":
+        with torch.inference_mode():
+            facts["outputs"] = model.eval()(x[:1]).numel()
+        model.train()
+    return facts
+
+
+def steps_of(step, batches, seconds):
+    """As many as take about so long, told by the steps that warm up."""
+    step(*batches[0])  # compiles
+    start, count = time.perf_counter(), 0
+    while count < 2 or time.perf_counter() - start < seconds / 3:
+        step(*batches[count % len(batches)])
+        count += 1
+    return max(1, round(count * seconds / (time.perf_counter() - start)))
+
+
 def measure(side, arguments, setting):
     import torch
 
@@ -181,15 +211,15 @@ def measure(side, arguments, setting):
     torch.set_flush_denormal(bool(setting.get("flush")))
     if setting.get("reduced"):
         torch.backends.mkldnn.matmul.fp32_precision = "bf16"
-    workload = side.workloads[arguments.workload]
+    name, phase = arguments.workload, arguments.phase
+    workload = dict(side.workloads[name], name=name, phase=phase)
     batch = arguments.batch or workload["batch"]
     batches = side.make_data(torch, workload, batch, setting)
-    make = train_step if arguments.phase == "train" else predict_step
-    step = make(torch, side, workload, setting, arguments.precision)
-    passes = workload["context"] if arguments.phase == "generate" else 1  # of the network, for a sample
-    steps = arguments.steps or max(1, round(workload["steps"] * workload["batch"] / batch / passes))
-    for i in range(arguments.warmup or steps // 3 + 1):
-        step(*batches[i % len(batches)])
+    model = model_of(torch, side, workload, setting)
+    facts = described(torch, model, batches[0][0], phase)
+    make = train_step if phase == "train" else predict_step
+    step = make(torch, model, workload, setting, arguments.precision)
+    steps = steps_of(step, batches, arguments.seconds)
     rounds, seconds = [], []
     for n in range(arguments.rounds):
         machine_load.wait_until_quiet(arguments.patience)
@@ -202,7 +232,7 @@ def measure(side, arguments, setting):
     rates = [rate for rate, _ in rounds]
     quiet = [rate for rate, others in rounds if others < 0.2] or rates
     per_cpu_second = steps * batch / statistics.median(seconds)
-    return dict(samples_per_second=round(statistics.median(quiet), 1),
+    return dict(facts, samples_per_second=round(statistics.median(quiet), 1),
                 fastest_round=round(max(rates), 1), slowest_round=round(min(rates), 1),
                 quiet_rounds=sum(others < 0.2 for _, others in rounds), rounds=len(rounds),
                 samples_per_cpu_second=round(per_cpu_second, 1), batch=batch,
