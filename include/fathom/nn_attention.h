@@ -10,8 +10,8 @@
  *  - Sequences are (batch, time, features), tokens (batch, time).
  *  - Padding is what a value's mask says (fm_mask_of, graph.h); keys that are padding are not seen.
  *  - In a stream (fm_graph_stream_length) a layer reads the steps behind those of the runs before:
- *    positions go on, keys and values of earlier steps are carried. Masks are not looked at there.
- *    Attention that is not causal, or to another sequence, refuses a stream.
+ *    positions go on, keys, values and masks of earlier steps are carried. Attention that is not causal,
+ *    to another sequence, or with a mask of queries and keys refuses a stream.
  */
 #ifndef FATHOM_NN_ATTENTION_H
 #define FATHOM_NN_ATTENTION_H

@@ -19,6 +19,8 @@
  *    space leaves it out; where there is nothing else its result is 0. The mask stays where there are as
  *    many outputs as steps, and behind windows of stride 1 without zeros: real are those that see
  *    real steps alone. Other windows end it.
+ *  - In a stream (fm_graph_stream_length) convolutions of stride 1 with causal padding see the steps of
+ *    earlier pieces; other layers that see several steps are FM_ERROR_UNSUPPORTED.
  */
 #ifndef FATHOM_NN_VISION_H
 #define FATHOM_NN_VISION_H

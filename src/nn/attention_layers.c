@@ -64,10 +64,13 @@ static bool read_sizes(attention *a)
     }
     const bool itself = a->query.id == a->key.id && a->key.id == a->value.id;
     a->packed = itself && a->value_dim == a->key_dim;
-    if (fm_graph_stream_length(a->g) == 0 || (itself && o->causal)) return true;
+    if (fm_graph_stream_length(a->g) == 0) return true;
+    if (itself && o->causal && !a->seen.id) return true;
     fm_graph_fail(a->g, FM_ERROR_UNSUPPORTED,
                   "attention %s needs the whole sequence: it cannot read a stream",
-                  itself ? "that is not causal" : "to another sequence");
+                  !itself      ? "to another sequence"
+                  : a->seen.id ? "with a mask of queries and keys"
+                               : "that is not causal");
     return false;
 }
 
@@ -122,10 +125,11 @@ static fm_val both_of(fm_graph *g, fm_val a, fm_val b)
     return a.id && b.id && a.id != b.id ? fm_mul(g, a, b) : a.id ? a : b;
 }
 
-/* What the queries may see besides the order: the fourth input, and which keys are no padding. */
+/* What the queries may see besides the order: the fourth input, and which keys are no padding; in a stream
+ * those of earlier pieces, too. */
 static fm_val seen_keys(const attention *a)
 {
-    if (fm_graph_stream_length(a->g)) return (fm_val){0};
+    if (fm_graph_stream_length(a->g)) return carried(a, "seen", fm_mask_of(a->g, a->key));
     fm_val real = both_of(a->g, fm_mask_of(a->g, a->value), fm_mask_of(a->g, a->key));
     if (!a->seen.id || !real.id) return both_of(a->g, a->seen, real);
     fm_shape shape = fm_val_shape(a->g, real);

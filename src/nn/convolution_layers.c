@@ -26,14 +26,36 @@ static fm_val without_padding(fm_graph *g, fm_val x)
     return mask.id ? fm_mul(g, x, fm_mask_spread(g, mask, fm_val_shape(g, x).rank)) : x;
 }
 
+/* The steps that the windows see. In a stream those that earlier pieces left stand in front, in the place
+ * of the zeros of a causal window, which they are at the beginning. */
+static fm_val seen_steps(fm_graph *g, fm_val x, int rank, int64_t size, fm_window *w)
+{
+    const int64_t before = fm_window_extent(size, w->dilations.at[0]) - 1;
+    bool alone = before == 0 && w->strides.at[0] == 1;
+    bool causal = rank == 1 && w->strides.at[0] == 1 && w->padding_begin.at[0] == before &&
+                  w->padding_end.at[0] == 0;
+    x = without_padding(g, x);
+    if (fm_graph_stream_length(g) == 0 || alone || !x.id) return x;
+    if (!causal) return fm_spatial_whole(g) ? x : (fm_val){0};
+    fm_shape shape = fm_val_shape(g, x);
+    const int64_t steps = shape.dims[1];
+    shape.dims[1] = before;
+    fm_val earlier =
+        fm_variable(g, "steps", fm_graph_dtype(g), shape, &(fm_variable_options){.carried = true});
+    fm_val all = fm_concat(g, (fm_val[]){earlier, x}, 2, 1);
+    fm_update(g, earlier, fm_slice(g, all, 1, steps, steps + before));
+    w->padding_begin.at[0] = 0;
+    return all;
+}
+
 /* y with a mask, of windows of stride 1 over x without zeros at its ends: those are real that see real
  * steps alone. Real steps are neighbours, so a window's first and last tell of all. */
 static fm_val mask_windows(fm_graph *g, fm_val x, fm_val y, int64_t size, const fm_window *w)
 {
     fm_val mask = fm_mask_of(g, x);
     const int64_t extent = fm_window_extent(size, w->dilations.at[0]);
-    bool side_by_side =
-        w->strides.at[0] == 1 && w->padding_begin.at[0] == 0 && w->padding_end.at[0] == 0;
+    bool side_by_side = w->strides.at[0] == 1 && w->padding_begin.at[0] == 0 &&
+                        w->padding_end.at[0] == 0 && fm_graph_stream_length(g) == 0;
     if (!mask.id || !y.id || !side_by_side || extent == 1) return y;
     const int64_t steps = fm_val_shape(g, x).dims[1];
     fm_val first = fm_slice(g, mask, 1, 0, steps - extent + 1);
@@ -87,7 +109,7 @@ static fm_val convolution(fm_graph *g, fm_val x, const options_of *o, int rank)
     window.groups = o->groups;
     fm_val kernel = make_kernel(g, "kernel", o, size, s.channels / o->groups, o->filters,
                                 &o->kernel_initializer);
-    fm_val y = fm_convolve(g, without_padding(g, x), kernel, &window);
+    fm_val y = fm_convolve(g, seen_steps(g, x, rank, size.at[0], &window), kernel, &window);
     return finish(g, mask_windows(g, x, y, size.at[0], &window), o);
 }
 
@@ -107,7 +129,7 @@ static fm_val depthwise_product(fm_graph *g, fm_val x, const options_of *o, int 
                              (long long)s.channels, (long long)o->depth_multiplier);
     }
     fm_val kernel = make_kernel(g, kernel_name, o, size, 1, filters, &o->kernel_initializer);
-    fm_val y = fm_convolve(g, without_padding(g, x), kernel, &window);
+    fm_val y = fm_convolve(g, seen_steps(g, x, rank, size.at[0], &window), kernel, &window);
     return mask_windows(g, x, y, size.at[0], &window);
 }
 
@@ -191,7 +213,7 @@ static fm_val transposed(fm_graph *g, fm_val x, const options_of *o, int rank)
     fm_spatial s;
     fm_ints size, spatial;
     fm_window window;
-    if (!fm_spatial_read(g, x, rank, &s) ||
+    if (!fm_spatial_read(g, x, rank, &s) || !fm_spatial_whole(g) ||
         !fm_spatial_list(g, "kernel_size", &o->kernel_size, rank, 0, &size) ||
         !transposed_window(g, o, &s, &spatial, size, &window)) {
         return (fm_val){0};

@@ -146,7 +146,7 @@ static fm_val build_group_normalization(fm_graph *g, const fm_val *inputs, int c
     (void)count;
     const options_of *o = options;
     fm_spatial s;
-    if (!fm_spatial_read(g, inputs[0], 0, &s)) return (fm_val){0};
+    if (!fm_spatial_read(g, inputs[0], 0, &s) || !fm_spatial_whole(g)) return (fm_val){0};
     if (s.channels % o->groups != 0) {
         return fm_graph_fail(g, FM_ERROR_SHAPE,
                              "groups %lld must divide the channels, %lld: received %s",
@@ -170,7 +170,7 @@ static fm_val build_instance_normalization(fm_graph *g, const fm_val *inputs, in
     (void)count;
     const options_of *o = options;
     fm_spatial s;
-    if (!fm_spatial_read(g, inputs[0], 0, &s)) return (fm_val){0};
+    if (!fm_spatial_read(g, inputs[0], 0, &s) || !fm_spatial_whole(g)) return (fm_val){0};
     fm_val gamma = gamma_of(g, o, FM_SHAPE(s.channels)), beta = beta_of(g, o, FM_SHAPE(s.channels));
     return fm_normalize_over(g, inputs[0], gamma, beta, fm_spatial_axes(&s), o->epsilon, NULL,
                              NULL);

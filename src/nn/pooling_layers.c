@@ -15,7 +15,7 @@ static fm_val pooled(fm_graph *g, fm_val x, const fm_pooling_options *o, int ran
     if (o->padding == FM_PADDING_CAUSAL) {
         return fm_graph_fail(g, FM_ERROR_ARGUMENT, "padding: causal is for convolutions");
     }
-    if (!fm_spatial_read(g, x, rank, &s) ||
+    if (!fm_spatial_read(g, x, rank, &s) || !fm_spatial_whole(g) ||
         !fm_spatial_list(g, "pool_size", &o->pool_size, rank, 2, &pool.kernel_size)) {
         return (fm_val){0};
     }
@@ -41,10 +41,11 @@ static fm_val average_pooled(fm_graph *g, fm_val x, const fm_pooling_options *o,
 
 /* ---- all of space ------------------------------------------------------------------------------ */
 
-/* Of the real steps of a sequence (batch, time, ...): their sum by their number. */
-static fm_val masked_mean(fm_graph *g, fm_val x, fm_val mask, const fm_spatial *s, bool keep_dims)
+fm_val fm_spatial_mean(fm_graph *g, fm_val x, const fm_spatial *s, bool keep_dims)
 {
     const fm_ints axes = fm_spatial_axes(s);
+    fm_val mask = fm_mask_of(g, x);
+    if (!mask.id) return fm_mean(g, x, axes, keep_dims);
     fm_val real = fm_mask_spread(g, mask, s->shape.rank);
     fm_val steps = fm_maximum(g, fm_sum(g, real, axes, keep_dims), fm_scalar(g, 1));
     double beside = 1; /* positions of a step */
@@ -65,16 +66,14 @@ static fm_val masked_max(fm_graph *g, fm_val x, fm_val mask, const fm_spatial *s
 static fm_val global_average(fm_graph *g, fm_val x, const fm_global_pooling_options *o, int rank)
 {
     fm_spatial s;
-    if (!fm_spatial_read(g, x, rank, &s)) return (fm_val){0};
-    fm_val mask = fm_mask_of(g, x);
-    return mask.id ? masked_mean(g, x, mask, &s, o->keep_dims)
-                   : fm_mean(g, x, fm_spatial_axes(&s), o->keep_dims);
+    if (!fm_spatial_read(g, x, rank, &s) || !fm_spatial_whole(g)) return (fm_val){0};
+    return fm_spatial_mean(g, x, &s, o->keep_dims);
 }
 
 static fm_val global_max(fm_graph *g, fm_val x, const fm_global_pooling_options *o, int rank)
 {
     fm_spatial s;
-    if (!fm_spatial_read(g, x, rank, &s)) return (fm_val){0};
+    if (!fm_spatial_read(g, x, rank, &s) || !fm_spatial_whole(g)) return (fm_val){0};
     fm_val mask = fm_mask_of(g, x);
     return mask.id ? masked_max(g, x, mask, &s, o->keep_dims)
                    : fm_reduce_max(g, x, fm_spatial_axes(&s), o->keep_dims);
@@ -87,7 +86,7 @@ static fm_val adapted(fm_graph *g, fm_val x, const fm_adaptive_pooling_options *
 {
     fm_spatial s;
     fm_pool pool = {0};
-    if (!fm_spatial_read(g, x, 0, &s) ||
+    if (!fm_spatial_read(g, x, 0, &s) || !fm_spatial_whole(g) ||
         !fm_spatial_list(g, "output_size", &o->output_size, s.rank, 0, &pool.output_size)) {
         return (fm_val){0};
     }

@@ -126,9 +126,9 @@ static fm_val build_squeeze_excite(fm_graph *g, const fm_val *inputs, int count,
     (void)count;
     const fm_squeeze_excite_options *o = options;
     fm_spatial s;
-    if (!fm_spatial_read(g, inputs[0], 0, &s)) return (fm_val){0};
+    if (!fm_spatial_read(g, inputs[0], 0, &s) || !fm_spatial_whole(g)) return (fm_val){0};
     int64_t units = s.channels / o->ratio;
-    fm_val weight = fm_mean(g, inputs[0], fm_spatial_axes(&s), true);
+    fm_val weight = fm_spatial_mean(g, inputs[0], &s, true);
     weight = fm_dense(g, weight, .name = "reduce", .units = units > 0 ? units : 1,
                       .activation = FM_RELU);
     weight = fm_dense(g, weight, .name = "expand", .units = s.channels, .activation = FM_SIGMOID);

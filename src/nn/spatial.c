@@ -36,6 +36,15 @@ bool fm_spatial_read(fm_graph *g, fm_val x, int rank, fm_spatial *s)
     return true;
 }
 
+bool fm_spatial_whole(fm_graph *g)
+{
+    if (fm_graph_stream_length(g) == 0) return true;
+    fm_graph_fail(g, FM_ERROR_UNSUPPORTED,
+                  "what sees several steps at once needs the whole sequence: it cannot read a "
+                  "stream; of these, convolutions of stride 1 with `padding: causal` can");
+    return false;
+}
+
 fm_ints fm_spatial_axes(const fm_spatial *s)
 {
     fm_ints axes = {.count = s->rank};

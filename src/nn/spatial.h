@@ -21,6 +21,10 @@ static inline int64_t fm_spatial_dim(const fm_spatial *s, int i)
 {
     return s->shape.dims[i + 1];
 }
+/* What sees several steps at once cannot read a sequence piece by piece: a mistake in a stream. */
+bool fm_spatial_whole(fm_graph *g);
+/* Over all of space, of a sequence with a mask over its real steps (0 without any). */
+fm_val fm_spatial_mean(fm_graph *g, fm_val x, const fm_spatial *s, bool keep_dims);
 /* {1, ..., rank}: the axes of space. */
 fm_ints fm_spatial_axes(const fm_spatial *s);
 

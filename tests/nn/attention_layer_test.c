@@ -31,12 +31,20 @@ typedef struct language_options {
     int positions; /* fm_positions, or -1: none */
     bool rotary;
     int64_t key_heads;
+    bool padded;      /* token 0 is padding */
+    bool convolution; /* causal ones in front */
 } language_options;
 
 static fm_val language(fm_graph *g, fm_val tokens, const language_options *o)
 {
     fm_val x = fm_embedding(g, tokens, .name = "tokens", .input_dim = TOKENS, .output_dim = WIDTH,
+                            .mask_zero = o->padded,
                             .embeddings_initializer = fm_random_normal_initializer(0, 1));
+    for (int i = 0; i < 2 && o->convolution; i++) {
+        x = fm_conv1d(g, x, .filters = WIDTH, .kernel_size = {1, {3}},
+                      .dilation_rate = {1, {1 + i}}, .padding = FM_PADDING_CAUSAL);
+        x = fm_depthwise_conv1d(g, x, .kernel_size = {1, {2}}, .padding = FM_PADDING_CAUSAL);
+    }
     if (o->positions >= 0) {
         x = fm_positional_encoding(g, x, .kind = o->positions, .max_length = TIME);
     }
@@ -93,8 +101,12 @@ static void check_stream(fixture *f, const language_options *o, int length)
 
 static void streams_equal_whole_sequences(void **state)
 {
-    static const language_options models[] = {
-        {FM_POSITIONS_SINUSOIDAL, false, 0}, {FM_POSITIONS_LEARNED, false, 2}, {-1, true, 1}};
+    static const language_options models[] = {{FM_POSITIONS_SINUSOIDAL, false, 0, false, false},
+                                              {FM_POSITIONS_LEARNED, false, 2, false, false},
+                                              {-1, true, 1, false, false},
+                                              {FM_POSITIONS_SINUSOIDAL, false, 0, true, false},
+                                              {-1, true, 2, true, true},
+                                              {-1, false, 0, false, true}};
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
         for (int length = 1; length <= 5; length += 2) check_stream(*state, &models[i], length);
     }
@@ -311,6 +323,35 @@ static void mistakes_say_what_is_wanted(void **state)
     assert_mistake(f, g, FM_ERROR_UNSUPPORTED,
                    "multi_head_attention: attention to another sequence needs the whole sequence: "
                    "it cannot read a stream");
+
+    g = open_graph(f, FM_PREDICT, 8);
+    const fm_val own = sequence(g, "x", 1, 1);
+    const fm_val seen = fm_input(g, "seen", FM_F32, FM_SHAPE(1, 1, 1));
+    fm_multi_head_attention(g, ((fm_val[]){own, own, own, seen}), 4, .num_heads = 2,
+                            .causal = true);
+    assert_mistake(f, g, FM_ERROR_UNSUPPORTED,
+                   "multi_head_attention: attention with a mask of queries and keys needs the "
+                   "whole sequence: it cannot read a stream");
+
+    static const char *const layers[] = {"conv1d", "conv1d", "global_average_pooling",
+                                         "max_pooling1d"};
+    for (int i = 0; i < 4; i++) {
+        char words[256];
+        snprintf(words, sizeof words,
+                 "%s: what sees several steps at once needs the whole sequence: it cannot read a "
+                 "stream; of these, convolutions of stride 1 with `padding: causal` can",
+                 layers[i]);
+        g = open_graph(f, FM_PREDICT, 8);
+        x = sequence(g, "x", 1, 4);
+        if (i == 0) fm_conv1d(g, x, .filters = 2, .kernel_size = {1, {3}});
+        if (i == 1) {
+            fm_conv1d(g, x, .filters = 2, .kernel_size = {1, {3}}, .strides = {1, {2}},
+                      .padding = FM_PADDING_CAUSAL);
+        }
+        if (i == 2) fm_global_average_pooling(g, x);
+        if (i == 3) fm_max_pooling1d(g, x);
+        assert_mistake(f, g, FM_ERROR_UNSUPPORTED, words);
+    }
 
     g = open_graph(f, FM_PREDICT, 8);
     fm_positional_encoding(g, sequence(g, "x", 1, 1), .kind = FM_POSITIONS_LEARNED,

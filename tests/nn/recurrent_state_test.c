@@ -85,18 +85,21 @@ static void pieces_make_the_whole(void **state)
     fm_store_destroy(store);
 }
 
-/* A batch goes on where the last one ended also where steps are masked. */
+/* A batch, or a piece of a stream, goes on where the last one ended also where steps are masked. */
 static void masked_steps_are_carried_over(void **state)
 {
     fixture *f = *state;
     fm_store *store = store_with_seed(f, 5);
-    double last[2][UNITS];
-    for (int stateful = 0; stateful < 2; stateful++) {
-        fm_graph *g = graph_for(f, FM_PREDICT);
-        int time = stateful ? 2 : 4;
+    double last[3][UNITS];
+    for (int how = 0; how < 3; how++) {
+        fm_graph *g;
+        const fm_graph_options options = {
+            .mode = FM_PREDICT, .dtype = FM_F64, .stream_length = how == 2 ? 4 : 0};
+        assert_ok(f->context, fm_graph_create(f->context, &options, &g));
+        int time = how ? 2 : 4;
         fm_val x = fm_input(g, "x", FM_F64, FM_SHAPE(1, time, 1));
         fm_mask_set(g, x, fm_input(g, "mask", FM_F64, FM_SHAPE(1, time)));
-        fm_output(g, "last", fm_lstm(g, x, .units = UNITS, .stateful = stateful));
+        fm_output(g, "last", fm_lstm(g, x, .units = UNITS, .stateful = how == 1));
         fm_program *program = compile_graph(f, store, g);
         const double values[] = {1, 2, 3, 4}, real[] = {1, 0, 0, 1};
         for (int begin = 0; begin < 4; begin += time) {
@@ -104,10 +107,13 @@ static void masked_steps_are_carried_over(void **state)
             feed(program, "mask", real + begin, (size_t)time);
             assert_ok(f->context, fm_program_run(program));
         }
-        memcpy(last[stateful], fm_program_output(program, "last"), sizeof last[0]);
+        memcpy(last[how], fm_program_output(program, "last"), sizeof last[0]);
         fm_program_destroy(program);
     }
-    for (int i = 0; i < UNITS; i++) assert_near(last[1][i], last[0][i], 1e-14);
+    for (int i = 0; i < UNITS; i++) {
+        assert_near(last[1][i], last[0][i], 1e-14);
+        assert_near(last[2][i], last[0][i], 1e-14);
+    }
     fm_store_destroy(store);
 }
 

@@ -1,6 +1,7 @@
 /* Layers over space: variables, shapes, modes, mistakes in words. Values: vision_layer_golden_test. */
 #include "support/graphs.h"
 
+#include "fathom/nn_recurrent.h"
 #include "fathom/nn_vision.h"
 #include "fathom/ops.h"
 
@@ -233,6 +234,52 @@ static void all_cropped(fm_graph *g)
     fm_cropping(g, input(g, FM_SHAPE(1, 3, 6)), .padding = {2, {1, 2}});
 }
 
+/* Sequences of 3, 1 and no real steps, and some padding that is not zero. */
+static void padding_is_left_out(void **state)
+{
+    fixture *f = *state;
+    fm_store *store = store_with_seed(f, 1);
+    fm_graph *g = graph_for(f, FM_PREDICT);
+    fm_val x = input(g, FM_SHAPE(3, 4, 1));
+    fm_mask_set(g, x, fm_length_mask(g, fm_input(g, "lengths", FM_I32, FM_SHAPE(3)), 4));
+    const fm_initializer ones = fm_ones();
+    fm_val valid = fm_conv1d(g, x, .filters = 1, .kernel_size = {1, {2}}, .name = "valid",
+                             .kernel_initializer = ones);
+    fm_val same = fm_conv1d(g, x, .filters = 1, .kernel_size = {1, {3}}, .name = "same",
+                            .padding = FM_PADDING_SAME, .kernel_initializer = ones);
+    fm_output(g, "mean", fm_global_average_pooling(g, x));
+    fm_output(g, "largest", fm_global_max_pooling(g, x));
+    fm_output(g, "of images",
+              fm_global_average_pooling(g, fm_reshape(g, x, .target_shape = {3, {4, 1, 1}})));
+    fm_output(g, "valid", fm_add_scalar(g, fm_mask_of(g, valid), 0));
+    fm_output(g, "same", same);
+    assert_int_equal(fm_mask_of(g, same).id, fm_mask_of(g, x).id);
+    fm_val strided = fm_conv1d(g, x, .filters = 1, .kernel_size = {1, {2}}, .strides = {1, {2}});
+    assert_int_equal(fm_mask_of(g, strided).id, 0);
+    fm_program *program = compile_graph(f, store, g);
+    static const double values[] = {-3, -1, -2, 5, 7, 5, 5, 5, 5, 5, 5, 5};
+    static const struct {
+        const char *name;
+        int count;
+        double values[12];
+    } expected[] = {{"mean", 3, {-2, 7, 0}},
+                    {"largest", 3, {-1, 7, 0}},
+                    {"of images", 3, {-2, 7, 0}},
+                    {"valid", 9, {1, 1, 0, 0, 0, 0, 0, 0, 0}},
+                    {"same", 12, {-4, -6, -3, -2, 7, 7, 0, 0, 0, 0, 0, 0}}};
+    feed(program, "x", values, 12);
+    memcpy(fm_program_input(program, "lengths"), (int32_t[]){3, 1, 0}, 3 * sizeof(int32_t));
+    assert_ok(f->context, fm_program_run(program));
+    for (int k = 0; k < 5; k++) {
+        const double *received = fm_program_output(program, expected[k].name);
+        for (int i = 0; i < expected[k].count; i++) {
+            assert_near(received[i], expected[k].values[i], 1e-12);
+        }
+    }
+    fm_program_destroy(program);
+    fm_store_destroy(store);
+}
+
 static void mistakes_are_worded(void **state)
 {
     fixture *f = *state;
@@ -325,6 +372,7 @@ int main(void)
         fixture_test(modes_matter),
         fixture_test(spatial_dropout_drops_channels),
         fixture_test(frozen_statistics_stay),
+        fixture_test(padding_is_left_out),
         fixture_test(mistakes_are_worded),
         fixture_test(each_allocation_may_fail),
     };
