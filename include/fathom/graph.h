@@ -152,6 +152,11 @@ FM_API fm_val fm_graph_auxiliary(const fm_graph *graph, int i, double *weight);
 FM_API void fm_add_penalty(fm_graph *graph, fm_val penalty);
 FM_API fm_val fm_graph_penalty(const fm_graph *graph);
 
+/* A number of the batch, rank 0, that fit and evaluate tell beside the metrics: its mean, weighted by the
+ * batches' samples, under this name (of letters, digits and '_'). Numbers of one name are added up. It
+ * is the output "metric/NAME" of the graph, and is to be added in FM_TRAIN and in FM_EVALUATE. */
+FM_API void fm_add_metric(fm_graph *graph, const char *name, fm_val value);
+
 /* ---- gradients -------------------------------------------------------------------------------- */
 
 /* grads[i] = d loss / d wrt[i], with the shape of wrt[i]; zeros where loss does not depend on it.

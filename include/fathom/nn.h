@@ -15,7 +15,8 @@
  *    the latter from C++).
  *  - Each layer has a scope: `.name`, or its kind with a number (dense, dense_1, ...). Its
  *    variables are found below it: dense_1/kernel. Two layers of one `.name` share them.
- *  - In graphs for FM_EVALUATE and FM_PREDICT dropout and noise are the identity.
+ *  - In graphs for FM_EVALUATE and FM_PREDICT dropout and noise are the identity, and what is drawn is
+ *    its mean.
  *  - A mistake names the layer's scope, the shapes received and what is wanted; the result is {0}.
  *
  * Every kind below is also a record in a table, with its options as fields: the recipe reader and
@@ -174,6 +175,27 @@ typedef struct fm_gaussian_noise_options {
     fm_gaussian_noise_with((g), (x), &(fm_gaussian_noise_options){__VA_ARGS__})
 FM_API fm_val fm_gaussian_noise_with(fm_graph *g, fm_val x,
                                      const fm_gaussian_noise_options *options);
+
+/* The code of a variational autoencoder (Kingma, Welling 2013, "Auto-encoding variational Bayes"): while
+ * training z = mean + exp(log_variance / 2) n, n standard normal, so that gradients reach both; evaluating
+ * and predicting take the mean. mean and log_variance have one shape, (batch, ...); each is usually a dense
+ * layer's. Training adds beta times the divergence from the prior
+ *     KL(N(mean, variance) || N(0, 1)) = 1/2 sum (mean^2 + variance - log_variance - 1),
+ * summed over a sample's code, its mean over the batch, to what fm_minimize minimises. With a loss of
+ * sum_elements that is a log-likelihood and beta 1 their sum is the evidence bound. The divergence itself
+ * is told beside the metrics as "kl".
+ *  beta     default 1 (another: Higgins et al. 2017, beta-VAE); FM_ZERO: it is told only
+ *  warm_up  training steps in which beta grows from 0 in a straight line, so that codes are not given up
+ *           before they are useful (Bowman et al. 2016); counted by the variable `steps`. Default 0   */
+typedef struct fm_gaussian_sample_options {
+    const char *name;
+    double beta;
+    int64_t warm_up;
+} fm_gaussian_sample_options;
+#define fm_gaussian_sample(g, mean, log_variance, ...)                                             \
+    fm_gaussian_sample_with((g), (mean), (log_variance), &(fm_gaussian_sample_options){__VA_ARGS__})
+FM_API fm_val fm_gaussian_sample_with(fm_graph *g, fm_val mean, fm_val log_variance,
+                                      const fm_gaussian_sample_options *options);
 
 /* Merging branches of one shape (concatenate: equal but for the axis). `values` has `count`
  * elements, at least 2, each with the batch first. A shape that differs is a mistake that shows

@@ -51,6 +51,8 @@ FM_API bool fm_shape_equal(fm_shape a, fm_shape b);
 /* The shape with `count` as a new first dimension: a batch of it. The rank must be below
  * FM_MAX_RANK. */
 FM_API fm_shape fm_shape_batch(int64_t count, fm_shape sample);
+/* The shape without its first dimension: one sample of the batch. Of rank 0: itself. */
+FM_API fm_shape fm_shape_sample(fm_shape batch);
 
 /* Writes "(128, 784)" and returns the buffer, to be used within a call:
  *     fm_shape_text(shape, (char[FM_SHAPE_TEXT]){0})                                            */

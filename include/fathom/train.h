@@ -52,7 +52,7 @@ enum {
  *  dtype          of weights and activations, as fm_graph_options
  *  loss           fm_loss_kind, with its options; the class weights are copied
  *  metrics        metric_count of them; names must differ. from_probabilities is taken from the
- *                 loss, too
+ *                 loss, too. What layers tell (fm_add_metric) joins them, behind these
  *  schedule       of the optimizer's learning rate; zero is constant
  *  seed           of initial values, dropout, and the order of the data
  *  freeze         patterns of variables that are not trained, as fm_graph_options.freeze; copied. One

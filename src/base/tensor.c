@@ -77,6 +77,13 @@ fm_shape fm_shape_batch(int64_t count, fm_shape sample)
     return shape;
 }
 
+fm_shape fm_shape_sample(fm_shape batch)
+{
+    fm_shape sample = {.rank = batch.rank > 0 ? batch.rank - 1 : 0};
+    for (int i = 0; i < sample.rank; i++) sample.dims[i] = batch.dims[i + 1];
+    return sample;
+}
+
 const char *fm_shape_text(fm_shape shape, char buffer[FM_SHAPE_TEXT])
 {
     size_t used = 1;

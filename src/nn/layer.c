@@ -13,6 +13,7 @@ static const fm_layer_record *const layers[] = {
     &fm_layer_alpha_dropout,
     &fm_layer_gaussian_dropout,
     &fm_layer_gaussian_noise,
+    &fm_layer_gaussian_sample,
     &fm_layer_activation,
     &fm_layer_leaky_relu,
     &fm_layer_elu,

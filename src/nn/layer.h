@@ -14,6 +14,7 @@ extern const fm_layer_record fm_layer_dropout;
 extern const fm_layer_record fm_layer_alpha_dropout;
 extern const fm_layer_record fm_layer_gaussian_dropout;
 extern const fm_layer_record fm_layer_gaussian_noise;
+extern const fm_layer_record fm_layer_gaussian_sample;
 extern const fm_layer_record fm_layer_activation;
 extern const fm_layer_record fm_layer_leaky_relu;
 extern const fm_layer_record fm_layer_elu;
@@ -121,6 +122,11 @@ fm_val fm_add_bias(fm_graph *g, fm_val y, const fm_initializer *initializer);
 
 /* A mask (batch, time) as (batch, time, 1, ...) of this rank, to meet values of it; {0} for {0}. */
 fm_val fm_mask_spread(fm_graph *g, fm_val mask, int rank);
+
+/* Outputs whose names begin so are told beside the metrics (fm_add_metric); of so many bytes with the
+ * zero at the end. */
+#define FM_METRIC_OUTPUT "metric/"
+enum { FM_TOLD_LENGTH = 64 };
 
 /* The penalty l1 sum|w| + l2 sum w^2. */
 void fm_penalize(fm_graph *g, fm_val w, double l1, double l2);

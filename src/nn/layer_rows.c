@@ -55,18 +55,11 @@ static double macs_of(const fm_graph *graph, const fm_node *node)
 
 /* ---- rows ---------------------------------------------------------------------------------------- */
 
-static fm_shape without_batch(fm_shape shape)
-{
-    fm_shape sample = {.rank = shape.rank > 0 ? shape.rank - 1 : 0};
-    for (int i = 0; i < sample.rank; i++) sample.dims[i] = shape.dims[i + 1];
-    return sample;
-}
-
 static fm_layer_row describe(const fm_graph *graph, const fm_layer_note *note)
 {
     fm_layer_row row = {.name = note->scope,
                         .type = note->kind,
-                        .output = without_batch(fm_val_shape(graph, note->output))};
+                        .output = fm_shape_sample(fm_val_shape(graph, note->output))};
     for (size_t k = note->first_variable; k < note->end_variable; k++) {
         const fm_graph_variable_record *variable = &graph->variables[k];
         if (variable->options.not_trainable) continue;

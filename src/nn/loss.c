@@ -27,15 +27,21 @@ fm_status fm_loss_label(fm_context *context, int kind, fm_shape prediction, fm_d
 {
     const fm_loss_record *record = fm_loss_at(kind);
     if (!record) return fm_fail(context, FM_ERROR_ARGUMENT, "there is no loss number %d", kind);
-    bool of_class = record->label_kind == FM_LABEL_CLASS;
-    if (prediction.rank < (of_class ? 2 : 1)) {
+    static const struct {
+        int least, most;
+        const char *wanted;
+    } ranks[] = {[FM_LABEL_SAME] = {1, FM_MAX_RANK, "(batch, ...)"},
+                 [FM_LABEL_CLASS] = {2, FM_MAX_RANK, "(batch, ..., classes)"},
+                 [FM_LABEL_GROUP] = {2, 2, "(batch, features)"}};
+    int label = record->label_kind;
+    if (prediction.rank < ranks[label].least || prediction.rank > ranks[label].most) {
         return fm_fail(context, FM_ERROR_SHAPE, "%s: the prediction must be %s, received %s",
-                       record->name, of_class ? "(batch, ..., classes)" : "(batch, ...)",
+                       record->name, ranks[label].wanted,
                        fm_shape_text(prediction, (char[FM_SHAPE_TEXT]){0}));
     }
     *shape = prediction;
-    *dtype = of_class ? FM_I32 : graph_dtype;
-    if (of_class) shape->dims[--shape->rank] = 0;
+    *dtype = label == FM_LABEL_SAME ? graph_dtype : FM_I32;
+    if (label != FM_LABEL_SAME) shape->dims[--shape->rank] = 0;
     return FM_OK;
 }
 
@@ -51,11 +57,12 @@ static bool check_label(fm_graph *g, int kind, fm_val prediction, fm_val label)
     }
     if (fm_shape_equal(wanted, received) && fm_val_dtype(g, label) == dtype) return true;
     char p[FM_SHAPE_TEXT], w[FM_SHAPE_TEXT], r[FM_SHAPE_TEXT];
-    fm_graph_fail(
-        g, FM_ERROR_SHAPE, "%s: for the prediction %s %s the label must be %s %s%s, received %s %s",
-        record->name, fm_dtype_name(fm_val_dtype(g, prediction)), fm_shape_text(from, p),
-        fm_dtype_name(dtype), fm_shape_text(wanted, w), dtype == FM_I32 ? " (class indices)" : "",
-        fm_dtype_name(fm_val_dtype(g, label)), fm_shape_text(received, r));
+    fm_graph_fail(g, FM_ERROR_SHAPE,
+                  "%s: for the prediction %s %s the label must be %s %s%s, received %s %s",
+                  record->name, fm_dtype_name(fm_val_dtype(g, prediction)), fm_shape_text(from, p),
+                  fm_dtype_name(dtype), fm_shape_text(wanted, w),
+                  record->label_kind == FM_LABEL_CLASS ? " (class indices)" : "",
+                  fm_dtype_name(fm_val_dtype(g, label)), fm_shape_text(received, r));
     return false;
 }
 
@@ -122,12 +129,13 @@ static bool check_sample_weight(fm_graph *g, const char *loss, fm_val weight, fm
     return false;
 }
 
-/* (batch, ...) -> (batch) */
-static fm_val sample_means(fm_graph *g, fm_val losses)
+/* (batch, ...) -> (batch): means, or sums */
+static fm_val by_sample(fm_graph *g, fm_val losses, bool sum_elements)
 {
     fm_ints axes = {.count = fm_val_shape(g, losses).rank - 1};
     for (int i = 0; i < axes.count; i++) axes.at[i] = i + 1;
-    return axes.count > 0 ? fm_mean(g, losses, axes, false) : losses;
+    if (axes.count == 0) return losses;
+    return sum_elements ? fm_sum(g, losses, axes, false) : fm_mean(g, losses, axes, false);
 }
 
 /* ---- positions that do not count ------------------------------------------------------------- */
@@ -173,6 +181,17 @@ static fm_val over_counted(fm_graph *g, fm_val loss, fm_val counted)
     return fm_div(g, fm_mul_scalar(g, loss, all), some);
 }
 
+/* From the losses of elements to one number. */
+static fm_val batch_loss(fm_graph *g, fm_val losses, fm_val counted, bool sum_elements)
+{
+    if (!losses.id) return losses;
+    fm_shape shape = fm_val_shape(g, losses);
+    fm_val loss = fm_mean(g, losses, (fm_ints){0}, false);
+    if (!sum_elements) return counted.id ? over_counted(g, loss, counted) : loss;
+    double batch = shape.rank > 0 && shape.dims[0] > 0 ? (double)shape.dims[0] : 1;
+    return fm_mul_scalar(g, loss, (double)fm_shape_elements(shape) / batch);
+}
+
 fm_val fm_loss_with(fm_graph *g, int kind, fm_val prediction, fm_val label,
                     const fm_loss_options *options)
 {
@@ -195,10 +214,9 @@ fm_val fm_loss_with(fm_graph *g, int kind, fm_val prediction, fm_val label,
     if (o.sample_weight.id && losses.id &&
         check_sample_weight(g, record->name, o.sample_weight, fm_val_shape(g, losses),
                             fm_val_dtype(g, prediction))) {
-        losses = fm_mul(g, sample_means(g, losses), o.sample_weight);
+        losses = fm_mul(g, by_sample(g, losses, o.sum_elements), o.sample_weight);
     }
-    fm_val loss = losses.id ? fm_mean(g, losses, (fm_ints){0}, false) : losses;
-    if (loss.id && counted.id) loss = over_counted(g, loss, counted);
+    fm_val loss = batch_loss(g, losses, counted, o.sum_elements);
     fm_scope_leave(g);
     return loss;
 }

@@ -1,6 +1,7 @@
 /* Each loss's formula and record; fathom/loss.h has the formulas in words. */
 #include "fathom/loss.h"
 #include "fathom/ops.h"
+#include "ir/ir.h"
 #include "nn/option.h"
 
 /* Probabilities are clipped to [epsilon, 1 - epsilon] before a logarithm, as Keras does. */
@@ -122,12 +123,65 @@ static fm_val build_cosine_similarity(fm_graph *g, fm_val p, fm_val y, const fm_
     return fm_neg(g, fm_sum(g, product, last_axis, false));
 }
 
+/* ---- contrastive ----------------------------------------------------------------------------- */
+
+static double position(const void *argument, int64_t i)
+{
+    (void)argument;
+    return (double)i;
+}
+
+/* 1 where rows and columns have one number: of x (n) with itself. */
+static fm_val equal_pairs(fm_graph *g, fm_val x, int64_t n)
+{
+    return fm_equal(g, fm_reshape_to(g, x, FM_SHAPE(n, 1)), fm_reshape_to(g, x, FM_SHAPE(1, n)));
+}
+
+/* Told: the share of the rows whose nearest other row belongs to them. */
+static void tell_accuracy(fm_graph *g, fm_val near, fm_val partners, int64_t n)
+{
+    fm_val nearest = fm_one_hot(g, fm_argmax(g, near), n);
+    fm_val hits = fm_sum(g, fm_mul(g, nearest, partners), (fm_ints){0}, false);
+    fm_add_metric(g, "contrastive_accuracy", fm_mul_scalar(g, hits, 1 / (double)n));
+}
+
+/* A cross-entropy of each row over the others of the batch; -1e9 takes the row itself out, whose
+ * exponential is 0 then in f32 as in f64. Rows without a partner have targets of 0: no loss, no
+ * gradient. */
+static fm_val build_contrastive(fm_graph *g, fm_val p, fm_val y, const fm_loss_options *o)
+{
+    static const double far = -1e9;
+    fm_dtype dtype = fm_val_dtype(g, p);
+    int64_t n = fm_val_shape(g, p).dims[0];
+    fm_val z = normalized(g, p);
+    fm_val near = fm_mul_scalar(g, fm_matmul_transposed(g, z, z, false, true), 1 / o->temperature);
+    fm_val self = equal_pairs(g, fm_constant_of(g, dtype, FM_SHAPE(n), position, NULL), n);
+    fm_val same = equal_pairs(g, y, n);
+    if (same.id && fm_val_dtype(g, same) != dtype) same = fm_cast(g, same, dtype);
+    fm_val partners = fm_relu(g, fm_sub(g, same, self));
+    fm_val count = fm_sum(g, partners, last_axis, true);
+    fm_val targets = fm_div(g, partners, fm_maximum(g, count, fm_full(g, FM_SHAPE(1), 1)));
+    near = fm_add(g, near, fm_mul_scalar(g, self, far));
+    tell_accuracy(g, near, partners, n);
+    return fm_softmax_cross_entropy(g, near, targets);
+}
+
 /* ---- records --------------------------------------------------------------------------------- */
 
 static const fm_field no_fields[] = {{.name = NULL}};
+#define SUM_ELEMENTS                                                                               \
+    FM_FIELD(fm_loss_options, sum_elements, FM_FIELD_BOOL,                                         \
+             "a sample's loss is the sum over its elements, not their mean")
+static const fm_field element_fields[] = {SUM_ELEMENTS, {.name = NULL}};
 static const fm_field huber_fields[] = {
     FM_FIELD(fm_loss_options, delta, FM_FIELD_REAL, "where the square becomes a line",
              .default_value = 1, .minimum = 1e-12, .maximum = INFINITY),
+    SUM_ELEMENTS,
+    {.name = NULL}};
+static const fm_field contrastive_fields[] = {
+    FM_FIELD(fm_loss_options, temperature, FM_FIELD_REAL,
+             "similarities are divided by it: small ones look at the nearest", .default_value = 0.5,
+             .minimum = 1e-6, .maximum = 1e6),
     {.name = NULL}};
 #define FROM_LOGITS                                                                                \
     {                                                                                              \
@@ -136,38 +190,49 @@ static const fm_field huber_fields[] = {
         .default_value = 1                                                                         \
     }
 static const fm_field divergence_fields[] = {FROM_LOGITS, {.name = NULL}};
-static const fm_field crossentropy_fields[] = {
-    FROM_LOGITS,
-    FM_FIELD(fm_loss_options, label_smoothing, FM_FIELD_REAL,
-             "share of the label that is spread evenly", .maximum = 0.999999),
-    {.name = NULL}};
+#define LABEL_SMOOTHING                                                                            \
+    FM_FIELD(fm_loss_options, label_smoothing, FM_FIELD_REAL,                                      \
+             "share of the label that is spread evenly", .maximum = 0.999999)
+static const fm_field binary_fields[] = {
+    FROM_LOGITS, LABEL_SMOOTHING, SUM_ELEMENTS, {.name = NULL}};
+static const fm_field crossentropy_fields[] = {FROM_LOGITS, LABEL_SMOOTHING, {.name = NULL}};
 
 static const fm_field sparse_fields[] = {FROM_LOGITS,
-                                         FM_FIELD(fm_loss_options, label_smoothing, FM_FIELD_REAL,
-                                                  "share of the label that is spread evenly",
-                                                  .maximum = 0.999999),
+                                         LABEL_SMOOTHING,
                                          FM_FIELD(fm_loss_options, ignore_class, FM_FIELD_INTS,
                                                   "labels that do not count", .maximum = 1e9),
                                          {.name = NULL}};
 
 static const fm_loss_record records[FM_LOSS_COUNT] = {
-    [FM_MEAN_SQUARED_ERROR] =
-        {"mean_squared_error", {"mse"}, "mean (y - p)^2", FM_LABEL_SAME, no_fields, build_squared},
-    [FM_MEAN_ABSOLUTE_ERROR] =
-        {"mean_absolute_error", {"mae"}, "mean |y - p|", FM_LABEL_SAME, no_fields, build_absolute},
+    [FM_MEAN_SQUARED_ERROR] = {"mean_squared_error",
+                               {"mse"},
+                               "mean (y - p)^2",
+                               FM_LABEL_SAME,
+                               element_fields,
+                               build_squared},
+    [FM_MEAN_ABSOLUTE_ERROR] = {"mean_absolute_error",
+                                {"mae"},
+                                "mean |y - p|",
+                                FM_LABEL_SAME,
+                                element_fields,
+                                build_absolute},
     [FM_HUBER] = {"huber",
                   {0},
                   "mean e^2/2 where |e| <= delta, else delta (|e| - delta/2)",
                   FM_LABEL_SAME,
                   huber_fields,
                   build_huber},
-    [FM_LOG_COSH] =
-        {"log_cosh", {"logcosh"}, "mean log cosh(p - y)", FM_LABEL_SAME, no_fields, build_log_cosh},
+    [FM_LOG_COSH] = {"log_cosh",
+                     {"logcosh"},
+                     "mean log cosh(p - y)",
+                     FM_LABEL_SAME,
+                     element_fields,
+                     build_log_cosh},
     [FM_BINARY_CROSSENTROPY] = {"binary_crossentropy",
                                 {"bce"},
                                 "mean -(y log p + (1 - y) log(1 - p))",
                                 FM_LABEL_SAME,
-                                crossentropy_fields,
+                                binary_fields,
                                 build_binary_crossentropy},
     [FM_CATEGORICAL_CROSSENTROPY] = {"categorical_crossentropy",
                                      {0},
@@ -187,14 +252,24 @@ static const fm_loss_record records[FM_LOSS_COUNT] = {
                           FM_LABEL_SAME,
                           divergence_fields,
                           build_kl_divergence},
-    [FM_HINGE] =
-        {"hinge", {0}, "mean max(0, 1 - y p), y -1 or 1", FM_LABEL_SAME, no_fields, build_hinge},
+    [FM_HINGE] = {"hinge",
+                  {0},
+                  "mean max(0, 1 - y p), y -1 or 1",
+                  FM_LABEL_SAME,
+                  element_fields,
+                  build_hinge},
     [FM_COSINE_SIMILARITY] = {"cosine_similarity",
                               {"cosine"},
                               "- y.p / (|y| |p|)",
                               FM_LABEL_SAME,
                               no_fields,
                               build_cosine_similarity},
+    [FM_CONTRASTIVE] = {"contrastive",
+                        {"nt_xent", "supervised_contrastive"},
+                        "- mean log softmax of similarities to those that belong together",
+                        FM_LABEL_GROUP,
+                        contrastive_fields,
+                        build_contrastive},
 };
 
 const fm_loss_record *fm_loss_at(int kind)

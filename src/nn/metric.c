@@ -126,6 +126,35 @@ fm_status fm_metric_create(fm_context *context, const fm_metric_options *options
     return FM_OK;
 }
 
+static double told_result(const fm_metric *m)
+{
+    return m->sum / m->weight;
+}
+
+fm_status fm_metric_create_told(fm_context *context, const char *name, fm_metric **metric)
+{
+    static const fm_metric_kind_record told = {.record = {.name = "told"}, .result = told_result};
+    *metric = NULL;
+    fm_metric *m = fm_allocate_zeroed(context, sizeof *m);
+    if (!m) return FM_ERROR_MEMORY;
+    m->context = context;
+    m->kind = &told;
+    m->columns = m->rows = 1;
+    m->name = fm_copy_string(context, name);
+    if (!m->name) {
+        fm_metric_destroy(m);
+        return FM_ERROR_MEMORY;
+    }
+    *metric = m;
+    return FM_OK;
+}
+
+void fm_metric_tell(fm_metric *m, double value, int64_t samples)
+{
+    m->sum += value * (double)samples;
+    m->weight += (double)samples;
+}
+
 void fm_metric_destroy(fm_metric *m)
 {
     if (!m) return;

@@ -54,6 +54,11 @@ typedef struct fm_metric_kind_record {
 
 const fm_metric_kind_record *fm_metric_kind_at(int kind);
 
+/* A mean of numbers that a graph works out for whole batches (fm_add_metric), not of predictions: it is
+ * fed by fm_metric_tell alone. */
+fm_status fm_metric_create_told(fm_context *context, const char *name, fm_metric **metric);
+void fm_metric_tell(fm_metric *metric, double value, int64_t samples);
+
 /* Counts by columns (yes or no each) rather than by pairs of classes? */
 static inline bool fm_metric_by_column(const fm_metric *m)
 {

@@ -1,7 +1,7 @@
 #include "train/explain_program.h"
 #include "base/text.h"
 #include "fathom/ops.h"
-#include "ir/ir.h"
+#include "train/graph_cut.h"
 
 #include <string.h>
 
@@ -37,20 +37,13 @@ static const fm_layer_note *first_embedding(const fm_graph *g)
     return NULL;
 }
 
-static fm_shape without_batch(fm_shape shape)
-{
-    fm_shape sample = {.rank = shape.rank - 1};
-    for (int i = 0; i < sample.rank; i++) sample.dims[i] = shape.dims[i + 1];
-    return sample;
-}
-
 /* "conv2d (26, 26, 8), flatten (5408), ...": the first few. */
 static void list_layers(const fm_graph *g, fm_text *text)
 {
     enum { MOST = 24 };
     char words[FM_SHAPE_TEXT];
     for (size_t i = 0; i < g->layer_count && i < MOST; i++) {
-        fm_shape shape = without_batch(fm_val_shape(g, g->layers[i].output));
+        fm_shape shape = fm_shape_sample(fm_val_shape(g, g->layers[i].output));
         fm_text_add(text, "%s%s %s", i ? ", " : "", g->layers[i].scope,
                     fm_shape_text(shape, words));
     }
@@ -107,15 +100,7 @@ static fm_status split_at_embedding(fm_graph *g, target *made)
         fm_text_release(&text);
         return FM_ERROR_UNSUPPORTED;
     }
-    fm_val from = note->output;
-    fm_val to = fm_input(g, "point", fm_val_dtype(g, from), fm_val_shape(g, from));
-    for (size_t i = note->end_node; i < g->node_count && to.id; i++) {
-        fm_node *node = &g->nodes[i];
-        for (int k = 0; k < node->input_count; k++) {
-            if (node->inputs[k].id == from.id) node->inputs[k] = to;
-        }
-    }
-    *made = (target){to, from};
+    *made = (target){fm_graph_cut(g, note, "point"), note->output};
     return fm_graph_status(g);
 }
 
@@ -162,7 +147,7 @@ static void find_memory(const fm_graph *g, const target *to, fm_explain_program 
     made->value = fm_program_output(program, "value");
     if (!to->wrt.id) return;
     made->dtype = fm_val_dtype(g, to->wrt);
-    made->shape = without_batch(fm_val_shape(g, to->wrt));
+    made->shape = fm_shape_sample(fm_val_shape(g, to->wrt));
 }
 
 fm_status fm_explain_program_open(fm_model *model, fm_explain_kind kind, int64_t batch,

@@ -1,8 +1,11 @@
 #include "train/gradient_probe.h"
 #include "fathom/ops.h"
 #include "ir/ir.h"
+#include "nn/layer.h"
+#include "nn/metric_kinds.h"
 #include "run/store.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- the graph ---------------------------------------------------------------------------------- */
@@ -229,6 +232,17 @@ fm_status fm_model_compile(fm_model *model, fm_program_form form, const fm_progr
     return status;
 }
 
+static void find_told(const fm_model *model, fm_compiled *made)
+{
+    char output[FM_TOLD_LENGTH];
+    for (int i = 0; i < model->options.metric_count; i++) {
+        const fm_metric_options *metric = &model->options.metrics[i];
+        if (metric->metric != FM_TOLD_METRIC) continue;
+        snprintf(output, sizeof output, FM_METRIC_OUTPUT "%s", metric->name);
+        made->told[i] = fm_program_output(made->program, output);
+    }
+}
+
 fm_status fm_model_compile_graph(fm_model *model, fm_program_form form, const fm_graph *graph,
                                  const fm_program_options *options, fm_compiled **compiled)
 {
@@ -254,6 +268,7 @@ fm_status fm_model_compile_graph(fm_model *model, fm_program_form form, const fm
     made->loss = fm_program_output(made->program, "loss");
     made->prediction = fm_program_output(made->program, "prediction");
     made->probabilities = fm_program_output(made->program, "probabilities");
+    find_told(model, made);
     *compiled = made;
     return FM_OK;
 }
@@ -412,19 +427,42 @@ static fm_status check_options(fm_context *context, const fm_model_options *opti
     return fm_schedule_check(context, &options->schedule);
 }
 
+/* What the graph tells joins the metrics. */
+static fm_status add_told(fm_model *model, const fm_graph *graph)
+{
+    fm_model_options *options = &model->options;
+    static const char prefix[] = FM_METRIC_OUTPUT;
+    for (size_t i = 0; i < graph->output_count; i++) {
+        const char *name = graph->outputs[i].name;
+        if (strncmp(name, prefix, sizeof prefix - 1) != 0) continue;
+        if (options->metric_count == FM_MAX_METRICS) {
+            return fm_fail(model->context, FM_ERROR_LIMIT,
+                           "with those that layers tell there are more than %d metrics",
+                           FM_MAX_METRICS);
+        }
+        fm_metric_options *metric = &options->metrics[options->metric_count];
+        *metric = (fm_metric_options){.metric = FM_TOLD_METRIC};
+        metric->name = fm_arena_string(&model->arena, name + sizeof prefix - 1);
+        if (!metric->name) return FM_ERROR_MEMORY;
+        options->metric_count++;
+    }
+    return FM_OK;
+}
+
 static fm_status find_shapes(fm_model *model)
 {
     fm_graph *graph;
     fm_status status = fm_model_graph(model, FM_TRAIN, 1, &graph);
+    if (status == FM_OK) status = add_told(model, graph);
     fm_graph_destroy(graph); /* the loss's and the optimizer's mistakes, too, are found here */
     if (status == FM_OK) status = fm_model_graph(model, FM_PREDICT, 1, &model->graph);
     if (status != FM_OK) return status;
     graph = model->graph;
     fm_shape batch = fm_val_shape(graph, fm_graph_output(graph, "prediction"));
-    model->output = without_batch(batch);
+    model->output = fm_shape_sample(batch);
     status = fm_loss_label(model->context, model->options.loss, batch, model->options.dtype, &batch,
                            &model->label_dtype);
-    if (status == FM_OK) model->label = without_batch(batch);
+    if (status == FM_OK) model->label = fm_shape_sample(batch);
     return status;
 }
 
@@ -443,8 +481,10 @@ static fm_status create_metrics(fm_model *model)
         fm_status status = resolve_metric(model, options);
         fm_metric **pair[2] = {&model->train_metrics[i], &model->metrics[i]};
         for (int k = 0; k < 2 && status == FM_OK; k++) {
-            status =
-                fm_metric_create(model->context, options, model->output, model->label, pair[k]);
+            status = options->metric == FM_TOLD_METRIC
+                         ? fm_metric_create_told(model->context, options->name, pair[k])
+                         : fm_metric_create(model->context, options, model->output, model->label,
+                                            pair[k]);
         }
         if (status != FM_OK) return status;
         const char *name = fm_metric_name(model->metrics[i]);

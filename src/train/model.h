@@ -6,6 +6,9 @@
 #include "fathom/train.h"
 #include "train/snapshot.h"
 
+/* As fm_metric_options.metric: a number that the graph tells (fm_add_metric); behind those asked for. */
+enum { FM_TOLD_METRIC = -2 };
+
 /* A program with what a step touches. Inputs are bound when a batch lies somewhere else than the
  * last one did. */
 typedef struct fm_compiled {
@@ -18,6 +21,7 @@ typedef struct fm_compiled {
     size_t x_bytes, y_bytes; /* of one sample */
     void *rate;
     const void *loss, *prediction, *probabilities;
+    const void *told[FM_MAX_METRICS]; /* what metric i is told, NULL for those of predictions */
     uint64_t run; /* the number of its last run among the model's, 0 before it */
 } fm_compiled;
 

@@ -35,7 +35,8 @@ static bool larger_is_better(const fm_model *model, const char *name)
     if (strncmp(name, "val_", 4) == 0) name += 4;
     for (int i = 0; i < model->options.metric_count; i++) {
         if (strcmp(name, fm_model_metric_name(model, i)) != 0) continue;
-        return !fm_metric_at(model->options.metrics[i].metric)->smaller_is_better;
+        const fm_metric_record *record = fm_metric_at(model->options.metrics[i].metric);
+        return record && !record->smaller_is_better; /* what layers tell is added to a loss */
     }
     return false;
 }

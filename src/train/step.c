@@ -1,5 +1,6 @@
 /* One batch through a compiled program. */
 #include "train/model.h"
+#include "nn/metric_kinds.h"
 
 #include <math.h>
 #include <string.h>
@@ -39,10 +40,14 @@ fm_status fm_compiled_run(fm_model *model, fm_compiled *compiled, const void *x,
     return fm_program_run(compiled->program);
 }
 
+static double number_at(const fm_model *model, const void *place)
+{
+    return model->options.dtype == FM_F64 ? *(const double *)place : (double)*(const float *)place;
+}
+
 double fm_compiled_loss(const fm_model *model, const fm_compiled *compiled)
 {
-    return model->options.dtype == FM_F64 ? *(const double *)compiled->loss
-                                          : (double)*(const float *)compiled->loss;
+    return number_at(model, compiled->loss);
 }
 
 fm_status fm_compiled_measure(const fm_model *model, const fm_compiled *compiled,
@@ -58,6 +63,11 @@ fm_status fm_compiled_measure(const fm_model *model, const fm_compiled *compiled
     prediction.count = fm_shape_elements(prediction.shape);
     label.count = fm_shape_elements(label.shape);
     for (int i = 0; i < model->options.metric_count; i++) {
+        if (model->options.metrics[i].metric == FM_TOLD_METRIC) {
+            const void *told = compiled->told[i];
+            if (told) fm_metric_tell(metrics[i], number_at(model, told), compiled->batch);
+            continue;
+        }
         fm_status status = fm_metric_update(metrics[i], &prediction, &label, NULL, compiled->batch);
         if (status != FM_OK) return status;
     }

@@ -265,13 +265,6 @@ static bool input_fits(const fm_recipe *recipe, fm_graph *graph, fm_val x)
     return fits;
 }
 
-static fm_shape without_batch(fm_shape shape)
-{
-    fm_shape sample = {.rank = shape.rank > 0 ? shape.rank - 1 : 0};
-    for (int i = 0; i < sample.rank; i++) sample.dims[i] = shape.dims[i + 1];
-    return sample;
-}
-
 static fm_val build_layer(fm_recipe *recipe, fm_graph *graph, const recipe_layer *layer)
 {
     fm_val inputs[FM_MAX_INPUTS];
@@ -303,7 +296,7 @@ static fm_val build_model(fm_recipe *recipe, fm_graph *graph, fm_val x)
 {
     if (fm_graph_status(graph) != FM_OK) return (fm_val){0};
     if (!input_fits(recipe, graph, x)) {
-        fm_shape shape = without_batch(fm_val_shape(graph, x));
+        fm_shape shape = fm_shape_sample(fm_val_shape(graph, x));
         fm_graph_fail(graph, FM_ERROR_SHAPE, "input: the data's samples have the shape %s",
                       fm_shape_text(shape, (char[FM_SHAPE_TEXT]){0}));
         fm_tree_blame(recipe->context, recipe->input);
