@@ -70,7 +70,9 @@ typedef struct fm_data_field {
  *  ordered  samples follow each other in time: splits cut, they do not draw
  *  gap      with ordered: a sample shares parts of "y" with so many behind it
  *  buckets  lengths that batches of "x" may have, ascending; the last is its first dimension. A batch then
- *           has the smallest that holds all its samples (fm_loader_create). count 0: one length   */
+ *           has the smallest that holds all its samples (fm_loader_create). count 0: one length
+ *  group    > 1: samples lie in groups of so many that belong together (fm_dataset_repeat): the loader
+ *           shuffles whole groups, and each batch holds whole ones. A part of the set has no groups   */
 typedef struct fm_dataset_info {
     const char *name, *origin;
     int64_t count, rows;
@@ -80,6 +82,7 @@ typedef struct fm_dataset_info {
     bool ordered;
     int64_t gap;
     fm_ints buckets;
+    int64_t group;
 } fm_dataset_info;
 
 /* Valid as long as the data set. */
@@ -177,6 +180,13 @@ FM_API fm_status fm_dataset_view(fm_context *context, const fm_dataset *dataset,
 FM_API fm_status fm_dataset_range(fm_context *context, const fm_dataset *dataset, int64_t first,
                                   int64_t count, fm_dataset **view);
 
+/* Each sample `views` times (1 to 64), one behind the other, as a group: sample i is sample i / views.
+ * What fm_dataset_augment makes of the set are then as many views of each sample, and a target of
+ * FM_TARGET_SAMPLE says which belong together. Split before: FM_ERROR_ARGUMENT for a set that is
+ * repeated already or whose samples lie in rows. */
+FM_API fm_status fm_dataset_repeat(fm_context *context, const fm_dataset *dataset, int64_t views,
+                                   fm_dataset **repeated);
+
 /* ---- Splitting ------------------------------------------------------------------------------ */
 
 /*  fraction    of the samples in the second part, between 0 and 1: the first part has
@@ -239,7 +249,9 @@ typedef enum fm_target {
     FM_TARGET_INDEX,   /* i32 (): for sparse categorical cross-entropy                           */
     FM_TARGET_ONE_HOT, /* f32 (classes): for categorical cross-entropy                           */
     FM_TARGET_VALUE,   /* f32 (columns), (1) for a scalar: regression, binary cross-entropy      */
-    FM_TARGET_INPUT    /* the prepared "x" again, f32, in place of "y": autoencoders              */
+    FM_TARGET_INPUT,   /* the prepared "x" again, f32, in place of "y": autoencoders              */
+    FM_TARGET_SAMPLE /* i32 (): which sample this is, the same number for all of a group: contrastive
+                          losses                                                                  */
 } fm_target;
 
 /* Order of work on "x": impute, divide by scale, normalise, encode. All results are f32.
@@ -286,7 +298,7 @@ FM_API void fm_transform_restore_x(const fm_transform *transform, float *values,
 
 /* ---- Loader --------------------------------------------------------------------------------- */
 
-/*  batch_size  samples in a batch. Default 32
+/*  batch_size  samples in a batch, a multiple of the data set's group. Default 32
  *  shuffle     a new order for each (seed, epoch)
  *  drop_last   leave out the last batch when it is smaller
  *  by_length   put samples of one bucket together, also where the order is not shuffled: short ones

@@ -62,6 +62,8 @@ FM_API const char *fm_recipe_text(const fm_recipe *recipe);
  * checkpoint_every  steps between saved states; 0: after each epoch only
  * augment           of the training part; mixup and cutmix in it turn a loss of sparse_
  *                   categorical_crossentropy into categorical_crossentropy: labels are shares then
+ * views             of each sample, at least 1; more: each is in a batch so often, varied by augment each
+ *                   time, in the validation and the test part, too
  * keep_best         save the best epoch as well, judged by `monitor`
  * memory            the budget of a training step as it is written: 4GiB; the model has it as bytes
  * start_from        the file whose weights a new training begins with, NULL: initial ones;
@@ -77,6 +79,7 @@ typedef struct fm_recipe_settings {
     fm_transform_options transform;
     const fm_augment *augment;
     int augment_count;
+    int64_t views;
     fm_split_options test_split, validation_split; /* fraction 0: none */
     fm_model_options model;
     fm_fit_options fit;

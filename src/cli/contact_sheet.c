@@ -136,6 +136,7 @@ static fm_status measure(sheet *s)
     }
     sheet_cell(&s->sample, &s->cell_height, &s->cell_width);
     s->count = about->count < COLUMNS * ROWS ? about->count : COLUMNS * ROWS;
+    if (about->group > 1) s->count -= s->count % about->group;
     return FM_OK;
 }
 

@@ -165,6 +165,11 @@ fm_status fm_dataset_check_info(fm_context *context, const fm_dataset_info *info
                        "data set \"%s\": %lld samples; 0 to %u are possible", name_of(info),
                        (long long)info->count, UINT32_MAX);
     }
+    if (info->group < 0 || (info->group > 1 && info->count % info->group != 0)) {
+        return fm_fail(context, FM_ERROR_ARGUMENT,
+                       "data set \"%s\": %lld samples are no groups of %lld", name_of(info),
+                       (long long)info->count, (long long)info->group);
+    }
     if (info->field_count < 1 || info->field_count > FM_MAX_DATA_FIELDS) {
         return fm_fail(context, FM_ERROR_ARGUMENT,
                        "data set \"%s\": %d fields; 1 to %d are possible", name_of(info),
@@ -241,7 +246,8 @@ static fm_dataset *create_view(fm_context *context, const fm_dataset *dataset, i
                          .root = fm_dataset_retain(root),
                          .first = dataset->first};
     made->info.count = count;
-    made->info.rows = 0; /* of a part nothing goes on */
+    made->info.rows = 0; /* of a part nothing goes on, and groups may be cut */
+    made->info.group = 0;
     return made;
 }
 

@@ -170,10 +170,21 @@ static fm_status cut(fm_context *context, const fm_dataset *dataset, int64_t fro
     return status;
 }
 
+/* Views of one sample would go into both parts. */
+static fm_status refuse_groups(fm_context *context, const fm_dataset *dataset)
+{
+    if (dataset->info.group < 2) return FM_OK;
+    return fm_fail(context, FM_ERROR_ARGUMENT,
+                   "data set \"%s\": it is to be split before its samples are repeated",
+                   dataset->info.name);
+}
+
 fm_status fm_dataset_split(fm_context *context, const fm_dataset *dataset,
                            const fm_split_options *options, fm_dataset **first, fm_dataset **second)
 {
     *first = *second = NULL;
+    fm_status status = refuse_groups(context, dataset);
+    if (status != FM_OK) return status;
     if (!(options->fraction > 0 && options->fraction < 1)) {
         return fm_fail(context, FM_ERROR_ARGUMENT,
                        "split: fraction must lie between 0 and 1, received %g", options->fraction);
@@ -204,6 +215,8 @@ fm_status fm_dataset_fold(fm_context *context, const fm_dataset *dataset, int64_
 {
     *training = *validation = NULL;
     int64_t count = dataset->info.count;
+    fm_status status = refuse_groups(context, dataset);
+    if (status != FM_OK) return status;
     if (folds < 2 || folds > count || fold < 0 || fold >= folds) {
         return fm_fail(context, FM_ERROR_ARGUMENT,
                        "fold %lld of %lld: \"%s\" has %lld samples; 2 to that many folds are "
@@ -215,7 +228,7 @@ fm_status fm_dataset_fold(fm_context *context, const fm_dataset *dataset, int64_
         return cut(context, dataset, from, to, training, validation);
     }
     division d = {.context = context, .dataset = dataset};
-    fm_status status = division_open(&d, seed);
+    status = division_open(&d, seed);
     if (status == FM_OK) {
         int64_t begin = count * fold / folds, end = count * (fold + 1) / folds;
         for (int64_t i = begin; i < end; i++) d.second[d.order[i]] = 1;

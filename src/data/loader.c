@@ -230,13 +230,28 @@ static void measure_batches(fm_loader *loader)
     }
 }
 
+/* From groups to their samples, in place: from the end, where nothing is read any more. */
+static void spread_groups(uint32_t *order, int64_t groups, int64_t group)
+{
+    for (int64_t i = groups; i-- > 0;) {
+        uint32_t first = order[i] * (uint32_t)group;
+        for (int64_t k = 0; k < group; k++) order[i * group + k] = first + (uint32_t)k;
+    }
+}
+
+static int64_t group_of(const fm_dataset *dataset)
+{
+    return dataset->info.group > 1 ? dataset->info.group : 1;
+}
+
 static void make_order(fm_loader *loader, int64_t epoch)
 {
-    int64_t count = loader->dataset->info.count;
+    int64_t group = group_of(loader->dataset), groups = loader->dataset->info.count / group;
     fm_random random =
         fm_random_at((uint64_t)loader->options.seed, (uint32_t)epoch, fm_stream_of("shuffle"));
-    for (int64_t i = 0; i < count; i++) loader->order[i] = (uint32_t)i;
-    if (loader->options.shuffle) fm_random_shuffle(&random, loader->order, (size_t)count);
+    for (int64_t i = 0; i < groups; i++) loader->order[i] = (uint32_t)i;
+    if (loader->options.shuffle) fm_random_shuffle(&random, loader->order, (size_t)groups);
+    if (group > 1) spread_groups(loader->order, groups, group);
     if (loader->sorted) {
         sort_by_bucket(loader);
         place_batches(loader, &random);
@@ -322,10 +337,21 @@ static fm_status create_ring(fm_loader *loader)
     return FM_OK;
 }
 
+static fm_status check_groups(fm_context *context, const fm_dataset *dataset, int64_t batch_size)
+{
+    int64_t group = group_of(dataset);
+    if (batch_size % group == 0) return FM_OK;
+    return fm_fail(context, FM_ERROR_ARGUMENT,
+                   "loader: \"%s\" has %lld views of each sample, which belong into one batch: a "
+                   "batch_size of %lld is no multiple",
+                   dataset->info.name, (long long)group, (long long)batch_size);
+}
+
 static fm_status complete_options(fm_context *context, const fm_dataset *dataset,
                                   fm_loader_options *options, int64_t *batches)
 {
     fm_status status = fm_fields_complete(context, fm_loader_fields, options, "loader");
+    if (status == FM_OK) status = check_groups(context, dataset, options->batch_size);
     if (status != FM_OK) return status;
     int64_t count = dataset->info.count, size = options->batch_size;
     *batches = options->drop_last ? count / size : (count + size - 1) / size;

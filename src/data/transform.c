@@ -9,7 +9,8 @@ const char *const fm_normalize_names[] = {"none", "standardize", "min_max", NULL
 const char *const fm_statistics_names[] = {"auto", "each", "channel", "all", NULL};
 const char *const fm_impute_names[] = {"mean", "median", "constant", "none", NULL};
 const char *const fm_encode_names[] = {"one_hot", "ordinal", NULL};
-const char *const fm_target_names[] = {"auto", "index", "one_hot", "value", "input", NULL};
+const char *const fm_target_names[] = {"auto",  "index",  "one_hot", "value",
+                                       "input", "sample", NULL};
 
 const fm_field fm_transform_fields[] = {
     {"scale", "numbers are divided by it", offsetof(fm_transform_options, scale),
@@ -244,6 +245,10 @@ static fm_status finish_y(fm_transform *transform)
         return out->dtype == FM_F32 ? FM_OK
                                     : fm_fail(transform->context, FM_ERROR_ARGUMENT,
                                               "target input: \"x\" is tokens, not numbers");
+    }
+    if (transform->target == FM_TARGET_SAMPLE) {
+        *out = (fm_data_field){.name = y->name, .dtype = FM_I32};
+        return FM_OK;
     }
     *out = *y;
     while (classes && out->shape.rank > 0 && out->shape.dims[out->shape.rank - 1] == 1) {

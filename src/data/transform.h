@@ -51,6 +51,12 @@ fm_status fm_transform_make_rules(fm_transform *transform);
 /* From input, codes and target to the output's description. */
 fm_status fm_transform_finish(fm_transform *transform);
 
+/* Are labels looked at, or made of something else? */
+static inline bool fm_target_reads_y(int target)
+{
+    return target != FM_TARGET_INPUT && target != FM_TARGET_SAMPLE;
+}
+
 bool fm_transform_has_categories(const fm_data_field *field);
 
 /* The set that a transformed one was made from, sample by sample; NULL when `root` is none. */

@@ -218,6 +218,16 @@ static fm_status read_input_again(const prepared *p, fm_context *context,
     return read_field(p, context, &again, 0);
 }
 
+static void read_sample_numbers(const prepared *p, const fm_data_request *request)
+{
+    int64_t group = p->parent->info.group > 1 ? p->parent->info.group : 1;
+    int32_t *to = request->fields[1];
+    for (int64_t i = 0; i < request->count; i++) {
+        int64_t sample = request->indices ? (int64_t)request->indices[i] : request->first + i;
+        to[i] = (int32_t)(sample / group);
+    }
+}
+
 static fm_status read_prepared(const void *state, fm_context *context,
                                const fm_data_request *request)
 {
@@ -227,6 +237,10 @@ static fm_status read_prepared(const void *state, fm_context *context,
         if (i >= p->parent->info.field_count || !request->fields[i]) continue;
         if (i == 0 && p->tokens) {
             read_tokens(p, request, request->fields[0]);
+            continue;
+        }
+        if (i == 1 && p->transform->target == FM_TARGET_SAMPLE) {
+            read_sample_numbers(p, request);
             continue;
         }
         status = i == 1 && p->transform->target == FM_TARGET_INPUT
@@ -303,7 +317,7 @@ static fm_status map_classes(prepared *p, fm_context *context)
     const fm_dataset_info *from = &p->parent->info, *to = &p->transform->input;
     if (from->field_count < 2 || to->field_count < 2) return FM_OK;
     if (!fm_transform_has_categories(&to->fields[1])) return FM_OK;
-    if (p->transform->target == FM_TARGET_INPUT) return FM_OK;
+    if (!fm_target_reads_y(p->transform->target)) return FM_OK;
     p->class_count = from->fields[1].columns->category_count;
     fm_status status =
         map_categories(p, from->fields[1].columns, to->fields[1].columns, &p->classes);
@@ -372,6 +386,7 @@ static fm_dataset_info describe(const fm_dataset *dataset, const fm_transform *t
     info.count = dataset->info.count;
     info.ordered = dataset->info.ordered;
     info.gap = dataset->info.gap;
+    info.group = dataset->info.group;
     if (dataset->info.field_count < 2) info.field_count = 1;
     return info;
 }

@@ -380,7 +380,7 @@ static fm_status choose_target(fm_transform *transform, const fm_dataset *traini
     transform->target = target != FM_TARGET_AUTO ? target
                         : classes                ? FM_TARGET_INDEX
                                                  : FM_TARGET_VALUE;
-    bool any = transform->target == FM_TARGET_VALUE || transform->target == FM_TARGET_INPUT;
+    bool any = transform->target == FM_TARGET_VALUE || !fm_target_reads_y(transform->target);
     if (classes || any) return FM_OK;
     return fm_fail(
         transform->context, FM_ERROR_ARGUMENT,

@@ -106,6 +106,10 @@ static void find_classes(fm_checking *c)
         c->class_count = c->class_column->category_count;
     }
     const fm_model *model = c->input->model;
+    if (model && fm_loss_at(model->options.loss)->label_kind == FM_LABEL_GROUP) {
+        c->class_column = NULL; /* labels say what belongs together */
+        c->class_count = 0;
+    }
     if (!model || fm_loss_at(model->options.loss)->label_kind != FM_LABEL_CLASS) return;
     fm_shape output = fm_model_output(model, NULL);
     if (output.rank > 0) c->class_count = output.dims[output.rank - 1];
@@ -123,6 +127,8 @@ static fm_status look(fm_checking *c)
         *part = (fm_check_part){
             .name = parts[i], .prepared = c->input->prepared[i], .raw = c->input->raw[i]};
         if (!part->prepared) continue;
+        if (fm_dataset_about(part->prepared)->group > 1)
+            part->raw = NULL; /* not sample by sample */
         c->record->report.samples[i] = fm_dataset_about(part->prepared)->count;
         status = fm_check_see_part(c, part);
     }

@@ -69,6 +69,14 @@ fm_status fm_model_check_rows(const fm_model *model, const fm_dataset *data, int
                    info->name, (long long)info->rows, (long long)batch_size);
 }
 
+/* The largest size up to this one that holds whole groups (fm_dataset_info.group). */
+static int64_t whole_groups(const fm_dataset *data, int64_t batch_size)
+{
+    int64_t group = fm_dataset_about(data)->group;
+    if (group < 2) return batch_size;
+    return batch_size < group ? group : batch_size / group * group;
+}
+
 /* ---- evaluate ----------------------------------------------------------------------------------- */
 
 void fm_scores_make(const fm_model *model, double loss_sum, int64_t samples,
@@ -134,6 +142,7 @@ fm_status fm_evaluate(fm_model *model, const fm_dataset *data, const fm_evaluate
     if (status == FM_OK) status = fm_model_check_data(model, data, true);
     if (status != FM_OK) return status;
     if (fm_dataset_about(data)->rows > 0) complete.batch_size = fm_dataset_about(data)->rows;
+    complete.batch_size = whole_groups(data, complete.batch_size);
     fm_loader *loader;
     status = fm_loader_create(model->context, data,
                               &(fm_loader_options){.batch_size = complete.batch_size,
@@ -204,6 +213,7 @@ fm_status fm_predict(fm_model *model, const fm_dataset *data, const fm_predict_o
     fm_status status = fm_fields_complete(model->context, predict_fields, &complete, "predict");
     if (status == FM_OK) status = fm_model_check_data(model, data, false);
     if (status != FM_OK) return status;
+    complete.batch_size = whole_groups(data, complete.batch_size);
     sink s;
     fm_loader *loader = NULL;
     status = open_sink(model, fm_dataset_about(data)->count, &complete, predictions, &s);

@@ -86,13 +86,6 @@ static fm_val build_graph(const fm_model *model, fm_graph *graph, int64_t batch,
     return add_loss(model, graph, prediction);
 }
 
-static fm_shape without_batch(fm_shape shape)
-{
-    fm_shape sample = {.rank = shape.rank - 1};
-    for (int i = 0; i < sample.rank; i++) sample.dims[i] = shape.dims[i + 1];
-    return sample;
-}
-
 static fm_status make_graph(const fm_model *model, const fm_graph_options *options, int64_t batch,
                             fm_shape sample, fm_graph **graph, fm_val *loss)
 {
@@ -160,7 +153,7 @@ static fm_status check_length(const fm_model *model, const fm_graph *graph, int6
         if (fm_shape_equal(had->shape, value->shape)) continue;
         return fail_variable(model, value->name, had->shape, value->shape, length);
     }
-    fm_shape output = without_batch(fm_val_shape(graph, fm_graph_output(graph, "prediction")));
+    fm_shape output = fm_shape_sample(fm_val_shape(graph, fm_graph_output(graph, "prediction")));
     if (fm_shape_equal(output, model->output)) return FM_OK;
     char first[FM_SHAPE_TEXT], second[FM_SHAPE_TEXT];
     return fm_fail(model->context, FM_ERROR_SHAPE,

@@ -239,7 +239,7 @@ static fm_status read_choices(fm_context *context, const json_t *x, const json_t
     if (!y) return FM_OK;
     choices->target = fm_json_choice(fm_target_names, json_object_get(y, "target"));
     bool valid = choices->target > FM_TARGET_AUTO &&
-                 (choices->target == FM_TARGET_VALUE || choices->target == FM_TARGET_INPUT ||
+                 (choices->target == FM_TARGET_VALUE || !fm_target_reads_y(choices->target) ||
                   is_class_field(&fields[1]));
     return valid ? FM_OK : fail_json(context, "y needs a target that fits its columns");
 }

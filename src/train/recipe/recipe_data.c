@@ -13,6 +13,7 @@
 /* Keys of the section that neither the set nor the transform has. */
 typedef struct data_keys {
     const char *set, *from;
+    int64_t views;
 } data_keys;
 
 const fm_field fm_recipe_data_fields[] = {
@@ -20,6 +21,9 @@ const fm_field fm_recipe_data_fields[] = {
      .required = true},
     {"from", "where its files can be had; told when they are not found", offsetof(data_keys, from),
      .type = FM_FIELD_STRING},
+    {"views", "times that each sample is in a batch, varied by augment each time: 2 for SimCLR",
+     offsetof(data_keys, views), .type = FM_FIELD_INT, .default_value = 1, .minimum = 1,
+     .maximum = 64},
     {0},
 };
 
@@ -57,6 +61,7 @@ static int target_for_loss(const fm_model_options *model)
         [FM_KL_DIVERGENCE] = FM_TARGET_ONE_HOT,
         [FM_COSINE_SIMILARITY] = FM_TARGET_ONE_HOT,
         [FM_SPARSE_CATEGORICAL_CROSSENTROPY] = FM_TARGET_INDEX,
+        [FM_CONTRASTIVE] = FM_TARGET_SAMPLE,
     };
     return of_loss[model->loss];
 }
@@ -75,6 +80,29 @@ static fm_status find_set(fm_recipe *recipe, const fm_tree *section)
     if (status == FM_OK) return FM_OK;
     if (status == FM_ERROR_UNSUPPORTED) return fm_named_blame(recipe->context, &named);
     return fm_recipe_unknown(recipe, &named, "data set", next_dataset);
+}
+
+/* Views that are all the same, or that nothing asks for, are slips. */
+static fm_status check_views(fm_recipe *recipe, const fm_tree *section)
+{
+    const fm_recipe_settings *settings = &recipe->settings;
+    const fm_tree *views = fm_tree_get(section, "views");
+    bool contrastive = settings->model.loss == FM_CONTRASTIVE;
+    bool by_class = settings->transform.target == FM_TARGET_INDEX;
+    if (settings->views > 1 && settings->augment_count == 0) {
+        return fm_tree_fail_key(recipe->context, views, FM_ERROR_ARGUMENT,
+                                "data: without augment all %lld views of a sample are the same",
+                                (long long)settings->views);
+    }
+    if (settings->views > 1 && fm_augment_mixes(settings->augment, settings->augment_count)) {
+        return fm_tree_fail_key(recipe->context, views, FM_ERROR_ARGUMENT,
+                                "data: views of one sample are not mixed with others: leave mixup "
+                                "and cutmix out");
+    }
+    if (!contrastive || settings->views > 1 || by_class) return FM_OK;
+    return fm_tree_fail(recipe->context, section, FM_ERROR_ARGUMENT,
+                        "data: the loss contrastive compares views of one sample: views: 2, with "
+                        "augment; or samples of one class: target: index");
 }
 
 fm_status fm_recipe_read_data(fm_recipe *recipe, const fm_tree *section)
@@ -101,7 +129,8 @@ fm_status fm_recipe_read_data(fm_recipe *recipe, const fm_tree *section)
     }
     if (status == FM_OK) status = fm_recipe_read_augment(recipe, fm_tree_get(section, "augment"));
     recipe->from = keys.from;
-    return status;
+    settings->views = fm_or_int(keys.views, 1);
+    return status == FM_OK ? check_views(recipe, section) : status;
 }
 
 /* ---- opening ----------------------------------------------------------------------------------- */
@@ -166,11 +195,21 @@ static fm_status replace(fm_status status, fm_dataset *made, fm_dataset **set)
     return status;
 }
 
+/* *set may be NULL: a part that there is not. */
+static fm_status repeat(fm_recipe *recipe, fm_dataset **set)
+{
+    fm_dataset *made;
+    if (!*set || recipe->settings.views < 2) return FM_OK;
+    fm_status status = fm_dataset_repeat(recipe->context, *set, recipe->settings.views, &made);
+    return replace(status, made, set);
+}
+
 static fm_status augment(fm_recipe *recipe, fm_dataset **set)
 {
     const fm_recipe_settings *settings = &recipe->settings;
     fm_dataset *made;
     bool any = false;
+    if (!*set) return FM_OK;
     for (int i = 0; i < settings->augment_count; i++) {
         any = any || !fm_augment_mixes(&settings->augment[i], 1);
     }
@@ -199,10 +238,12 @@ static fm_status prepare(fm_recipe *recipe, const fm_transform *transform, fm_da
     return replace(status, made, set);
 }
 
-static fm_status prepare_test(fm_recipe *recipe, fm_recipe_data *data)
+/* What is not trained on is varied only where its views are compared. */
+static fm_status prepare_unseen(fm_recipe *recipe, const fm_transform *transform, fm_dataset **set)
 {
-    if (!data->raw_test) return FM_OK;
-    return fm_dataset_transform(recipe->context, data->raw_test, data->transform, &data->test);
+    fm_status status = repeat(recipe, set);
+    if (status == FM_OK && recipe->settings.views > 1) status = augment(recipe, set);
+    return status == FM_OK ? prepare(recipe, transform, set) : status;
 }
 
 /* The set as it lies in its files; what is to be tested on is put aside. */
@@ -220,12 +261,14 @@ static fm_status prepare_parts(fm_recipe *recipe, const char *fitted, fm_recipe_
 {
     data->raw_train = fm_dataset_retain(data->train);
     if (data->validation) data->raw_validation = fm_dataset_retain(data->validation);
+    if (data->raw_test) data->test = fm_dataset_retain(data->raw_test);
     fm_status status = fit_transform(recipe, data->train, fitted, &data->transform);
+    if (status == FM_OK) status = repeat(recipe, &data->train);
     if (status == FM_OK) status = augment(recipe, &data->train);
     if (status == FM_OK) status = prepare(recipe, data->transform, &data->train);
     if (status == FM_OK) status = mix(recipe, &data->train);
-    if (status == FM_OK) status = prepare(recipe, data->transform, &data->validation);
-    return status == FM_OK ? prepare_test(recipe, data) : status;
+    if (status == FM_OK) status = prepare_unseen(recipe, data->transform, &data->validation);
+    return status == FM_OK ? prepare_unseen(recipe, data->transform, &data->test) : status;
 }
 
 fm_status fm_recipe_open_data(fm_recipe *recipe, const fm_data_places *places, const char *fitted,
