@@ -19,7 +19,7 @@
  *   train.h     fit, evaluate, predict, checkpoints           gradients.h   their size in each layer
  *   check.h     what can be seen before a training            tune.h     searches for hyper-parameters
  *   generate.h  text from a model of language                  event_file.h  for TensorBoard
- *   explain.h   what a prediction comes from
+ *   latent.h    codes of autoencoders, new samples             explain.h  what a prediction comes from
  */
 #ifndef FATHOM_FATHOM_H
 #define FATHOM_FATHOM_H
@@ -39,6 +39,7 @@
 #include "fathom/gradients.h"
 #include "fathom/graph.h"
 #include "fathom/image.h"
+#include "fathom/latent.h"
 #include "fathom/loss.h"
 #include "fathom/metric.h"
 #include "fathom/nn.h"

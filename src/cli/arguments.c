@@ -17,7 +17,11 @@ const option option_table[] = {
     {"out", 'o', "FILE", FOR_TRAIN, OPTION_TEXT, AT(out), 0, NULL,
      "save the model as FILE; default: the recipe's name with .safetensors, here"},
     {"out", 'o', "FILE", FOR_PREDICT, OPTION_TEXT, AT(out), 0, NULL,
-     "write forecasts of a time series to FILE as CSV; default: to stdout"},
+     "write forecasts of a time series to FILE as CSV (default: to stdout); of an autoencoder "
+     "inputs "
+     "and their reconstructions as a PNG image"},
+    {"out", 'o', "FILE", FOR_GENERATE, OPTION_TEXT, AT(out), 0, NULL,
+     "write new pictures of a variational autoencoder to FILE as PNG; default generated.png"},
     {"out", 'o', "DIR", FOR_TUNE, OPTION_TEXT, AT(out), 0, NULL,
      "keep the search in DIR; default: its name with .search, here"},
     {"jobs", '\0', "N", FOR_TUNE, OPTION_NUMBER, AT(jobs), 1, NULL,
@@ -76,7 +80,7 @@ const option option_table[] = {
     {"seed", 's', "N", FOR_EXPLAIN, OPTION_NUMBER, AT(seed), 0, NULL,
      "of smoothgrad's noise and of shuffles: same seed, same numbers"},
     {"count", 'c', "N", FOR_GENERATE, OPTION_NUMBER, AT(count), 1, NULL,
-     "texts to generate; default 1"},
+     "texts or pictures to generate; default 1 text, 40 pictures"},
     {"context", '\0', "N", FOR_GENERATE, OPTION_NUMBER, AT(context), 2, NULL,
      "tokens that attention looks back on; default: as many as a training sample had"},
     {"top", 'k', "K", FOR_PREDICT, OPTION_NUMBER, AT(top), 1, NULL,

@@ -3,6 +3,7 @@
 #include "cli/exit_codes.h"
 #include "cli/invocation.h"
 #include "cli/json_lines.h"
+#include "cli/new_samples.h"
 #include "base/context.h"
 #include "base/text.h"
 #include "base/utf8.h"
@@ -68,24 +69,13 @@ static fm_status generate_text(generation *g, const fm_generate_options *options
     return status;
 }
 
-static fm_status open_model(generation *g)
+static bool goes_on(const saved_model *saved)
 {
-    const char *path = g->invocation.given->positional.items[0];
-    fm_status status = saved_model_open(&g->invocation, path, &g->saved);
-    if (status != FM_OK) return status;
-    const fm_dataset_info *trained = fm_transform_input(g->saved.transform);
-    if (trained->text && trained->text->running) {
-        return fm_generator_create(g->saved.model, fm_transform_vocabulary(g->saved.transform),
-                                   g->invocation.given->context, &g->generator);
-    }
-    return fm_fail(
-        g->invocation.context, FM_ERROR_ARGUMENT,
-        "%s: it was not trained to go on with a text; that takes the data set 'text' (see "
-        "recipes/shakespeare-lstm.yaml)",
-        path);
+    const fm_dataset_info *trained = fm_transform_input(saved->transform);
+    return trained->text && trained->text->running;
 }
 
-static fm_status generate(generation *g)
+static fm_status generate_texts(generation *g)
 {
     const arguments *given = g->invocation.given;
     fm_generate_options options = {.prompt = given->prompt,
@@ -97,12 +87,30 @@ static fm_status generate(generation *g)
                                    .emit = show,
                                    .user = g};
     g->text = FM_TEXT(g->invocation.context);
-    fm_status status = open_model(g);
+    fm_status status = fm_generator_create(
+        g->saved.model, fm_transform_vocabulary(g->saved.transform), given->context, &g->generator);
     int64_t count = given->count ? given->count : 1;
     for (; options.number < count && status == FM_OK; options.number++) {
         status = generate_text(g, &options);
     }
     return status;
+}
+
+static fm_status generate(generation *g)
+{
+    const arguments *given = g->invocation.given;
+    const char *path = given->positional.items[0];
+    fm_status status = saved_model_open(&g->invocation, path, &g->saved);
+    if (status != FM_OK) return status;
+    if (goes_on(&g->saved)) return generate_texts(g);
+    status = new_samples_generate(&g->invocation, &g->saved);
+    if (status != FM_ERROR_UNSUPPORTED) return status;
+    return fm_fail(
+        g->invocation.context, FM_ERROR_ARGUMENT,
+        "%s: it was not trained to go on with a text, which takes the data set 'text' (see "
+        "recipes/shakespeare-lstm.yaml), nor is it a variational autoencoder, which takes the "
+        "layer gaussian_sample (see recipes/strokes-vae.yaml)",
+        path);
 }
 
 int generate_run(const arguments *given)

@@ -158,11 +158,15 @@ static const char *const generate_examples[] = {
     "always the most probable token",
     "fathom generate shakespeare-lstm.safetensors --top-k 20 --top-p 0.9 --json",
     "draw from the probable tokens only; an object a text, with characters per second",
+    "fathom generate strokes-vae.safetensors --count 40 --seed 1 --out digits.png",
+    "new pictures from a variational autoencoder",
     NULL,
 };
 static const char generate_notes[] =
-    "MODEL was trained on a running text (data set 'text' or 'grammar'); its vocabulary is in the "
-    "file. Each token is printed as soon as it is drawn. What the vocabulary does not know of the "
+    "MODEL was trained on a running text (data set 'text' or 'grammar'), or it is a variational "
+    "autoencoder (layer gaussian_sample), of which --count, --seed, --temperature and --out are "
+    "heeded. A text's vocabulary is in the file. Each token is printed as soon as it is drawn. "
+    "What the vocabulary does not know of the "
     "prompt is named on stderr. Attention looks back on --context tokens; when they are used up, "
     "it "
     "begins anew with the last half of them.";
@@ -208,9 +212,9 @@ const command command_table[] = {
     {"report", FOR_REPORT, "RUN...", "write a page about runs and their models", report_examples,
      report_notes, 1, -1, "a saved model is needed: fathom report strokes-cnn.safetensors",
      report_run_command},
-    {"generate", FOR_GENERATE, "MODEL", "go on with a text, token by token", generate_examples,
-     generate_notes, 1, 1, "a saved model is needed: fathom generate shakespeare-lstm.safetensors",
-     generate_run},
+    {"generate", FOR_GENERATE, "MODEL", "go on with a text, token by token; or draw new pictures",
+     generate_examples, generate_notes, 1, 1,
+     "a saved model is needed: fathom generate shakespeare-lstm.safetensors", generate_run},
     {"check", FOR_CHECK, "RECIPE", "look for mistakes before a training, and tell what it takes",
      check_examples, check_notes, 1, 1, "a recipe is needed: fathom check recipes/iris.yaml",
      check_run},
