@@ -7,6 +7,7 @@
 #include "cli/picture.h"
 #include "cli/predict_input.h"
 #include "cli/progress.h"
+#include "cli/reconstruction.h"
 #include "base/context.h"
 #include "base/memory.h"
 #include "fathom/text_data.h"
@@ -18,7 +19,8 @@ typedef struct prediction {
     invocation invocation;
     saved_model saved;
     output_meaning meaning;
-    int name_width; /* of the longest class name, within reason */
+    bool reconstructs; /* the outputs are the input again */
+    int name_width;    /* of the longest class name, within reason */
 } prediction;
 
 /* ---- what the outputs mean ---------------------------------------------------------------------- */
@@ -46,7 +48,8 @@ typedef struct verdict {
     const float *outputs;
     int64_t *order; /* classes, the most probable first; top of them */
     int64_t top;
-    bool known; /* the true answer is there: */
+    const picture *drawn; /* what was reconstructed, NULL when it is not asked for */
+    bool known;           /* the true answer is there: */
     int64_t true_class;
     const float *truth;
 } verdict;
@@ -73,10 +76,12 @@ static void rank_classes(const prediction *p, verdict *v)
     }
 }
 
+/* Labels of another form than the outputs, as of contrastive losses, are no answer. */
 static void read_truth(const prediction *p, verdict *v, const fm_data_field *field,
                        const void *label)
 {
-    v->known = true;
+    bool numbers = field->dtype == FM_F32 && fm_shape_elements(field->shape) == p->meaning.width;
+    v->known = p->meaning.classes || numbers;
     v->truth = label;
     if (p->meaning.classes) v->true_class = output_true_class(&p->meaning, field, label);
 }
@@ -93,6 +98,18 @@ static void add_text(const prediction *p, const predict_input *input, int64_t sa
     fm_release(p->invocation.context, text);
 }
 
+/* In the model's unit, as the error. */
+static void add_reconstruction(const prediction *p, const verdict *v, json_t *object)
+{
+    json_t *values = json_array();
+    for (int64_t i = 0; i < p->meaning.width; i++) {
+        json_array_append_new(values, json_number((double)v->outputs[i]));
+    }
+    double error = v->known ? reconstruction_error(v->truth, v->outputs, p->meaning.width) : NAN;
+    json_object_set_new(object, "mean_squared_error", json_number(error));
+    json_object_set_new(object, "reconstruction", values);
+}
+
 static void print_json(const prediction *p, const predict_input *input, int64_t sample,
                        int64_t number, const verdict *v)
 {
@@ -101,6 +118,11 @@ static void print_json(const prediction *p, const predict_input *input, int64_t 
     json_t *object = json_pack("{s:s, s:o, s:I}", "event", "prediction", "input",
                                json_text(file ? file : input->name), "index", (json_int_t)number);
     add_text(p, input, sample, object);
+    if (p->reconstructs) {
+        add_reconstruction(p, v, object);
+        json_print(object);
+        return;
+    }
     if (p->meaning.classes) {
         json_t *top = json_array();
         for (int64_t i = 0; i < v->top; i++) {
@@ -159,6 +181,11 @@ static void print_classes(const prediction *p, const verdict *v)
 static void print_values(const prediction *p, const verdict *v)
 {
     char buffer[32], figure[32];
+    if (p->reconstructs && v->known) {
+        double error = reconstruction_error(v->truth, v->outputs, p->meaning.width);
+        printf("   mean squared error %s\n", show_figure(error, figure));
+        return;
+    }
     for (int64_t i = 0; i < p->meaning.width; i++) {
         printf("   %s %s", output_value_name(&p->meaning, i, buffer),
                show_figure((double)v->outputs[i], figure));
@@ -220,7 +247,10 @@ static void tell(const prediction *p, const predict_input *input, int64_t sample
         printf("%s %lld", input->name, (long long)number);
     }
     print_beginning(input, sample);
-    if (image) {
+    if (image && v->drawn) {
+        print_values(p, v);
+        reconstruction_print(&p->invocation.out, image, v->drawn);
+    } else if (image) {
         printf("\n");
         print_picture(p, image, v);
         if (!p->meaning.classes) print_values(p, v);
@@ -273,7 +303,7 @@ static fm_status tell_sample(const prediction *p, const predict_input *input, in
 {
     const fm_dataset_info *about = fm_dataset_about(input->prepared);
     verdict v = {.outputs = made->outputs + i * p->meaning.width, .order = made->order};
-    picture image;
+    picture image, again;
     bool drawn = false;
     fm_status status = FM_OK;
     if (made->label) {
@@ -281,7 +311,7 @@ static fm_status tell_sample(const prediction *p, const predict_input *input, in
         status = fm_dataset_read(p->invocation.context, input->prepared, &request);
         if (status != FM_OK) return status;
         read_truth(p, &v, &about->fields[1], made->label);
-        if (!p->meaning.classes) {
+        if (!p->meaning.classes && !p->reconstructs && v.known) {
             status = output_restore(&p->meaning, &p->saved, input, i, 1, made->label);
         }
         if (status != FM_OK) return status;
@@ -289,8 +319,25 @@ static fm_status tell_sample(const prediction *p, const predict_input *input, in
     if (p->meaning.classes) rank_classes(p, &v);
     if (p->invocation.given->picture && !p->invocation.given->json) {
         status = read_picture(p, input, i, made->raw, &image, &drawn);
+        fm_shape shape = fm_model_output(p->saved.model, NULL);
+        bool both = drawn && p->reconstructs && picture_read(&again, shape, FM_F32, v.outputs);
+        if (both && again.width == image.width && again.height == image.height) v.drawn = &again;
     }
     if (status == FM_OK) tell(p, input, i, &v, drawn ? &image : NULL);
+    return status;
+}
+
+/* Of an autoencoder, for --out. */
+static fm_status write_sheet(const prediction *p, const predict_input *input, const float *made,
+                             int64_t count)
+{
+    fm_image sheet;
+    fm_context *context = p->invocation.context;
+    fm_arena arena = {.context = context};
+    fm_status status = reconstruction_sheet(context, p->saved.transform, input->prepared, made,
+                                            count, &arena, &sheet);
+    if (status == FM_OK) status = fm_image_write_png(context, p->invocation.given->out, &sheet);
+    fm_arena_release(&arena);
     return status;
 }
 
@@ -305,8 +352,11 @@ static fm_status predict_samples(const prediction *p, const predict_input *input
     if (status == FM_OK) {
         status = fm_predict(p->saved.model, input->prepared, &how, made.outputs);
     }
-    if (status == FM_OK && !p->meaning.classes) {
+    if (status == FM_OK && !p->meaning.classes && !p->reconstructs) {
         status = output_restore(&p->meaning, &p->saved, input, 0, count, made.outputs);
+    }
+    if (status == FM_OK && p->reconstructs && p->invocation.given->out) {
+        status = write_sheet(p, input, made.outputs, count);
     }
     for (int64_t i = 0; i < count && status == FM_OK; i++) {
         status = tell_sample(p, input, i, &made);
@@ -330,7 +380,7 @@ static fm_status predict_input_of(prediction *p, const char *what,
     return status;
 }
 
-/* --horizon and its like are for series. */
+/* --horizon and its like are for series, --out for autoencoders as well. */
 static fm_status check_series_options(const prediction *p)
 {
     const arguments *given = p->invocation.given;
@@ -338,11 +388,19 @@ static fm_status check_series_options(const prediction *p)
                        : given->plot  ? "plot"
                        : given->out   ? "out"
                                       : NULL;
+    int inputs = given->positional.count - 1 + (given->sample != NULL);
     if (!name) return FM_OK;
+    if (p->reconstructs && !given->horizon && !given->plot) {
+        if (inputs == 1) return FM_OK;
+        return fm_fail(p->invocation.context, FM_ERROR_ARGUMENT,
+                       "--out takes the pictures of one input, received %d", inputs);
+    }
     if (!forecast_is_for(&p->saved)) {
         return fm_fail(p->invocation.context, FM_ERROR_ARGUMENT,
-                       "--%s is for models of a time series (set: series); this one's data is '%s'",
-                       name, fm_recipe_about(p->saved.recipe)->dataset->name);
+                       "--%s is for models of a time series (set: series)%s; this one's data is "
+                       "'%s'",
+                       name, strcmp(name, "out") == 0 ? " and for autoencoders" : "",
+                       fm_recipe_about(p->saved.recipe)->dataset->name);
     }
     if (!given->sample && given->positional.count <= 2) return FM_OK;
     return fm_fail(p->invocation.context, FM_ERROR_ARGUMENT,
@@ -355,6 +413,7 @@ static fm_status predict(prediction *p)
     fm_status status = saved_model_open(&p->invocation, words->items[0], &p->saved);
     if (status != FM_OK) return status;
     p->meaning = output_meaning_of(&p->saved);
+    p->reconstructs = reconstruction_is_for(&p->saved);
     p->name_width = longest_class_name(p);
     const arguments *given = p->invocation.given;
     status = check_series_options(p);

@@ -273,6 +273,7 @@ static fm_status add_scores(const evaluation *e)
 static fm_status evaluate(evaluation *e)
 {
     fm_status status = add_scores(e);
+    if (status == FM_OK) status = report_add_reconstructions(e->r, e->run, e->set);
     bool one_answer = fm_model_output(e->run->saved.model, NULL).rank == 1;
     if (status != FM_OK || !e->meaning.classes || !one_answer) return status;
     status = judge(e);

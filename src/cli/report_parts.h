@@ -44,6 +44,9 @@ fm_status report_add_model(const report *r, const report_run *run);
 /* Of one model on its evaluation set: scores, confusion, calibration, mistakes. */
 fm_status report_add_evaluation(const report *r, const report_run *run);
 
+/* Of an autoencoder of images: samples of the set beside what it makes of them. */
+fm_status report_add_reconstructions(const report *r, const report_run *run, const fm_dataset *set);
+
 /* An <img> with the picture in it, `times` as large on the page. */
 fm_status report_add_image(const report *r, const fm_image *image, int times, const char *words);
 
