@@ -31,6 +31,14 @@ static const char *const recipes[] = {
     "spoken-digits-gru",
     "strokes-autoencoder",
     "mnist-autoencoder",
+    "strokes-conv-autoencoder",
+    "mnist-conv-autoencoder",
+    "strokes-vae",
+    "mnist-vae",
+    "strokes-simclr",
+    "strokes-probe",
+    "mnist-simclr",
+    "mnist-probe",
 };
 enum { RECIPE_COUNT = sizeof recipes / sizeof recipes[0] };
 
@@ -192,6 +200,36 @@ static void few_images_are_learned_from_nothing(void **state)
     json_decref(end);
 }
 
+/* Shorter than shipped: errors of pixels, and nats a picture. */
+static void pictures_are_given_back(void **state)
+{
+    if (sanitized) skip();
+    static const char few[] =
+        "--epochs 3 --set data.train_size=2000 --set data.test_size=300 --set train.batch_size=32";
+    check_at_least("strokes-autoencoder, -error",
+                   -test_figure(*state, "strokes-autoencoder", few, "loss"), -0.04);
+    check_at_least("strokes-conv-autoencoder, -error",
+                   -test_figure(*state, "strokes-conv-autoencoder", few, "loss"), -0.04);
+    check_at_least("strokes-vae, -loss", -test_figure(*state, "strokes-vae", few, "loss"), -170);
+    check_at_least("strokes-vae, kl", test_figure(*state, "strokes-vae", few, "kl"), 5);
+}
+
+/* Twice what a network learns that begins with nothing and keeps its convolutions as they are. */
+static void views_teach_features(void **state)
+{
+    fixture *f = *state;
+    if (sanitized) skip();
+    const program_result *r = program_run(
+        f,
+        "$FATHOM train recipes/strokes-simclr.yaml --set data.train_size=2000 --epochs 4 --quiet "
+        "--out $HERE/strokes-simclr.safetensors");
+    if (r->code != 0) fail_msg("%s", r->err);
+    double figure =
+        test_figure(f, "strokes-probe",
+                    "--set train.start_from.file=$HERE/strokes-simclr.safetensors", "accuracy");
+    check_at_least("strokes-probe", figure, 0.8);
+}
+
 static void convolutions_read_digits(void **state)
 {
     if (sanitized || absent("../shared/data/mnist/train-images-idx3-ubyte.gz")) skip();
@@ -306,6 +344,8 @@ int main(void)
         fixture_test(sounds_are_told_apart),
 #endif
         fixture_test(few_images_are_learned_from_nothing),
+        fixture_test(pictures_are_given_back),
+        fixture_test(views_teach_features),
         fixture_test(convolutions_read_digits),
         fixture_test(recurrent_networks_read_digits),
         fixture_test(texts_are_learned),
