@@ -183,7 +183,7 @@ FM_API fm_status fm_dataset_range(fm_context *context, const fm_dataset *dataset
 /* Each sample `views` times (1 to 64), one behind the other, as a group: sample i is sample i / views.
  * What fm_dataset_augment makes of the set are then as many views of each sample, and a target of
  * FM_TARGET_SAMPLE says which belong together. Split before: FM_ERROR_ARGUMENT for a set that is
- * repeated already or whose samples lie in rows. */
+ * repeated already, for texts, and where samples lie in rows. */
 FM_API fm_status fm_dataset_repeat(fm_context *context, const fm_dataset *dataset, int64_t views,
                                    fm_dataset **repeated);
 

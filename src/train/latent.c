@@ -98,7 +98,8 @@ static fm_status open_decoder(fm_model *model, int64_t batch, fm_program **progr
     fm_graph *graph;
     fm_val unused;
     const fm_layer_note *layer;
-    fm_status status = fm_model_loss_graph(model, FM_PREDICT, batch, &graph, &unused);
+    fm_status status =
+        fm_model_loss_graph(model, (fm_program_form){FM_PREDICT, batch, 0}, &graph, &unused);
     if (status != FM_OK) return status;
     status = find_code(model->context, graph, &layer);
     if (status == FM_OK) {

@@ -154,11 +154,10 @@ static void mistakes_are_worded(void **state)
     fixture *f = *state;
     fm_dataset *set = repeated(f, VIEWS), *made, *second;
     fm_loader *loader;
-    assert_fails(
-        f->context, FM_ERROR_ARGUMENT,
-        "data set \"pictures\": texts, and samples that have a place of their own in a "
+    assert_fails(f->context, FM_ERROR_ARGUMENT,
+                 "data set \"pictures\": texts, and samples that have a place of their own in a "
                  "batch, cannot be repeated",
-        fm_dataset_repeat(f->context, set, 2, &made));
+                 fm_dataset_repeat(f->context, set, 2, &made));
     assert_fails(f->context, FM_ERROR_ARGUMENT,
                  "data set \"pictures\": 1 to 64 views of each sample are possible, received 65",
                  fm_dataset_repeat(f->context, set, 65, &made));
