@@ -14,7 +14,7 @@ What is printed: the median and the spread (lowest to highest) of each side over
 ratio of the medians, the share of the peak of fp32 multiply-adds that was measured in the same rounds,
 and what takes the time. The JSON of it all is kept in bench/results/: WORKLOAD.json, of predictions
 WORKLOAD-predict-BATCH.json, with -1-thread or the like where not all processors work; the machine's own
-figures in machine.json. At the end bench/write_performance.py makes docs/performance.md of them.
+figures, the time to start and the library's size in machine.json. At the end bench/write_performance.py makes docs/performance.md of them.
 
 FATHOM_BENCH_PYTHON names the Python that has the peer; without it `python3` is tried.
 """
@@ -29,6 +29,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -238,6 +239,45 @@ def measure(job, peer, python, options):
     return record
 
 
+IMAGE = bytes([0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 28, 0, 0, 0, 28]) + bytes(784)  # an IDX file
+STARTS = 50
+
+
+def measure_start():
+    """Milliseconds of whole processes: `fathom predict` of one image by recipes/mnist-mlp.yaml's model,
+    trained on a few drawn digits, and `fathom --version`."""
+    program = ROOT / "build" / "release" / "fathom"
+    recipe = (ROOT / "recipes" / "mnist-mlp.yaml").read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        (folder / "image.idx").write_bytes(IMAGE)
+        (folder / "recipe.yaml").write_text(recipe.replace(
+            "set: mnist", "set: strokes\n  train_size: 200\n  test_size: 20"), encoding="utf-8")
+        model = folder / "model.safetensors"
+        subprocess.run([program, "train", folder / "recipe.yaml", "--epochs", "1", "--quiet", "--out",
+                        model], check=True, capture_output=True)
+        return {"predict_ms": process_times([program, "predict", model, folder / "image.idx"]),
+                "version_ms": process_times([program, "--version"])}
+
+
+def process_times(command):
+    times = []
+    for _ in range(STARTS):
+        start = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        times.append(1e3 * (time.perf_counter() - start))
+    return {"median": round(statistics.median(times), 2), "lowest": round(min(times), 2),
+            "highest": round(max(times), 2)}
+
+
+def library_bytes():
+    """Of libfathom.so without symbols and debugging information, and without what it depends on."""
+    with tempfile.TemporaryDirectory() as name:
+        stripped = pathlib.Path(name) / "libfathom.so"
+        subprocess.run(["strip", "-o", stripped, ROOT / "build" / "release" / "libfathom.so"], check=True)
+        return stripped.stat().st_size
+
+
 def measure_machine(threads):
     """The machine's ceilings, for each number of threads the best of three."""
     tries = [last_json([PROGRAMS / "machine_peak", *threads]) for _ in range(3)]
@@ -246,6 +286,7 @@ def measure_machine(threads):
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return dict(tries[0], peaks=peaks, processor=processor(), processors=PROCESSORS,
                 memory_bytes=memory, system=platform.release(), compiler=compiler(),
+                **measure_start(), library_bytes=library_bytes(), commit=commit(),
                 date=datetime.date.today().isoformat())
 
 

@@ -48,7 +48,7 @@ static inline void print_figures(const figures *f, const fm_store *store, fm_pro
 {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    printf("{\"workload\": \"%s\", \"samples_per_second\": %.1f, \"threads\": %d, \"batch\": %d, "
+    printf("{\"workload\": \"%s\", \"samples_per_second\": %.3f, \"threads\": %d, \"batch\": %d, "
            "\"parameters\": %.0f, \"sample\": [",
            f->workload, f->samples_per_second, f->threads, (int)f->batch,
            trainable_elements(store));

@@ -84,6 +84,17 @@ def about_machine(machine):
             + table(head, rows) + "\n")
 
 
+def about_start(machine):
+    if not machine:
+        return "Not measured.\n"
+    rows = [[what, *(f"{machine[key][one]:.1f}" for one in ("median", "lowest", "highest"))]
+            for what, key in (("`fathom predict` of one image, 784-512-256-10", "predict_ms"),
+                              ("`fathom --version`", "version_ms"))]
+    size = machine["library_bytes"]
+    return (table(["whole process", "ms, median", "lowest", "highest"], rows)
+            + f"\n\n`libfathom.so`, stripped, without what it depends on: {size / 2**20:.2f} MiB.\n")
+
+
 def about_speed(records):
     rows = []
     for record in records:
@@ -303,7 +314,8 @@ largest resident size of the process.
 def page_of(machine, records, drawn):
     all_threads = sorted({record["threads"] for record in records} | {1, run_bench.PROCESSORS},
                          reverse=True)
-    parts = [INTRODUCTION, "## The machine\n", about_machine(machine)]
+    parts = [INTRODUCTION, "## The machine\n", about_machine(machine),
+             "## Starting\n", about_start(machine)]
     for name, title, _ in drawn:
         parts.append(f"![{title}]({name})\n")
     if drawn:

@@ -20,10 +20,10 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/fathomConfigVersion.cmake
 install(FILES ${PROJECT_BINARY_DIR}/fathomConfigVersion.cmake DESTINATION ${package_folder})
 
 # What the archive needs when it is linked. Not Requires.private: `pkg-config --static` would then
-# ask for everything that a static libcurl needs, which Debian does not install with it.
+# ask for everything that these libraries need when they are static, too.
 set(pc_flags -lm -pthread)
 if(FATHOM_FILES)
-  list(APPEND pc_flags -lyaml -ljansson -lz -llzma -lcurl)
+  list(APPEND pc_flags -lyaml -ljansson -lz -llzma -ldl)
 endif()
 if(FATHOM_IMAGES)
   list(APPEND pc_flags -lpng -ljpeg)

@@ -17,9 +17,12 @@ if(FATHOM_ONEDNN)
   target_include_directories(fathom_libraries SYSTEM INTERFACE ${DNNL_INCLUDE})
 endif()
 if(FATHOM_FILES)
-  pkg_check_modules(FATHOM_FILE_LIBRARIES REQUIRED IMPORTED_TARGET yaml-0.1 jansson zlib liblzma
-                    libcurl)
-  target_link_libraries(fathom_libraries INTERFACE PkgConfig::FATHOM_FILE_LIBRARIES)
+  pkg_check_modules(FATHOM_FILE_LIBRARIES REQUIRED IMPORTED_TARGET yaml-0.1 jansson zlib liblzma)
+  # Its headers alone: data/file/curl_library.c loads it when something is downloaded.
+  pkg_check_modules(FATHOM_CURL REQUIRED libcurl)
+  target_include_directories(fathom_libraries SYSTEM INTERFACE ${FATHOM_CURL_INCLUDE_DIRS})
+  target_link_libraries(fathom_libraries INTERFACE PkgConfig::FATHOM_FILE_LIBRARIES
+                                                   ${CMAKE_DL_LIBS})
 endif()
 if(FATHOM_IMAGES)
   pkg_check_modules(FATHOM_IMAGE_LIBRARIES REQUIRED IMPORTED_TARGET libpng libjpeg)

@@ -232,10 +232,10 @@ def measure(side, arguments, setting):
     rates = [rate for rate, _ in rounds]
     quiet = [rate for rate, others in rounds if others < 0.2] or rates
     per_cpu_second = steps * batch / statistics.median(seconds)
-    return dict(facts, samples_per_second=round(statistics.median(quiet), 1),
-                fastest_round=round(max(rates), 1), slowest_round=round(min(rates), 1),
+    return dict(facts, samples_per_second=round(statistics.median(quiet), 3),
+                fastest_round=round(max(rates), 3), slowest_round=round(min(rates), 3),
                 quiet_rounds=sum(others < 0.2 for _, others in rounds), rounds=len(rounds),
-                samples_per_cpu_second=round(per_cpu_second, 1), batch=batch,
+                samples_per_cpu_second=round(per_cpu_second, 3), batch=batch,
                 last_loss=round(result.float().mean().item(), 6), pytorch=torch.__version__,
                 peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 

@@ -129,8 +129,11 @@ static fm_status check_equal(fm_store *store, const fm_stored_variable *had, fm_
                    fm_dtype_name(dtype), fm_shape_text(shape, second));
 }
 
+/* UNWRITTEN: the caller writes every element. */
+typedef enum first_content { ZEROS, UNWRITTEN } first_content;
+
 static fm_status add_variable(fm_store *store, const char *path, fm_dtype dtype, fm_shape shape,
-                              bool trainable, uint32_t *index)
+                              bool trainable, first_content content, uint32_t *index)
 {
     fm_context *context = store->context;
     int64_t bytes = fm_shape_bytes(shape, dtype);
@@ -145,7 +148,8 @@ static fm_status add_variable(fm_store *store, const char *path, fm_dtype dtype,
     fm_stored_variable variable = {
         .dtype = dtype, .shape = shape, .trainable = trainable, .bytes = (size_t)bytes};
     variable.path = fm_copy_string(context, path);
-    variable.data = fm_allocate_zeroed(context, variable.bytes);
+    variable.data = content == ZEROS ? fm_allocate_zeroed(context, variable.bytes)
+                                     : fm_allocate(context, variable.bytes);
     status = variable.path && variable.data
                  ? fm_map_set(&store->by_path, path, (uint32_t)store->count)
                  : FM_ERROR_MEMORY;
@@ -176,7 +180,7 @@ fm_status fm_store_put(fm_store *store, const char *path, fm_dtype dtype, fm_sha
     if (fm_map_get(&store->by_path, path, &index)) {
         status = check_equal(store, &store->variables[index], dtype, shape);
     } else {
-        status = add_variable(store, path, dtype, shape, trainable, &index);
+        status = add_variable(store, path, dtype, shape, trainable, UNWRITTEN, &index);
     }
     return status == FM_OK ? fm_store_write(store, (int)index, elements) : status;
 }
@@ -189,7 +193,8 @@ fm_status fm_store_require(fm_store *store, const char *path, fm_dtype dtype, fm
         had->trainable = !options->not_trainable; /* a file does not say */
         return check_equal(store, had, dtype, shape);
     }
-    fm_status status = add_variable(store, path, dtype, shape, !options->not_trainable, index);
+    fm_status status =
+        add_variable(store, path, dtype, shape, !options->not_trainable, ZEROS, index);
     const fm_initializer *initializer = &options->initializer;
     if (status != FM_OK || !initializer->fill) return status;
     status = initializer->fill(store->context, initializer, dtype, shape, store->seed,
@@ -198,25 +203,32 @@ fm_status fm_store_require(fm_store *store, const char *path, fm_dtype dtype, fm
     return status;
 }
 
+/* Packed memory is zeroed: layouts have gaps. Only from one layout to another it goes by a copy. */
 fm_status fm_store_relayout(fm_store *store, uint32_t index, const fm_layout *layout)
 {
     fm_stored_variable *variable = &store->variables[index];
     if (fm_layout_equal(&variable->layout, layout)) return FM_OK;
+    const int threads = fm_context_threads(store->context);
+    const bool by_copy = variable->layout.type && layout->type;
     size_t plain_bytes = (size_t)fm_shape_bytes(variable->shape, variable->dtype);
     size_t bytes = layout->type ? layout->type->bytes(layout) : plain_bytes;
-    void *plain = fm_allocate(store->context, plain_bytes);
+    void *copy = by_copy ? fm_allocate(store->context, plain_bytes) : NULL;
     void *moved = fm_allocate_zeroed(store->context, bytes);
-    if (!plain || !moved) {
-        fm_release(store->context, plain);
+    if ((by_copy && !copy) || !moved) {
+        fm_release(store->context, copy);
         fm_release(store->context, moved);
         return FM_ERROR_MEMORY;
     }
-    fm_store_read(store, (int)index, plain);
+    void *plain = by_copy ? copy : layout->type ? variable->data : moved;
+    if (variable->layout.type) {
+        variable->layout.type->unpack(&variable->layout, variable->data, plain, threads);
+    }
+    if (layout->type) layout->type->pack(layout, plain, moved, threads);
+    fm_release(store->context, copy);
     fm_release(store->context, variable->data);
     variable->data = moved;
     variable->bytes = bytes;
     variable->layout = *layout;
-    fm_store_write(store, (int)index, plain);
-    fm_release(store->context, plain);
+    store->changes++;
     return FM_OK;
 }

@@ -1,4 +1,5 @@
 #include "data/file_bytes.h"
+#include "data/file/curl_library.h"
 #include "data/file/download.h"
 #include "data/file/md5.h"
 #include "support/loopback.h"
@@ -238,9 +239,22 @@ static void many_may_ask_at_once(void **state)
     close_scene(s);
 }
 
+static void tells_why_the_library_cannot_be_loaded(void **state)
+{
+    fixture *f = *state;
+    fm_curl curl;
+    assert_fails(f->context, FM_ERROR_UNSUPPORTED,
+                 "libnowhere.so.7, which downloads, cannot be loaded: libnowhere.so.7: cannot open",
+                 fm_curl_open(f->context, "libnowhere.so.7", &curl));
+    assert_fails(f->context, FM_ERROR_UNSUPPORTED, "undefined symbol: curl_easy_init",
+                 fm_curl_open(f->context, "libm.so.6", &curl));
+    assert_null(curl.library);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        fixture_test(tells_why_the_library_cannot_be_loaded),
         fixture_test(a_file_arrives_once),
         fixture_test(an_interrupted_download_goes_on),
         fixture_test(a_server_without_ranges_begins_again),

@@ -100,13 +100,13 @@ static fm_val attention(fm_graph *g, fm_val x)
         }                                                                                          \
     }
 static const workload workloads[] = {
-    {"mlp_step", mlp, FM_TRAIN, 32, PIXELS, 1, SGD},
-    {"conv_step", convolutions, FM_TRAIN, 8, IMAGE, 1, ADAM},
-    {"lstm_step", lstm, FM_TRAIN, 16, ROWS, 1, ADAM},
-    {"attention_step", attention, FM_TRAIN, 4, TEXT, 1, ADAM},
-    {"mlp_predict", mlp, FM_PREDICT, 1, PIXELS, 50, {0}},
-    {"conv_predict", convolutions, FM_PREDICT, 1, IMAGE, 10, {0}},
-    {"lstm_predict", lstm, FM_PREDICT, 1, ROWS, 10, {0}},
+    {"mlp_step", mlp, FM_TRAIN, 8, PIXELS, 1, SGD},
+    {"conv_step", convolutions, FM_TRAIN, 2, IMAGE, 1, ADAM},
+    {"lstm_step", lstm, FM_TRAIN, 4, ROWS, 1, ADAM},
+    {"attention_step", attention, FM_TRAIN, 1, TEXT, 1, ADAM},
+    {"mlp_predict", mlp, FM_PREDICT, 1, PIXELS, 10, {0}},
+    {"conv_predict", convolutions, FM_PREDICT, 1, IMAGE, 2, {0}},
+    {"lstm_predict", lstm, FM_PREDICT, 1, ROWS, 2, {0}},
 };
 enum { WORKLOADS = sizeof workloads / sizeof *workloads };
 

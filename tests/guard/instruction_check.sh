@@ -30,7 +30,8 @@ counted() {
     shift
     said=$(LC_ALL=C OMP_NUM_THREADS=1 GOMP_SPINCOUNT=1 valgrind --tool=callgrind \
            --callgrind-out-file=/dev/null "${options[@]}" "$@" 2>&1) || { echo "$said" >&2; return 1; }
-    sed -n 's/.*Collected *: *\([0-9]\{1,\}\).*/\1/p' <<<"$said"
+    sed -n 's/.*Collected *: *\([1-9][0-9]*\).*/\1/p' <<<"$said" | grep . ||
+        { echo "callgrind counted nothing: $said" >&2; return 1; }
 }
 
 # predict_start FOLDER: the folder is empty.
@@ -51,9 +52,10 @@ count() {
 }
 
 accept() {
-    local workload rows=$folder/rows
+    local workload now rows=$folder/rows
     for workload in $("$steps" --list) predict_start; do
-        printf '%-16s %12d  %s\n' "$workload" "$(count "$workload")" "$machine" | tee -a "$rows"
+        now=$(count "$workload")
+        printf '%-16s %12d  %s\n' "$workload" "$now" "$machine" | tee -a "$rows"
     done
     # Rows of other machines stay.
     { cat "$rows"; grep -vF "  $machine" "$baseline" || true; } >"$folder/all"
@@ -70,7 +72,6 @@ recorded=$(awk -v what="$what" -v machine="$machine" '
                  if (words == machine) print $2 }' "$baseline")
 [[ -n $recorded ]] || skip "$baseline has no row for $machine"
 now=$(count "$what")
-[[ -n $now ]] || { echo "$what: callgrind counted nothing"; exit 1; }
 awk -v what="$what" -v recorded="$recorded" -v now="$now" -v limit="$LIMIT" -v build="$build" 'BEGIN {
     percent = 100 * (now / recorded - 1)
     if (percent > limit) {

@@ -4,9 +4,9 @@
 #include "base/text.h"
 #include "data/file/array_file.h"
 #include "data/file/byte_stream.h"
+#include "data/file/curl_library.h"
 #include "data/file/md5.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -104,36 +104,36 @@ static int report(void *user, curl_off_t total, curl_off_t received, curl_off_t 
     return !on;
 }
 
-static CURL *prepare(transfer *t, char *words)
+static CURL *prepare(const fm_curl *curl, transfer *t, char *words)
 {
-    CURL *curl = curl_easy_init();
-    if (!curl) return NULL;
-    bool set = curl_easy_setopt(curl, CURLOPT_URL, t->request->url) == CURLE_OK;
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, words);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
-    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
-    curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)MOST_REDIRECTS);
-    set = set && curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK;
-    set = set && curl_easy_setopt(curl, CURLOPT_USERAGENT, "fathom/" FM_VERSION) == CURLE_OK;
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)STALLED_SECONDS);
-    curl_easy_setopt(curl, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)t->request->limit);
-    curl_easy_setopt(curl, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)t->before);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, t);
-    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, report);
-    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, t);
-    if (set) return curl;
-    curl_easy_cleanup(curl);
+    CURL *handle = curl->init();
+    if (!handle) return NULL;
+    bool set = curl->set(handle, CURLOPT_URL, t->request->url) == CURLE_OK;
+    curl->set(handle, CURLOPT_ERRORBUFFER, words);
+    curl->set(handle, CURLOPT_NOSIGNAL, 1L);
+    curl->set(handle, CURLOPT_FAILONERROR, 1L);
+    curl->set(handle, CURLOPT_FOLLOWLOCATION, 1L);
+    curl->set(handle, CURLOPT_MAXREDIRS, (long)MOST_REDIRECTS);
+    set = set && curl->set(handle, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK;
+    set = set && curl->set(handle, CURLOPT_USERAGENT, "fathom/" FM_VERSION) == CURLE_OK;
+    curl->set(handle, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
+    curl->set(handle, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl->set(handle, CURLOPT_LOW_SPEED_TIME, (long)STALLED_SECONDS);
+    curl->set(handle, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)t->request->limit);
+    curl->set(handle, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)t->before);
+    curl->set(handle, CURLOPT_WRITEFUNCTION, take);
+    curl->set(handle, CURLOPT_WRITEDATA, t);
+    curl->set(handle, CURLOPT_NOPROGRESS, 0L);
+    curl->set(handle, CURLOPT_XFERINFOFUNCTION, report);
+    curl->set(handle, CURLOPT_XFERINFODATA, t);
+    if (set) return handle;
+    curl->cleanup(handle);
     return NULL;
 }
 
-static fm_status explain(transfer *t, CURLcode code, const char *words)
+static fm_status explain(const fm_curl *curl, transfer *t, CURLcode code, const char *words)
 {
-    const char *reason = *words ? words : curl_easy_strerror(code);
+    const char *reason = *words ? words : curl->words(code);
     if (t->cancelled) {
         return fm_fail(t->context, FM_ERROR_CANCELLED, "the download of %s was stopped",
                        t->request->url);
@@ -148,7 +148,7 @@ static fm_status explain(transfer *t, CURLcode code, const char *words)
 
 /* Appends to the unfinished file what it lacks. *refused: the server knows no ranges. (To curl a
  * server that has nothing behind the part is a success.) */
-static fm_status receive(transfer *t, bool *refused)
+static fm_status receive(const fm_curl *curl, transfer *t, bool *refused)
 {
     char words[CURL_ERROR_SIZE] = "";
     struct stat about;
@@ -157,14 +157,14 @@ static fm_status receive(transfer *t, bool *refused)
         return fm_fail_system(t->context, fm_text_string(&t->part), "read");
     }
     t->before = about.st_size;
-    CURL *curl = prepare(t, words);
-    if (!curl) return fm_fail(t->context, FM_ERROR_MEMORY, "out of memory: curl gave no handle");
-    CURLcode code = curl_easy_perform(curl);
-    curl_easy_cleanup(curl);
+    CURL *handle = prepare(curl, t, words);
+    if (!handle) return fm_fail(t->context, FM_ERROR_MEMORY, "out of memory: curl gave no handle");
+    CURLcode code = curl->perform(handle);
+    curl->cleanup(handle);
     if (fflush(t->stream) != 0) t->write_failed = true;
     if (code == CURLE_OK && !t->write_failed) return FM_OK;
     *refused = t->before > 0 && code == CURLE_RANGE_ERROR;
-    return *refused ? FM_OK : explain(t, code, words);
+    return *refused ? FM_OK : explain(curl, t, code, words);
 }
 
 /* ---- Checking ---- */
@@ -202,15 +202,15 @@ static fm_status check(transfer *t)
 }
 
 /* What was resumed and is wrong is fetched once more from the beginning. */
-static fm_status fetch(transfer *t)
+static fm_status fetch(const fm_curl *curl, transfer *t)
 {
     bool refused;
-    fm_status status = receive(t, &refused);
+    fm_status status = receive(curl, t, &refused);
     if (status == FM_OK) status = check(t);
     bool again = t->before > 0 && (status == FM_ERROR_FORMAT || (refused && status != FM_OK));
     if (again) {
         status = restart(t);
-        if (status == FM_OK) status = receive(t, &refused);
+        if (status == FM_OK) status = receive(curl, t, &refused);
         if (status == FM_OK) status = check(t);
     }
     if (status == FM_ERROR_FORMAT) unlink(fm_text_string(&t->part));
@@ -220,18 +220,22 @@ static fm_status fetch(transfer *t)
 fm_status fm_download_file(fm_context *context, const fm_download *request)
 {
     if (fm_file_exists(request->path)) return FM_OK;
+    fm_curl curl;
+    fm_status status = fm_curl_open(context, FM_CURL_NAME, &curl);
+    if (status != FM_OK) return fm_fail_prefix(context, "%s: ", request->url);
     transfer t = {.context = context, .request = request, .part = FM_TEXT(context)};
     fm_text_add(&t.part, "%s.part", request->path);
-    fm_status status = fm_text_status(&t.part);
+    status = fm_text_status(&t.part);
     if (status == FM_OK) status = make_folders(context, request->path);
     if (status == FM_OK) status = open_part(&t);
     if (status == FM_OK && t.stream) {
-        status = fetch(&t);
+        status = fetch(&curl, &t);
         bool kept = status != FM_OK || (fsync(fileno(t.stream)) == 0 &&
                                         rename(fm_text_string(&t.part), request->path) == 0);
         if (!kept) status = fm_fail_system(context, request->path, "write");
     }
     if (t.stream) fclose(t.stream);
     fm_text_release(&t.part);
+    fm_curl_close(&curl);
     return status;
 }

@@ -160,6 +160,8 @@ static fm_status store_variables(loading *l)
         if (!l->read[i]) continue;
         status = fm_store_put(l->model->store, value->name, value->dtype, value->shape,
                               !record->options.not_trainable, l->read[i]);
+        fm_release(l->model->context, l->read[i]);
+        l->read[i] = NULL;
     }
     return status;
 }
