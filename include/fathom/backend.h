@@ -40,6 +40,7 @@ typedef struct fm_site {
     const fm_tensor *inputs, *outputs;
     int input_count, output_count;
     int threads;
+    fm_precision precision;        /* of a product, else f32 */
     const bool *input_is_variable; /* or computed once: can live in the layout the kernel wants  */
     const bool
         *input_is_steady; /* reordered once, not in each run: the program does not change it */
@@ -55,6 +56,7 @@ typedef struct fm_need {
 typedef struct fm_kernel {
     const char *name; /* "cpu.matmul" */
     const fm_op *op;
+    fm_precision precision; /* the one of whose sites it is asked */
     /* NULL when the kernel can run the site, else the reason it cannot. */
     const char *(*match)(const fm_site *site);
     /* The layouts it wants for the operands (all plain on entry); NULL: plain. An operand that is

@@ -23,7 +23,8 @@ typedef enum fm_op_flag {
     FM_OP_COMMUTATIVE = 8, /* its two inputs may change places                                   */
     FM_OP_ANY_LAYOUT = 16, /* elementwise over operands of equal shape: runs on stored bytes     */
     FM_OP_NOT_DIFFERENTIABLE =
-        32 /* has no gradient by nature (comparisons, argmax): zero           */
+        32,             /* has no gradient by nature (comparisons, argmax): zero           */
+    FM_OP_PRODUCT = 64, /* sums products of its operands and heeds fm_call.precision       */
 } fm_op_flag;
 
 /* A tensor at run time: row-major, 64-byte aligned. */
@@ -42,7 +43,8 @@ typedef struct fm_call {
     const fm_tensor *outputs; /* the memory behind `data` is the kernel's to write */
     int input_count, output_count;
     int threads;
-    uint32_t stream; /* FM_OP_RANDOM: differs from node to node                        */
+    fm_precision precision; /* FM_OP_PRODUCT: how operands are read                            */
+    uint32_t stream;        /* FM_OP_RANDOM: differs from node to node                        */
     const uint64_t *seed,
         *step;     /* the store's; together with stream the random key               */
     void *state;   /* made by the kernel's prepare                                   */

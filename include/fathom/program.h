@@ -72,6 +72,8 @@ typedef struct fm_program fm_program;
  *                  may take; 0: whatever is fastest. Above it forward values are dropped and computed
  *                  again in backward (Chen et al. 2016), cheap ones first; the bits stay the same.
  *                  FM_ERROR_ARGUMENT when that is not enough, with the least that is.
+ * precision        fm_precision of every product of matrices in the program (tensor.h); values, variables
+ *                  and everything else stay as they are
  * private_buffers  every value has its own memory: the oracle of the memory planner's tests.
  * check_finite     after each step look for NaN and infinity: slow, for finding the first one.   */
 typedef struct fm_program_options {
@@ -82,6 +84,7 @@ typedef struct fm_program_options {
     bool no_prologue;
     bool shares_arena;
     size_t memory;
+    int precision;
     bool private_buffers;
     bool check_finite;
 } fm_program_options;
@@ -118,12 +121,13 @@ FM_API fm_status fm_program_reset(fm_program *program);
 
 /* What compiling decided. Bytes: the arena (activations, gradients, scratch), the lower bound that
  * lifetimes allow, variables. Kept: what the first `prologue_steps` make once, and outputs apart from a
- * shared arena. flops of one run without the prologue. The last two tell what `memory` has changed: the
+ * shared arena. flops of one run without the prologue, and those of them that read
+ * their operands as bf16. The last two tell what `memory` has changed: the
  * arena without it, and the part of the flops that are computed a second time. */
 typedef struct fm_program_summary {
     int steps, prologue_steps;
     size_t arena_bytes, arena_bound, kept_bytes, variable_bytes, constant_bytes, input_bytes;
-    double flops;
+    double flops, bf16_flops;
     size_t plain_arena_bytes;
     double repeated_flops;
 } fm_program_summary;

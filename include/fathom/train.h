@@ -59,6 +59,9 @@ enum {
  *                 that matches no variable is FM_ERROR_ARGUMENT
  *  memory         bytes that a training step's activations, gradients and scratch may take, as
  *                 fm_program_options.memory; 0: no limit
+ *  precision      fm_precision of a training step's products: FM_PRECISION_BF16 rounds their operands,
+ *                 while weights, the optimizer's numbers, sums and files stay f32. Evaluating and
+ *                 predicting follow `program`
  *  program        how to compile; NULL: the defaults                                             */
 typedef struct fm_model_options {
     fm_val (*build)(fm_graph *graph, fm_val x, void *argument);
@@ -75,6 +78,7 @@ typedef struct fm_model_options {
     int64_t seed;
     const char *freeze;
     int64_t memory;
+    int precision;
     const fm_program_options *program;
 } fm_model_options;
 
@@ -84,6 +88,10 @@ typedef struct fm_model fm_model;
 FM_API fm_status fm_model_create(fm_context *context, const fm_model_options *options,
                                  fm_model **model);
 FM_API void fm_model_destroy(fm_model *model);
+
+/* The precision in which products are computed while evaluating and predicting, instead of the one of
+ * fm_model_options.program. The programs for that which the model has kept are gone. */
+FM_API void fm_model_set_precision(fm_model *model, fm_precision precision);
 
 FM_API fm_context *fm_model_context(const fm_model *model);
 /* Variables, seed and step. All variables are there once a program was made or a file loaded. */

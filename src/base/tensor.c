@@ -13,6 +13,9 @@ static const struct {
     [FM_I64] = {"i64", 8, false}, [FM_U8] = {"u8", 1, false},  [FM_BOOL] = {"bool", 1, false},
 };
 
+const char *const fm_precision_names[] = {
+    [FM_PRECISION_F32] = "f32", [FM_PRECISION_BF16] = "bf16", NULL};
+
 static bool known(fm_dtype dtype)
 {
     return (unsigned)dtype < FM_DTYPE_COUNT;

@@ -1,6 +1,7 @@
 #include "cli/arguments.h"
 #include "base/fields.h"
 #include "base/plain_numbers.h"
+#include "fathom/tensor.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -106,6 +107,11 @@ const option option_table[] = {
      "run the training step a few times and tell where its time goes"},
     {"why", '\0', NULL, FOR_SHOW, OPTION_SWITCH, AT(why), 0, NULL,
      "print the program and why each kernel was chosen"},
+    {"precision", '\0', "NAME", FOR_EVAL | FOR_PREDICT | FOR_GENERATE, OPTION_PRECISION,
+     AT(precision), 0, NULL,
+     "bf16: round what matrix products multiply to bfloat16, which is faster where the processor "
+     "has "
+     "instructions for it; default f32"},
     {"threads", 't', "N",
      FOR_TRAIN | FOR_TUNE | FOR_EVAL | FOR_PREDICT | FOR_EXPLAIN | FOR_REPORT | FOR_CHECK |
          FOR_GENERATE | FOR_SHOW,
@@ -237,6 +243,19 @@ static bool parse_real(parser *p, const option *o, const char *value, double *nu
     return hint(p->given->command, p->errors);
 }
 
+static bool parse_precision(parser *p, const option *o, const char *value, int *precision)
+{
+    for (*precision = 0; fm_precision_names[*precision]; (*precision)++) {
+        if (strcmp(fm_precision_names[*precision], value) == 0) return true;
+    }
+    fprintf(p->errors, "fathom %s: --%s takes", p->given->command->name, o->name);
+    for (int i = 0; fm_precision_names[i]; i++) {
+        fprintf(p->errors, "%s %s", i ? " or" : "", fm_precision_names[i]);
+    }
+    fprintf(p->errors, "; received '%s'\n", value);
+    return hint(p->given->command, p->errors);
+}
+
 static bool store_option(parser *p, const option *o, const char *value)
 {
     char *place = (char *)p->given + o->offset;
@@ -255,6 +274,8 @@ static bool store_option(parser *p, const option *o, const char *value)
     case OPTION_SET:
         p->given->set.items[p->given->set.count++] = value;
         return true;
+    case OPTION_PRECISION:
+        return parse_precision(p, o, value, (int *)place);
     case OPTION_KEY:
         if (!parse_number(p, o, value, &number)) return false;
         p->given->set.items[p->given->set.count++] = p->text;

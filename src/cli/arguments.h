@@ -24,6 +24,7 @@ typedef struct arguments {
     int64_t length, top_k, seed, count, context;
     int64_t steps, repeats;
     double temperature, top_p;
+    int precision;   /* fm_precision */
     string_list set; /* KEY=VALUE, also of --epochs and its like */
     bool json, quiet, graph, plan, why, profile, picture, gradients, restart, help, version;
     bool man;   /* of help */
@@ -45,12 +46,13 @@ enum {
 };
 
 typedef enum option_kind {
-    OPTION_SWITCH, /* bool                                               */
-    OPTION_TEXT,   /* const char *                                       */
-    OPTION_NUMBER, /* int64_t, at least `minimum`                        */
-    OPTION_REAL,   /* double, at least `minimum`; FM_ZERO where 0 was given */
-    OPTION_SET,    /* string_list of KEY=VALUE                           */
-    OPTION_KEY     /* a number for `key` of the recipe: --set by a name */
+    OPTION_SWITCH,   /* bool                                               */
+    OPTION_TEXT,     /* const char *                                       */
+    OPTION_NUMBER,   /* int64_t, at least `minimum`                        */
+    OPTION_REAL,     /* double, at least `minimum`; FM_ZERO where 0 was given */
+    OPTION_SET,      /* string_list of KEY=VALUE                           */
+    OPTION_KEY,      /* a number for `key` of the recipe: --set by a name */
+    OPTION_PRECISION /* int: fm_precision                                   */
 } option_kind;
 
 typedef struct option {

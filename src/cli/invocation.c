@@ -135,6 +135,7 @@ fm_status saved_model_open(invocation *s, const char *path, saved_model *saved)
         status = fm_recipe_create_model(saved->recipe, saved->transform, &saved->model);
     }
     if (status == FM_OK) {
+        fm_model_set_precision(saved->model, (fm_precision)s->given->precision);
         status = fm_model_load(saved->model, path, &(fm_load_options){.weights_only = true});
     }
     if (status != FM_OK) saved_model_close(saved);

@@ -129,7 +129,10 @@ static bool summarize_less(const view *v, double share, fm_program_summary *less
     fm_graph *graph;
     fm_program *program;
     double plain = (double)fm_program_summarize(v->program).plain_arena_bytes;
-    const fm_program_options options = {.memory = (size_t)(share * plain), .shares_arena = true};
+    const fm_program_options options = {.memory = (size_t)(share * plain),
+                                        .shares_arena = true,
+                                        .precision =
+                                            fm_recipe_about(v->saved.recipe)->model.precision};
     fm_status status = fm_model_graph(v->saved.model, FM_TRAIN, v->batch_size, &graph);
     if (status != FM_OK) return false;
     status = fm_program_create(fm_model_store(v->saved.model), graph, &options, &program);
@@ -191,6 +194,10 @@ static void print_training(const view *v)
     print_options(v, "train", "", fm_fit_fields, &settings->fit);
     printf("%-12s %s FLOPs a step of %lld samples\n", "work", show_count(summary.flops, flops),
            (long long)v->batch_size);
+    if (model->precision == FM_PRECISION_BF16) {
+        printf("%-12s %.1f%% of the FLOPs multiply operands rounded to bf16; --plan tells which\n",
+               "precision", 100 * summary.bf16_flops / summary.flops);
+    }
     printf(
         "%-12s %s to train: %s weights and optimizer state, %s activations, gradients and "
         "scratch, %s inputs, outputs and constants\n",
@@ -206,14 +213,15 @@ static void print_json(const view *v)
 {
     fm_program_summary summary = fm_program_summarize(v->program);
     json_print(json_pack(
-        "{s:s, s:o, s:I, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:o}", "event", "show",
-        "name", json_text(v->name), "parameters", (json_int_t)layer_table_parameters(&v->layers),
-        "flops", json_number(layer_table_flops(&v->layers)), "memory",
-        (json_int_t)total_memory(&summary), "train_step_flops", json_number(summary.flops),
-        "batch_size", (json_int_t)v->batch_size, "variable_bytes",
-        (json_int_t)summary.variable_bytes, "arena_bytes", (json_int_t)summary.arena_bytes,
-        "plain_arena_bytes", (json_int_t)summary.plain_arena_bytes, "repeated_flops",
-        json_number(summary.repeated_flops), "constant_bytes", (json_int_t)summary.constant_bytes,
+        "{s:s, s:o, s:I, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:I, s:I, s:o}", "event",
+        "show", "name", json_text(v->name), "parameters",
+        (json_int_t)layer_table_parameters(&v->layers), "flops",
+        json_number(layer_table_flops(&v->layers)), "memory", (json_int_t)total_memory(&summary),
+        "train_step_flops", json_number(summary.flops), "batch_size", (json_int_t)v->batch_size,
+        "variable_bytes", (json_int_t)summary.variable_bytes, "arena_bytes",
+        (json_int_t)summary.arena_bytes, "plain_arena_bytes", (json_int_t)summary.plain_arena_bytes,
+        "repeated_flops", json_number(summary.repeated_flops), "bf16_flops",
+        json_number(summary.bf16_flops), "constant_bytes", (json_int_t)summary.constant_bytes,
         "input_bytes", (json_int_t)summary.input_bytes, "layers", layer_table_json(&v->layers)));
 }
 

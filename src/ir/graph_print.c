@@ -34,7 +34,9 @@ void fm_node_print(const fm_graph *graph, const fm_node *node, fm_text *text)
         fm_text_add(text, "%s", i ? ", " : "");
         print_operand(graph, node->outputs[i], text);
     }
-    fm_text_add(text, " = %s(", node->op->name);
+    bool reduced = node->precision != FM_PRECISION_F32;
+    fm_text_add(text, " = %s%s%s(", node->op->name, reduced ? "." : "",
+                reduced ? fm_precision_names[node->precision] : "");
     for (int i = 0; i < node->input_count; i++) {
         fm_text_add(text, "%s", i ? ", " : "");
         print_operand(graph, node->inputs[i], text);

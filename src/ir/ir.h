@@ -40,6 +40,7 @@ typedef struct fm_node {
     int input_count, output_count;
     uint32_t stream; /* FM_OP_RANDOM: who draws */
     fm_role role;
+    fm_precision precision; /* set by the autocast pass */
     bool dead;
     const char *scope;
 } fm_node;

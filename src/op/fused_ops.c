@@ -123,6 +123,7 @@ const fm_op fm_op_fused_matmul = {
     .min_inputs = 2,
     .max_inputs = 4,
     .outputs = 1,
+    .flags = FM_OP_PRODUCT,
     .attributes_size = sizeof(fm_fused_matmul_attributes),
     .attributes = fused_matmul_fields,
     .infer = infer_fused_matmul,
@@ -177,6 +178,7 @@ const fm_op fm_op_dense_grad = {
     .min_inputs = 2,
     .max_inputs = 2,
     .outputs = 2,
+    .flags = FM_OP_PRODUCT,
     .infer = infer_dense_grad,
     .run = run_dense_grad,
     .flops = dense_grad_flops,
@@ -214,11 +216,12 @@ enum { STRIP = 512 };
         const REAL rate = *(const REAL *)call->inputs[RATE_IN].data;                               \
         const REAL *kernel = call->inputs[KERNEL_IN].data, *bias = call->inputs[BIAS_IN].data;     \
         REAL *next_kernel = call->outputs[0].data, *next_bias = call->outputs[1].data;             \
+        const int bf16 = call->precision == FM_PRECISION_BF16;                                     \
         REAL strip[STRIP];                                                                         \
         for (int64_t j = 0; j < n; j += STRIP) {                                                   \
             int64_t width = n - j < STRIP ? n - j : STRIP;                                         \
             for (int64_t i = 0; i < k; i++) {                                                      \
-                matmul_##suffix(1, width, m, x + i, 1, k, dy + j, n, 1, strip);                    \
+                matmul_##suffix(1, width, m, x + i, 1, k, dy + j, n, 1, bf16, strip);              \
                 for (int64_t l = 0; l < width; l++) {                                              \
                     next_kernel[i * n + j + l] = kernel[i * n + j + l] - rate * strip[l];          \
                 }                                                                                  \
@@ -258,6 +261,7 @@ const fm_op fm_op_dense_sgd = {
     .min_inputs = 6,
     .max_inputs = 6,
     .outputs = 2,
+    .flags = FM_OP_PRODUCT,
     .infer = infer_dense_sgd,
     .run = run_dense_sgd,
     .flops = dense_sgd_flops,

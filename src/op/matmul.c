@@ -50,11 +50,12 @@ static fm_status matmul_infer(fm_infer *infer)
 }
 
 /* y (m, n) = a (m, k) b (k, n): one matrix of the batch. */
-static void multiply(fm_dtype dtype, const matrix *a, const void *a_data, const matrix *b,
+static void multiply(const fm_call *call, const matrix *a, const void *a_data, const matrix *b,
                      const void *b_data, void *y)
 {
-    FM_RUN_REAL(matmul, dtype, a->rows, b->columns, a->columns, a_data, a->row_stride,
-                a->column_stride, b_data, b->row_stride, b->column_stride, y);
+    FM_RUN_REAL(matmul, call->outputs->dtype, a->rows, b->columns, a->columns, a_data,
+                a->row_stride, a->column_stride, b_data, b->row_stride, b->column_stride,
+                call->precision == FM_PRECISION_BF16, y);
 }
 
 static void matmul_run(const fm_call *call)
@@ -80,7 +81,7 @@ static void matmul_run(const fm_call *call)
         const char *a_data = (const char *)in[0].data + at[0] * a_bytes;
         const char *b_data = (const char *)in[1].data + at[1] * b_bytes;
         for (int64_t i = 0; i < walk.row_size; i++) {
-            multiply(y->dtype, &a, a_data, &b, b_data, to);
+            multiply(call, &a, a_data, &b, b_data, to);
             a_data += kernel_walk_step(&walk, 0) * a_bytes;
             b_data += kernel_walk_step(&walk, 1) * b_bytes;
             to += a.rows * b.columns * element;
@@ -127,6 +128,7 @@ const fm_op fm_op_matmul = {
     .min_inputs = 2,
     .max_inputs = 2,
     .outputs = 1,
+    .flags = FM_OP_PRODUCT,
     .attributes_size = sizeof(fm_matmul_attributes),
     .attributes = (const fm_field[]){{.name = "transpose_a",
                                       .doc = "read a's last two dimensions exchanged",

@@ -194,6 +194,7 @@ void fm_run_part(const fm_op *op, const void *attributes, const fm_call *call,
                        .input_count = input_count,
                        .output_count = output_count,
                        .threads = call->threads,
+                       .precision = call->precision,
                        .seed = call->seed,
                        .step = call->step});
 }

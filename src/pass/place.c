@@ -35,6 +35,7 @@ void fm_place_describe(const fm_graph *graph, const fm_node *node, fm_node_site 
                             .input_count = node->input_count,
                             .output_count = node->output_count,
                             .threads = fm_context_threads(graph->context),
+                            .precision = node->precision,
                             .input_is_variable = place->input_is_variable,
                             .input_is_steady = place->input_is_steady,
                             .input_layouts = place->input_layouts,
@@ -65,13 +66,21 @@ static fm_status check_backends(const fm_graph *graph, const char *const *backen
     return FM_OK;
 }
 
+/* NULL when the kernel can run the site, else the reason it cannot. */
+static const char *refusal(const fm_kernel *kernel, const fm_site *site)
+{
+    if (kernel->precision == site->precision) return kernel->match(site);
+    return site->precision == FM_PRECISION_BF16 ? "reads its operands as f32 only"
+                                                : "is for operands read as bf16";
+}
+
 static const fm_kernel *choose(const fm_site *site, const char *const *backends)
 {
     const fm_backend *backend;
     const fm_kernel *kernel;
     for (int i = 0; (backend = backend_number(backends, i)); i++) {
         for (int k = 0; (kernel = backend->kernel_at(k)); k++) {
-            if (kernel->op == site->op && !kernel->match(site)) return kernel;
+            if (kernel->op == site->op && !refusal(kernel, site)) return kernel;
         }
     }
     return NULL;
@@ -123,7 +132,7 @@ void fm_place_explain(const fm_graph *graph, const fm_node *node, const char *co
     for (int i = 0; (backend = backend_number(backends, i)); i++) {
         for (int k = 0; (kernel = backend->kernel_at(k)); k++) {
             if (kernel->op != node->op) continue;
-            const char *reason = kernel->match(&place.site);
+            const char *reason = refusal(kernel, &place.site);
             if (!reason) return;
             fm_text_add(text, "        not %s: %s\n", kernel->name, reason);
         }

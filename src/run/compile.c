@@ -2,6 +2,7 @@
 #include "run/compile.h"
 #include "base/byte_size.h"
 #include "op/copy.h"
+#include "pass/autocast.h"
 #include "pass/fold.h"
 #include "pass/fuse.h"
 #include "pass/layout.h"
@@ -37,6 +38,7 @@ static fm_status run_passes(fm_program *program)
     if (status == FM_OK && !program->options.no_fold) status = fm_fold(graph);
     if (status == FM_OK && !program->options.no_fusion) status = fm_fuse(graph);
     if (status == FM_OK) status = fm_graph_prune(graph);
+    if (status == FM_OK) status = fm_autocast(graph, program->options.precision);
     return status == FM_OK ? fm_graph_verify(graph) : status;
 }
 

@@ -204,6 +204,7 @@ static void add_step(fm_program *program, uint32_t position)
                            .input_count = node->input_count,
                            .output_count = node->output_count,
                            .threads = fm_context_threads(program->graph->context),
+                           .precision = node->precision,
                            .stream = node->stream,
                            .seed = &program->store->seed,
                            .step = &program->store->step,
@@ -213,8 +214,10 @@ static void add_step(fm_program *program, uint32_t position)
         program->prologue_count++;
         return;
     }
-    program->flops +=
+    const double flops =
         node->op->flops ? node->op->flops(&step->call) : (double)step->call.outputs[0].count;
+    program->flops += flops;
+    if (node->precision == FM_PRECISION_BF16) program->bf16_flops += flops;
 }
 
 /* Every pointer that a step will follow: once, and again when a shared arena has moved. */

@@ -41,7 +41,7 @@ struct fm_program {
     uint64_t seen;                     /* the store's changes that the prologue knows */
     fm_program_commit *commits;
     bool has_updates;
-    double flops, repeated_flops;
+    double flops, bf16_flops, repeated_flops;
     size_t plain_arena_bytes; /* without recomputation */
     double *seconds; /* by step: the shortest time it took; NULL outside of fm_program_profile */
 };

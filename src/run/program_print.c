@@ -10,6 +10,7 @@ fm_program_summary fm_program_summarize(const fm_program *program)
                                   .arena_bytes = program->plan.arena_bytes,
                                   .arena_bound = program->plan.arena_bound,
                                   .flops = program->flops,
+                                  .bf16_flops = program->bf16_flops,
                                   .plain_arena_bytes = program->plain_arena_bytes,
                                   .repeated_flops = program->repeated_flops};
     for (size_t i = 0; i < graph->variable_count; i++) {

@@ -242,6 +242,7 @@ fm_status fm_model_compile_graph(fm_model *model, fm_program_form form, const fm
     *compiled = NULL;
     fm_program_options how = *options;
     how.memory = form.mode == FM_TRAIN ? (size_t)model->options.memory : 0;
+    if (form.mode == FM_TRAIN) how.precision = model->options.precision;
     fm_compiled *made = fm_allocate_zeroed(model->context, sizeof *made);
     fm_status status =
         made ? fm_program_create(model->store, graph, &how, &made->program) : FM_ERROR_MEMORY;
@@ -534,6 +535,21 @@ void fm_model_destroy(fm_model *model)
     fm_store_destroy(model->store);
     fm_arena_release(&model->arena);
     fm_release(context, model);
+}
+
+void fm_model_set_precision(fm_model *model, fm_precision precision)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < model->compiled_count; i++) {
+        fm_compiled *compiled = model->compiled[i];
+        if (compiled->mode == FM_TRAIN) {
+            model->compiled[kept++] = compiled;
+        } else {
+            fm_compiled_destroy(model, compiled);
+        }
+    }
+    model->compiled_count = kept;
+    model->program_options.precision = (int)precision;
 }
 
 /* ---- looking ------------------------------------------------------------------------------------ */

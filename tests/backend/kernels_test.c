@@ -7,7 +7,9 @@
  *             first operand, where the formula itself cancels; what a subnormal number counts
  *   rows      softmax and kin: so many times 2^-24 of the largest of the row's results or `floor`
  *   tensor    so many times 2^-24 of the largest of the output or `floor`
- *   product   (depth + 8) 2^-24 times the same product of absolute values (Higham 2002, 3.5)        */
+ *   product   (depth + 8) 2^-24 times the same product of absolute values (Higham 2002, 3.5)
+ *
+ * Products are also checked with operands read as bf16, by the same bound. */
 #include "support/op_job.h"
 #include "backend/backends.h"
 #include "backend/cpu/parallel.h"
@@ -241,6 +243,7 @@ static op_result product_bound(fixture *f, const op_job *job, const tolerance *t
     }
     make_absolute(&absolute);
     absolute.f64_input = job->f64_input;
+    absolute.precision = job->precision;
     if (job->op == &fm_op_dense_sgd) *absolute.values[4] *= -1;
     if (job->op == &fm_op_fused_matmul) {
         bare = *(const fm_fused_matmul_attributes *)job->attributes;
@@ -296,7 +299,7 @@ static void check_backend(fixture *f, const op_job *job, const tolerance *t,
     op_result_release(f, &one);
 }
 
-static void check(fixture *f, const op_job *job)
+static void check_precision(fixture *f, const op_job *job)
 {
     const char *names[MOST_BACKENDS];
     const int backends = list_backends(names);
@@ -309,6 +312,15 @@ static void check(fixture *f, const op_job *job)
     }
     op_result_release(f, &bound);
     op_result_release(f, &expected);
+}
+
+/* A product also with operands read as bf16: the textbook in f64 rounds them to the same numbers. */
+static void check(fixture *f, op_job *job)
+{
+    check_precision(f, job);
+    if (!(job->op->flags & FM_OP_PRODUCT)) return;
+    job->precision = FM_PRECISION_BF16;
+    check_precision(f, job);
 }
 
 /* ---- operands ------------------------------------------------------------------------------------ */

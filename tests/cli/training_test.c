@@ -48,6 +48,39 @@ static void threads_do_not_change_a_bit(void **state)
     assert_true(losses[0] == losses[1]);
 }
 
+/* Training, then looking at the file in f32 and in bf16; what each command says of it. */
+static void products_of_bf16(void **state)
+{
+    fixture *f = *state;
+    static const char *const how[] = {"", "--precision f32", "--precision bf16"};
+    double losses[3];
+    json_t *end = last_event(program_run(f, "$FATHOM train " SPIRALS "--set train.precision=bf16 "
+                                            "--epochs 3 --json --quiet --out $HERE/m.safetensors"));
+    const double trained = number_at(end, "test", "loss");
+    json_decref(end);
+    for (int i = 0; i < 3; i++) {
+        char line[256];
+        snprintf(line, sizeof line, "$FATHOM eval $HERE/m.safetensors --json %s", how[i]);
+        json_t *eval = last_event(program_run(f, line));
+        losses[i] = number_at(eval, "loss", NULL);
+        json_decref(eval);
+    }
+    assert_near(losses[0], trained, 1e-6);
+    assert_true(losses[1] == losses[0] && losses[2] != losses[0]);
+    assert_near(losses[2], losses[0], 0.01);
+    const program_result *r = program_run(f, "$FATHOM show $HERE/m.safetensors");
+    assert_non_null(strstr(r->out, "% of the FLOPs multiply operands rounded to bf16"));
+    r = program_run(f, "$FATHOM show $HERE/m.safetensors --plan");
+    assert_non_null(strstr(r->out, "fused_matmul.bf16("));
+    r = program_run(f, "$FATHOM show $HERE/m.safetensors --set train.precision=f32");
+    assert_null(strstr(r->out, "bf16"));
+    r = program_run(f, "$FATHOM eval $HERE/m.safetensors --precision fp16");
+    assert_int_equal(r->code, 2);
+    assert_non_null(strstr(r->err, "fathom eval: --precision takes f32 or bf16; received 'fp16'"));
+    r = program_run(f, "$FATHOM train " SPIRALS "--set train.precision=half");
+    assert_non_null(strstr(r->err, "train: unknown precision 'half'"));
+}
+
 /* Events are written, and what is trained has the same bits. */
 static void tensorboard_is_told(void **state)
 {
@@ -438,6 +471,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         fixture_test(training_ends_with_its_figures),
         fixture_test(threads_do_not_change_a_bit),
+        fixture_test(products_of_bf16),
         fixture_test(tensorboard_is_told),
         fixture_test(text_is_for_people),
         fixture_test(the_default_name_is_the_recipes),

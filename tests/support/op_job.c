@@ -117,8 +117,10 @@ op_result op_job_run(fixture *f, const op_job *job, fm_dtype real, const char *b
     fm_store *store;
     fm_program *program;
     const char *const backends[] = {backend, NULL};
-    fm_program_options options = {
-        .backends = backend ? backends : NULL, .no_fusion = true, .no_simplify = true};
+    fm_program_options options = {.backends = backend ? backends : NULL,
+                                  .no_fusion = true,
+                                  .no_simplify = true,
+                                  .precision = (int)job->precision};
     assert_ok(context, fm_store_create(context, 7, &store));
     assert_ok(context, fm_program_create(store, graph, &options, &program));
     feed(job, program);

@@ -1,27 +1,60 @@
 /* What the instruction sets share: their choice, the layout in panels, the parallel region. */
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/parallel.h"
+#include "kernel/bfloat16.h"
 
 #include <string.h>
 
-extern const fm_gemm_isa fm_gemm_isa_baseline;
+extern const fm_gemm_isa fm_gemm_isa_baseline, fm_gemm_bf16_baseline;
 #if FATHOM_HAVE_X86_ISAS
-extern const fm_gemm_isa fm_gemm_isa_avx2, fm_gemm_isa_avx512;
+extern const fm_gemm_isa fm_gemm_isa_avx2, fm_gemm_isa_avx512, fm_gemm_bf16_avx2,
+    fm_gemm_bf16_avx512, fm_gemm_bf16_native;
+
+static bool has_avx512(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+
+static bool has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
 #endif
+
+enum { MOST_ISAS = 4 };
 
 const fm_gemm_isa *fm_gemm_isa_at(int index)
 {
-    const fm_gemm_isa *list[4] = {0};
+    const fm_gemm_isa *list[MOST_ISAS] = {0};
     int count = 0;
 
 #if FATHOM_HAVE_X86_ISAS
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        list[count++] = &fm_gemm_isa_avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        list[count++] = &fm_gemm_isa_avx2;
+    if (has_avx512()) list[count++] = &fm_gemm_isa_avx512;
+    if (has_avx2()) list[count++] = &fm_gemm_isa_avx2;
 #endif
     list[count++] = &fm_gemm_isa_baseline;
+    return index < count ? list[index] : NULL;
+}
+
+const fm_gemm_isa *fm_gemm_bf16_in_pairs(void)
+{
+#if FATHOM_HAVE_X86_ISAS
+    if (has_avx512() && __builtin_cpu_supports("avx512bf16")) return &fm_gemm_bf16_native;
+#endif
+    return NULL;
+}
+
+const fm_gemm_isa *fm_gemm_bf16_at(int index)
+{
+    const fm_gemm_isa *list[MOST_ISAS] = {fm_gemm_bf16_in_pairs()};
+    int count = list[0] != NULL;
+
+#if FATHOM_HAVE_X86_ISAS
+    if (has_avx512()) list[count++] = &fm_gemm_bf16_avx512;
+    if (has_avx2()) list[count++] = &fm_gemm_bf16_avx2;
+#endif
+    list[count++] = &fm_gemm_bf16_baseline;
     return index < count ? list[index] : NULL;
 }
 
@@ -76,5 +109,28 @@ void fm_gemm_unpack_panels(const fm_gemm_isa *isa, size_t rows, size_t columns, 
         const size_t used = columns - first < width ? columns - first : width;
         for (size_t r = 0; r < rows; r++, panels += width)
             memcpy(plain + r * columns + first, panels, used * sizeof *panels);
+    }
+}
+
+size_t fm_gemm_pairs_words(const fm_gemm_isa *isa, size_t rows, size_t columns)
+{
+    return fm_gemm_panels_floats(isa, (rows + 1) / 2, columns);
+}
+
+void fm_gemm_pack_pairs(const fm_gemm_isa *isa, size_t rows, size_t columns, const float *plain,
+                        float *pairs)
+{
+    for (size_t first = 0; first < columns; first += isa->panel_width) {
+        const size_t width = stored_width(isa, columns - first);
+        for (size_t r = 0; r < rows; r += 2, pairs += width) {
+            const float *row = plain + r * columns;
+            for (size_t i = 0; i < width; i++) {
+                const size_t column = first + i;
+                const bool upper = column < columns, lower = upper && r + 1 < rows;
+                const uint16_t pair[2] = {upper ? kernel_bf16_bits(row[column]) : 0,
+                                          lower ? kernel_bf16_bits(row[columns + column]) : 0};
+                memcpy(pairs + i, pair, sizeof pair);
+            }
+        }
     }
 }

@@ -21,7 +21,12 @@
  * Panels: the layout in which a weight matrix W[K, N] stays while it is trained. Its columns are
  * cut into panels of isa->panel_width, each stored as [K][width], one after the other; the last has
  * half the width if its columns fit, and is filled up with zeros. The one layout serves the three
- * products at full speed. It depends on the instruction set and never reaches a file. */
+ * products at full speed. It depends on the instruction set and never reaches a file.
+ *
+ * Precision: fm_gemm_isa_at lists what multiplies numbers as they are, fm_gemm_bf16_at what rounds both
+ * operands to bfloat16 while it packs them (fathom/tensor.h) and sums their products in f32; all else, the
+ * sums of B included, is as f32. Two such numbers, which follow each other in depth, are one word. Pairs
+ * are panels [(K + 1) / 2][width] of words: half the memory, for a B that stays as it is. */
 #ifndef FM_BACKEND_CPU_GEMM_H
 #define FM_BACKEND_CPU_GEMM_H
 
@@ -32,6 +37,7 @@ typedef enum fm_gemm_layout {
     FM_GEMM_STRIDED,           /* by the strides given                                      */
     FM_GEMM_PANELS,            /* the matrix itself in panels                               */
     FM_GEMM_PANELS_TRANSPOSED, /* B only: it is the transpose of [columns, depth] in panels */
+    FM_GEMM_PAIRS,             /* B only, bf16: the matrix itself in pairs                  */
 } fm_gemm_layout;
 
 /* A finished part of C, still in the first cache. It ends where a panel ends: a function that needs
@@ -77,7 +83,7 @@ typedef struct fm_gemm {
 } fm_gemm;
 
 typedef struct fm_gemm_isa {
-    const char *name;     /* "avx512", "avx2", "baseline"         */
+    const char *name;     /* "avx512", "avx2", "baseline"; "avx512_bf16" multiplies pairs */
     size_t vector_length; /* floats                               */
     size_t panel_width;   /* columns of a panel: two vectors      */
     size_t (*scratch_floats)(const fm_gemm *gemm);
@@ -86,6 +92,9 @@ typedef struct fm_gemm_isa {
 
 /* Those that this processor runs, best first; NULL at the end. */
 const fm_gemm_isa *fm_gemm_isa_at(int index);
+const fm_gemm_isa *fm_gemm_bf16_at(int index);
+/* The one that multiplies pairs, NULL where the processor cannot. */
+const fm_gemm_isa *fm_gemm_bf16_in_pairs(void);
 
 /* Floats of scratch that one part needs (any pointers in *gemm; its sizes, layouts and A's strides
  * count). A multiple of 16, so that parts side by side stay aligned. */
@@ -113,5 +122,9 @@ void fm_gemm_pack_panels(const fm_gemm_isa *isa, size_t rows, size_t columns, co
                          float *panels);
 void fm_gemm_unpack_panels(const fm_gemm_isa *isa, size_t rows, size_t columns, const float *panels,
                            float *plain);
+/* Words of such a matrix in pairs, and from plain to there. */
+size_t fm_gemm_pairs_words(const fm_gemm_isa *isa, size_t rows, size_t columns);
+void fm_gemm_pack_pairs(const fm_gemm_isa *isa, size_t rows, size_t columns, const float *plain,
+                        float *pairs);
 
 #endif

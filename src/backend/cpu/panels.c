@@ -44,9 +44,32 @@ static void panels_unpack(const fm_layout *layout, const void *packed, void *pla
 const fm_layout_type fm_panels = {
     .name = "panels", .bytes = panels_bytes, .pack = panels_pack, .unpack = panels_unpack};
 
-fm_layout fm_panels_of(const fm_gemm_isa *isa, fm_shape shape)
+static size_t pairs_bytes(const fm_layout *layout)
 {
-    fm_layout layout = {.type = &fm_panels, .dtype = FM_F32, .shape = shape};
+    return fm_gemm_pairs_words(isa_of(layout), rows_of(layout), columns_of(layout)) * sizeof(float);
+}
+
+static void pairs_pack(const fm_layout *layout, const void *plain, void *packed, int threads)
+{
+    (void)threads;
+    fm_gemm_pack_pairs(isa_of(layout), rows_of(layout), columns_of(layout), plain, packed);
+}
+
+const fm_layout_type fm_pairs = {.name = "pairs", .bytes = pairs_bytes, .pack = pairs_pack};
+
+static fm_layout layout_of(const fm_layout_type *type, const fm_gemm_isa *isa, fm_shape shape)
+{
+    fm_layout layout = {.type = type, .dtype = FM_F32, .shape = shape};
     layout.parameters[PANEL_WIDTH] = (int64_t)isa->panel_width;
     return layout;
+}
+
+fm_layout fm_pairs_of(const fm_gemm_isa *isa, fm_shape shape)
+{
+    return layout_of(&fm_pairs, isa, shape);
+}
+
+fm_layout fm_panels_of(const fm_gemm_isa *isa, fm_shape shape)
+{
+    return layout_of(&fm_panels, isa, shape);
 }

@@ -1,8 +1,10 @@
 #include "support/fixture.h"
 #include "backend/cpu/gemm.h"
 #include "base/memory.h"
+#include "kernel/bfloat16.h"
 
-/* Every product is compared with a sum in double, computed here from the plain matrices. */
+/* Every product is compared with a sum in double, computed here from the plain matrices; those of bf16
+ * with the sum of rounded numbers. */
 
 enum { GUARD = 16 };
 static const float guard[GUARD] = {1, 2, 3, 4}; /* after C: nobody may touch it */
@@ -63,6 +65,7 @@ static float at(const operand *o, size_t row, size_t column)
 /* A case: the product, its operands as plain as can be, and what C must become. */
 typedef struct product {
     const fm_gemm_isa *isa;
+    bool bf16;
     fm_gemm gemm;
     operand a, b;    /* b without panels */
     operand c, mask; /* c as it was before, plain */
@@ -95,7 +98,8 @@ static void expect(product *p)
         for (size_t j = 0; j < g->columns; j++) {
             double value = 0, size = 1;
             for (size_t d = 0; d < g->depth; d++) {
-                const double term = (double)at(&p->a, i, d) * (double)at(&p->b, d, j);
+                const double term = (double)kernel_read_f32(at(&p->a, i, d), p->bf16) *
+                                    (double)kernel_read_f32(at(&p->b, d, j), p->bf16);
                 value += term;
                 size += fabs(term);
             }
@@ -113,8 +117,9 @@ static void expect(product *p)
 static void draw_b(fixture *f, source *s, product *p)
 {
     fm_gemm *g = &p->gemm;
-    const int kind = (int)draw(s, STRIDE_KINDS + 2);
-    const bool panels = kind == STRIDE_KINDS, transposed = kind == STRIDE_KINDS + 1;
+    const int kind = (int)draw(s, STRIDE_KINDS + (p->bf16 ? 3 : 2));
+    const bool pairs = kind == STRIDE_KINDS + 2, transposed = kind == STRIDE_KINDS + 1;
+    const bool panels = kind == STRIDE_KINDS || pairs;
 
     p->b = new_operand(f, s, g->depth, g->columns, panels || transposed ? 1 : kind);
     g->b = p->b.data;
@@ -130,11 +135,16 @@ static void draw_b(fixture *f, source *s, product *p)
         for (size_t j = 0; j < columns; j++)
             plain[i * columns + j] = panels ? at(&p->b, i, j) : at(&p->b, j, i);
     }
-    p->packed_b = new_numbers(f, s, fm_gemm_panels_floats(p->isa, rows, columns));
-    fm_gemm_pack_panels(p->isa, rows, columns, plain, p->packed_b);
+    if (pairs) {
+        p->packed_b = new_numbers(f, s, fm_gemm_pairs_words(p->isa, rows, columns));
+        fm_gemm_pack_pairs(p->isa, rows, columns, plain, p->packed_b);
+    } else {
+        p->packed_b = new_numbers(f, s, fm_gemm_panels_floats(p->isa, rows, columns));
+        fm_gemm_pack_panels(p->isa, rows, columns, plain, p->packed_b);
+    }
     fm_release(f->context, plain);
     g->b = p->packed_b;
-    g->b_layout = panels ? FM_GEMM_PANELS : FM_GEMM_PANELS_TRANSPOSED;
+    g->b_layout = pairs ? FM_GEMM_PAIRS : panels ? FM_GEMM_PANELS : FM_GEMM_PANELS_TRANSPOSED;
 }
 
 static void draw_product(fixture *f, source *s, product *p)
@@ -259,15 +269,26 @@ static void check_product(fixture *f, source *s, const product *p, const float *
     fm_release(f->context, plain);
 }
 
+/* What multiplies numbers as they are, then what rounds them. */
+static const fm_gemm_isa *multiplier(int index, bool *bf16)
+{
+    int count = 0;
+    while (fm_gemm_isa_at(count)) count++;
+    *bf16 = index >= count;
+    return *bf16 ? fm_gemm_bf16_at(index - count) : fm_gemm_isa_at(index);
+}
+
 static void products_are_right_for_any_thread_count(void **state)
 {
     fixture *f = *state;
     static const unsigned threads[] = {1, 2, 3, 7};
     source s = {2024};
+    const fm_gemm_isa *isa;
+    bool bf16;
 
-    for (int k = 0; fm_gemm_isa_at(k); k++) {
+    for (int k = 0; (isa = multiplier(k, &bf16)); k++) {
         for (int i = 0; i < fixture_rounds(300); i++) {
-            product p = {.isa = fm_gemm_isa_at(k)};
+            product p = {.isa = isa, .bf16 = bf16};
             float *first = NULL, *first_sums = NULL;
             draw_product(f, &s, &p);
             for (size_t t = 0; t < sizeof threads / sizeof *threads; t++) {
@@ -297,9 +318,10 @@ static void a_row_does_not_depend_on_its_batch(void **state)
     fixture *f = *state;
     enum { ROWS = 37, COLUMNS = 150, DEPTH = 700 };
     source s = {7};
+    const fm_gemm_isa *isa;
+    bool bf16;
 
-    for (int k = 0; fm_gemm_isa_at(k); k++) {
-        const fm_gemm_isa *isa = fm_gemm_isa_at(k);
+    for (int k = 0; (isa = multiplier(k, &bf16)); k++) {
         float *x = new_numbers(f, &s, ROWS * DEPTH), *w = new_numbers(f, &s, DEPTH * COLUMNS);
         float *panels = new_numbers(f, &s, fm_gemm_panels_floats(isa, DEPTH, COLUMNS));
         float *all = new_numbers(f, &s, ROWS * COLUMNS), *some = new_numbers(f, &s, 3 * COLUMNS);
@@ -309,7 +331,11 @@ static void a_row_does_not_depend_on_its_batch(void **state)
         g.a_depth_stride = g.b_column_stride = 1;
         float *scratch = new_numbers(f, &s, fm_gemm_scratch_floats(isa, &g));
 
-        fm_gemm_pack_panels(isa, DEPTH, COLUMNS, w, panels);
+        if (bf16) {
+            fm_gemm_pack_pairs(isa, DEPTH, COLUMNS, w, panels);
+        } else {
+            fm_gemm_pack_panels(isa, DEPTH, COLUMNS, w, panels);
+        }
         fm_gemm_run(isa, &g, 1, scratch);
         for (size_t rows = 1; rows <= 3; rows += 2) {
             for (int packed = 0; packed < 2; packed++) {
@@ -317,8 +343,10 @@ static void a_row_does_not_depend_on_its_batch(void **state)
                 g.a = x + 5 * DEPTH;
                 g.c = some;
                 g.b = packed ? panels : w;
-                g.b_layout = packed ? FM_GEMM_PANELS : FM_GEMM_STRIDED;
-                fm_gemm_run(isa, &g, 1, scratch);
+                g.b_layout = !packed ? FM_GEMM_STRIDED : bf16 ? FM_GEMM_PAIRS : FM_GEMM_PANELS;
+                float *room = new_numbers(f, &s, fm_gemm_scratch_floats(isa, &g));
+                fm_gemm_run(isa, &g, 1, room);
+                fm_release(f->context, room);
                 assert_memory_equal(some, all + 5 * COLUMNS, COLUMNS * sizeof *some);
             }
         }
@@ -329,8 +357,10 @@ static void a_row_does_not_depend_on_its_batch(void **state)
 
 static void relu_keeps_nan(void **state)
 {
+    const fm_gemm_isa *isa;
+    bool bf16;
     (void)state;
-    for (int k = 0; fm_gemm_isa_at(k); k++) {
+    for (int k = 0; (isa = multiplier(k, &bf16)); k++) {
         _Alignas(64) float scratch[256];
         const float x[3] = {NAN, -2, 2}, w[1] = {1};
         float y[3] = {0};
@@ -346,8 +376,8 @@ static void relu_keeps_nan(void **state)
                            .b_column_stride = 1,
                            .c_row_stride = 1,
                            .relu = true};
-        assert_true(fm_gemm_scratch_floats(fm_gemm_isa_at(k), &g) <= 256);
-        fm_gemm_run(fm_gemm_isa_at(k), &g, 1, scratch);
+        assert_true(fm_gemm_scratch_floats(isa, &g) <= 256);
+        fm_gemm_run(isa, &g, 1, scratch);
         assert_true(isnan(y[0]) && y[1] == 0 && y[2] == 2);
     }
 }

@@ -1,4 +1,5 @@
-/* Matrix products of f32: matmul and the fused ops of dense layers, on gemm.h. */
+/* Matrix products of f32, whose operands are read as they are or rounded to bf16: matmul and the fused ops
+ * of dense layers, on gemm.h. */
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/panels.h"
 #include "backend/cpu/parallel.h"
@@ -17,6 +18,7 @@ extern const fm_gemm_isa FM_ISA_SYMBOL(fm_gemm_isa);
 
 /* A product with everything that is known before it runs. */
 typedef struct product {
+    const fm_gemm_isa *isa;
     fm_gemm gemm; /* without the pointers */
     int threads;
     size_t scratch_floats;        /* of a thread                             */
@@ -79,6 +81,13 @@ static bool is_panels(const fm_layout *layout)
     return layout->type == &fm_panels;
 }
 
+static fm_gemm_layout layout_of_b(const fm_layout *layout, bool transposed)
+{
+    if (layout->type == &fm_pairs) return FM_GEMM_PAIRS;
+    if (!is_panels(layout)) return FM_GEMM_STRIDED;
+    return transposed ? FM_GEMM_PANELS_TRANSPOSED : FM_GEMM_PANELS;
+}
+
 static product describe_matmul(const fm_site *site)
 {
     const fm_fused_matmul_attributes t = fused_attributes(site);
@@ -86,20 +95,19 @@ static product describe_matmul(const fm_site *site)
     const fm_shape y = site->outputs[0].shape;
     const int64_t m = y.dims[y.rank - 2], n = y.dims[y.rank - 1];
     const int64_t k = a.dims[a.rank - (t.transpose_a ? 2 : 1)];
-    const bool panels = is_panels(&site->input_layouts[1]);
-    product p = {.gemm = {.rows = (size_t)m,
-                          .columns = (size_t)n,
-                          .depth = (size_t)k,
-                          .a_row_stride = t.transpose_a ? 1 : k,
-                          .a_depth_stride = t.transpose_a ? m : 1,
-                          .b_layout = !panels         ? FM_GEMM_STRIDED
-                                      : t.transpose_b ? FM_GEMM_PANELS_TRANSPOSED
-                                                      : FM_GEMM_PANELS,
-                          .b_depth_stride = t.transpose_b ? 1 : n,
-                          .b_column_stride = t.transpose_b ? k : 1,
-                          .c_row_stride = n,
-                          .mask_row_stride = n,
-                          .relu = t.activation == FM_FUSED_RELU}};
+    product p = {
+        .gemm = {.rows = (size_t)m,
+                 .columns = (size_t)n,
+                 .depth = (size_t)k,
+                 .a_row_stride = t.transpose_a ? 1 : k,
+                 .a_depth_stride = t.transpose_a ? m : 1,
+                 .b_layout = layout_of_b(&site->input_layouts[1], t.transpose_b),
+                 .b_depth_stride = t.transpose_b ? 1 : n,
+                 .b_column_stride = t.transpose_b ? k : 1,
+                 .c_layout = is_panels(&site->output_layouts[0]) ? FM_GEMM_PANELS : FM_GEMM_STRIDED,
+                 .c_row_stride = n,
+                 .mask_row_stride = n,
+                 .relu = t.activation == FM_FUSED_RELU}};
     p.bias = t.bias ? 2 : 0;
     p.mask = t.mask ? 2 + t.bias : 0;
     describe_batch(&p, a, b, y, t.transpose_a);
@@ -137,18 +145,20 @@ static void activate_tile(void *argument, const fm_gemm_tile *tile)
     }
 }
 
-static fm_status prepare(const fm_site *site, product described, fm_need *need)
+static fm_status prepare(const fm_gemm_isa *isa, const fm_site *site, product described,
+                         fm_need *need)
 {
     product *p = fm_allocate(site->context, sizeof *p);
     if (!p) return FM_ERROR_MEMORY;
     *p = described;
+    p->isa = isa;
     if (p->activation) {
         p->gemm.function = activate_tile;
         p->gemm.argument = p;
     }
     const double work = (double)p->gemm.rows * (double)p->gemm.columns * (double)p->gemm.depth;
     p->threads = work * (double)p->count < PARALLEL_PRODUCT ? 1 : site->threads;
-    p->scratch_floats = fm_gemm_scratch_floats(ISA, &p->gemm);
+    p->scratch_floats = fm_gemm_scratch_floats(isa, &p->gemm);
     need->scratch_bytes = p->scratch_floats * (size_t)p->threads * sizeof(float);
     need->state = p;
     return FM_OK;
@@ -188,16 +198,13 @@ static void layouts_of_matmul(const fm_site *site, fm_layout *inputs, fm_layout 
     if (site->input_is_variable[1] && b->shape.rank == 2) {
         inputs[1] = fm_panels_of(ISA, b->shape);
     }
+    if (site->precision == FM_PRECISION_BF16 && site->input_is_steady[1] && b->shape.rank == 2 &&
+        !t.transpose_b) {
+        inputs[1] = fm_pairs_of(ISA, b->shape);
+    }
     if (!plain || !is_panels(&outputs[0]) || site->inputs[0].shape.rank != 2) {
         outputs[0] = (fm_layout){0};
     }
-}
-
-static fm_status prepare_matmul(const fm_site *site, fm_need *need)
-{
-    product p = describe_matmul(site);
-    if (is_panels(&site->output_layouts[0])) p.gemm.c_layout = FM_GEMM_PANELS;
-    return prepare(site, p, need);
 }
 
 static const float *floats(const fm_call *call, int input)
@@ -235,7 +242,7 @@ static void run_batch_part(const void *argument, int part, int parts)
         }
         gemm.c += i * c_step;
         if (gemm.mask) gemm.mask += i * c_step;
-        fm_gemm_run_part(ISA, &gemm, whole ? 0 : (unsigned)part, whole ? 1 : (unsigned)parts,
+        fm_gemm_run_part(p->isa, &gemm, whole ? 0 : (unsigned)part, whole ? 1 : (unsigned)parts,
                          scratch);
     }
 }
@@ -248,7 +255,7 @@ static void run_matmul(const fm_call *call)
         return;
     }
     const fm_gemm gemm = with_pointers(call, p);
-    fm_gemm_run(ISA, &gemm, (unsigned)p->threads, call->scratch);
+    fm_gemm_run(p->isa, &gemm, (unsigned)p->threads, call->scratch);
 }
 
 /* ---- dense_grad ---------------------------------------------------------------------------------- */
@@ -260,9 +267,9 @@ static void layouts_of_dense_grad(const fm_site *site, fm_layout *inputs, fm_lay
     outputs[1] = (fm_layout){0};
 }
 
-static fm_status prepare_dense_grad(const fm_site *site, fm_need *need)
+static product describe_dense_grad(const fm_site *site)
 {
-    return prepare(site, describe_gradient(site, 0, 1), need);
+    return describe_gradient(site, 0, 1);
 }
 
 static void run_dense_grad(const fm_call *call)
@@ -273,7 +280,7 @@ static void run_dense_grad(const fm_call *call)
     gemm.b = floats(call, 1);
     gemm.c = call->outputs[0].data;
     gemm.b_sums = call->outputs[1].data;
-    fm_gemm_run(ISA, &gemm, (unsigned)p->threads, call->scratch);
+    fm_gemm_run(p->isa, &gemm, (unsigned)p->threads, call->scratch);
 }
 
 /* ---- dense_sgd ----------------------------------------------------------------------------------- */
@@ -286,11 +293,11 @@ static void layouts_of_dense_sgd(const fm_site *site, fm_layout *inputs, fm_layo
     outputs[1] = (fm_layout){0};
 }
 
-static fm_status prepare_dense_sgd(const fm_site *site, fm_need *need)
+static product describe_dense_sgd(const fm_site *site)
 {
     product p = describe_gradient(site, X, DY);
     p.gemm.accumulate = true;
-    return prepare(site, p, need);
+    return p;
 }
 
 /* The products add to what the outputs hold: unless they lie over the inputs, copies of them. */
@@ -312,7 +319,7 @@ static void run_dense_sgd(const fm_call *call)
     gemm.c = call->outputs[0].data;
     gemm.b_sums = call->outputs[1].data;
     gemm.scale = -*floats(call, RATE);
-    fm_gemm_run(ISA, &gemm, (unsigned)p->threads, call->scratch);
+    fm_gemm_run(p->isa, &gemm, (unsigned)p->threads, call->scratch);
 }
 
 static const char *match_dense_sgd(const fm_site *site)
@@ -325,35 +332,66 @@ static const char *match_dense_sgd(const fm_site *site)
 
 /* -------------------------------------------------------------------------------------------------- */
 
+extern const fm_gemm_isa FM_ISA_SYMBOL(fm_gemm_bf16);
+
+static const char *refuse_nothing(void)
+{
+    return NULL;
+}
+
+/* The kernels of a precision on what multiplies: `isa`, which `refuse` has refused before it is NULL. */
+#define KERNELS_OF(set, isa, refuse)                                                               \
+    KERNEL_OF(set, isa, refuse, matmul, match_matmul)                                              \
+    KERNEL_OF(set, isa, refuse, dense_grad, match_sizes)                                           \
+    KERNEL_OF(set, isa, refuse, dense_sgd, match_dense_sgd)
+#define KERNEL_OF(set, isa, refuse, op_, match_op)                                                 \
+    static const char *match_##set##_##op_(const fm_site *site)                                    \
+    {                                                                                              \
+        const char *refusal = refuse();                                                            \
+        return refusal ? refusal : match_op(site);                                                 \
+    }                                                                                              \
+    static fm_status prepare_##set##_##op_(const fm_site *site, fm_need *need)                     \
+    {                                                                                              \
+        return prepare(isa, site, describe_##op_(site), need);                                     \
+    }
+
+#define ROWS_OF(set, name_, precision_)                                                            \
+    ROW_OF(set, name_, precision_, fused_matmul, matmul)                                           \
+    ROW_OF(set, name_, precision_, matmul, matmul)                                                 \
+    ROW_OF(set, name_, precision_, dense_grad, dense_grad)                                         \
+    ROW_OF(set, name_, precision_, dense_sgd, dense_sgd)
+#define ROW_OF(set, name_, precision_, op_, as)                                                    \
+    {.name = name_(#op_),                                                                          \
+     .op = &fm_op_##op_,                                                                           \
+     .precision = precision_,                                                                      \
+     .match = match_##set##_##as,                                                                  \
+     .layouts = layouts_of_##as,                                                                   \
+     .prepare = prepare_##set##_##as,                                                              \
+     .run = run_##as,                                                                              \
+     .release = release_product},
+
+#define BF16_NAME(op) KERNEL_NAME("bf16." op)
+KERNELS_OF(f32, ISA, refuse_nothing)
+KERNELS_OF(bf16, &FM_ISA_SYMBOL(fm_gemm_bf16), refuse_nothing)
+
+#if VECTOR_LENGTH == 16
+static const char *refuse_without_pairs(void)
+{
+    return fm_gemm_bf16_in_pairs() ? NULL : "the processor lacks AVX512_BF16";
+}
+
+#define PAIRS_NAME(op) "cpu." FM_ISA_NAME "_bf16." op
+KERNELS_OF(pairs, fm_gemm_bf16_in_pairs(), refuse_without_pairs)
+#endif
+
+/* clang-format off */
 static const fm_kernel kernels[] = {
-    {.name = KERNEL_NAME("fused_matmul"),
-     .op = &fm_op_fused_matmul,
-     .match = match_matmul,
-     .layouts = layouts_of_matmul,
-     .prepare = prepare_matmul,
-     .run = run_matmul,
-     .release = release_product},
-    {.name = KERNEL_NAME("matmul"),
-     .op = &fm_op_matmul,
-     .match = match_matmul,
-     .layouts = layouts_of_matmul,
-     .prepare = prepare_matmul,
-     .run = run_matmul,
-     .release = release_product},
-    {.name = KERNEL_NAME("dense_grad"),
-     .op = &fm_op_dense_grad,
-     .match = match_sizes,
-     .layouts = layouts_of_dense_grad,
-     .prepare = prepare_dense_grad,
-     .run = run_dense_grad,
-     .release = release_product},
-    {.name = KERNEL_NAME("dense_sgd"),
-     .op = &fm_op_dense_sgd,
-     .match = match_dense_sgd,
-     .layouts = layouts_of_dense_sgd,
-     .prepare = prepare_dense_sgd,
-     .run = run_dense_sgd,
-     .release = release_product},
+    ROWS_OF(f32, KERNEL_NAME, FM_PRECISION_F32)
+#ifdef PAIRS_NAME
+    ROWS_OF(pairs, PAIRS_NAME, FM_PRECISION_BF16)
+#endif
+    ROWS_OF(bf16, BF16_NAME, FM_PRECISION_BF16)
 };
+/* clang-format on */
 
 const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_products) = FAMILY(kernels);

@@ -1,0 +1,330 @@
+/* Products whose operands are rounded to bfloat16 while they are packed: gemm_share.h's reader of pairs.
+ * Compiled once for each instruction set, whose f32 arithmetic multiplies the pairs' halves one after the
+ * other, and for x86 once more with FM_NATIVE_BF16, for processors that multiply pairs (AVX512_BF16). */
+#include "backend/cpu/vector/gemm_share.h"
+#include "backend/cpu/vector/transpose.h"
+#include "kernel/bfloat16.h"
+
+/* ---- pairs --------------------------------------------------------------------------------------- */
+
+typedef uint32_t words __attribute__((vector_size(4 * VECTOR_LENGTH)));
+typedef uint32_t loose_word __attribute__((may_alias));
+
+INLINE void store_words(float *to, words value)
+{
+    store(to, (vector)value);
+}
+
+#if FM_NATIVE_BF16
+
+#define PAIRED(j, s) (s) + (j) / 2 + (j) % 2 * 16
+
+/* first[0], second[0], first[1], second[1], ... */
+INLINE words pair_of(vector first, vector second)
+{
+    typedef uint16_t halves __attribute__((vector_size(64)));
+    const halves both = (halves)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first);
+    return (words)__builtin_shufflevector(both, both, LANES_16(PAIRED, 0, 0),
+                                          LANES_16(PAIRED, 16, 0));
+}
+
+/* first[0], first[1], ..., second[0], ... */
+INLINE words pairs_of_row(vector first, vector second)
+{
+    return (words)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first);
+}
+
+INLINE vector add_pairs(vector sum, words a, words b)
+{
+    return (vector)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
+}
+
+#else
+
+#define UPPER_HALF 0xffff0000u
+
+/* As kernel_bf16_f32, in the upper half; what is below it is of no meaning. */
+INLINE words rounded(vector x)
+{
+    const words bits = (words)x, nan = (words)(x != x);
+    const words tiny = (words)((bits & 0x7f800000u) == 0);
+    const words up = bits + 0x7fffu + (bits >> 16 & 1);
+    return (((nan & (bits | 0x400000u)) | (~nan & up)) & ~tiny) | (tiny & bits & 0x80000000u);
+}
+
+INLINE words pair_of(vector first, vector second)
+{
+    return rounded(first) >> 16 | (rounded(second) & UPPER_HALF);
+}
+
+#define EVEN(j, s) (2 * (j) + (s))
+
+INLINE words pairs_of_row(vector first, vector second)
+{
+    return pair_of(__builtin_shufflevector(first, second, LANES(EVEN, 0)),
+                   __builtin_shufflevector(first, second, LANES(EVEN, 1)));
+}
+
+INLINE vector add_pairs(vector sum, words a, words b)
+{
+    sum = multiply_add((vector)(a << 16), (vector)(b << 16), sum);
+    return multiply_add((vector)(a & UPPER_HALF), (vector)(b & UPPER_HALF), sum);
+}
+
+#endif
+
+static uint32_t pair_of_numbers(float first, float second)
+{
+    return kernel_bf16_bits(first) | (uint32_t)kernel_bf16_bits(second) << 16;
+}
+
+/* ---- packing ------------------------------------------------------------------------------------- */
+
+/* A matrix [lines, depth] with the lines in rows or columns. */
+typedef struct source {
+    const float *at;
+    ptrdiff_t line, depth; /* from a line to the next, from a number of depth to the next */
+} source;
+
+/* to[w][i] for i < width: the pair of line i at word w, for words [0, (depth + 1) / 2); zero behind
+ * `lines`. Rows of `to` are `row` words apart. Stores whole vectors: up to VECTOR_LENGTH words from the
+ * beginning of the last row are overwritten where width is less. */
+
+/* Lines side by side: two rows of depth become one of pairs. */
+static void pack_rows_of_depth(float *to, size_t row, size_t width, source s, size_t lines,
+                               size_t depth)
+{
+    for (size_t d = 0; d < depth; d += 2, to += row) {
+        const float *first = s.at + (ptrdiff_t)d * s.depth, *second = first + s.depth;
+        const bool odd = d + 1 == depth;
+        for (size_t i = 0; i < width; i += VECTOR_LENGTH) {
+            const size_t left = i < lines ? lines - i : 0;
+            const vector low = load_up_to(first + i, left);
+            store_words(to + i, pair_of(low, odd ? (vector){0} : load_up_to(second + i, left)));
+        }
+    }
+}
+
+/* 2 VECTOR_LENGTH numbers of depth, of which there are `left`. */
+INLINE words load_pairs(const float *from, size_t left)
+{
+    const size_t more = left > VECTOR_LENGTH ? left - VECTOR_LENGTH : 0;
+    return pairs_of_row(load_up_to(from, left),
+                        more ? load_up_to(from + VECTOR_LENGTH, more) : (vector){0});
+}
+
+/* Lines whose depth is contiguous: pairs are neighbours, blocks of them are transposed. */
+static void pack_lines_of_depth(float *to, size_t row, size_t width, source s, size_t lines,
+                                size_t depth)
+{
+    for (size_t i = 0; i < width; i += VECTOR_LENGTH) {
+        for (size_t d = 0; d < depth; d += 2 * VECTOR_LENGTH) {
+            vector block[VECTOR_LENGTH];
+            const size_t left = depth - d, deep = (left + 1) / 2;
+            for (size_t j = 0; j < VECTOR_LENGTH; j++) {
+                const float *line = s.at + (ptrdiff_t)(i + j) * s.line + (ptrdiff_t)d;
+                block[j] = i + j < lines ? (vector)load_pairs(line, left) : (vector){0};
+            }
+            transpose(block);
+            for (size_t w = 0; w < VECTOR_LENGTH && w < deep; w++)
+                store(to + (d / 2 + w) * row + i, block[w]);
+        }
+    }
+}
+
+static void pack_any_lines(float *to, size_t row, size_t width, source s, size_t lines,
+                           size_t depth)
+{
+    for (size_t d = 0; d < depth; d += 2, to += row) {
+        for (size_t i = 0; i < width; i++) {
+            const float *at = s.at + (ptrdiff_t)i * s.line + (ptrdiff_t)d * s.depth;
+            const float first = i < lines ? at[0] : 0;
+            const float second = i < lines && d + 1 < depth ? at[s.depth] : 0;
+            ((loose_word *)to)[i] = pair_of_numbers(first, second);
+        }
+    }
+}
+
+static void pack_pairs(float *to, size_t row, size_t width, source s, size_t lines, size_t depth)
+{
+    if (s.line == 1) {
+        pack_rows_of_depth(to, row, width, s, lines, depth);
+    } else if (s.depth == 1) {
+        pack_lines_of_depth(to, row, width, s, lines, depth);
+    } else {
+        pack_any_lines(to, row, width, s, lines, depth);
+    }
+}
+
+/* ---- operands ------------------------------------------------------------------------------------ */
+
+static bool gathers_a(const fm_gemm *g, size_t blocks)
+{
+    (void)g, (void)blocks;
+    return true;
+}
+
+/* Numbers of depth in words [from, to). */
+static size_t numbers_in(const fm_gemm *g, size_t from, size_t to)
+{
+    return MIN(2 * to, g->depth) - 2 * from;
+}
+
+static void gather_a(const struct share *share, size_t first, size_t last, size_t from, size_t to)
+{
+    const fm_gemm *g = share->g;
+    for (size_t i = first; i < last; i++) {
+        const size_t row = bound(g->rows, i, share->row_tiles);
+        const size_t rows = bound(g->rows, i + 1, share->row_tiles) - row;
+        const source s = {g->a + (ptrdiff_t)row * g->a_row_stride +
+                              (ptrdiff_t)(2 * from) * g->a_depth_stride,
+                          g->a_row_stride, g->a_depth_stride};
+        pack_pairs(share->a + (i - first) * TILE_ROWS * share->block_depth, TILE_ROWS, TILE_ROWS, s,
+                   rows, numbers_in(g, from, to));
+    }
+}
+
+static bool in_place(const fm_gemm *g)
+{
+    return g->b_layout == FM_GEMM_PAIRS;
+}
+
+/* B is the transpose of a matrix in panels of f32, which follow each other along depth. */
+static void pack_transposed_panels(const fm_gemm *g, const struct strip *s, size_t from, size_t to,
+                                   float *packed)
+{
+    const size_t end = 2 * from + numbers_in(g, from, to);
+    for (size_t d = 2 * from; d < end;) {
+        const size_t panel = d / PANEL_WIDTH * PANEL_WIDTH;
+        const size_t stored = panel_width(g->depth, panel), until = MIN(end, panel + PANEL_WIDTH);
+        const source block = {g->b + panel * g->columns + s->column * stored + (d - panel),
+                              (ptrdiff_t)stored, 1};
+        pack_pairs(packed + (d / 2 - from) * PANEL_WIDTH, PANEL_WIDTH, strip_width(s), block,
+                   s->columns, until - d);
+        d = until;
+    }
+}
+
+static void pack_b(const fm_gemm *g, const struct strip *s, size_t from, size_t to, float *packed)
+{
+    const size_t width = strip_width(s);
+    source b = {g->b + (ptrdiff_t)(2 * from) * g->b_depth_stride +
+                    (ptrdiff_t)s->column * g->b_column_stride,
+                g->b_column_stride, g->b_depth_stride};
+
+    if (g->b_layout == FM_GEMM_PANELS_TRANSPOSED) {
+        pack_transposed_panels(g, s, from, to, packed);
+        return;
+    }
+    if (g->b_layout == FM_GEMM_PANELS) {
+        b = (source){g->b + s->column * g->depth + 2 * from * width, 1, (ptrdiff_t)width};
+    }
+    pack_pairs(packed, PANEL_WIDTH, width, b, s->columns, numbers_in(g, from, to));
+}
+
+/* The numbers themselves are added, not what they were rounded to. */
+static void add_b(const fm_gemm *g, const struct strip *s, size_t from, size_t to,
+                  const float *packed, float sums[PANEL_WIDTH])
+{
+    const size_t end = 2 * from + numbers_in(g, from, to);
+    (void)packed;
+    for (size_t d = 2 * from; d < end; d++) {
+        const float *row =
+            g->b + (ptrdiff_t)d * g->b_depth_stride + (ptrdiff_t)s->column * g->b_column_stride;
+        if (g->b_column_stride != 1) {
+            for (size_t i = 0; i < s->columns; i++)
+                sums[i] += row[(ptrdiff_t)i * g->b_column_stride];
+            continue;
+        }
+        for (size_t i = 0; i < s->columns; i += VECTOR_LENGTH)
+            store(sums + i, load(sums + i) + load_up_to(row + i, s->columns - i));
+    }
+}
+
+/* ---- tiles --------------------------------------------------------------------------------------- */
+
+/* A's rows are side by side, TILE_ROWS a word of depth. */
+INLINE void tile_compute(const struct tile *t, const int rows, const int vectors)
+{
+    const loose_word *a = (const loose_word *)t->a;
+    const float *b = t->b;
+    vector sum[TILE_ROWS][WIDE_VECTORS];
+
+    tile_begin(t, sum, rows, vectors);
+    for (size_t d = t->depth; d > 0; d--) {
+        words column[WIDE_VECTORS];
+        FOR_VECTORS column[v] = (words)load(b + v / 2 * t->b_panel + v % 2 * VECTOR_LENGTH);
+        FOR_ROWS
+        {
+            const words pair = a[r] - (words){0};
+            FOR_VECTORS sum[r][v] = add_pairs(sum[r][v], pair, column[v]);
+        }
+        a += TILE_ROWS;
+        b += t->b_depth;
+    }
+    tile_epilogue(t, sum, rows, vectors);
+}
+
+#define TILE(rows, vectors)                                                                        \
+    static void tile_##rows##x##vectors(const struct tile *t)                                      \
+    {                                                                                              \
+        tile_compute(t, rows, vectors);                                                            \
+    }
+#define TILES(rows)                                                                                \
+    TILE(rows, 1)                                                                                  \
+    TILE(rows, 2)
+#define TILE_ENTRY(rows) {tile_##rows##x1, tile_##rows##x2},
+
+EACH_ROWS(TILES)
+TILE(1, 8)
+TILE(2, 8)
+TILE(3, 8)
+
+static tile_function *tile(size_t rows, size_t vectors, bool a_rows_contiguous)
+{
+    static tile_function *const tiles[TILE_ROWS][2] = {EACH_ROWS(TILE_ENTRY)};
+    (void)a_rows_contiguous;
+    return tiles[rows - 1][vectors - 1];
+}
+
+static tile_function *wide_tile(size_t rows, bool a_rows_contiguous)
+{
+    static tile_function *const tiles[WIDE_ROWS] = {tile_1x8, tile_2x8, tile_3x8};
+    (void)a_rows_contiguous;
+    return tiles[rows - 1];
+}
+
+static const struct gemm_reader reader = {.word_depth = 2,
+                                          .gathers_a = gathers_a,
+                                          .gather_a = gather_a,
+                                          .in_place = in_place,
+                                          .pack_b = pack_b,
+                                          .add_b = add_b,
+                                          .tile = tile,
+                                          .wide_tile = wide_tile};
+
+static size_t scratch_floats(const fm_gemm *gemm)
+{
+    return FM_ISA_SYMBOL(fm_gemm_scratch)(&reader, gemm);
+}
+
+static void run_part(const fm_gemm *gemm, unsigned part, unsigned parts, float *scratch)
+{
+    FM_ISA_SYMBOL(fm_gemm_share_run)(&reader, gemm, part, parts, scratch);
+}
+
+#if FM_NATIVE_BF16
+#define RECORD      fm_gemm_bf16_native
+#define RECORD_NAME FM_ISA_NAME "_bf16"
+#else
+#define RECORD      FM_ISA_SYMBOL(fm_gemm_bf16)
+#define RECORD_NAME FM_ISA_NAME
+#endif
+
+const fm_gemm_isa RECORD = {
+    .name = RECORD_NAME,
+    .vector_length = VECTOR_LENGTH,
+    .panel_width = PANEL_WIDTH,
+    .scratch_floats = scratch_floats,
+    .run_part = run_part,
+};

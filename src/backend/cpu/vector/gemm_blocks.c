@@ -1,0 +1,340 @@
+/* Matrix products for one instruction set: cuts C into tiles, brings B into panels, keeps both in
+ * the caches. gemm.h is the interface; a reader (gemm_share.h) knows what the operands are. */
+#include "backend/cpu/vector/copy_rows.h"
+#include "backend/cpu/vector/gemm_share.h"
+
+#define DEPTH_BLOCK 256       /* words: a panel of B this deep stays in the first cache */
+#define CACHED_A    (5 << 15) /* words of A that stay in the second cache */
+
+typedef struct gemm_reader reader;
+
+static size_t words_of(const reader *r, const fm_gemm *g)
+{
+    return (g->depth + r->word_depth - 1) / r->word_depth;
+}
+
+/* Blocks that depth is cut into, where nothing keeps it whole. */
+static size_t cut_depth(size_t words)
+{
+    const size_t blocks = (words + DEPTH_BLOCK / 2) / DEPTH_BLOCK;
+    return blocks == 0 ? 1 : blocks;
+}
+
+static size_t depth_blocks(const fm_gemm *g, size_t words)
+{
+    const bool tile_in_buffer = g->c_layout == FM_GEMM_PANELS && !g->c;
+    return tile_in_buffer ? 1 : cut_depth(words);
+}
+
+static size_t block_depth(size_t words, size_t blocks)
+{
+    return (words + blocks - 1) / blocks;
+}
+
+static size_t row_tiles_of(const fm_gemm *g)
+{
+    return (g->rows + TILE_ROWS - 1) / TILE_ROWS;
+}
+
+/* At most so many row tiles at a time: their part of A, a block deep, stays in the second cache. */
+static size_t most_row_tiles(size_t depth)
+{
+    const size_t cached = CACHED_A / (depth + 1) / TILE_ROWS;
+    return cached < 8 ? 8 : cached;
+}
+
+static size_t sums_floats(const fm_gemm *g)
+{
+    return (g->columns + PANEL_WIDTH - 1) / PANEL_WIDTH * PANEL_WIDTH;
+}
+
+/* Few rows, and B lies as the tiles read it. */
+static bool wide_pays(const reader *r, const fm_gemm *g)
+{
+    return g->rows <= WIDE_ROWS && g->c_layout == FM_GEMM_STRIDED && !g->b_sums && r->in_place(g);
+}
+
+static size_t scratch_of_blocks(const reader *r, const fm_gemm *g, size_t blocks)
+{
+    const size_t words = words_of(r, g), depth = block_depth(words, blocks);
+    const size_t at_once = MIN(row_tiles_of(g), most_row_tiles(depth));
+    const size_t gathered = at_once * (wide_pays(r, g) ? words : depth) * TILE_ROWS;
+    return depth * PANEL_WIDTH + sums_floats(g) +
+           (r->gathers_a(g, blocks) ? gathered + VECTOR_LENGTH : 0);
+}
+
+/* Whether C will have memory is not known yet. */
+size_t FM_ISA_SYMBOL(fm_gemm_scratch)(const reader *r, const fm_gemm *g)
+{
+    const size_t blocks = cut_depth(words_of(r, g));
+    const size_t cut = scratch_of_blocks(r, g, blocks), whole = scratch_of_blocks(r, g, 1);
+    return ((g->c_layout == FM_GEMM_PANELS && whole > cut ? whole : cut) + 15) / 16 * 16;
+}
+
+static void finish_sums(const fm_gemm *g, const struct strip *s, const float *sums)
+{
+    for (size_t i = 0; i < s->columns; i++) {
+        float *sum = g->b_sums + s->column + i;
+        *sum = g->accumulate ? *sum + g->scale * sums[i] : sums[i];
+    }
+}
+
+/* Buffers for a tile whose columns end inside a vector, and for the mask and bias beside it. */
+struct edge {
+    _Alignas(64) float c[TILE_ROWS * PANEL_WIDTH];
+    _Alignas(64) float mask[TILE_ROWS * PANEL_WIDTH];
+    _Alignas(64) float bias[PANEL_WIDTH];
+};
+
+static void edge_in(struct edge *edge, struct tile *t, size_t rows, size_t columns)
+{
+    if (t->continued) copy_rows(edge->c, PANEL_WIDTH, t->c, t->c_row, rows, columns);
+    if (t->mask) copy_rows(edge->mask, PANEL_WIDTH, t->mask, t->mask_row, rows, columns);
+    if (t->bias) copy_rows(edge->bias, PANEL_WIDTH, t->bias, 0, 1, columns);
+    t->c = edge->c;
+    t->mask = t->mask ? edge->mask : NULL;
+    t->bias = t->bias ? edge->bias : NULL;
+    t->c_row = t->mask_row = PANEL_WIDTH;
+}
+
+static void call_function(const fm_gemm *g, const struct strip *s, const struct tile *t, size_t row,
+                          size_t rows)
+{
+    const bool panels = g->c_layout == FM_GEMM_PANELS;
+    const size_t width = strip_width(s);
+
+    g->function(g->argument, &(fm_gemm_tile){
+                                 .values = t->c,
+                                 .stride = (size_t)t->c_row,
+                                 .row = row,
+                                 .column = s->column,
+                                 .rows = rows,
+                                 .columns = panels ? width : s->columns,
+                                 .offset = panels ? s->column * g->rows + row * width : 0,
+                             });
+}
+
+/* Where tile i of A begins at depth `from`. */
+static void point_at_a(const struct share *share, size_t i, size_t row, size_t from, struct tile *t)
+{
+    const fm_gemm *g = share->g;
+    if (share->a) {
+        t->a = share->a +
+               ((i - share->a_first) * share->block_depth + (from - share->a_from)) * TILE_ROWS;
+        t->a_row = 1;
+        t->a_depth = TILE_ROWS;
+        return;
+    }
+    t->a = g->a + (ptrdiff_t)row * g->a_row_stride + (ptrdiff_t)from * g->a_depth_stride;
+    t->next_a = g->a_depth_stride == 1 ? TILE_ROWS * g->a_row_stride : 0;
+}
+
+/* The tiles of a strip, for depth [from, to). */
+static void run_tiles(const struct share *share, const struct strip *s, size_t from, size_t to,
+                      struct tile t)
+{
+    const fm_gemm *g = share->g;
+    const bool last = to == share->words, panels = g->c_layout == FM_GEMM_PANELS;
+    const size_t width = strip_width(s);
+    const bool buffered = panels ? !g->c : s->columns < width;
+    struct edge edge;
+
+    t.depth = to - from;
+    t.scale = g->scale;
+    t.accumulate = g->accumulate;
+    t.continued = from > 0 && !g->accumulate;
+    t.relu = g->relu && last;
+    t.mask_row = g->mask_row_stride;
+    t.c_row = panels ? (ptrdiff_t)width : g->c_row_stride;
+    for (size_t i = s->tile_begin; i < s->tile_end; i++) {
+        const size_t row = bound(g->rows, i, share->row_tiles);
+        const size_t rows = bound(g->rows, i + 1, share->row_tiles) - row;
+        const ptrdiff_t r = (ptrdiff_t)row, c = (ptrdiff_t)s->column;
+        struct tile tile = t;
+        point_at_a(share, i, row, from, &tile);
+        tile.c = !g->c    ? NULL
+                 : panels ? g->c + s->column * g->rows + row * width
+                          : g->c + r * g->c_row_stride + c;
+        tile.mask = g->mask && last ? g->mask + r * g->mask_row_stride + c : NULL;
+        tile.bias = g->bias && last ? g->bias + c : NULL;
+        float *target = tile.c;
+        if (buffered) edge_in(&edge, &tile, rows, s->columns);
+        if (panels && buffered) tile.c_row = (ptrdiff_t)width;
+        share->reader->tile(rows, s->vectors, tile.a_row == 1)(&tile);
+        if (g->function && last) call_function(g, s, &tile, row, rows);
+        if (buffered && target) {
+            copy_rows(target, t.c_row, tile.c, tile.c_row, rows, s->columns);
+        }
+    }
+}
+
+/* Does this strip read B where it lies? Of plain rows only what one tile reads. */
+static bool direct(const struct share *share, const struct strip *s)
+{
+    const fm_gemm *g = share->g;
+    if (!share->reader->in_place(g)) return false;
+    return g->b_layout != FM_GEMM_STRIDED ||
+           (s->tile_end - s->tile_begin == 1 && !g->b_sums && s->columns == strip_width(s));
+}
+
+static void sum_b(const struct share *share, const struct strip *s, size_t from, size_t to)
+{
+    const fm_gemm *g = share->g;
+    float *sums = share->b_sums + s->column;
+    if (!g->b_sums || s->tile_begin > 0) return;
+    for (size_t j = 0; from == 0 && j < PANEL_WIDTH; j++) sums[j] = 0;
+    share->reader->add_b(g, s, from, to, share->b, sums);
+    if (to == share->words) finish_sums(g, s, sums);
+}
+
+/* The strip at depth [from, to). */
+static void run_strip(const struct share *share, const struct strip *s, size_t from, size_t to)
+{
+    const fm_gemm *g = share->g;
+    const bool plain = g->b_layout == FM_GEMM_STRIDED;
+    const ptrdiff_t step = plain ? g->b_depth_stride : (ptrdiff_t)strip_width(s);
+    struct tile t = {.a_row = g->a_row_stride, .a_depth = g->a_depth_stride};
+
+    if (direct(share, s)) {
+        t.b = g->b + s->column * (plain ? 1 : share->words) + (ptrdiff_t)from * step;
+        t.b_depth = step;
+    } else {
+        share->reader->pack_b(g, s, from, to, share->b);
+        t.b = share->b;
+        t.b_depth = PANEL_WIDTH;
+        sum_b(share, s, from, to);
+    }
+    run_tiles(share, s, from, to, t);
+}
+
+/* Few rows: one tile spans several panels of B, which is read where it lies. */
+static void run_wide(const struct share *share, size_t column)
+{
+    const fm_gemm *g = share->g;
+    const bool plain = g->b_layout == FM_GEMM_STRIDED;
+    struct tile t = {
+        .depth = share->words,
+        .a_row = g->a_row_stride,
+        .a_depth = g->a_depth_stride,
+        .b = g->b + column * (plain ? 1 : share->words),
+        .b_depth = plain ? g->b_depth_stride : PANEL_WIDTH,
+        .b_panel = (ptrdiff_t)(PANEL_WIDTH * (plain ? 1 : share->words)),
+        .c = g->c + column,
+        .c_row = g->c_row_stride,
+        .bias = g->bias ? g->bias + column : NULL,
+        .mask = g->mask ? g->mask + column : NULL,
+        .mask_row = g->mask_row_stride,
+        .relu = g->relu,
+    };
+    const struct strip s = {.column = column, .columns = WIDE_PANELS * PANEL_WIDTH};
+
+    point_at_a(share, 0, 0, 0, &t);
+    t.next_a = 0; /* there is no next one */
+    share->reader->wide_tile(g->rows, t.a_row == 1)(&t);
+    if (g->function) call_function(g, &s, &t, 0, g->rows);
+}
+
+static void run_whole_strip(const struct share *share, const struct strip *s)
+{
+    const size_t words = share->words, blocks = share->depth_blocks;
+
+    for (size_t i = 0; i < blocks; i++) {
+        run_strip(share, s, bound(words, i, blocks), bound(words, i + 1, blocks));
+    }
+}
+
+static void run_few_rows(struct share *share, unsigned part, unsigned parts)
+{
+    const size_t wide = WIDE_PANELS * PANEL_WIDTH, columns = share->g->columns;
+    const size_t groups = (columns + wide - 1) / wide;
+    const size_t end = MIN(columns, bound(groups, part + 1, parts) * wide);
+
+    if (share->a) share->reader->gather_a(share, 0, 1, 0, share->words);
+    for (size_t column = bound(groups, part, parts) * wide; column < end;) {
+        if (end - column >= wide) {
+            run_wide(share, column);
+            column += wide;
+            continue;
+        }
+        const size_t left = MIN(columns - column, (size_t)PANEL_WIDTH);
+        run_whole_strip(share, &(struct strip){.column = column,
+                                               .columns = left,
+                                               .vectors = left <= VECTOR_LENGTH ? 1 : 2,
+                                               .tile_end = 1});
+        column += left;
+    }
+}
+
+/* The share's cells among row tiles [first, last), depth [from, to): a strip of each panel that it
+ * touches. */
+static void run_block(const struct share *share, size_t first, size_t last, size_t from, size_t to)
+{
+    const size_t columns = share->g->columns, tiles_down = share->row_tiles;
+
+    for (size_t panel = share->begin / tiles_down; panel * tiles_down < share->end; panel++) {
+        const size_t top = panel * tiles_down, column = panel * PANEL_WIDTH;
+        const size_t begin = share->begin > top ? share->begin - top : 0;
+        const size_t end = MIN(share->end - top, tiles_down);
+        struct strip s = {
+            .column = column,
+            .columns = MIN(columns - column, (size_t)PANEL_WIDTH),
+            .tile_begin = begin > first ? begin : first,
+            .tile_end = MIN(end, last),
+        };
+        s.vectors = s.columns <= VECTOR_LENGTH ? 1 : 2;
+        if (s.tile_begin < s.tile_end) run_strip(share, &s, from, to);
+    }
+}
+
+/* Block by block: A's stays in the second cache while all panels read it. */
+static void run_rows(struct share *share, size_t first, size_t last)
+{
+    const size_t words = share->words, blocks = share->depth_blocks;
+
+    for (size_t i = 0; i < blocks; i++) {
+        const size_t from = bound(words, i, blocks), to = bound(words, i + 1, blocks);
+        share->a_first = first;
+        share->a_from = from;
+        if (share->a) share->reader->gather_a(share, first, last, from, to);
+        run_block(share, first, last, from, to);
+    }
+}
+
+void FM_ISA_SYMBOL(fm_gemm_share_run)(const reader *r, const fm_gemm *g, unsigned part,
+                                      unsigned parts, float *scratch)
+{
+    const size_t words = words_of(r, g), blocks = depth_blocks(g, words);
+    struct share share = {
+        .g = g,
+        .reader = r,
+        .b = scratch,
+        .b_sums = scratch + block_depth(words, blocks) * PANEL_WIDTH,
+        .row_tiles = row_tiles_of(g),
+        .words = words,
+        .depth_blocks = blocks,
+        .block_depth = block_depth(words, blocks),
+    };
+    const size_t panels = (g->columns + PANEL_WIDTH - 1) / PANEL_WIDTH;
+
+    if (g->rows == 0 || g->columns == 0) return;
+    if (r->gathers_a(g, blocks)) share.a = share.b_sums + sums_floats(g);
+    if (wide_pays(r, g)) {
+        run_few_rows(&share, part, parts);
+        return;
+    }
+    size_t top = 0, bottom = share.row_tiles, cells = panels * share.row_tiles;
+    if (share.a && g->rows > g->columns) { /* each part gathers rows of its own */
+        top = bound(share.row_tiles, part, parts);
+        bottom = bound(share.row_tiles, part + 1, parts);
+        share.end = cells;
+    } else {
+        share.begin = bound(cells, part, parts);
+        share.end = bound(cells, part + 1, parts);
+    }
+    const size_t most = most_row_tiles(share.block_depth);
+    const size_t pieces = (bottom - top + most - 1) / most;
+    for (size_t i = 0; i < pieces; i++) {
+        run_rows(&share, top + bound(bottom - top, i, pieces),
+                 top + bound(bottom - top, i + 1, pieces));
+    }
+}
