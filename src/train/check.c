@@ -101,16 +101,16 @@ static void find_classes(fm_checking *c)
 {
     const fm_transform *transform = c->input->transform;
     const fm_dataset_info *raw = transform ? fm_transform_input(transform) : NULL;
+    c->labels_unused = transform && !fm_target_reads_y(transform->target);
+    c->y_is_made = transform && transform->target == FM_TARGET_SAMPLE;
+    if (c->labels_unused) return;
+    const fm_model *model = c->input->model;
+    int label = model ? (int)fm_loss_at(model->options.loss)->label_kind : FM_LABEL_SAME;
     if (raw && raw->field_count > 1 && fm_transform_has_categories(&raw->fields[1])) {
         c->class_column = raw->fields[1].columns;
         c->class_count = c->class_column->category_count;
     }
-    const fm_model *model = c->input->model;
-    if (model && fm_loss_at(model->options.loss)->label_kind == FM_LABEL_GROUP) {
-        c->class_column = NULL; /* labels say what belongs together */
-        c->class_count = 0;
-    }
-    if (!model || fm_loss_at(model->options.loss)->label_kind != FM_LABEL_CLASS) return;
+    if (label != FM_LABEL_CLASS) return;
     fm_shape output = fm_model_output(model, NULL);
     if (output.rank > 0) c->class_count = output.dims[output.rank - 1];
 }

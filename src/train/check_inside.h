@@ -45,6 +45,8 @@ typedef struct fm_checking {
     fm_check_part parts[FM_CHECK_PARTS];
     const fm_column *class_column; /* of "y" as it is in the data; NULL: no classes */
     int64_t class_count;           /* that labels may have: the model's, else the data's; 0: none */
+    bool y_is_made;                /* "y" is the sample's number: nothing to look at            */
+    bool labels_unused;            /* "y" as it is in the data is not what the model is to say  */
 } fm_checking;
 
 /* A report that grows; fm_check_report_destroy frees it. */

@@ -146,8 +146,9 @@ static fm_status open_chunk(fm_checking *c, fm_check_part *part, int64_t count, 
     if (k->at_once < 1) k->at_once = 1;
     fm_status status = FM_OK;
     for (int f = 0; f < 2 && status == FM_OK; f++) {
-        status = take_field(k, part->prepared, f, &k->fields[f]);
-        if (status == FM_OK) status = take_field(k, part->raw, f, &k->raw[f]);
+        if (f == 0 || !c->y_is_made) status = take_field(k, part->prepared, f, &k->fields[f]);
+        bool wanted = f == 0 || !c->labels_unused;
+        if (status == FM_OK && wanted) status = take_field(k, part->raw, f, &k->raw[f]);
     }
     if (status != FM_OK) return status;
     k->indices = fm_arena_allocate(&c->arena, (size_t)k->at_once * sizeof *k->indices);
@@ -238,7 +239,7 @@ static fm_status open_part(fm_checking *c, fm_check_part *part, int64_t count)
     part->x_columns = count_columns(&about->fields[0]);
     part->x = make_columns(&c->arena, part->x_columns);
     if (!part->x) return FM_ERROR_MEMORY;
-    if (about->field_count > 1) {
+    if (about->field_count > 1 && !c->y_is_made) {
         part->y_columns = count_columns(&about->fields[1]);
         part->y = make_columns(&c->arena, part->y_columns);
         if (!part->y) return FM_ERROR_MEMORY;

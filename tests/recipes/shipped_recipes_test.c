@@ -209,12 +209,12 @@ static void pictures_are_given_back(void **state)
     check_at_least("strokes-autoencoder, -error",
                    -test_figure(*state, "strokes-autoencoder", few, "loss"), -0.04);
     check_at_least("strokes-conv-autoencoder, -error",
-                   -test_figure(*state, "strokes-conv-autoencoder", few, "loss"), -0.04);
-    check_at_least("strokes-vae, -loss", -test_figure(*state, "strokes-vae", few, "loss"), -170);
+                   -test_figure(*state, "strokes-conv-autoencoder", few, "loss"), -0.03);
+    check_at_least("strokes-vae, -loss", -test_figure(*state, "strokes-vae", few, "loss"), -230);
     check_at_least("strokes-vae, kl", test_figure(*state, "strokes-vae", few, "kl"), 5);
 }
 
-/* Twice what a network learns that begins with nothing and keeps its convolutions as they are. */
+/* On convolutions as they are drawn at first, frozen, one layer comes to 0.34. */
 static void views_teach_features(void **state)
 {
     fixture *f = *state;
@@ -227,7 +227,7 @@ static void views_teach_features(void **state)
     double figure =
         test_figure(f, "strokes-probe",
                     "--set train.start_from.file=$HERE/strokes-simclr.safetensors", "accuracy");
-    check_at_least("strokes-probe", figure, 0.8);
+    check_at_least("strokes-probe", figure, 0.7);
 }
 
 static void convolutions_read_digits(void **state)
