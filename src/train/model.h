@@ -136,6 +136,9 @@ fm_status fm_model_evaluate_loader(fm_model *model, fm_loader *loader, fm_scores
 void fm_scores_make(const fm_model *model, double loss_sum, int64_t samples,
                     fm_metric *const *metrics, fm_scores *scores);
 
+/* Is a large value of this metric good? */
+bool fm_model_larger_is_better(const fm_model *model, int metric);
+
 /* ---- history and state ---- */
 
 fm_status fm_training_append(fm_model *model, const fm_epoch *epoch);

@@ -30,13 +30,20 @@ static fm_status fail_unknown(fm_model *model, const char *owner, const char *na
     return status;
 }
 
+/* Of what layers tell, accuracies; the rest is added to a loss. */
+bool fm_model_larger_is_better(const fm_model *model, int metric)
+{
+    const fm_metric_options *options = &model->options.metrics[metric];
+    const fm_metric_record *record = fm_metric_at(options->metric);
+    return record ? !record->smaller_is_better : strstr(options->name, "accuracy") != NULL;
+}
+
 static bool larger_is_better(const fm_model *model, const char *name)
 {
     if (strncmp(name, "val_", 4) == 0) name += 4;
     for (int i = 0; i < model->options.metric_count; i++) {
         if (strcmp(name, fm_model_metric_name(model, i)) != 0) continue;
-        const fm_metric_record *record = fm_metric_at(model->options.metrics[i].metric);
-        return record && !record->smaller_is_better; /* what layers tell is added to a loss */
+        return fm_model_larger_is_better(model, i);
     }
     return false;
 }

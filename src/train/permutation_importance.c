@@ -111,8 +111,7 @@ static double loss_of(const fm_model *model, int score, const fm_scores *plain,
 {
     if (score < 0) return shuffled->loss - plain->loss;
     double fallen = plain->metrics[score] - shuffled->metrics[score];
-    const fm_metric_record *about = fm_metric_at(model->options.metrics[score].metric);
-    return !about || about->smaller_is_better ? -fallen : fallen;
+    return fm_model_larger_is_better(model, score) ? fallen : -fallen;
 }
 
 /* Mean and deviation over the repeats, by Welford's recurrence (1962). */

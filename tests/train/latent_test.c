@@ -3,6 +3,7 @@
 #include "fathom/latent.h"
 #include "fathom/nn.h"
 #include "fathom/ops.h"
+#include "train/model.h"
 
 enum { SAMPLES = 40, WIDTH = 6, CODE = 2 };
 
@@ -114,6 +115,40 @@ static void the_divergence_is_told(void **state)
     assert_near(scores.metrics[1], value(model, last, "val_kl"), 1e-6);
     fm_dataset_destroy(set);
     fm_model_destroy(model);
+}
+
+static fm_val teller(fm_graph *g, fm_val x, void *argument)
+{
+    (void)argument;
+    fm_val y = fm_dense(g, x, .units = WIDTH);
+    if (fm_graph_mode(g) == FM_PREDICT) return y;
+    fm_add_metric(g, "hit_accuracy", fm_mean(g, y, (fm_ints){0}, false));
+    fm_add_metric(g, "gap", fm_mean(g, x, (fm_ints){0}, false));
+    return y;
+}
+
+/* An accuracy is to grow, anything else to shrink; a name that metrics have is a mistake. */
+static void what_is_told_can_be_monitored(void **state)
+{
+    fixture *f = *state;
+    fm_model *model;
+    fm_model_options options = {.build = teller,
+                                .input_shape = FM_SHAPE(WIDTH),
+                                .metrics = {{.metric = FM_MSE}},
+                                .metric_count = 1};
+    assert_ok(f->context, fm_model_create(f->context, &options, &model));
+    assert_false(fm_model_larger_is_better(model, 0));
+    assert_true(fm_model_larger_is_better(model, 1));
+    assert_false(fm_model_larger_is_better(model, 2));
+    fm_model_destroy(model);
+    options.metrics[0].name = "gap";
+    assert_fails(f->context, FM_ERROR_ARGUMENT,
+                 "two metrics are called 'gap': give one another name",
+                 fm_model_create(f->context, &options, &model));
+    options.metric_count = FM_MAX_METRICS;
+    assert_fails(f->context, FM_ERROR_LIMIT,
+                 "with those that layers tell there are more than 16 metrics",
+                 fm_model_create(f->context, &options, &model));
 }
 
 #if FATHOM_HAVE_FILES
@@ -257,6 +292,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         fixture_test(the_divergence_is_told),
+        fixture_test(what_is_told_can_be_monitored),
 #if FATHOM_HAVE_FILES
         fixture_test(a_resumed_run_tells_the_same),
 #endif
