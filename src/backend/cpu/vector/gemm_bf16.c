@@ -179,8 +179,8 @@ static void gather_a(const struct share *share, size_t first, size_t last, size_
         const source s = {g->a + (ptrdiff_t)row * g->a_row_stride +
                               (ptrdiff_t)(2 * from) * g->a_depth_stride,
                           g->a_row_stride, g->a_depth_stride};
-        pack_pairs(share->a + (i - first) * TILE_ROWS * share->block_depth, TILE_ROWS, TILE_ROWS, s,
-                   rows, numbers_in(g, from, to));
+        pack_pairs(share->a + (i - first) * share->tile_step, TILE_ROWS, TILE_ROWS, s, rows,
+                   numbers_in(g, from, to));
     }
 }
 

@@ -43,6 +43,13 @@ static size_t most_row_tiles(size_t depth)
     return cached < 8 ? 8 : cached;
 }
 
+/* An odd number of lines: tiles that are written side by side would all want the same few places of the
+ * first cache. */
+static size_t tile_step_of(size_t depth)
+{
+    return ((TILE_ROWS * depth + LINE - 1) / LINE | 1) * LINE;
+}
+
 static size_t sums_floats(const fm_gemm *g)
 {
     return (g->columns + PANEL_WIDTH - 1) / PANEL_WIDTH * PANEL_WIDTH;
@@ -58,7 +65,7 @@ static size_t scratch_of_blocks(const reader *r, const fm_gemm *g, size_t blocks
 {
     const size_t words = words_of(r, g), depth = block_depth(words, blocks);
     const size_t at_once = MIN(row_tiles_of(g), most_row_tiles(depth));
-    const size_t gathered = at_once * (wide_pays(r, g) ? words : depth) * TILE_ROWS;
+    const size_t gathered = at_once * tile_step_of(wide_pays(r, g) ? words : depth);
     return depth * PANEL_WIDTH + sums_floats(g) +
            (r->gathers_a(g, blocks) ? gathered + VECTOR_LENGTH : 0);
 }
@@ -119,8 +126,8 @@ static void point_at_a(const struct share *share, size_t i, size_t row, size_t f
 {
     const fm_gemm *g = share->g;
     if (share->a) {
-        t->a = share->a +
-               ((i - share->a_first) * share->block_depth + (from - share->a_from)) * TILE_ROWS;
+        t->a =
+            share->a + (i - share->a_first) * share->tile_step + (from - share->a_from) * TILE_ROWS;
         t->a_row = 1;
         t->a_depth = TILE_ROWS;
         return;
@@ -130,7 +137,7 @@ static void point_at_a(const struct share *share, size_t i, size_t row, size_t f
 }
 
 /* The tiles of a strip, for depth [from, to). */
-static void run_tiles(const struct share *share, const struct strip *s, size_t from, size_t to,
+static void run_tiles(struct share *share, const struct strip *s, size_t from, size_t to,
                       struct tile t)
 {
     const fm_gemm *g = share->g;
@@ -158,6 +165,8 @@ static void run_tiles(const struct share *share, const struct strip *s, size_t f
         tile.mask = g->mask && last ? g->mask + r * g->mask_row_stride + c : NULL;
         tile.bias = g->bias && last ? g->bias + c : NULL;
         float *target = tile.c;
+        fetch_rows_ahead(&share->next_a);
+        fetch_rows_ahead(&share->next_b);
         if (buffered) edge_in(&edge, &tile, rows, s->columns);
         if (panels && buffered) tile.c_row = (ptrdiff_t)width;
         share->reader->tile(rows, s->vectors, tile.a_row == 1)(&tile);
@@ -188,7 +197,7 @@ static void sum_b(const struct share *share, const struct strip *s, size_t from,
 }
 
 /* The strip at depth [from, to). */
-static void run_strip(const struct share *share, const struct strip *s, size_t from, size_t to)
+static void run_strip(struct share *share, const struct strip *s, size_t from, size_t to)
 {
     const fm_gemm *g = share->g;
     const bool plain = g->b_layout == FM_GEMM_STRIDED;
@@ -234,7 +243,7 @@ static void run_wide(const struct share *share, size_t column)
     if (g->function) call_function(g, &s, &t, 0, g->rows);
 }
 
-static void run_whole_strip(const struct share *share, const struct strip *s)
+static void run_whole_strip(struct share *share, const struct strip *s)
 {
     const size_t words = share->words, blocks = share->depth_blocks;
 
@@ -265,9 +274,27 @@ static void run_few_rows(struct share *share, unsigned part, unsigned parts)
     }
 }
 
+/* B of the panel after this one at depth [from, to): the next, or at the end the next block's first. */
+static rows_ahead next_panel(const struct share *share, size_t panel, size_t from, size_t to,
+                             size_t shares)
+{
+    const fm_gemm *g = share->g;
+    const size_t word = share->reader->word_depth;
+    size_t next = panel + 1, depth = from;
+    if (g->b_layout != FM_GEMM_STRIDED || g->b_column_stride != 1) return (rows_ahead){0};
+    if (next * share->row_tiles >= share->end) {
+        next = share->begin / share->row_tiles;
+        depth = to;
+    }
+    if (depth == share->words) return (rows_ahead){0};
+    const ptrdiff_t row = (ptrdiff_t)(depth * word), column = (ptrdiff_t)(next * PANEL_WIDTH);
+    return rows_ahead_of(g->b + row * g->b_depth_stride + column, g->b_depth_stride, PANEL_WIDTH,
+                         (int64_t)(MIN(to - from, share->words - depth) * word), (int64_t)shares);
+}
+
 /* The share's cells among row tiles [first, last), depth [from, to): a strip of each panel that it
  * touches. */
-static void run_block(const struct share *share, size_t first, size_t last, size_t from, size_t to)
+static void run_block(struct share *share, size_t first, size_t last, size_t from, size_t to)
 {
     const size_t columns = share->g->columns, tiles_down = share->row_tiles;
 
@@ -282,8 +309,23 @@ static void run_block(const struct share *share, size_t first, size_t last, size
             .tile_end = MIN(end, last),
         };
         s.vectors = s.columns <= VECTOR_LENGTH ? 1 : 2;
-        if (s.tile_begin < s.tile_end) run_strip(share, &s, from, to);
+        if (s.tile_begin >= s.tile_end) continue;
+        share->next_b = next_panel(share, panel, from, to, s.tile_end - s.tile_begin);
+        run_strip(share, &s, from, to);
     }
+}
+
+/* What gathering row tiles [first, last) reads after depth [from, to). */
+static rows_ahead next_gathered(const struct share *share, size_t first, size_t last, size_t from,
+                                size_t to)
+{
+    const fm_gemm *g = share->g;
+    const size_t word = share->reader->word_depth, row = bound(g->rows, first, share->row_tiles);
+    const size_t cells = (share->end - share->begin) / share->row_tiles * (last - first);
+    if (g->a_row_stride != 1) return (rows_ahead){0};
+    return rows_ahead_of(g->a + row + (ptrdiff_t)(to * word) * g->a_depth_stride, g->a_depth_stride,
+                         (int64_t)(bound(g->rows, last, share->row_tiles) - row),
+                         (int64_t)(MIN(to - from, share->words - to) * word), (int64_t)cells + 1);
 }
 
 /* Block by block: A's stays in the second cache while all panels read it. */
@@ -295,7 +337,10 @@ static void run_rows(struct share *share, size_t first, size_t last)
         const size_t from = bound(words, i, blocks), to = bound(words, i + 1, blocks);
         share->a_first = first;
         share->a_from = from;
-        if (share->a) share->reader->gather_a(share, first, last, from, to);
+        if (share->a) {
+            share->reader->gather_a(share, first, last, from, to);
+            share->next_a = next_gathered(share, first, last, from, to);
+        }
         run_block(share, first, last, from, to);
     }
 }
@@ -313,6 +358,7 @@ void FM_ISA_SYMBOL(fm_gemm_share_run)(const reader *r, const fm_gemm *g, unsigne
         .words = words,
         .depth_blocks = blocks,
         .block_depth = block_depth(words, blocks),
+        .tile_step = tile_step_of(block_depth(words, blocks)),
     };
     const size_t panels = (g->columns + PANEL_WIDTH - 1) / PANEL_WIDTH;
 

@@ -19,7 +19,7 @@ static void gather_a(const struct share *share, size_t first, size_t last, size_
         for (size_t i = first; i < last; i++) {
             const size_t row = bound(g->rows, i, share->row_tiles);
             const size_t rows = bound(g->rows, i + 1, share->row_tiles) - row;
-            float *tile = share->a + (i - first) * TILE_ROWS * share->block_depth;
+            float *tile = share->a + (i - first) * share->tile_step;
             copy_rows(tile + (d - from) * TILE_ROWS, 0, column + row, 0, 1, rows);
         }
     }

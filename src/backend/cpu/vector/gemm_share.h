@@ -7,6 +7,7 @@
 #define FM_BACKEND_CPU_GEMM_SHARE_H
 
 #include "backend/cpu/gemm.h"
+#include "backend/cpu/vector/ahead.h"
 #include "backend/cpu/vector/tile_sums.h"
 
 #define MIN(x, y) ((x) < (y) ? (x) : (y))
@@ -24,7 +25,7 @@ struct gemm_reader {
     size_t word_depth; /* numbers in a word */
     /* Are A's tiles gathered before panels read them, `blocks` blocks of depth one by one? */
     bool (*gathers_a)(const fm_gemm *g, size_t blocks);
-    /* Row tiles [first, last) of A into share->a, as [tile][block_depth][TILE_ROWS]. */
+    /* Row tiles [first, last) of A into share->a, a tile as [depth][TILE_ROWS], tile_step apart. */
     void (*gather_a)(const struct share *share, size_t first, size_t last, size_t from, size_t to);
     /* Can B be read where it lies? */
     bool (*in_place)(const fm_gemm *g);
@@ -49,6 +50,8 @@ struct share {
     size_t row_tiles;
     size_t begin, end;
     size_t words, depth_blocks, block_depth;
+    size_t tile_step;          /* floats from a gathered tile of A to the next */
+    rows_ahead next_a, next_b; /* of A's next block, of B's next panel         */
 };
 
 /* Where piece `piece` of `pieces` begins when `whole` is cut evenly. */
