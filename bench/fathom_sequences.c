@@ -1,7 +1,7 @@
 /* Speed of steps over sequences in memory: one JSON line.
  *
  *     fathom_sequences WORKLOAD [--phase train|predict|generate] [--batch N] [--threads N] [--seconds S]
- *                      [--profile RUNS] [--costs RUNS]
+ *                      [--precision float32|bfloat16] [--profile RUNS] [--costs RUNS]
  *
  * gpt-small        tokens of 65, context 128: embedding and learned positions of 128, 4 blocks (norm first,
  *                  4 heads, causal; 512 wide with GELU), norm, 65 logits; Adam rate 0.001, batch 64
@@ -135,6 +135,7 @@ typedef struct options {
     int64_t batch;
     int threads;
     double seconds;
+    fm_precision precision;
     int profiled_runs, costed_runs;
 } options;
 
@@ -158,6 +159,8 @@ static options read_options(int count, char **arguments)
             o.profiled_runs = atoi(value);
         else if (strcmp(arguments[i], "--costs") == 0)
             o.costed_runs = atoi(value);
+        else if (strcmp(arguments[i], "--precision") == 0)
+            o.precision = read_precision(value);
         else if (strcmp(arguments[i], "--phase") == 0)
             o.generate = strcmp(value, "generate") == 0,
             o.predict = o.generate || strcmp(value, "predict") == 0;
@@ -313,7 +316,8 @@ int main(int count, char **arguments)
     fm_graph *graph = make_graph(context, &o);
     run r = {.predict = o.predict, .generate = o.generate, .length = o.workload->sample.dims[0]};
     if (!graph) die("out of memory");
-    if (fm_program_create(store, graph, NULL, &r.program) != FM_OK) die(fm_error_message(context));
+    const fm_program_options how = {.precision = (int)o.precision};
+    if (fm_program_create(store, graph, &how, &r.program) != FM_OK) die(fm_error_message(context));
     if (!o.predict) {
         *(float *)fm_program_input(r.program, FM_LEARNING_RATE) =
             (float)fm_optimizer_rate(&o.workload->optimizer);

@@ -1,7 +1,7 @@
 /* Speed of steps on data in memory: one JSON line.
  *
  *     fathom_steps WORKLOAD [--phase train|predict] [--batch N] [--threads N] [--seconds S]
- *                  [--backend NAME]... [--profile RUNS] [--costs RUNS]
+ *                  [--precision float32|bfloat16] [--backend NAME]... [--profile RUNS] [--costs RUNS]
  *
  * mlp          784-512-256-10, ReLU, cross-entropy, SGD rate 0.01, batch 128
  * mlp-dropout  784-128-10, ReLU, dropout 0.2, cross-entropy, Adam rate 0.001, batch 32
@@ -106,6 +106,7 @@ typedef struct options {
     int64_t batch;
     int threads;
     double seconds;
+    fm_precision precision;
     int profiled_runs, costed_runs;
     int backend_count;
     const char *backends[4];
@@ -149,6 +150,8 @@ static options read_options(int count, char **arguments)
             o.profiled_runs = atoi(value);
         else if (strcmp(arguments[i], "--costs") == 0)
             o.costed_runs = atoi(value);
+        else if (strcmp(arguments[i], "--precision") == 0)
+            o.precision = read_precision(value);
         else if (strcmp(arguments[i], "--phase") == 0)
             o.predict = strcmp(value, "predict") == 0;
         else
@@ -302,7 +305,8 @@ int main(int count, char **arguments)
     fm_graph *graph = make_graph(context, &o);
     run r = {.batch = o.batch, .predict = o.predict};
     if (!graph) die("out of memory");
-    fm_program_options how = {.backends = o.backends[0] ? o.backends : NULL};
+    fm_program_options how = {.backends = o.backends[0] ? o.backends : NULL,
+                              .precision = (int)o.precision};
     if (fm_program_create(store, graph, &how, &r.program) != FM_OK) die(fm_error_message(context));
     if (!o.predict) {
         *(float *)fm_program_input(r.program, FM_LEARNING_RATE) =

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -20,6 +21,14 @@ static inline double now(void)
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
     return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+/* As the peer's side calls them. */
+static inline fm_precision read_precision(const char *name)
+{
+    if (strcmp(name, "bfloat16") == 0) return FM_PRECISION_BF16;
+    if (strcmp(name, "float32") != 0) die("a precision is float32 or bfloat16");
+    return FM_PRECISION_F32;
 }
 
 typedef struct figures {

@@ -6,6 +6,7 @@
 #include "pass/fold.h"
 #include "pass/fuse.h"
 #include "pass/layout.h"
+#include "pass/pointwise.h"
 #include "pass/simplify.h"
 #include "pass/steady.h"
 #include "run/recompute.h"
@@ -36,6 +37,9 @@ static fm_status run_passes(fm_program *program)
     if (status == FM_OK && !program->options.no_simplify) status = fm_simplify(graph);
     if (status == FM_OK) status = copy_variables_that_are_updates(graph);
     if (status == FM_OK && !program->options.no_fold) status = fm_fold(graph);
+    if (status == FM_OK && program->options.precision != FM_PRECISION_F32) {
+        status = fm_pointwise(graph);
+    }
     if (status == FM_OK && !program->options.no_fusion) status = fm_fuse(graph);
     if (status == FM_OK) status = fm_graph_prune(graph);
     if (status == FM_OK) status = fm_autocast(graph, program->options.precision);
