@@ -1,7 +1,7 @@
 # libfathom, static (the program and the tests use its inside) and shared (users).
 # A folder is a layer; every .c file of a layer belongs to it.
 set(layers base ir op backend backend/portable pass run nn nn/zoo data data/augment data/series data/text
-    train train/tune)
+    train train/embedding train/tune)
 if(FATHOM_FAST)
   list(APPEND layers backend/cpu)
 endif()
@@ -35,6 +35,12 @@ endforeach()
 set_source_files_properties(
   ${PROJECT_SOURCE_DIR}/src/op/convolve.c ${PROJECT_SOURCE_DIR}/src/op/pool.c
   ${PROJECT_SOURCE_DIR}/src/op/normalize.c
+  PROPERTIES COMPILE_OPTIONS "$<$<NOT:$<CONFIG:Debug>>:-O3>")
+
+# Distances and sums over all pairs of samples.
+set_source_files_properties(
+  ${PROJECT_SOURCE_DIR}/src/train/embedding/point_rows.c ${PROJECT_SOURCE_DIR}/src/train/embedding/pca.c
+  ${PROJECT_SOURCE_DIR}/src/train/embedding/tsne.c
   PROPERTIES COMPILE_OPTIONS "$<$<NOT:$<CONFIG:Debug>>:-O3>")
 
 # Its loops over results are vectorised as those of backend/cpu/vector are, see there.

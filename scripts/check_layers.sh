@@ -31,7 +31,7 @@ find src include/fathom -name '*.[ch]' -print0 | sort -z | xargs -0 awk '
         headers["nn"]      = "nn nn_vision nn_recurrent zoo loss metric optimizer schedule nn_attention"
         headers["data"]    = "data data_files image series text_data augmentation audio"
         headers["io"]      = "event_file io"
-        headers["train"]   = "train recipe gradients forecast check generate tune explain latent"
+        headers["train"]   = "train recipe gradients forecast check generate tune explain latent embedding"
         headers["cli"]     = "fathom" # all of it
         for (row in headers) {
             count = split(headers[row], names, " ")

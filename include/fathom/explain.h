@@ -120,6 +120,26 @@ FM_API void fm_explainer_destroy(fm_explainer *explainer);
 FM_API fm_status fm_explain(fm_explainer *explainer, const void *sample,
                             const fm_explain_options *options, const fm_explanation **explanation);
 
+/* ---- attention ------------------------------------------------------------------------------------ */
+
+/* What one attention of the model looked at. weights: (heads, queries, keys), those of the softmax, as
+ * they were (Vaswani et al. 2017): each row has the sum 1, or is zeros where a query sees no key.
+ *  layer   "transformer_encoder/self_attention"
+ *  causal  query i sees no key behind i: weights above the diagonal are 0 */
+typedef struct fm_attention_map {
+    const char *layer;
+    bool causal;
+    int64_t heads, queries, keys;
+    const double *weights;
+} fm_attention_map;
+
+/* For one sample, of fm_model_input's shape and dtype, in the order in which the model computes them.
+ * The maps are the explainer's and valid until its next call. Weights are no proof of what a prediction
+ * comes from (Jain, Wallace 2019; Wiegreffe, Pinter 2019). FM_ERROR_UNSUPPORTED: the model has no
+ * attention, with the layers it has. */
+FM_API fm_status fm_explain_attention(fm_explainer *explainer, const void *sample,
+                                      const fm_attention_map **maps, int *count);
+
 /* ---- permutation importance --------------------------------------------------------------------- */
 
 /*  repeats  shuffles of each column. Default 5

@@ -20,6 +20,7 @@
  *   check.h     what can be seen before a training            tune.h     searches for hyper-parameters
  *   generate.h  text from a model of language                  event_file.h  for TensorBoard
  *   latent.h    codes of autoencoders, new samples             explain.h  what a prediction comes from
+ *   embedding.h  features of a layer, PCA and t-SNE
  */
 #ifndef FATHOM_FATHOM_H
 #define FATHOM_FATHOM_H
@@ -32,6 +33,7 @@
 #include "fathom/check.h"
 #include "fathom/data.h"
 #include "fathom/data_files.h"
+#include "fathom/embedding.h"
 #include "fathom/event_file.h"
 #include "fathom/explain.h"
 #include "fathom/forecast.h"

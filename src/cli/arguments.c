@@ -11,8 +11,8 @@
 
 const option option_table[] = {
     {"data", 'd', "DIR",
-     FOR_TRAIN | FOR_TUNE | FOR_EVAL | FOR_PREDICT | FOR_EXPLAIN | FOR_REPORT | FOR_CHECK |
-         FOR_SHOW,
+     FOR_TRAIN | FOR_TUNE | FOR_EVAL | FOR_PREDICT | FOR_EXPLAIN | FOR_EMBED | FOR_REPORT |
+         FOR_CHECK | FOR_SHOW,
      OPTION_TEXT, AT(data), 0, NULL,
      "look for data files in DIR first, then in $FATHOM_DATA and the cache"},
     {"out", 'o', "FILE", FOR_TRAIN, OPTION_TEXT, AT(out), 0, NULL,
@@ -33,6 +33,8 @@ const option option_table[] = {
      "write the page to FILE; default report.html"},
     {"out", 'o', "FILE", FOR_EXPLAIN, OPTION_TEXT, AT(out), 0, NULL,
      "images: write the maps to FILE as PNG, default explanation.png; texts: a page of HTML"},
+    {"out", 'o', "FILE", FOR_EMBED, OPTION_TEXT, AT(out), 0, NULL,
+     "draw the map into FILE, a PNG image; default embedding.png"},
     {"epochs", 'e', "N", FOR_TRAIN, OPTION_KEY, 0, 1, "train.epochs",
      "passes over the training data"},
     {"batch-size", 'b', "N", FOR_TRAIN | FOR_CHECK | FOR_SHOW, OPTION_KEY, 0, 1, "train.batch_size",
@@ -56,10 +58,24 @@ const option option_table[] = {
      "saliency, gradient_x_input, smoothgrad, integrated_gradients, occlusion, grad_cam, several "
      "with commas between them; or permutation. Default: integrated_gradients, without a sample "
      "permutation"},
+    {"method", 'm', "NAME", FOR_EMBED, OPTION_TEXT, AT(method), 0, NULL,
+     "tsne (default): who is near whom; pca: the two directions of the largest variance"},
     {"class", 'c', "NAME", FOR_EXPLAIN, OPTION_TEXT, AT(class_asked), 0, NULL,
      "the class (or output) to explain, by name or number; default: the predicted one"},
     {"layer", 'l', "NAME", FOR_EXPLAIN, OPTION_TEXT, AT(layer), 0, NULL,
      "the layer that grad_cam looks at; default: the last one with height and width"},
+    {"layer", 'l', "NAME", FOR_EMBED, OPTION_TEXT, AT(layer), 0, NULL,
+     "the layer whose output is mapped, or input; default: what the last layer with weights reads, "
+     "of an autoencoder the narrowest layer"},
+    {"pool", '\0', NULL, FOR_EMBED, OPTION_SWITCH, AT(pool), 0, NULL,
+     "the mean over steps or over height and width in place of all elements"},
+    {"features", '\0', "FILE", FOR_EMBED, OPTION_TEXT, AT(features), 0, NULL,
+     "write the features into FILE as well: .npy for NumPy, .csv with classes and places in the "
+     "map"},
+    {"perplexity", '\0', "P", FOR_EMBED, OPTION_REAL, AT(perplexity), 1, NULL,
+     "how many neighbours count in t-SNE; default 30, less for few samples"},
+    {"steps", '\0', "N", FOR_EMBED, OPTION_NUMBER, AT(steps), 1, NULL,
+     "iterations of t-SNE; default 1000"},
     {"steps", '\0', "N", FOR_EXPLAIN, OPTION_NUMBER, AT(steps), 1, NULL,
      "steps of integrated_gradients (default: 64, doubled until the gap is below 1 %), copies of "
      "smoothgrad (default 50)"},
@@ -80,13 +96,15 @@ const option option_table[] = {
     {"seed", 's', "N", FOR_GENERATE, OPTION_NUMBER, AT(seed), 0, NULL, "same seed, same text"},
     {"seed", 's', "N", FOR_EXPLAIN, OPTION_NUMBER, AT(seed), 0, NULL,
      "of smoothgrad's noise and of shuffles: same seed, same numbers"},
+    {"seed", 's', "N", FOR_EMBED, OPTION_NUMBER, AT(seed), 0, NULL,
+     "of t-SNE: same seed, same map"},
     {"count", 'c', "N", FOR_GENERATE, OPTION_NUMBER, AT(count), 1, NULL,
      "texts or pictures to generate; default 1 text, 40 pictures"},
     {"context", '\0', "N", FOR_GENERATE, OPTION_NUMBER, AT(context), 2, NULL,
      "tokens that attention looks back on; default: as many as a training sample had"},
     {"top", 'k', "K", FOR_PREDICT, OPTION_NUMBER, AT(top), 1, NULL,
      "print the K most probable classes; default 3"},
-    {"sample", 'n', "LIST", FOR_PREDICT | FOR_EXPLAIN, OPTION_TEXT, AT(sample), 0, NULL,
+    {"sample", 'n', "LIST", FOR_PREDICT | FOR_EXPLAIN | FOR_EMBED, OPTION_TEXT, AT(sample), 0, NULL,
      "take samples of the recipe's test data: 7, or 0-9, or 0,5,8"},
     {"horizon", '\0', "N", FOR_PREDICT, OPTION_NUMBER, AT(horizon), 1, NULL,
      "forecast N rows of a time series; default: as many as the model does at once"},
@@ -96,6 +114,8 @@ const option option_table[] = {
      "draw images in the terminal above their classes"},
     {"limit", '\0', "N", FOR_CHECK, OPTION_NUMBER, AT(limit), 1, NULL,
      "look at N samples of each part, evenly spread; default: all"},
+    {"limit", '\0', "N", FOR_EMBED, OPTION_NUMBER, AT(limit), 4, NULL,
+     "take N samples, evenly spread; default 2000"},
     {"samples", '\0', "FILE", FOR_SHOW, OPTION_TEXT, AT(samples), 0, NULL,
      "write a PNG image of training samples of a recipe, augmented, with their classes; of "
      "recordings the spectrograms"},
@@ -113,17 +133,17 @@ const option option_table[] = {
      "has "
      "instructions for it; default f32"},
     {"threads", 't', "N",
-     FOR_TRAIN | FOR_TUNE | FOR_EVAL | FOR_PREDICT | FOR_EXPLAIN | FOR_REPORT | FOR_CHECK |
-         FOR_GENERATE | FOR_SHOW,
+     FOR_TRAIN | FOR_TUNE | FOR_EVAL | FOR_PREDICT | FOR_EXPLAIN | FOR_EMBED | FOR_REPORT |
+         FOR_CHECK | FOR_GENERATE | FOR_SHOW,
      OPTION_NUMBER, AT(threads), 1, NULL,
      "compute threads; default: one a processor. Results do not depend on it"},
     {"json", 'j', NULL,
-     FOR_TRAIN | FOR_TUNE | FOR_EVAL | FOR_PREDICT | FOR_EXPLAIN | FOR_CHECK | FOR_GENERATE |
-         FOR_SHOW,
+     FOR_TRAIN | FOR_TUNE | FOR_EVAL | FOR_PREDICT | FOR_EXPLAIN | FOR_EMBED | FOR_CHECK |
+         FOR_GENERATE | FOR_SHOW,
      OPTION_SWITCH, AT(json), 0, NULL, "print JSON on stdout, an object a line"},
     {"quiet", 'q', NULL,
-     FOR_TRAIN | FOR_TUNE | FOR_EVAL | FOR_PREDICT | FOR_EXPLAIN | FOR_REPORT | FOR_CHECK |
-         FOR_GENERATE,
+     FOR_TRAIN | FOR_TUNE | FOR_EVAL | FOR_PREDICT | FOR_EXPLAIN | FOR_EMBED | FOR_REPORT |
+         FOR_CHECK | FOR_GENERATE,
      OPTION_SWITCH, AT(quiet), 0, NULL, "no progress, only results and errors"},
     {"man", '\0', NULL, FOR_HELP, OPTION_SWITCH, AT(man), 0, NULL, "print the manual page (troff)"},
     {"help", 'h', NULL, FOR_ALL, OPTION_SWITCH, AT(help), 0, NULL, "print this help"},

@@ -19,14 +19,14 @@ typedef struct arguments {
     string_list positional;
     const char *data, *out, *resume, *sample, *samples, *backend, *plot, *prompt, *text_input;
     const char *tensorboard;
-    const char *method, *class_asked, *layer;
+    const char *method, *class_asked, *layer, *features;
     int64_t threads, top, gradients_every, horizon, limit, folds, jobs;
     int64_t length, top_k, seed, count, context;
     int64_t steps, repeats;
-    double temperature, top_p;
+    double temperature, top_p, perplexity;
     int precision;   /* fm_precision */
     string_list set; /* KEY=VALUE, also of --epochs and its like */
-    bool json, quiet, graph, plan, why, profile, picture, gradients, restart, help, version;
+    bool json, quiet, pool, graph, plan, why, profile, picture, gradients, restart, help, version;
     bool man;   /* of help */
     char *text; /* memory behind set */
 } arguments;
@@ -42,7 +42,8 @@ enum {
     FOR_TUNE = 128,
     FOR_EXPLAIN = 256,
     FOR_REPORT = 512,
-    FOR_ALL = 1023,
+    FOR_EMBED = 1024,
+    FOR_ALL = 2047,
 };
 
 typedef enum option_kind {

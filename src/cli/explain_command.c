@@ -384,15 +384,6 @@ static fm_status tell(explanation_run *r, const explained *e)
 
 /* ---- all samples ----------------------------------------------------------------------------------- */
 
-static int64_t most_probable(const output_meaning *m, const float *outputs)
-{
-    int64_t best = 0;
-    for (int64_t i = 1; i < m->class_count; i++) {
-        if (output_probability(m, outputs, i) > output_probability(m, outputs, best)) best = i;
-    }
-    return best;
-}
-
 static void name_sample(const predict_input *input, int64_t i, explained *e)
 {
     int64_t number = input->numbers ? (int64_t)input->numbers[i] : i;
@@ -412,7 +403,7 @@ static void describe(const explanation_run *r, const float *outputs, explained *
     e->s = &r->invocation;
     e->saved = &r->saved;
     e->meaning = m;
-    e->output = r->asked == PREDICTED ? most_probable(m, outputs) : r->asked;
+    e->output = r->asked == PREDICTED ? output_most_probable(m, outputs) : r->asked;
     snprintf(e->output_name, sizeof e->output_name, "%s", output_name(m, e->output, buffer));
     if (m->classes) {
         e->value = output_probability(m, outputs, e->output);

@@ -118,6 +118,28 @@ static const char explain_notes[] =
     "shuffled (Breiman 2001).\n"
     "Tokens are explained by the output of the layer embedding; occlusion works without one.";
 
+static const char *const embed_examples[] = {
+    "fathom embed strokes-cnn.safetensors -o map.png",
+    "the test data as the last layer sees it, in two dimensions, a color a class",
+    "fathom embed strokes-autoencoder.safetensors --method pca",
+    "what an autoencoder keeps of its input, by principal components",
+    "fathom embed mnist-mlp.safetensors --layer dense --features features.npy --limit 10000",
+    "the features of ten thousand samples, for other programs",
+    NULL,
+};
+static const char embed_notes[] =
+    "Without INPUT the test data of the recipe is mapped, else its validation or its training "
+    "part. "
+    "INPUT is a file or a folder, as for 'fathom predict'. Colors are classes of the data; where "
+    "it "
+    "names none, its numbers, else the classes that the model says.\n"
+    "t-SNE (van der Maaten, Hinton 2008; above 1,000 samples Barnes-Hut, van der Maaten 2014) "
+    "shows "
+    "who is near whom: the distance between groups and their size mean nothing. PCA (Pearson 1901) "
+    "keeps distances as far as two directions can.\n"
+    "How many of a sample's 10 nearest have its class is told for the features and for the map: a "
+    "map that shows far less than the features have is a bad one.";
+
 static const char *const report_examples[] = {
     "fathom report strokes-cnn.safetensors -o report.html",
     "curves, scores, confusion, calibration, mistakes, layers, filters, recipe on one page",
@@ -209,6 +231,9 @@ const command command_table[] = {
     {"explain", FOR_EXPLAIN, "MODEL [INPUT]...", "show what a prediction comes from",
      explain_examples, explain_notes, 1, -1,
      "a saved model is needed: fathom explain strokes-cnn.safetensors --sample 0", explain_run},
+    {"embed", FOR_EMBED, "MODEL [INPUT]", "draw what a layer makes of data as a map of points",
+     embed_examples, embed_notes, 1, 2,
+     "a saved model is needed: fathom embed strokes-cnn.safetensors", embed_run_command},
     {"report", FOR_REPORT, "RUN...", "write a page about runs and their models", report_examples,
      report_notes, 1, -1, "a saved model is needed: fathom report strokes-cnn.safetensors",
      report_run_command},

@@ -49,6 +49,15 @@ double output_probability(const output_meaning *m, const float *outputs, int64_t
     return index == 1 ? (double)outputs[0] : 1 - (double)outputs[0];
 }
 
+int64_t output_most_probable(const output_meaning *m, const float *outputs)
+{
+    int64_t best = 0;
+    for (int64_t i = 1; i < m->class_count; i++) {
+        if (output_probability(m, outputs, i) > output_probability(m, outputs, best)) best = i;
+    }
+    return best;
+}
+
 int64_t output_true_class(const output_meaning *m, const fm_data_field *field, const void *label)
 {
     const float *shares = label;

@@ -24,6 +24,8 @@ const char *output_class_name(const output_meaning *m, int64_t index, char buffe
 const char *output_value_name(const output_meaning *m, int64_t index, char buffer[32]);
 /* Of a class, from the outputs of one sample as probabilities. */
 double output_probability(const output_meaning *m, const float *outputs, int64_t index);
+/* The class of the largest probability, of equal ones the first. */
+int64_t output_most_probable(const output_meaning *m, const float *outputs);
 /* The class that a label says, as the loss sees labels: an index, or a row with a one in it. */
 int64_t output_true_class(const output_meaning *m, const fm_data_field *field, const void *label);
 /* Outputs that are numbers, `count` samples of the input from sample `first` on, back to the user's

@@ -52,10 +52,8 @@ static fm_status judge(evaluation *e)
         const float *of = outputs + i * m->width;
         judgement *j = &e->judged[i];
         *j = (judgement){.sample = i,
+                         .said = output_most_probable(m, of),
                          .true_class = output_true_class(m, y, labels + (size_t)i * bytes)};
-        for (int64_t k = 1; k < m->class_count; k++) {
-            if (output_probability(m, of, k) > output_probability(m, of, j->said)) j->said = k;
-        }
         j->confidence = output_probability(m, of, j->said);
         bool known = j->true_class >= 0 && j->true_class < m->class_count;
         if (known) e->matrix[j->true_class * m->class_count + j->said] += 1;

@@ -160,31 +160,31 @@ static double attention_flops(const fm_call *call)
 /* ---- gradients ---------------------------------------------------------------------------------- */
 
 /* q, k and v, or what belongs to them, of a packed value; of others the three that they are. */
-static void take_apart(fm_graph *g, const fm_vjp *vjp, const fm_val *values, fm_val parts[3])
+static void take_apart(fm_graph *g, const fm_op *op, const fm_attention_attributes *attributes,
+                       const fm_val *values, fm_val parts[3])
 {
-    if (!fm_attention_is_packed(vjp->op)) {
+    if (!fm_attention_is_packed(op)) {
         memcpy(parts, values, 3 * sizeof *parts);
         return;
     }
-    const int64_t heads = ((const fm_attention_attributes *)vjp->attributes)->heads;
+    const int64_t heads = attributes->heads;
     const int64_t all = fm_val_shape(g, values[0]).dims[2], keys = heads + (all - heads) / 2;
     parts[0] = fm_slice(g, values[0], 2, 0, heads);
     parts[1] = fm_slice(g, values[0], 2, heads, keys);
     parts[2] = fm_slice(g, values[0], 2, keys, all);
 }
 
-/* The node's operands by name. */
-static fm_attention_values values_of(fm_graph *g, const fm_vjp *vjp)
+fm_attention_values fm_attention_values_of(fm_graph *g, const fm_op *op,
+                                           const fm_attention_attributes *attributes,
+                                           const fm_val *in)
 {
-    const fm_attention_attributes *o = vjp->attributes;
-    const fm_val *in = vjp->inputs;
     fm_val parts[3];
-    take_apart(g, vjp, in, parts);
+    take_apart(g, op, attributes, in, parts);
     fm_attention_values values = {.q = parts[0], .k = parts[1], .v = parts[2]};
-    int next = fm_attention_is_packed(vjp->op) ? 1 : 3;
-    if (o->mask) values.mask = in[next++];
-    if (o->position) values.position = in[next++];
-    if (fm_attention_is_grad(vjp->op)) {
+    int next = fm_attention_is_packed(op) ? 1 : 3;
+    if (attributes->mask) values.mask = in[next++];
+    if (attributes->position) values.position = in[next++];
+    if (fm_attention_is_grad(op)) {
         values.y = in[next];
         values.lse = in[next + 1];
         values.dy = in[next + 2];
@@ -220,7 +220,7 @@ static void attention_vjp(fm_graph *g, fm_vjp *vjp)
     }
     if (vjp->output_grads[1].id) {
         fm_val grads[3] = {0};
-        const fm_attention_values values = values_of(g, vjp);
+        const fm_attention_values values = fm_attention_values_of(g, vjp->op, o, vjp->inputs);
         fm_attention_lse_grads(g, o, &values, vjp->output_grads[1], grads);
         give(g, vjp, grads);
     }
@@ -229,9 +229,9 @@ static void attention_vjp(fm_graph *g, fm_vjp *vjp)
 static void attention_grad_vjp(fm_graph *g, fm_vjp *vjp)
 {
     const fm_attention_attributes *o = vjp->attributes;
-    const fm_attention_values values = values_of(g, vjp);
+    const fm_attention_values values = fm_attention_values_of(g, vjp->op, o, vjp->inputs);
     fm_val given[3], grads[FM_ATTENTION_GRADS] = {0};
-    take_apart(g, vjp, vjp->output_grads, given);
+    take_apart(g, vjp->op, o, vjp->output_grads, given);
     fm_attention_second(g, o, &values, given, grads);
     give(g, vjp, grads);
     memcpy(vjp->input_grads + fm_attention_operands(vjp->op, o), grads + 3, 3 * sizeof *grads);

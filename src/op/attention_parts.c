@@ -93,14 +93,28 @@ static fm_val sum_all(fm_graph *g, fm_val a, fm_val b)
     return fm_sum(g, fm_mul(g, a, b), (fm_ints){0}, false);
 }
 
+static fm_val weights_of(const parts *p)
+{
+    fm_val weights = fm_softmax(p->g, scores(p));
+    return p->seen.id ? fm_mul(p->g, weights, p->seen) : weights; /* a query that sees no key */
+}
+
+fm_val fm_attention_weights(fm_graph *g, const fm_attention_attributes *attributes,
+                            const fm_attention_values *values)
+{
+    if (fm_graph_status(g) != FM_OK) return (fm_val){0};
+    const parts p = begin(g, attributes, values);
+    fm_val weights = weights_of(&p);
+    if (!weights.id) return weights;
+    return fm_reshape_to(g, weights, FM_SHAPE(p.batch, p.heads, p.queries, p.keys));
+}
+
 fm_val fm_attention_parts(fm_graph *g, const fm_attention_attributes *attributes,
                           const fm_attention_values *values)
 {
     if (fm_graph_status(g) != FM_OK) return (fm_val){0};
     const parts p = begin(g, attributes, values);
-    fm_val weights = fm_softmax(g, scores(&p));
-    if (p.seen.id) weights = fm_mul(g, weights, p.seen); /* a query that sees no key */
-    fm_val y = fm_matmul(g, dropped(&p, weights), p.v);
+    fm_val y = fm_matmul(g, dropped(&p, weights_of(&p)), p.v);
     if (!y.id) return y;
     int64_t n = fm_shape_last(fm_val_shape(g, y));
     y = fm_reshape_to(g, y, FM_SHAPE(p.batch, p.heads, p.queries, n));

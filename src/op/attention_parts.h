@@ -10,6 +10,16 @@ typedef struct fm_attention_values {
     fm_val q, k, v, mask, position, y, lse, dy;
 } fm_attention_values;
 
+/* The operands of a node of an attention op, packed or not. */
+fm_attention_values fm_attention_values_of(fm_graph *g, const fm_op *op,
+                                           const fm_attention_attributes *attributes,
+                                           const fm_val *inputs);
+
+/* What the values are weighed with, before dropout: (batch, heads, queries, keys), each row of sum 1, or
+ * of zeros where a query sees no key. */
+fm_val fm_attention_weights(fm_graph *g, const fm_attention_attributes *attributes,
+                            const fm_attention_values *values);
+
 /* y, with the dropout of attributes->stream. */
 fm_val fm_attention_parts(fm_graph *g, const fm_attention_attributes *attributes,
                           const fm_attention_values *values);

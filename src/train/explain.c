@@ -53,6 +53,7 @@ void fm_explainer_destroy(fm_explainer *explainer)
 {
     if (!explainer) return;
     for (int i = 0; i < FM_EXPLAIN_KINDS; i++) fm_explain_program_close(&explainer->programs[i]);
+    fm_program_destroy(explainer->attention.program);
     fm_arena_release(&explainer->results);
     fm_arena_release(&explainer->arena);
     fm_release(explainer->context, explainer);

@@ -4,6 +4,13 @@
 
 #include "train/explain_program.h"
 
+/* One sample at a time; the maps' weights are the program's outputs, "attention/0", ... */
+typedef struct fm_attention_program {
+    fm_program *program;
+    fm_attention_map *maps; /* in the explainer's arena; weights NULL */
+    int count;
+} fm_attention_program;
+
 struct fm_explainer {
     fm_context *context;
     fm_model *model;
@@ -11,6 +18,7 @@ struct fm_explainer {
     const char *layer; /* asked for, or NULL */
     const char *found; /* that it was, once the program is there */
     fm_explain_program programs[FM_EXPLAIN_KINDS];
+    fm_attention_program attention;
     fm_arena arena;   /* with the explainer */
     fm_arena results; /* until the next call */
     const void *sample;

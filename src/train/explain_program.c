@@ -1,7 +1,7 @@
 #include "train/explain_program.h"
-#include "base/text.h"
-#include "fathom/ops.h"
 #include "train/graph_cut.h"
+#include "train/layer_notes.h"
+#include "fathom/ops.h"
 
 #include <string.h>
 
@@ -21,14 +21,6 @@ static const fm_layer_note *last_spatial(const fm_graph *g)
     return NULL;
 }
 
-static const fm_layer_note *layer_named(const fm_graph *g, const char *name)
-{
-    for (size_t i = 0; i < g->layer_count; i++) {
-        if (strcmp(g->layers[i].scope, name) == 0) return &g->layers[i];
-    }
-    return NULL;
-}
-
 static const fm_layer_note *first_embedding(const fm_graph *g)
 {
     for (size_t i = 0; i < g->layer_count; i++) {
@@ -37,23 +29,10 @@ static const fm_layer_note *first_embedding(const fm_graph *g)
     return NULL;
 }
 
-/* "conv2d (26, 26, 8), flatten (5408), ...": the first few. */
-static void list_layers(const fm_graph *g, fm_text *text)
-{
-    enum { MOST = 24 };
-    char words[FM_SHAPE_TEXT];
-    for (size_t i = 0; i < g->layer_count && i < MOST; i++) {
-        fm_shape shape = fm_shape_sample(fm_val_shape(g, g->layers[i].output));
-        fm_text_add(text, "%s%s %s", i ? ", " : "", g->layers[i].scope,
-                    fm_shape_text(shape, words));
-    }
-    if (g->layer_count > MOST) fm_text_add(text, ", ...");
-}
-
 static fm_status fail_layer(fm_graph *g, const char *asked)
 {
     fm_text text = FM_TEXT(g->context);
-    list_layers(g, &text);
+    fm_layer_notes_list(g, &text);
     fm_status status = fm_text_status(&text);
     if (status == FM_OK) {
         status = asked ? fm_fail(g->context, FM_ERROR_NOT_FOUND,
@@ -79,7 +58,7 @@ typedef struct target {
 static fm_status find_layer(fm_graph *g, const char *asked, fm_arena *arena, const char **found,
                             target *made)
 {
-    const fm_layer_note *note = asked ? layer_named(g, asked) : last_spatial(g);
+    const fm_layer_note *note = asked ? fm_layer_note_named(g, asked) : last_spatial(g);
     if (!note || !is_spatial(g, note->output)) return fail_layer(g, asked);
     *found = fm_arena_string(arena, note->scope);
     *made = (target){note->output, note->output};
@@ -92,7 +71,7 @@ static fm_status split_at_embedding(fm_graph *g, target *made)
     const fm_layer_note *note = first_embedding(g);
     if (!note) {
         fm_text text = FM_TEXT(g->context);
-        list_layers(g, &text);
+        fm_layer_notes_list(g, &text);
         fm_fail(g->context, FM_ERROR_UNSUPPORTED,
                 "samples are tokens, which have no gradient, and the model has no layer "
                 "'embedding'; occlusion works; the layers are %s",

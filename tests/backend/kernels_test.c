@@ -12,7 +12,7 @@
  * Products are also checked with operands read as bf16, by the same bound. */
 #include "support/op_job.h"
 #include "backend/backends.h"
-#include "backend/cpu/parallel.h"
+#include "base/parallel.h"
 #include "base/random.h"
 #include "op/fused_normalize.h"
 #include "op/fused_convolve.h"

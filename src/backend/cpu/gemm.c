@@ -1,6 +1,6 @@
 /* What the instruction sets share: their choice, the layout in panels, the parallel region. */
 #include "backend/cpu/gemm.h"
-#include "backend/cpu/parallel.h"
+#include "base/parallel.h"
 #include "kernel/bfloat16.h"
 
 #include <string.h>

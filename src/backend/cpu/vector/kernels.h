@@ -3,7 +3,7 @@
 #ifndef FM_BACKEND_CPU_KERNELS_H
 #define FM_BACKEND_CPU_KERNELS_H
 
-#include "backend/cpu/parallel.h"
+#include "base/parallel.h"
 #include "backend/cpu/vector/vector.h"
 #include "fathom/backend.h"
 

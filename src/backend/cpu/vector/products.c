@@ -2,7 +2,7 @@
  * of dense layers, on gemm.h. */
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/panels.h"
-#include "backend/cpu/parallel.h"
+#include "base/parallel.h"
 #include "backend/cpu/vector/kernels.h"
 #include "base/memory.h"
 #include "op/fused_ops.h"

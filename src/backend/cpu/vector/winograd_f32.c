@@ -3,7 +3,7 @@
  * them: x's transform, the products, y. */
 #include "backend/cpu/winograd.h"
 #include "backend/cpu/gemm.h"
-#include "backend/cpu/parallel.h"
+#include "base/parallel.h"
 #include "backend/cpu/vector/ahead.h"
 #include "backend/cpu/vector/transpose.h"
 #include "backend/cpu/vector/winograd_product.h"

@@ -1,7 +1,7 @@
 /* Work cut into parts for threads. What an item becomes must not depend on the part it is in; then
  * the bits are the same for any number of threads. */
-#ifndef FM_BACKEND_CPU_PARALLEL_H
-#define FM_BACKEND_CPU_PARALLEL_H
+#ifndef FM_BASE_PARALLEL_H
+#define FM_BASE_PARALLEL_H
 
 #include "base/float_mode.h"
 
