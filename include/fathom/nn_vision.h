@@ -17,8 +17,8 @@
  *  - Initialisers, penalties, activations, `use_bias` are those of dense.
  *  - Of a sequence with a mask (graph.h) convolutions read padding as zeros, and pooling over all of
  *    space leaves it out; where there is nothing else its result is 0. The mask stays where there are as
- *    many outputs as steps, and behind windows of stride 1 without zeros: real are those that see
- *    real steps alone. Other windows end it.
+ *    many outputs as steps, and behind windows (of pooling, too) without zeros at the ends: real are those
+ *    that see real steps alone. Other windows end it.
  *  - In a stream (fm_graph_stream_length) convolutions of stride 1 with causal padding see the steps of
  *    earlier pieces; other layers that see several steps are FM_ERROR_UNSUPPORTED.
  */

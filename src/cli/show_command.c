@@ -104,13 +104,19 @@ static void print_options(const view *v, const char *what, const char *name, con
     fm_text_release(&text);
 }
 
+/* NULL while there is no transform. */
+static const fm_ints *buckets_of(const view *v)
+{
+    const fm_transform *transform = v->saved.transform ? v->saved.transform : v->data.transform;
+    return transform ? &fm_transform_output(transform)->buckets : NULL;
+}
+
 /* The lengths of batches, and with the data at hand what they save. */
 static void print_lengths(const view *v)
 {
     char text[FM_BUCKETS_TEXT];
     fm_sample_lengths lengths;
-    const fm_transform *transform = v->saved.transform ? v->saved.transform : v->data.transform;
-    const fm_ints *buckets = transform ? &fm_transform_output(transform)->buckets : NULL;
+    const fm_ints *buckets = buckets_of(v);
     if (!buckets || buckets->count == 0) return;
     printf("%-12s %s steps", "batches", fm_buckets_text(buckets, text));
     bool counted = v->data.train && fm_sample_lengths_of(v->invocation.context, v->data.train,
@@ -209,11 +215,21 @@ static void print_training(const view *v)
     print_budget(v, &summary);
 }
 
+static json_t *buckets_json(const view *v)
+{
+    json_t *list = json_array();
+    const fm_ints *buckets = buckets_of(v);
+    for (int i = 0; buckets && i < buckets->count; i++) {
+        json_array_append_new(list, json_integer(buckets->at[i]));
+    }
+    return list;
+}
+
 static void print_json(const view *v)
 {
     fm_program_summary summary = fm_program_summarize(v->program);
     json_print(json_pack(
-        "{s:s, s:o, s:I, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:I, s:I, s:o}", "event",
+        "{s:s, s:o, s:I, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:I, s:I, s:o, s:o}", "event",
         "show", "name", json_text(v->name), "parameters",
         (json_int_t)layer_table_parameters(&v->layers), "flops",
         json_number(layer_table_flops(&v->layers)), "memory", (json_int_t)total_memory(&summary),
@@ -222,7 +238,8 @@ static void print_json(const view *v)
         (json_int_t)summary.arena_bytes, "plain_arena_bytes", (json_int_t)summary.plain_arena_bytes,
         "repeated_flops", json_number(summary.repeated_flops), "bf16_flops",
         json_number(summary.bf16_flops), "constant_bytes", (json_int_t)summary.constant_bytes,
-        "input_bytes", (json_int_t)summary.input_bytes, "layers", layer_table_json(&v->layers)));
+        "input_bytes", (json_int_t)summary.input_bytes, "buckets", buckets_json(v), "layers",
+        layer_table_json(&v->layers)));
 }
 
 /* ---- graph and program -------------------------------------------------------------------------- */

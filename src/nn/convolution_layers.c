@@ -48,22 +48,6 @@ static fm_val seen_steps(fm_graph *g, fm_val x, int rank, int64_t size, fm_windo
     return all;
 }
 
-/* y with a mask, of windows of stride 1 over x without zeros at its ends: those are real that see real
- * steps alone. Real steps are neighbours, so a window's first and last tell of all. */
-static fm_val mask_windows(fm_graph *g, fm_val x, fm_val y, int64_t size, const fm_window *w)
-{
-    fm_val mask = fm_mask_of(g, x);
-    const int64_t extent = fm_window_extent(size, w->dilations.at[0]);
-    bool side_by_side = w->strides.at[0] == 1 && w->padding_begin.at[0] == 0 &&
-                        w->padding_end.at[0] == 0 && fm_graph_stream_length(g) == 0;
-    if (!mask.id || !y.id || !side_by_side || extent == 1) return y;
-    const int64_t steps = fm_val_shape(g, x).dims[1];
-    fm_val first = fm_slice(g, mask, 1, 0, steps - extent + 1);
-    fm_val last = fm_slice(g, mask, 1, extent - 1, steps);
-    fm_mask_set(g, y, fm_mul(g, first, last));
-    return y;
-}
-
 static fm_val finish(fm_graph *g, fm_val y, const options_of *o)
 {
     fm_val mask = fm_mask_of(g, y);
@@ -110,7 +94,8 @@ static fm_val convolution(fm_graph *g, fm_val x, const options_of *o, int rank)
     fm_val kernel = make_kernel(g, "kernel", o, size, s.channels / o->groups, o->filters,
                                 &o->kernel_initializer);
     fm_val y = fm_convolve(g, seen_steps(g, x, rank, size.at[0], &window), kernel, &window);
-    return finish(g, mask_windows(g, x, y, size.at[0], &window), o);
+    fm_spatial_mask(g, x, y, size.at[0], &window);
+    return finish(g, y, o);
 }
 
 static fm_val depthwise_product(fm_graph *g, fm_val x, const options_of *o, int rank,
@@ -130,7 +115,8 @@ static fm_val depthwise_product(fm_graph *g, fm_val x, const options_of *o, int 
     }
     fm_val kernel = make_kernel(g, kernel_name, o, size, 1, filters, &o->kernel_initializer);
     fm_val y = fm_convolve(g, seen_steps(g, x, rank, size.at[0], &window), kernel, &window);
-    return mask_windows(g, x, y, size.at[0], &window);
+    fm_spatial_mask(g, x, y, size.at[0], &window);
+    return y;
 }
 
 static fm_val depthwise(fm_graph *g, fm_val x, const options_of *o, int rank)

@@ -26,7 +26,9 @@ static fm_val pooled(fm_graph *g, fm_val x, const fm_pooling_options *o, int ran
                                        .padding = o->padding,
                                        .stride_is_size = true};
     if (!fm_spatial_window(g, &s, &request, &pool.window)) return (fm_val){0};
-    return build(g, x, &pool);
+    fm_val y = build(g, x, &pool);
+    fm_spatial_mask(g, x, y, pool.kernel_size.at[0], &pool.window);
+    return y;
 }
 
 static fm_val max_pooled(fm_graph *g, fm_val x, const fm_pooling_options *o, int rank)

@@ -1,4 +1,5 @@
 #include "nn/spatial.h"
+#include "ir/ir.h"
 
 #include <stdio.h>
 
@@ -166,4 +167,33 @@ bool fm_spatial_window(fm_graph *g, const fm_spatial *s, const fm_window_request
     }
     if (r->stride_is_size && r->strides->count == 0) window->strides = r->size;
     return work_out_padding(g, s, r, window) && check_fit(g, s, r, window);
+}
+
+/* ---- masks ------------------------------------------------------------------------------------- */
+
+/* `count` steps of a mask, `stride` apart. */
+static fm_val steps_of(fm_graph *g, fm_val mask, int64_t first, int64_t stride, int64_t count)
+{
+    if (stride == 1) return fm_slice(g, mask, 1, first, first + count);
+    int32_t *positions = fm_allocate_array(g->context, (size_t)count + 1, sizeof *positions);
+    if (!positions) return fm_graph_fail_context(g);
+    for (int64_t i = 0; i < count; i++) positions[i] = (int32_t)(first + i * stride);
+    mask = fm_take(g, mask, 1, positions, count);
+    fm_release(g->context, positions);
+    return mask;
+}
+
+void fm_spatial_mask(fm_graph *g, fm_val x, fm_val y, int64_t size, const fm_window *window)
+{
+    fm_val mask = fm_mask_of(g, x);
+    const int64_t last = fm_window_extent(size, window->dilations.at[0]) - 1;
+    const int64_t stride = window->strides.at[0];
+    bool zeros = window->padding_begin.at[0] || window->padding_end.at[0];
+    bool same = last == 0 && stride == 1;
+    if (!mask.id || !y.id || zeros || same || fm_graph_stream_length(g)) return;
+    /* real steps are neighbours: a window's first and last tell of all */
+    const int64_t windows = fm_val_shape(g, y).dims[1];
+    mask =
+        fm_mul(g, steps_of(g, mask, 0, stride, windows), steps_of(g, mask, last, stride, windows));
+    fm_mask_set(g, y, mask);
 }

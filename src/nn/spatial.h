@@ -49,6 +49,10 @@ typedef struct fm_window_request {
 bool fm_spatial_window(fm_graph *g, const fm_spatial *s, const fm_window_request *request,
                        fm_window *window);
 
+/* The mask of y, windows over x of `size` elements along time: where no zeros stand at the ends, windows are
+ * real that see real steps alone. (Where y has x's steps the layer passes the mask on.) */
+void fm_spatial_mask(fm_graph *g, fm_val x, fm_val y, int64_t size, const fm_window *window);
+
 /* (size - 1) dilation + 1 */
 static inline int64_t fm_window_extent(int64_t size, int64_t dilation)
 {

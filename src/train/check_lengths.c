@@ -84,7 +84,7 @@ static fm_status check_padding(fm_checking *c, const fm_dataset *train)
                         "the model reads padding: short samples have other predictions in their "
                         "bucket than at the full length, by up to %.2g of the largest\nmask_zero: "
                         "true of the embedding keeps it from recurrent layers, attention, "
-                        "convolutions of stride 1 and global pooling",
+                        "convolutions and pooling",
                         apart);
 }
 

@@ -148,6 +148,8 @@ static void buckets_are_used_from_end_to_end(void **state)
     assert_non_null(strstr(r->out, "buckets=3"));
     assert_non_null(strstr(r->out, "batches      2, 4 and 9 steps: "));
     assert_non_null(strstr(r->out, "fewer than 9 throughout"));
+    r = program_run_well(f, "cd $HERE && $FATHOM show b.yaml --json");
+    assert_non_null(strstr(r->out, "\"buckets\":[2,4,9]"));
     program_run_well(f, "cd $HERE && $FATHOM train b.yaml -q -o b.safetensors");
     r = program_run_well(f, "cd $HERE && $FATHOM show b.safetensors");
     assert_non_null(strstr(r->out, "batches      2, 4 and 9 steps\n"));

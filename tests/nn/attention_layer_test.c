@@ -281,37 +281,11 @@ static fm_val sequence(fm_graph *g, const char *name, int64_t batch, int64_t tim
     return fm_input(g, name, FM_F32, FM_SHAPE(batch, time, 6));
 }
 
-static void mistakes_say_what_is_wanted(void **state)
+static void whole_sequences_are_no_streams(void **state)
 {
     fixture *f = *state;
-    fm_graph *g = open_graph(f, FM_TRAIN, 0);
-    fm_val x = sequence(g, "x", 2, 5);
-    fm_multi_head_attention(g, &x, 1, .num_heads = 4);
-    assert_mistake(
-        f, g, FM_ERROR_SHAPE,
-        "multi_head_attention: num_heads 4 must divide the 6 features, or key_dim be given");
-
-    g = open_graph(f, FM_TRAIN, 0);
-    x = sequence(g, "x", 2, 5);
-    fm_multi_head_attention(g, &x, 1, .num_heads = 6, .num_key_value_heads = 4);
-    assert_mistake(f, g, FM_ERROR_ARGUMENT,
-                   "multi_head_attention: num_key_value_heads 4 must divide num_heads 6");
-
-    g = open_graph(f, FM_TRAIN, 0);
-    x = sequence(g, "x", 2, 5);
-    fm_multi_head_attention(g, &x, 1, .num_heads = 2, .rotary = true);
-    assert_mistake(f, g, FM_ERROR_ARGUMENT,
-                   "multi_head_attention: rotary wants an even key_dim, it is 3");
-
-    g = open_graph(f, FM_TRAIN, 0);
-    const fm_val two[] = {sequence(g, "x", 2, 5), sequence(g, "y", 3, 5)};
-    fm_multi_head_attention(g, two, 2, .num_heads = 2);
-    assert_mistake(f, g, FM_ERROR_SHAPE,
-                   "multi_head_attention: query, value and key must have one batch, and value and "
-                   "key one time: received (2, 5, 6), (3, 5, 6) and (3, 5, 6)");
-
-    g = open_graph(f, FM_PREDICT, 8);
-    x = sequence(g, "x", 1, 1);
+    fm_graph *g = open_graph(f, FM_PREDICT, 8);
+    fm_val x = sequence(g, "x", 1, 1);
     fm_transformer_encoder(g, x, .intermediate_dim = 4, .num_heads = 2);
     assert_mistake(f, g, FM_ERROR_UNSUPPORTED,
                    "transformer_encoder/self_attention: attention that is not causal needs the "
@@ -352,6 +326,36 @@ static void mistakes_say_what_is_wanted(void **state)
         if (i == 3) fm_max_pooling1d(g, x);
         assert_mistake(f, g, FM_ERROR_UNSUPPORTED, words);
     }
+}
+
+static void mistakes_say_what_is_wanted(void **state)
+{
+    fixture *f = *state;
+    fm_graph *g = open_graph(f, FM_TRAIN, 0);
+    fm_val x = sequence(g, "x", 2, 5);
+    fm_multi_head_attention(g, &x, 1, .num_heads = 4);
+    assert_mistake(
+        f, g, FM_ERROR_SHAPE,
+        "multi_head_attention: num_heads 4 must divide the 6 features, or key_dim be given");
+
+    g = open_graph(f, FM_TRAIN, 0);
+    x = sequence(g, "x", 2, 5);
+    fm_multi_head_attention(g, &x, 1, .num_heads = 6, .num_key_value_heads = 4);
+    assert_mistake(f, g, FM_ERROR_ARGUMENT,
+                   "multi_head_attention: num_key_value_heads 4 must divide num_heads 6");
+
+    g = open_graph(f, FM_TRAIN, 0);
+    x = sequence(g, "x", 2, 5);
+    fm_multi_head_attention(g, &x, 1, .num_heads = 2, .rotary = true);
+    assert_mistake(f, g, FM_ERROR_ARGUMENT,
+                   "multi_head_attention: rotary wants an even key_dim, it is 3");
+
+    g = open_graph(f, FM_TRAIN, 0);
+    const fm_val two[] = {sequence(g, "x", 2, 5), sequence(g, "y", 3, 5)};
+    fm_multi_head_attention(g, two, 2, .num_heads = 2);
+    assert_mistake(f, g, FM_ERROR_SHAPE,
+                   "multi_head_attention: query, value and key must have one batch, and value and "
+                   "key one time: received (2, 5, 6), (3, 5, 6) and (3, 5, 6)");
 
     g = open_graph(f, FM_PREDICT, 8);
     fm_positional_encoding(g, sequence(g, "x", 1, 1), .kind = FM_POSITIONS_LEARNED,
@@ -423,6 +427,7 @@ int main(void)
         fixture_test(masks_of_keys_and_values_count),
         fixture_test(fused_attention_is_its_definition),
         fixture_test(products_are_counted),
+        fixture_test(whole_sequences_are_no_streams),
         fixture_test(mistakes_say_what_is_wanted),
         fixture_test(ops_say_what_is_wanted),
     };

@@ -254,8 +254,11 @@ static void padding_is_left_out(void **state)
     fm_output(g, "valid", fm_add_scalar(g, fm_mask_of(g, valid), 0));
     fm_output(g, "same", same);
     assert_int_equal(fm_mask_of(g, same).id, fm_mask_of(g, x).id);
-    fm_val strided = fm_conv1d(g, x, .filters = 1, .kernel_size = {1, {2}}, .strides = {1, {2}});
-    assert_int_equal(fm_mask_of(g, strided).id, 0);
+    fm_val strided = fm_max_pooling1d(g, x);
+    fm_output(g, "strided", fm_add_scalar(g, fm_mask_of(g, strided), 0));
+    fm_val padded = fm_conv1d(g, x, .filters = 1, .kernel_size = {1, {3}}, .strides = {1, {2}},
+                              .padding = FM_PADDING_SAME);
+    assert_int_equal(fm_mask_of(g, padded).id, 0);
     fm_program *program = compile_graph(f, store, g);
     static const double values[] = {-3, -1, -2, 5, 7, 5, 5, 5, 5, 5, 5, 5};
     static const struct {
@@ -266,11 +269,12 @@ static void padding_is_left_out(void **state)
                     {"largest", 3, {-1, 7, 0}},
                     {"of images", 3, {-2, 7, 0}},
                     {"valid", 9, {1, 1, 0, 0, 0, 0, 0, 0, 0}},
+                    {"strided", 6, {1, 0, 0, 0, 0, 0}},
                     {"same", 12, {-4, -6, -3, -2, 7, 7, 0, 0, 0, 0, 0, 0}}};
     feed(program, "x", values, 12);
     memcpy(fm_program_input(program, "lengths"), (int32_t[]){3, 1, 0}, 3 * sizeof(int32_t));
     assert_ok(f->context, fm_program_run(program));
-    for (int k = 0; k < 5; k++) {
+    for (int k = 0; k < 6; k++) {
         const double *received = fm_program_output(program, expected[k].name);
         for (int i = 0; i < expected[k].count; i++) {
             assert_near(received[i], expected[k].values[i], 1e-12);

@@ -108,6 +108,19 @@ static fm_val valid_windows(fm_graph *g, fm_val x, void *argument)
     return fm_dense(g, fm_global_max_pooling(g, x), .units = CLASSES);
 }
 
+/* Windows of stride 2 lie alike in all lengths where padding stands at the end. */
+static fm_val strided_windows(fm_graph *g, fm_val x, void *argument)
+{
+    (void)argument;
+    x = fm_conv1d(g, embedded(g, x, true), .filters = 5, .kernel_size = {1, {2}},
+                  .activation = FM_TANH);
+    x = fm_max_pooling1d(g, x);
+    x = fm_conv1d(g, x, .filters = 4, .kernel_size = {1, {3}}, .padding = FM_PADDING_SAME,
+                  .activation = FM_TANH);
+    x = fm_conv1d(g, x, .filters = 4, .kernel_size = {1, {1}}, .strides = {1, {2}});
+    return fm_dense(g, fm_global_average_pooling(g, x), .units = CLASSES);
+}
+
 static fm_val same_windows(fm_graph *g, fm_val x, void *argument)
 {
     (void)argument;
@@ -146,7 +159,8 @@ static fm_model *make_model(fixture *f, builder build)
     return model;
 }
 
-static const builder masked[] = {both_directions,  backwards, step_by_step,  attention,
+static const builder masked[] = {strided_windows, /* for padding at the end alone */
+                                 both_directions,  backwards, step_by_step,  attention,
                                  rotary_attention, pooled,    valid_windows, same_windows};
 enum { MASKED = sizeof masked / sizeof masked[0] };
 
@@ -176,7 +190,7 @@ static void a_masked_sample_is_the_same_in_any_bucket(void **state)
     fixture *f = *state;
     for (int pad = 0; pad < 2; pad++) {
         fm_dataset *data = make_data(f, pad, true);
-        for (int i = 0; i < MASKED; i++) {
+        for (int i = pad == FM_TEXT_START ? 1 : 0; i < MASKED; i++) {
             fm_model *model = make_model(f, masked[i]);
             double difference = apart(f, model, data);
             if (difference > 2e-6) fail_msg("pad %d, model %d: %g", pad, i, difference);
@@ -236,7 +250,7 @@ static void steps_are_those_of_one_length(void **state)
 {
     fixture *f = *state;
     fm_dataset *data = make_data(f, FM_TEXT_START, true);
-    for (int i = 0; i < MASKED; i++) {
+    for (int i = 1; i < MASKED; i++) {
         static float predictions[2][COUNT][CLASSES];
         for (int whole = 0; whole < 2; whole++) {
             fm_model *model = make_model(f, masked[i]);
