@@ -125,6 +125,10 @@ FM_API fm_val fm_sigmoid_cross_entropy(fm_graph *g, fm_val logits, fm_val target
 /* ---- randomness: keyed by (seed, step, the node's stream) -------------------------------------- */
 FM_API fm_val fm_random_uniform_like(fm_graph *g, fm_val x); /* [0, 1), shape of x; no gradient */
 FM_API fm_val fm_random_normal_like(fm_graph *g, fm_val x);
+/* x + deviation n with n normal, mean 0, deviation 1, keyed by nothing but `key`, i32 (10): the eight
+ * words of a ChaCha20 key (RFC 8439) and two that count runs. For private training. */
+enum { FM_SECRET_KEY_WORDS = 10 };
+FM_API fm_val fm_secret_noise(fm_graph *g, fm_val x, fm_val deviation, fm_val key);
 /* x / (1 - rate) with probability 1 - rate, else 0 (Srivastava et al. 2014, inverted). Its gradient
  * draws the same mask again; nothing is stored. */
 FM_API fm_val fm_drop(fm_graph *g, fm_val x, double rate);

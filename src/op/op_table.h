@@ -36,6 +36,7 @@
     OP(copy)                                                                                       \
     OP(random_uniform_like)                                                                        \
     OP(random_normal_like)                                                                         \
+    OP(secret_noise)                                                                               \
     OP(drop)
 
 /* Of fathom/vision_ops.h. */

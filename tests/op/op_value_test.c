@@ -434,12 +434,12 @@ static bool expected_at(const evaluation *e, const char *name, int64_t i, double
     return false;
 }
 
-/* Random ops, updates, vision, recurrent and attention ops have tests of their own. */
+/* Random ops, noise, updates, vision, recurrent and attention ops have tests of their own. */
 static bool tested_elsewhere(const fm_op *op)
 {
 #define IS(name) op == &fm_op_##name ||
     return FM_UPDATE_OPS(IS) FM_VISION_OPS(IS) FM_RECURRENT_OPS(IS)
-               FM_ATTENTION_OPS(IS)(op->flags & FM_OP_RANDOM) != 0;
+               FM_ATTENTION_OPS(IS) IS(secret_noise)(op->flags & FM_OP_RANDOM) != 0;
 }
 
 static void values_agree_with_a_direct_evaluation(void **state)
