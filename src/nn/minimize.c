@@ -3,27 +3,14 @@
 #include "fathom/nn.h"
 #include "fathom/ops.h"
 #include "ir/ir.h"
+#include "nn/minimizer.h"
 #include "nn/optimizer_rules.h"
 #include "nn/option.h"
 
 #include <stdio.h>
 
-/* Everything one call works with. Counters are f64 variables of rank 0, whatever the graph's dtype:
- * exact up to 2^53 updates. */
-typedef struct minimizer {
-    fm_graph *g;
-    fm_optimizer o; /* complete */
-    const char *rule;
-    fm_val *variables, *gradients;
-    int count;
-    fm_val rate;
-    fm_val update;  /* 1 where this run updates, 0 where it accumulates only; f64 */
-    fm_val t;       /* the update's number, 0 in a run that accumulates only; f64  */
-    fm_val product; /* nadam's M(t); f64 */
-} minimizer;
-
-static fm_val state(minimizer *m, fm_dtype dtype, fm_shape shape, double start, const char *kind,
-                    const char *path)
+fm_val fm_minimizer_state(fm_minimizer *m, fm_dtype dtype, fm_shape shape, double start,
+                          const char *kind, const char *path)
 {
     fm_text name = FM_TEXT(fm_graph_context(m->g));
     fm_text_add(&name, "optimizer/%s%s%s", kind, *path ? "/" : "", path);
@@ -38,19 +25,19 @@ static fm_val state(minimizer *m, fm_dtype dtype, fm_shape shape, double start, 
     return made;
 }
 
-static fm_val counter(minimizer *m, const char *kind, double start)
+static fm_val counter(fm_minimizer *m, const char *kind, double start)
 {
-    return state(m, FM_F64, FM_SHAPE(), start, kind, "");
+    return fm_minimizer_state(m, FM_F64, FM_SHAPE(), start, kind, "");
 }
 
-static fm_val number(minimizer *m, double value)
+static fm_val number(fm_minimizer *m, double value)
 {
     return fm_constant(m->g, FM_F64, FM_SHAPE(), &value);
 }
 
 /* ---- which run updates, and which update it is ----------------------------------------------- */
 
-static void count_runs(minimizer *m)
+static void count_runs(fm_minimizer *m)
 {
     fm_graph *g = m->g;
     fm_val done = counter(m, "iterations", 0);
@@ -68,7 +55,7 @@ static void count_runs(minimizer *m)
 }
 
 /* M(t) = M(t - 1) mu(t); unchanged where t = 0. mu(t) = beta_1 (1 - 0.96^(t decay) / 2). */
-static void count_momentum(minimizer *m)
+static void count_momentum(fm_minimizer *m)
 {
     static const double log_096 = -0.040821994520255166;
     if (m->o.rule != FM_NADAM) return;
@@ -83,41 +70,45 @@ static void count_momentum(minimizer *m)
 
 /* ---- gradients ------------------------------------------------------------------------------- */
 
-static fm_val in_dtype(minimizer *m, fm_val value, fm_dtype dtype)
+static fm_val in_dtype(fm_minimizer *m, fm_val value, fm_dtype dtype)
 {
     return fm_val_dtype(m->g, value) == dtype ? value : fm_cast(m->g, value, dtype);
 }
 
+fm_val fm_minimizer_gradient_sum(fm_minimizer *m, int i)
+{
+    fm_val variable = m->variables[i];
+    return fm_minimizer_state(m, fm_val_dtype(m->g, variable), fm_val_shape(m->g, variable), 0,
+                              "gradient", fm_val_name(m->g, variable));
+}
+
 /* The sum of the runs so far, this one included; it starts again after an update. */
-static void accumulate(minimizer *m)
+static void accumulate(fm_minimizer *m)
 {
     fm_graph *g = m->g;
     if (m->o.accumulate_steps == 1) return;
     for (int i = 0; i < m->count; i++) {
         fm_dtype dtype = fm_val_dtype(g, m->variables[i]);
         fm_val wait = fm_add_scalar(g, fm_neg(g, in_dtype(m, m->update, dtype)), 1);
-        fm_val before = state(m, dtype, fm_val_shape(g, m->variables[i]), 0, "gradient",
-                              fm_val_name(g, m->variables[i]));
+        fm_val before = fm_minimizer_gradient_sum(m, i);
         fm_val sum = fm_add(g, before, m->gradients[i]);
         fm_update(g, before, fm_mul(g, sum, wait));
         m->gradients[i] = fm_mul_scalar(g, sum, 1.0 / (double)m->o.accumulate_steps);
     }
 }
 
-static fm_val square_sum(minimizer *m, fm_val x)
+fm_val fm_square_sum(fm_graph *g, fm_val x)
 {
-    return fm_sum(m->g, fm_square(m->g, x), (fm_ints){0}, false);
+    return fm_sum(g, fm_square(g, x), (fm_ints){0}, false);
 }
 
-/* limit / max(norm, limit) */
-static fm_val shrink_factor(minimizer *m, fm_val norm_square, double limit)
+fm_val fm_shrink_factor(fm_graph *g, fm_val norm_square, double limit)
 {
-    fm_graph *g = m->g;
-    fm_val most = fm_cast(g, number(m, limit), fm_val_dtype(g, norm_square));
+    fm_val most = fm_scalar_as(g, fm_val_dtype(g, norm_square), limit);
     return fm_div(g, most, fm_maximum(g, fm_sqrt(g, norm_square), most));
 }
 
-static void clip(minimizer *m)
+static void clip(fm_minimizer *m)
 {
     fm_graph *g = m->g;
     fm_val all = {0};
@@ -125,24 +116,25 @@ static void clip(minimizer *m)
         fm_val x = m->gradients[i];
         if (m->o.clip_value != 0) x = fm_clip(g, x, -m->o.clip_value, m->o.clip_value);
         if (m->o.clip_norm != 0) {
-            x = fm_mul(g, x, shrink_factor(m, square_sum(m, x), m->o.clip_norm));
+            x = fm_mul(g, x, fm_shrink_factor(g, fm_square_sum(g, x), m->o.clip_norm));
         }
         m->gradients[i] = x;
         if (m->o.global_clip_norm == 0) continue;
-        fm_val square = square_sum(m, x);
+        fm_val square = fm_square_sum(g, x);
         all = all.id ? fm_add(g, all, square) : square;
     }
     if (!all.id) return;
-    fm_val factor = shrink_factor(m, all, m->o.global_clip_norm);
+    fm_val factor = fm_shrink_factor(g, all, m->o.global_clip_norm);
     for (int i = 0; i < m->count; i++) m->gradients[i] = fm_mul(g, m->gradients[i], factor);
 }
 
 /* ---- updates --------------------------------------------------------------------------------- */
 
-static void update_average(minimizer *m, fm_val variable, fm_val next)
+static void update_average(fm_minimizer *m, fm_val variable, fm_val next)
 {
     if (m->o.ema_momentum == 0) return;
-    fm_val average = state(m, fm_val_dtype(m->g, variable), fm_val_shape(m->g, variable), 0,
+    fm_val average =
+        fm_minimizer_state(m, fm_val_dtype(m->g, variable), fm_val_shape(m->g, variable), 0,
                            "average", fm_val_name(m->g, variable));
     const fm_update_attributes attributes = {.momentum = m->o.ema_momentum};
     fm_update(m->g, average,
@@ -150,7 +142,7 @@ static void update_average(minimizer *m, fm_val variable, fm_val next)
                           &attributes, NULL));
 }
 
-static void update_variable(minimizer *m, fm_val variable, fm_val gradient)
+static void update_variable(fm_minimizer *m, fm_val variable, fm_val gradient)
 {
     const fm_optimizer *o = &m->o;
     const fm_update_attributes attributes = {
@@ -173,8 +165,9 @@ static void update_variable(minimizer *m, fm_val variable, fm_val gradient)
     for (; slots[count - 4]; count++) {
         char kind[64];
         snprintf(kind, sizeof kind, "%s/%s", m->rule, slots[count - 4]);
-        inputs[count] = state(m, fm_val_dtype(m->g, variable), fm_val_shape(m->g, variable), 0,
-                              kind, fm_val_name(m->g, variable));
+        inputs[count] =
+            fm_minimizer_state(m, fm_val_dtype(m->g, variable), fm_val_shape(m->g, variable), 0,
+                               kind, fm_val_name(m->g, variable));
     }
     int slot_count = count - 4;
     if (m->product.id) inputs[count++] = m->product;
@@ -187,7 +180,7 @@ static void update_variable(minimizer *m, fm_val variable, fm_val gradient)
 /* ---- all together ---------------------------------------------------------------------------- */
 
 /* The trainable variables, and room for their gradients. */
-static fm_status collect(minimizer *m)
+static fm_status collect(fm_minimizer *m)
 {
     fm_context *context = fm_graph_context(m->g);
     int all = 0;
@@ -202,16 +195,11 @@ static fm_status collect(minimizer *m)
     return FM_OK;
 }
 
-static bool begin(minimizer *m, fm_graph *g, fm_val loss, const fm_optimizer *optimizer)
+bool fm_minimizer_begin(fm_minimizer *m, fm_graph *g, const fm_optimizer *optimizer)
 {
     static const fm_optimizer plain;
-    *m = (minimizer){.g = g};
-    if (fm_graph_status(g) != FM_OK || !loss.id) return false;
-    if (fm_val_shape(g, loss).rank != 0) {
-        fm_graph_fail(g, FM_ERROR_SHAPE, "the loss must have rank 0, received shape %s",
-                      fm_shape_text(fm_val_shape(g, loss), (char[FM_SHAPE_TEXT]){0}));
-        return false;
-    }
+    *m = (fm_minimizer){.g = g};
+    if (fm_graph_status(g) != FM_OK) return false;
     if (fm_optimizer_complete(fm_graph_context(g), optimizer ? optimizer : &plain, &m->o) !=
             FM_OK ||
         collect(m) != FM_OK) {
@@ -224,24 +212,43 @@ static bool begin(minimizer *m, fm_graph *g, fm_val loss, const fm_optimizer *op
     return false;
 }
 
+void fm_minimizer_update(fm_minimizer *m)
+{
+    fm_graph *g = m->g;
+    g->role = FM_UPDATE;
+    m->rate = fm_input(g, FM_LEARNING_RATE, fm_graph_dtype(g), FM_SHAPE());
+    count_runs(m);
+    count_momentum(m);
+    accumulate(m);
+    clip(m);
+    for (int i = 0; i < m->count; i++) update_variable(m, m->variables[i], m->gradients[i]);
+    g->role = FM_FORWARD;
+}
+
+void fm_minimizer_end(fm_minimizer *m)
+{
+    fm_release(fm_graph_context(m->g), m->variables);
+}
+
+bool fm_minimizer_check_loss(fm_graph *g, fm_val loss)
+{
+    if (fm_graph_status(g) != FM_OK || !loss.id) return false;
+    if (fm_val_shape(g, loss).rank == 0) return true;
+    fm_graph_fail(g, FM_ERROR_SHAPE, "the loss must have rank 0, received shape %s",
+                  fm_shape_text(fm_val_shape(g, loss), (char[FM_SHAPE_TEXT]){0}));
+    return false;
+}
+
 void fm_minimize_with(fm_graph *g, fm_val loss, const fm_optimizer *optimizer)
 {
-    minimizer m;
-    fm_context *context = fm_graph_context(g);
-    if (begin(&m, g, loss, optimizer)) {
+    fm_minimizer m = {.g = g};
+    if (fm_minimizer_check_loss(g, loss) && fm_minimizer_begin(&m, g, optimizer)) {
         fm_val penalty = fm_graph_penalty(g);
         if (penalty.id) loss = fm_add(g, loss, penalty);
         fm_grad(g, loss, m.variables, m.count, m.gradients);
-        g->role = FM_UPDATE;
-        m.rate = fm_input(g, FM_LEARNING_RATE, fm_graph_dtype(g), FM_SHAPE());
-        count_runs(&m);
-        count_momentum(&m);
-        accumulate(&m);
-        clip(&m);
-        for (int i = 0; i < m.count; i++) update_variable(&m, m.variables[i], m.gradients[i]);
-        g->role = FM_FORWARD;
+        fm_minimizer_update(&m);
     }
-    fm_release(context, m.variables);
+    fm_minimizer_end(&m);
 }
 
 /* ---- averaged weights ------------------------------------------------------------------------ */
