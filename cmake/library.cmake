@@ -1,7 +1,7 @@
 # libfathom, static (the program and the tests use its inside) and shared (users).
 # A folder is a layer; every .c file of a layer belongs to it.
 set(layers base ir op backend backend/portable pass run nn nn/zoo data data/augment data/series data/text
-    train train/embedding train/tune)
+    train train/embedding train/privacy train/tune)
 if(FATHOM_FAST)
   list(APPEND layers backend/cpu)
 endif()

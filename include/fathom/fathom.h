@@ -21,6 +21,7 @@
  *   generate.h  text from a model of language                  event_file.h  for TensorBoard
  *   latent.h    codes of autoencoders, new samples             explain.h  what a prediction comes from
  *   embedding.h  features of a layer, PCA and t-SNE
+ *   privacy.h   what a training gives away of its data
  */
 #ifndef FATHOM_FATHOM_H
 #define FATHOM_FATHOM_H
@@ -51,6 +52,7 @@
 #include "fathom/op.h"
 #include "fathom/ops.h"
 #include "fathom/optimizer.h"
+#include "fathom/privacy.h"
 #include "fathom/program.h"
 #include "fathom/recurrent_ops.h"
 #include "fathom/schedule.h"

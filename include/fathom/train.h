@@ -31,6 +31,7 @@
 #include "fathom/loss.h"
 #include "fathom/metric.h"
 #include "fathom/optimizer.h"
+#include "fathom/privacy.h"
 #include "fathom/program.h"
 #include "fathom/schedule.h"
 
@@ -62,7 +63,9 @@ enum {
  *  precision      fm_precision of a training step's products: FM_PRECISION_BF16 rounds their operands,
  *                 while weights, the optimizer's numbers, sums and files stay f32. Evaluating and
  *                 predicting follow `program`
- *  program        how to compile; NULL: the defaults                                             */
+ *  program        how to compile; NULL: the defaults
+ *  privacy        train by DP-SGD (privacy.h); NULL: don't; copied. Layers that mix examples or keep
+ *                 statistics of them are FM_ERROR_ARGUMENT                                         */
 typedef struct fm_model_options {
     fm_val (*build)(fm_graph *graph, fm_val x, void *argument);
     void *argument;
@@ -80,6 +83,7 @@ typedef struct fm_model_options {
     int64_t memory;
     int precision;
     const fm_program_options *program;
+    const fm_privacy_options *privacy;
 } fm_model_options;
 
 typedef struct fm_model fm_model;
@@ -109,12 +113,17 @@ FM_API const fm_metric *fm_model_metric(const fm_model *model, int i);
 
 /* The graph of a mode and batch size with everything fit puts into it: inputs "x", "y"
  * and "learning_rate", outputs "prediction" and "loss", for FM_PREDICT also
- * "probabilities" where the loss takes logits. The caller destroys it. */
+ * "probabilities" where the loss takes logits. The caller destroys it. Of private training FM_TRAIN is
+ * the graph that adds clipped gradients to sums; the update is another one. */
 FM_API fm_status fm_model_graph(fm_model *model, fm_mode mode, int64_t batch_size,
                                 fm_graph **graph);
 /* Its program, compiled at first use; the model keeps it. */
 FM_API fm_status fm_model_program(fm_model *model, fm_mode mode, int64_t batch_size,
                                   fm_program **program);
+
+/* The samples that a program of FM_TRAIN takes at once for batches of batch_size: so many, but for private
+ * training, whose batches come in pieces of privacy.physical_batch_size. */
+FM_API int64_t fm_model_step_batch(const fm_model *model, int64_t batch_size);
 
 /* A program for samples (time, ...) that come in pieces of `length` steps, batch sequences side by
  * side: each run reads "x", (batch, length, ...), and goes on where the last one ended, for at most
@@ -135,7 +144,9 @@ FM_API double fm_model_rate(const fm_model *model, double steps_per_epoch);
 
 /* Forward, backward, update on batch->x, ->y, ->count, with this learning rate. *loss (may be NULL)
  * is the batch's, of before the update. Memory aligned to 64 bytes is read in place (a loader's
- * batch is), other memory is copied. Fails only while the program for a new size is compiled. */
+ * batch is), other memory is copied. Fails only while the program for a new size is compiled. Of a private
+ * model (privacy.h) the step is accounted for with the sample_rate of the last fit, without one with 1:
+ * nobody knows how the batch was drawn; target_epsilon needs a fit. */
 FM_API fm_status fm_train_step(fm_model *model, const fm_batch *batch, double learning_rate,
                                double *loss);
 /* Loss without an update, as in fm_evaluate. */
@@ -191,6 +202,7 @@ typedef struct fm_epoch {
                                     its scores NaN without validation data                     */
     double learning_rate;        /* of the last step                                           */
     double seconds;              /* of training and validation                                 */
+    double epsilon;              /* spent by now (privacy.h); NaN of training that is not private */
 } fm_epoch;
 
 typedef enum fm_stop {
@@ -212,7 +224,8 @@ typedef struct fm_history {
 FM_API const fm_history *fm_model_history(const fm_model *model);
 
 /* A value of an epoch by name: "loss", "accuracy", "val_loss", "val_accuracy" (metrics by their
- * names), "learning_rate", "seconds". False when there is none of that name. */
+ * names), "learning_rate", "seconds", "epsilon" of private training. False when there is none of that
+ * name. */
 FM_API bool fm_epoch_value(const fm_model *model, const fm_epoch *epoch, const char *name,
                            double *value);
 

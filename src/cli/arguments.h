@@ -24,6 +24,8 @@ typedef struct arguments {
     int64_t length, top_k, seed, count, context;
     int64_t steps, repeats;
     double temperature, top_p, perplexity;
+    int64_t examples, batch, epochs;
+    double epsilon, delta, noise_multiplier;
     int precision;   /* fm_precision */
     string_list set; /* KEY=VALUE, also of --epochs and its like */
     bool json, quiet, pool, graph, plan, why, profile, picture, gradients, restart, help, version;
@@ -43,7 +45,8 @@ enum {
     FOR_EXPLAIN = 256,
     FOR_REPORT = 512,
     FOR_EMBED = 1024,
-    FOR_ALL = 2047,
+    FOR_PRIVACY = 2048,
+    FOR_ALL = 4095,
 };
 
 typedef enum option_kind {

@@ -13,6 +13,7 @@ int show_run(const arguments *given);
 int generate_run(const arguments *given);
 int explain_run(const arguments *given);
 int embed_run_command(const arguments *given);
+int privacy_run(const arguments *given);
 int report_run_command(const arguments *given);
 
 #endif

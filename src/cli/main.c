@@ -140,6 +140,19 @@ static const char embed_notes[] =
     "How many of a sample's 10 nearest have its class is told for the features and for the map: a "
     "map that shows far less than the features have is a bad one.";
 
+static const char *const privacy_examples[] = {
+    "fathom privacy --samples 60000 --batch-size 256 --epochs 15 --noise-multiplier 1.1",
+    "the epsilon that such a training spends at delta 1e-5",
+    "fathom privacy --samples 60000 --batch-size 256 --epochs 15 --epsilon 3",
+    "the least noise with which it spends no more than 3",
+    NULL,
+};
+static const char privacy_notes[] =
+    "For training with the recipe's `train: {privacy: ...}`: clipped gradients of single examples "
+    "plus normal noise, batches drawn example by example (DP-SGD). Neighbours differ by one "
+    "example "
+    "that is there or not. The figures are those of the Renyi accountant; nothing is trained.";
+
 static const char *const report_examples[] = {
     "fathom report strokes-cnn.safetensors -o report.html",
     "curves, scores, confusion, calibration, mistakes, layers, filters, recipe on one page",
@@ -240,6 +253,8 @@ const command command_table[] = {
     {"generate", FOR_GENERATE, "MODEL", "go on with a text, token by token; or draw new pictures",
      generate_examples, generate_notes, 1, 1,
      "a saved model is needed: fathom generate shakespeare-lstm.safetensors", generate_run},
+    {"privacy", FOR_PRIVACY, "", "say what a private training spends, or which noise it takes",
+     privacy_examples, privacy_notes, 0, 0, "", privacy_run},
     {"check", FOR_CHECK, "RECIPE", "look for mistakes before a training, and tell what it takes",
      check_examples, check_notes, 1, 1, "a recipe is needed: fathom check recipes/iris.yaml",
      check_run},

@@ -35,7 +35,8 @@ double memory_free(void)
 fm_status memory_check(invocation *s, fm_model *model, int64_t batch_size)
 {
     fm_program *program;
-    fm_status status = fm_model_program(model, FM_TRAIN, batch_size, &program);
+    fm_status status =
+        fm_model_program(model, FM_TRAIN, fm_model_step_batch(model, batch_size), &program);
     if (status == FM_ERROR_MEMORY) {
         return fm_fail_prefix(s->context,
                               "training in batches of %lld does not fit into memory, a smaller "

@@ -184,6 +184,9 @@ static void print_epoch(progress *p, const fm_event *event)
     if (epoch->validation.samples > 0) {
         show_scores(event->model, &epoch->validation, "val_", line, sizeof line);
     }
+    if (!isnan(epoch->epsilon)) {
+        add(line, sizeof line, "  epsilon %s", show_figure(epoch->epsilon, speed));
+    }
     int size =
         snprintf(tail, sizeof tail, "  %s samples/s  %s",
                  show_count(event->samples_per_second, speed), show_seconds(epoch->seconds, time));
@@ -211,6 +214,9 @@ static void print_epoch_event(const fm_event *event)
                                "train", json_scores(event->model, &epoch->train));
     if (epoch->validation.samples > 0) {
         json_object_set_new(object, "validation", json_scores(event->model, &epoch->validation));
+    }
+    if (!isnan(epoch->epsilon)) {
+        json_object_set_new(object, "epsilon", json_number(epoch->epsilon));
     }
     json_object_set_new(object, "learning_rate", json_number(epoch->learning_rate));
     json_object_set_new(object, "samples_per_second", json_number(event->samples_per_second));

@@ -78,7 +78,8 @@ static fm_status open_view(view *v)
     if (status != FM_OK) return status;
     const fm_recipe_settings *settings = fm_recipe_about(v->saved.recipe);
     const fm_field *batch_size = fm_field_find(fm_fit_fields, "batch_size");
-    v->batch_size = fm_field_int(batch_size, &settings->fit);
+    v->batch_size =
+        fm_model_step_batch(v->saved.model, fm_field_int(batch_size, &settings->fit));
     v->layers.input = fm_model_input(v->saved.model, &v->input_dtype);
     status = fm_recipe_layers(v->saved.recipe, v->layers.input, v->input_dtype, &v->layers.rows,
                               &v->layers.count);

@@ -168,6 +168,9 @@ static bool recipe_row(int index, row *entry)
         {.name = "train.reduce_on_plateau",
          .doc = "lowers the learning rate when nothing gets better",
          .fields = fm_reduce_on_plateau_fields},
+        {.name = "train.privacy",
+         .doc = "differential privacy: clipped gradients of single examples, and noise",
+         .fields = fm_privacy_fields},
     };
     if (index >= (int)(sizeof rows / sizeof rows[0])) return false;
     *entry = rows[index];

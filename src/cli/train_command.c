@@ -225,6 +225,19 @@ static void tell_interrupted(const training *t)
             recipe, *recipe ? " " : "", t->out);
 }
 
+/* What all epochs have spent, whichever is kept; NaN of training that is not private. */
+static double last_epsilon(const training *t)
+{
+    const fm_history *history = fm_model_history(t->model);
+    return history->count > 0 ? history->epochs[history->count - 1].epsilon : NAN;
+}
+
+static double target_delta(const training *t)
+{
+    const fm_privacy_options *privacy = fm_recipe_about(t->recipe)->model.privacy;
+    return fm_field_real(fm_field_find(fm_privacy_fields, "target_delta"), privacy);
+}
+
 static void print_end_event(const training *t)
 {
     const fm_epoch *epoch = kept_figures(t);
@@ -235,6 +248,10 @@ static void print_end_event(const training *t)
         json_object_set_new(end, "validation", json_scores(t->model, &epoch->validation));
     }
     if (t->has_test) json_object_set_new(end, "test", json_scores(t->model, &t->test));
+    if (!isnan(last_epsilon(t))) {
+        json_object_set_new(end, "epsilon", json_number(last_epsilon(t)));
+        json_object_set_new(end, "delta", json_number(target_delta(t)));
+    }
     json_object_set_new(end, "kept_epoch", json_integer(kept_epoch(t->model, t->recipe) + 1));
     double speed = t->progress.seconds > 0 ? t->progress.samples / t->progress.seconds : NAN;
     json_object_set_new(end, "samples_per_second", json_number(speed));
@@ -267,6 +284,10 @@ static void print_end(const training *t)
     if (epoch) print_part(t, "train", &epoch->train);
     if (epoch && epoch->validation.samples > 0) print_part(t, "validation", &epoch->validation);
     if (t->has_test) print_part(t, "test", &t->test);
+    if (!isnan(last_epsilon(t))) {
+        printf("%-10s  epsilon %s at delta %g\n", "privacy", show_figure(last_epsilon(t), time),
+               target_delta(t));
+    }
     printf("%lld epoch%s in %s%s", (long long)history->count, history->count == 1 ? "" : "s",
            show_seconds(seconds_now() - t->began, time), why);
     if (t->progress.seconds > 0) {

@@ -5,31 +5,6 @@
 
 /* ---- what examples must not share --------------------------------------------------------------- */
 
-/* Statistics of a batch would be told without noise, and they mix examples; what is carried goes from
- * one example's gradient to another's. */
-static bool check_variables(fm_graph *g)
-{
-    for (size_t i = 0; i < g->variable_count; i++) {
-        const fm_graph_variable_record *record = &g->variables[i];
-        const char *path = fm_val_name(g, record->value);
-        if (!record->next.id) continue;
-        if (record->options.carried) {
-            fm_graph_fail(g, FM_ERROR_ARGUMENT,
-                          "privacy: '%s' goes from each example to the next; a layer that is not "
-                          "stateful is wanted",
-                          path);
-        } else {
-            fm_graph_fail(g, FM_ERROR_ARGUMENT,
-                          "privacy: '%s' is a statistic of the batch, which clipping and noise do "
-                          "not cover; layer_normalization or group_normalization keep none, and a "
-                          "frozen layer keeps its own",
-                          path);
-        }
-        return false;
-    }
-    return true;
-}
-
 /* Does the value depend on an input, that is, on an example? */
 static bool depends_on_example(fm_graph *g, fm_val value)
 {
@@ -48,6 +23,35 @@ static bool depends_on_example(fm_graph *g, fm_val value)
     bool result = depends[value.id];
     fm_release(g->context, depends);
     return result;
+}
+
+/* Statistics of a batch would be told without noise, and they mix examples; what is carried goes from
+ * one example's gradient to another's. What else moves, a counter, moves once a step (`step`). */
+static bool check_variables(fm_graph *g, bool step)
+{
+    for (size_t i = 0; i < g->variable_count; i++) {
+        fm_graph_variable_record *record = &g->variables[i];
+        const char *path = fm_val_name(g, record->value);
+        if (!record->next.id) continue;
+        if (!record->options.carried && !depends_on_example(g, record->next)) {
+            if (!step) record->next = (fm_val){0};
+            continue;
+        }
+        if (record->options.carried) {
+            fm_graph_fail(g, FM_ERROR_ARGUMENT,
+                          "privacy: '%s' goes from each example to the next; a layer that is not "
+                          "stateful is wanted",
+                          path);
+        } else {
+            fm_graph_fail(g, FM_ERROR_ARGUMENT,
+                          "privacy: '%s' is a statistic of the batch, which clipping and noise do "
+                          "not cover; layer_normalization or group_normalization keep none, and a "
+                          "frozen layer keeps its own",
+                          path);
+        }
+        return false;
+    }
+    return true;
 }
 
 /* ---- sums --------------------------------------------------------------------------------------- */
@@ -70,7 +74,7 @@ static void add_clipped(fm_minimizer *m, double limit)
 void fm_private_accumulate(fm_graph *g, fm_val loss, const fm_optimizer *optimizer, double limit)
 {
     fm_minimizer m = {.g = g};
-    if (fm_minimizer_check_loss(g, loss) && check_variables(g) &&
+    if (fm_minimizer_check_loss(g, loss) && check_variables(g, false) &&
         fm_minimizer_begin(&m, g, optimizer)) {
         fm_val penalty = fm_graph_penalty(g);
         if (penalty.id && depends_on_example(g, penalty)) loss = fm_add(g, loss, penalty);
@@ -118,7 +122,7 @@ static void add_penalty(fm_minimizer *m)
 void fm_private_update(fm_graph *g, const fm_optimizer *optimizer)
 {
     fm_minimizer m = {.g = g};
-    bool sound = fm_graph_status(g) == FM_OK && check_variables(g);
+    bool sound = fm_graph_status(g) == FM_OK && check_variables(g, true);
     g->output_count = 0; /* with the loss nobody asks for, its nodes are pruned */
     if (sound && fm_minimizer_begin(&m, g, optimizer)) {
         if (m.o.accumulate_steps > 1) {

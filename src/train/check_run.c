@@ -2,7 +2,7 @@
 #include "base/clock.h"
 #include "base/fields.h"
 #include "train/check_inside.h"
-#include "train/model.h"
+#include "train/privacy/private_training.h"
 
 #include <math.h>
 
@@ -33,6 +33,10 @@ static fm_status open_trial(trial *t)
     t->report->batch_size = size;
     t->report->epochs = t->fit.epochs;
     t->report->steps_per_epoch = t->fit.drop_last ? count / size : (count + size - 1) / size;
+    if (t->model->private) {
+        fm_status status = fm_private_plan_run(t->model, count, size, t->fit.epochs, 0);
+        if (status != FM_OK) return status;
+    }
     return fm_loader_create(c->context, train,
                             &(fm_loader_options){.batch_size = size,
                                                  .shuffle = !t->fit.no_shuffle && about->rows == 0,
@@ -57,7 +61,8 @@ static fm_status check_memory(trial *t)
 {
     fm_program *program;
     fm_checking *c = t->checking;
-    fm_status status = fm_model_program(t->model, FM_TRAIN, t->report->batch_size, &program);
+    fm_status status = fm_model_program(
+        t->model, FM_TRAIN, fm_model_step_batch(t->model, t->report->batch_size), &program);
     if (status != FM_OK) return status;
     fm_program_summary s = fm_program_summarize(program);
     t->report->memory = s.arena_bytes + s.variable_bytes + s.constant_bytes + s.input_bytes;

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/fields.h"
 #include "fathom/gradients.h"
+#include "train/privacy/private_training.h"
 
 #include <math.h>
 #include <string.h>
@@ -118,6 +119,46 @@ static fm_status run_step(fm_fit_run *run, const fm_batch *batch)
     return status;
 }
 
+static fm_status run_pieces(fm_fit_run *run, double *loss_sum, int64_t *count)
+{
+    fm_model *model = run->model;
+    fm_batch piece;
+    fm_private_batches_step(&run->drawn);
+    fm_status status = fm_private_begin(model);
+    while (status == FM_OK) {
+        status = fm_private_batches_next(&run->drawn, &piece);
+        if (status != FM_OK || piece.count == 0) return status;
+        status =
+            fm_private_add(model, piece.x, piece.y, piece.count, model->train_metrics, loss_sum);
+        *count += piece.count;
+    }
+    return status;
+}
+
+/* A batch may be empty: noise alone is an update, too. */
+static fm_status run_private_step(fm_fit_run *run)
+{
+    fm_training *training = &run->model->training;
+    double rate = next_rate(run), loss_sum = 0;
+    int64_t count = 0;
+    fm_status status = run_pieces(run, &loss_sum, &count);
+    if (status != FM_OK) return status;
+    if (!run->options.ignore_nonfinite && !isfinite(loss_sum)) {
+        training->lost = true;
+        return fm_fail(run->model->context, FM_ERROR_NONFINITE,
+                       "epoch %lld, batch %lld: the loss is %s; the variables are those of before "
+                       "that step. A lower learning rate may help",
+                       (long long)training->epoch + 1, (long long)training->batch + 1,
+                       isnan(loss_sum) ? "NaN" : "infinite");
+    }
+    training->loss_sum += loss_sum;
+    training->samples += count;
+    training->batch++;
+    training->rate = run->event.learning_rate = rate;
+    if (count > 0) run->event.loss = loss_sum / (double)count;
+    return fm_private_end(run->model, rate);
+}
+
 static fm_status after_step(fm_fit_run *run)
 {
     refresh_event(run);
@@ -143,20 +184,35 @@ static fm_status begin_epoch(fm_fit_run *run)
     run->samples_before = training->samples;
     refresh_event(run);
     fm_status status = training->batch ? FM_OK : fm_model_reset(run->model, FM_TRAIN);
-    if (status == FM_OK) {
+    if (status == FM_OK && run->model->private) {
+        status =
+            fm_private_batches_begin(&run->drawn, &run->model->private->secret, training->epoch,
+                                     training->batch, fm_store_step(run->model->store));
+    } else if (status == FM_OK) {
         status = fm_loader_begin(run->loader, training->epoch, training->batch);
     }
     return status == FM_OK ? CALL_HOOKS(run, epoch_begin) : status;
 }
 
+static fm_status run_next(fm_fit_run *run, bool *over)
+{
+    if (run->model->private) {
+        *over = run->model->training.batch == run->event.batches;
+        return *over ? FM_OK : run_private_step(run);
+    }
+    fm_batch batch;
+    fm_status status = fm_loader_next(run->loader, &batch);
+    *over = batch.count == 0;
+    return status == FM_OK && !*over ? run_step(run, &batch) : status;
+}
+
 static fm_status run_batches(fm_fit_run *run)
 {
-    fm_batch batch;
     for (;;) {
-        fm_status status = fm_loader_next(run->loader, &batch);
-        if (status != FM_OK || batch.count == 0) return status;
-        status = run_step(run, &batch);
-        if (status == FM_OK) status = after_step(run);
+        bool over;
+        fm_status status = run_next(run, &over);
+        if (status != FM_OK || over) return status;
+        status = after_step(run);
         if (status != FM_OK || must_stop(run)) return status;
     }
 }
@@ -179,7 +235,9 @@ static fm_status end_epoch(fm_fit_run *run)
     fm_model *model = run->model;
     fm_training *training = &model->training;
     fm_epoch *done = &run->finished;
-    *done = (fm_epoch){.epoch = training->epoch, .learning_rate = training->rate};
+    *done = (fm_epoch){.epoch = training->epoch,
+                       .learning_rate = training->rate,
+                       .epsilon = fm_private_epsilon(model)};
     fm_scores_make(model, training->loss_sum, training->samples, model->train_metrics,
                    &done->train);
     fm_status status = validate(run, &done->validation);

@@ -5,6 +5,7 @@
 #include "train/event_watch.h"
 #include "train/model.h"
 #include "train/nonfinite.h"
+#include "train/privacy/private_batches.h"
 #include "train/watch.h"
 
 typedef struct fm_fit_run {
@@ -13,7 +14,8 @@ typedef struct fm_fit_run {
     const fm_dataset *train, *validation;
     fm_dataset *split[2]; /* owned, with validation_split */
     fm_loader *loader, *validation_loader;
-    fm_compiled *whole; /* the program of most batches */
+    fm_compiled *whole;       /* the program of most batches */
+    fm_private_batches drawn; /* of private training, in place of loader and whole */
     fm_guard guard;
     fm_early_watch early;
     fm_plateau_watch plateau;

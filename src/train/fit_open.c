@@ -1,5 +1,6 @@
 #include "train/fit.h"
 #include "train/gradient_probe.h"
+#include "train/privacy/private_training.h"
 #include "base/fields.h"
 
 #include <string.h>
@@ -72,6 +73,39 @@ static fm_status keep_rows(fm_fit_run *run)
     return FM_OK;
 }
 
+/* Batches are drawn anew for each step, and nothing is told of a single one. */
+static fm_status open_private(fm_fit_run *run)
+{
+    const fm_fit_options *options = &run->options;
+    fm_context *context = run->model->context;
+    int64_t count = fm_dataset_about(run->train)->count;
+    if (options->no_shuffle) {
+        return fm_fail(context, FM_ERROR_ARGUMENT,
+                       "privacy: each batch is drawn at random, which excludes shuffle: false and "
+                       "sequences that lie side by side");
+    }
+    if (fm_dataset_about(run->train)->group > 1) {
+        return fm_fail(context, FM_ERROR_ARGUMENT,
+                       "privacy: each example stands %lld times in \"%s\" (views), and is clipped "
+                       "once",
+                       (long long)fm_dataset_about(run->train)->group,
+                       fm_dataset_about(run->train)->name);
+    }
+    if (options->gradients_every != 0) {
+        return fm_fail(context, FM_ERROR_ARGUMENT,
+                       "privacy: gradients_every would tell gradients of the data without noise");
+    }
+    run->drawn = (fm_private_batches){.context = context,
+                                      .data = run->train,
+                                      .steps = fm_private_epoch_steps(count, options->batch_size),
+                                      .piece = fm_private_piece(run->model),
+                                      .rate = (double)options->batch_size / (double)count,
+                                      .seed = options->seed,
+                                      .workers = options->workers,
+                                      .prefetch = options->prefetch};
+    return FM_OK;
+}
+
 static fm_status open_loaders(fm_fit_run *run)
 {
     const fm_fit_options *options = &run->options;
@@ -82,7 +116,9 @@ static fm_status open_loaders(fm_fit_run *run)
                                 .workers = options->workers,
                                 .prefetch = options->prefetch};
     fm_status status = fm_model_check_data(run->model, run->train, true);
-    if (status == FM_OK) {
+    if (status == FM_OK && run->model->private) {
+        status = open_private(run);
+    } else if (status == FM_OK) {
         status = fm_loader_create(run->model->context, run->train, &loader, &run->loader);
     }
     if (status != FM_OK || !run->validation) return status;
@@ -114,9 +150,17 @@ static fm_status refuse_carrying(const fm_fit_run *run)
                    carried.path);
 }
 
-/* Training programs first, and of them that of most batches: variables take the layout that the first
- * program wants. */
-static fm_status compile_all(fm_fit_run *run)
+static fm_status compile_private(fm_fit_run *run)
+{
+    const fm_fit_options *options = &run->options;
+    const fm_training *training = &run->model->training;
+    int64_t done = training->epoch * run->drawn.steps + training->batch;
+    fm_status status = fm_private_plan_run(run->model, fm_dataset_about(run->train)->count,
+                                           options->batch_size, options->epochs, done);
+    return status == FM_OK ? fm_private_open(run->model) : status;
+}
+
+static fm_status compile_training(fm_fit_run *run)
 {
     fm_model *model = run->model;
     const fm_batch_form usual = usual_form(run->loader);
@@ -124,13 +168,17 @@ static fm_status compile_all(fm_fit_run *run)
     fm_status status = fm_model_compiled(model, whole, &run->whole);
     if (status == FM_OK) status = refuse_carrying(run);
     if (status == FM_OK) status = fm_model_compile_forms(model, FM_TRAIN, run->loader);
-    if (status != FM_OK) return status;
-    if (run->options.gradients_every) {
-        status = fm_gradient_probe_open(model, usual.count, usual.length, run->options.tensorboard);
-        if (status != FM_OK) return status;
-    }
-    if (!run->validation) return FM_OK;
-    return fm_model_compile_forms(model, FM_EVALUATE, run->validation_loader);
+    if (status != FM_OK || !run->options.gradients_every) return status;
+    return fm_gradient_probe_open(model, usual.count, usual.length, run->options.tensorboard);
+}
+
+/* Training programs first, and of them that of most batches: variables take the layout that the first
+ * program wants. */
+static fm_status compile_all(fm_fit_run *run)
+{
+    fm_status status = run->model->private ? compile_private(run) : compile_training(run);
+    if (status != FM_OK || !run->validation) return status;
+    return fm_model_compile_forms(run->model, FM_EVALUATE, run->validation_loader);
 }
 
 /* ---- callbacks ---------------------------------------------------------------------------------- */
@@ -266,6 +314,7 @@ static fm_status open_place(fm_fit_run *run)
 /* What is carried from batch to batch belongs to samples in their order. */
 static void warn_of_shuffling(const fm_fit_run *run)
 {
+    if (!run->whole) return; /* private training refuses what is carried */
     const fm_carried_variable carried = fm_program_carried(run->whole->program, 0);
     if (!carried.path || run->options.no_shuffle) return;
     fm_report(run->model->context, FM_LOG_WARNING,
@@ -278,14 +327,16 @@ static void open_event(fm_fit_run *run)
 {
     const fm_training *training = &run->model->training;
     int64_t count = fm_dataset_about(run->train)->count, size = run->options.batch_size;
-    run->event = (fm_event){.model = run->model,
-                            .epoch = training->epoch,
-                            .epochs = run->options.epochs,
-                            .batch = training->batch,
-                            .batches = fm_loader_batches(run->loader),
-                            .epoch_samples = run->options.drop_last ? count / size * size : count,
-                            .learning_rate = training->rate,
-                            .rate_factor = training->rate_factor};
+    bool whole_batches = run->options.drop_last || run->model->private;
+    run->event =
+        (fm_event){.model = run->model,
+                   .epoch = training->epoch,
+                   .epochs = run->options.epochs,
+                   .batch = training->batch,
+                   .batches = run->loader ? fm_loader_batches(run->loader) : run->drawn.steps,
+                   .epoch_samples = whole_batches ? count / size * size : count,
+                   .learning_rate = training->rate,
+                   .rate_factor = training->rate_factor};
 }
 
 fm_status fm_fit_run_open(fm_model *model, const fm_dataset *data, const fm_fit_options *options,
@@ -295,7 +346,7 @@ fm_status fm_fit_run_open(fm_model *model, const fm_dataset *data, const fm_fit_
     if (options) run->options = *options;
     run->options.seed = fm_or_int(run->options.seed, (int64_t)fm_store_seed(model->store));
     fm_status status = fm_fields_complete(model->context, fm_fit_fields, &run->options, "fit");
-    if (run->options.tensorboard && run->options.gradients_every == 0) {
+    if (run->options.tensorboard && run->options.gradients_every == 0 && !model->private) {
         run->options.gradients_every = FM_EACH_EPOCH;
     }
     if (status == FM_OK) status = split_data(run, data);
@@ -320,6 +371,7 @@ void fm_fit_run_close(fm_fit_run *run)
     fm_guard_release(&run->guard);
     fm_loader_destroy(run->loader);
     fm_loader_destroy(run->validation_loader);
+    if (model->private) fm_private_batches_release(&run->drawn);
     fm_dataset_destroy(run->split[0]);
     fm_dataset_destroy(run->split[1]);
     fm_release(model->context, run->callbacks);

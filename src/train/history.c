@@ -49,6 +49,10 @@ bool fm_epoch_value(const fm_model *model, const fm_epoch *epoch, const char *na
         *value = epoch->seconds;
         return true;
     }
+    if (model->private && strcmp(name, "epsilon") == 0) {
+        *value = epoch->epsilon;
+        return true;
+    }
     if (score_value(model, &epoch->train, name, value)) return true;
     return strncmp(name, "val_", 4) == 0 && score_value(model, &epoch->validation, name + 4, value);
 }
@@ -87,13 +91,15 @@ fm_status fm_history_write_csv(const fm_model *model, const char *path)
     fm_text_add(&text, "epoch");
     add_names(model, &text, "");
     add_names(model, &text, "val_");
-    fm_text_add(&text, ",learning_rate,seconds\n");
+    fm_text_add(&text, ",learning_rate,seconds%s\n", model->private ? ",epsilon" : "");
     for (int64_t i = 0; i < history->count; i++) {
         const fm_epoch *epoch = &history->epochs[i];
         fm_text_add(&text, "%lld", (long long)epoch->epoch);
         add_scores(model, &text, &epoch->train);
         add_scores(model, &text, &epoch->validation);
-        fm_text_add(&text, ",%.17g,%.17g\n", epoch->learning_rate, epoch->seconds);
+        fm_text_add(&text, ",%.17g,%.17g", epoch->learning_rate, epoch->seconds);
+        if (model->private) fm_text_add(&text, ",%.17g", epoch->epsilon);
+        fm_text_add(&text, "\n");
     }
     fm_status status = fm_file_write_text(&text, path);
     fm_text_release(&text);

@@ -1,4 +1,5 @@
 #include "train/gradient_probe.h"
+#include "train/privacy/private_training.h"
 #include "fathom/ops.h"
 #include "ir/ir.h"
 #include "nn/layer.h"
@@ -192,18 +193,31 @@ fm_status fm_model_loss_graph(const fm_model *model, fm_program_form form, fm_gr
     return make_graph(model, &options, form.batch, model->options.input_shape, graph, loss);
 }
 
-/* With what the optimizer adds, for FM_TRAIN. */
-static fm_status make_whole_graph(const fm_model *model, fm_program_form form, fm_graph **graph)
+fm_status fm_model_finish_graph(fm_graph **graph)
 {
-    fm_val loss;
-    fm_status status = fm_model_loss_graph(model, form, graph, &loss);
-    if (status != FM_OK || form.mode != FM_TRAIN) return status;
-    fm_minimize_with(*graph, loss, &model->options.optimizer);
-    status = fm_graph_status(*graph);
+    fm_status status = fm_graph_status(*graph);
     if (status == FM_OK) return FM_OK;
     fm_graph_destroy(*graph);
     *graph = NULL;
     return status;
+}
+
+/* With what the optimizer adds, for FM_TRAIN. */
+static fm_status make_whole_graph(const fm_model *model, fm_program_form form, fm_graph **graph)
+{
+    fm_val loss;
+    if (model->private && form.mode == FM_TRAIN)
+        return fm_private_sum_graph(model, form.batch, graph);
+    fm_status status = fm_model_loss_graph(model, form, graph, &loss);
+    if (status != FM_OK || form.mode != FM_TRAIN) return status;
+    fm_minimize_with(*graph, loss, &model->options.optimizer);
+    return fm_model_finish_graph(graph);
+}
+
+fm_status fm_model_variables_graph(fm_model *model, fm_graph **graph)
+{
+    if (model->private) return fm_private_update_graph(model, graph);
+    return fm_model_graph(model, FM_TRAIN, 1, graph);
 }
 
 fm_status fm_model_graph(fm_model *model, fm_mode mode, int64_t batch_size, fm_graph **graph)
@@ -375,6 +389,7 @@ static fm_status copy_options(fm_model *model, const fm_model_options *options)
     model->options = *options;
     if (options->program) model->program_options = *options->program;
     model->program_options.shares_arena = true;
+    model->options.privacy = NULL; /* model->private has a copy */
     if (options->freeze) {
         model->options.freeze = fm_arena_string(&model->arena, options->freeze);
         if (!model->options.freeze) return FM_ERROR_MEMORY;
@@ -502,6 +517,7 @@ fm_status fm_model_create(fm_context *context, const fm_model_options *options, 
     fm_training_clear(made);
     status = copy_options(made, options);
     if (status == FM_OK) status = fm_store_create(context, (uint64_t)options->seed, &made->store);
+    if (status == FM_OK && options->privacy) status = fm_private_create(made, options->privacy);
     if (status == FM_OK) status = find_shapes(made);
     if (status == FM_OK) status = create_metrics(made);
     if (status == FM_OK) {
@@ -518,6 +534,7 @@ void fm_model_destroy(fm_model *model)
     fm_context *context = model->context;
     fm_training_clear(model);
     fm_gradient_probe_close(model);
+    fm_private_destroy(model);
     for (size_t i = 0; i < model->compiled_count; i++) {
         fm_compiled_destroy(model, model->compiled[i]);
     }

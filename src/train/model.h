@@ -26,6 +26,7 @@ typedef struct fm_compiled {
 } fm_compiled;
 
 typedef struct fm_gradient_probe fm_gradient_probe;
+typedef struct fm_private fm_private;
 
 typedef struct fm_note {
     char *key, *text;
@@ -75,6 +76,7 @@ struct fm_model {
     size_t note_count, note_capacity;
     fm_training training;
     fm_gradient_probe *probe; /* NULL until gradients are asked for */
+    fm_private *private;      /* NULL without options.privacy       */
 };
 
 /* ---- programs and steps ---- */
@@ -92,6 +94,10 @@ fm_shape fm_model_sample(const fm_model *model, int64_t length);
  * which the model has other variables, or another output, than of its input_shape. */
 fm_status fm_model_loss_graph(const fm_model *model, fm_program_form form, fm_graph **graph,
                               fm_val *loss);
+/* FM_OK, or the graph's mistake, and it is destroyed. */
+fm_status fm_model_finish_graph(fm_graph **graph);
+/* Names every variable that training has. */
+fm_status fm_model_variables_graph(fm_model *model, fm_graph **graph);
 /* Compiles a graph with the model's inputs and outputs. */
 fm_status fm_model_compile_graph(fm_model *model, fm_program_form form, const fm_graph *graph,
                                  const fm_program_options *options, fm_compiled **compiled);

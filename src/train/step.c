@@ -1,6 +1,7 @@
 /* One batch through a compiled program. */
 #include "train/model.h"
 #include "nn/metric_kinds.h"
+#include "train/privacy/private_training.h"
 
 #include <math.h>
 #include <string.h>
@@ -98,6 +99,7 @@ static fm_status run_batch(fm_model *model, fm_mode mode, const fm_batch *batch,
 
 fm_status fm_train_step(fm_model *model, const fm_batch *batch, double learning_rate, double *loss)
 {
+    if (model->private) return fm_private_train_step(model, batch, learning_rate, loss);
     return run_batch(model, FM_TRAIN, batch, learning_rate, loss);
 }
 

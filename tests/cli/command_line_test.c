@@ -36,7 +36,8 @@ static void complaints_suggest(void **state)
         {"$FATHOM x.yaml", 2,
          "unknown command 'x.yaml'; to train this recipe: fathom train x.yaml"},
         {"$FATHOM frobnicate", 2,
-         "commands are: train tune eval predict explain embed report generate check show help"},
+         "commands are: train tune eval predict explain embed report generate privacy check show "
+         "help"},
         {"$FATHOM --json", 2, "a command comes first; '--json' is an option"},
         {"$FATHOM train", 2, "a recipe is needed"},
         {"$FATHOM train a b", 2, "'b' is one word too many"},

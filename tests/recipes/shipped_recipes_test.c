@@ -39,6 +39,7 @@ static const char *const recipes[] = {
     "strokes-probe",
     "mnist-simclr",
     "mnist-probe",
+    "strokes-private",
 };
 enum { RECIPE_COUNT = sizeof recipes / sizeof recipes[0] };
 

@@ -9,6 +9,8 @@
  *   @callback/NAME, @metric/NAME   f64 (n): their numbers
  *   @best/PATH a variable of the best epoch, while early stopping waits
  *   @carried/PATH  what a layer carries from batch to batch, in the middle of an epoch
+ *   @privacy   f64 (FM_PRIVATE_NUMBERS + FM_PRIVACY_ORDERS): the plan of private training, and what it
+ *              has spent; @epsilon f64 (epochs): that of each row of the history
  *
  * A new version of this format gets a new number; readers keep reading the old ones. */
 #ifndef FM_TRAIN_FILE_MODEL_FORMAT_H
@@ -33,6 +35,16 @@ enum {
     FM_FIT_SHUFFLED,
     FM_FIT_BEST_EPOCH,
     FM_FIT_NUMBERS
+};
+
+enum {
+    FM_PRIVATE_RATE,
+    FM_PRIVATE_NOISE,
+    FM_PRIVATE_EPSILON,
+    FM_PRIVATE_DELTA,
+    FM_PRIVATE_PLANNED,
+    FM_PRIVATE_MADE,
+    FM_PRIVATE_NUMBERS
 };
 
 /* A row of the history: these, then loss and metrics of training, the same of validation. */

@@ -2,6 +2,7 @@
 #include "base/pattern.h"
 #include "base/text.h"
 #include "ir/ir.h"
+#include "train/privacy/private_training.h"
 
 #include <math.h>
 #include <string.h>
@@ -259,6 +260,7 @@ static fm_status load_history(loading *l, fm_arena *arena)
     for (int64_t i = 0; i < rows && status == FM_OK; i++) {
         fm_epoch epoch = {.epoch = fm_whole(row[FM_ROW_EPOCH]),
                           .learning_rate = row[FM_ROW_RATE],
+                          .epsilon = NAN,
                           .seconds = row[FM_ROW_SECONDS],
                           .train.samples = fm_whole(row[FM_ROW_SAMPLES]),
                           .validation.samples = fm_whole(row[FM_ROW_VALIDATION_SAMPLES])};
@@ -284,6 +286,37 @@ static fm_status load_states(loading *l, fm_arena *arena)
                                         fm_shape_elements(entry->shape));
     }
     return status;
+}
+
+/* A file of training that was not private has nothing of this, and what it told is not accounted for. */
+static fm_status load_privacy(loading *l, fm_arena *arena)
+{
+    fm_training *training = &l->model->training;
+    fm_private *p = l->model->private;
+    double *n = NULL, *epsilons = NULL;
+    if (!p) return FM_OK;
+    if (fm_safetensors_find(l->tensors, "@privacy") < 0) {
+        return fm_fail(l->model->context, FM_ERROR_ARGUMENT,
+                       "%s: its training was not private; privacy cannot begin behind it",
+                       fm_safetensors_path(l->tensors));
+    }
+    fm_status status =
+        find_numbers(l, arena, "@privacy", FM_SHAPE(FM_PRIVATE_NUMBERS + FM_PRIVACY_ORDERS), &n);
+    if (status == FM_OK) {
+        status = find_numbers(l, arena, "@epsilon", FM_SHAPE(training->history.count), &epsilons);
+    }
+    if (status != FM_OK) return status;
+    p->sample_rate = n[FM_PRIVATE_RATE];
+    p->noise_multiplier = n[FM_PRIVATE_NOISE];
+    p->planned_epsilon = n[FM_PRIVATE_EPSILON];
+    p->planned_delta = n[FM_PRIVATE_DELTA];
+    p->planned_steps = fm_whole(n[FM_PRIVATE_PLANNED]);
+    p->made_steps = fm_whole(n[FM_PRIVATE_MADE]);
+    memcpy(p->spent.at, n + FM_PRIVATE_NUMBERS, sizeof p->spent.at);
+    for (int64_t i = 0; i < training->history.count; i++) {
+        training->epochs[i].epsilon = epsilons[i];
+    }
+    return FM_OK;
 }
 
 static fm_status load_metrics(loading *l, fm_arena *arena)
@@ -391,6 +424,7 @@ static fm_status load_training(loading *l)
     }
     if (status == FM_OK) status = load_history(l, &arena);
     if (status == FM_OK) status = load_states(l, &arena);
+    if (status == FM_OK) status = load_privacy(l, &arena);
     if (status == FM_OK) status = load_metrics(l, &arena);
     if (status == FM_OK) status = load_best(l);
     if (status == FM_OK) status = load_carried(l);
@@ -403,7 +437,7 @@ static fm_status load_training(loading *l)
 static fm_status open_loading(loading *l, const char *path)
 {
     fm_status status = fm_model_file_open(l->model->context, path, &l->file);
-    if (status == FM_OK) status = fm_model_graph(l->model, FM_TRAIN, 1, &l->graph);
+    if (status == FM_OK) status = fm_model_variables_graph(l->model, &l->graph);
     if (status != FM_OK) return status;
     l->tensors = l->file->tensors;
     for (int i = 0; i < fm_safetensors_count(l->tensors); i++) {

@@ -1,5 +1,6 @@
 #include "train/file/model_format.h"
 #include "base/text.h"
+#include "train/privacy/private_training.h"
 #include "ir/ir.h"
 
 #include <string.h>
@@ -142,6 +143,27 @@ static fm_status add_states(content *c)
     return status;
 }
 
+static fm_status add_privacy(content *c)
+{
+    const fm_private *p = c->model->private;
+    const fm_history *history = &c->model->training.history;
+    if (!p) return FM_OK;
+    size_t count = FM_PRIVATE_NUMBERS + FM_PRIVACY_ORDERS;
+    double *n = fm_arena_allocate(&c->arena, count * sizeof(double));
+    double *epsilons = fm_arena_allocate(&c->arena, (size_t)(history->count + 1) * sizeof(double));
+    if (!n || !epsilons) return FM_ERROR_MEMORY;
+    n[FM_PRIVATE_RATE] = p->sample_rate;
+    n[FM_PRIVATE_NOISE] = p->noise_multiplier;
+    n[FM_PRIVATE_EPSILON] = p->planned_epsilon;
+    n[FM_PRIVATE_DELTA] = p->planned_delta;
+    n[FM_PRIVATE_PLANNED] = (double)p->planned_steps;
+    n[FM_PRIVATE_MADE] = (double)p->made_steps;
+    memcpy(n + FM_PRIVATE_NUMBERS, p->spent.at, sizeof p->spent.at);
+    for (int64_t i = 0; i < history->count; i++) epsilons[i] = history->epochs[i].epsilon;
+    fm_status status = add_numbers(c, "@epsilon", epsilons, FM_SHAPE(history->count));
+    return status == FM_OK ? add_numbers(c, "@privacy", n, FM_SHAPE((int64_t)count)) : status;
+}
+
 /* Between epochs the metrics are empty. */
 static fm_status add_metrics(content *c)
 {
@@ -226,6 +248,7 @@ static fm_status add_training(content *c)
     if (status == FM_OK) status = add_fit(c);
     if (status == FM_OK) status = add_history(c);
     if (status == FM_OK) status = add_states(c);
+    if (status == FM_OK) status = add_privacy(c);
     if (status == FM_OK) status = add_metrics(c);
     if (status == FM_OK) status = add_carried(c);
     return status == FM_OK ? add_best(c) : status;

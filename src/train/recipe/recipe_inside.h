@@ -27,6 +27,7 @@ struct fm_recipe {
     fm_recipe_settings settings;
     fm_early_stopping early_stopping;
     fm_reduce_on_plateau reduce_on_plateau;
+    fm_privacy_options privacy;
     recipe_layer *layers;
     int layer_count;
     fm_val *values;           /* outputs while a graph is built      */

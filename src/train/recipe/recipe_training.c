@@ -187,6 +187,20 @@ static fm_status read_callback(fm_recipe *recipe, const fm_tree *section, const 
     return fm_options_read(&recipe->arena, tree, key, &part, 1, NULL);
 }
 
+static fm_status read_privacy(fm_recipe *recipe, const fm_tree *section)
+{
+    fm_recipe_settings *settings = &recipe->settings;
+    bool given;
+    fm_status status =
+        read_callback(recipe, section, "privacy", fm_privacy_fields, &recipe->privacy, &given);
+    if (status != FM_OK || !given) return status;
+    settings->model.privacy = &recipe->privacy;
+    if (!fm_augment_mixes(settings->augment, settings->augment_count)) return FM_OK;
+    return fm_tree_fail_key(recipe->context, fm_tree_get(section, "privacy"), FM_ERROR_ARGUMENT,
+                            "privacy: mixup and cutmix make one sample of two examples; leave them "
+                            "out");
+}
+
 /* `start_from: FILE`, or a map with what to skip. */
 static fm_status read_start_from(fm_recipe *recipe, const fm_tree *section)
 {
@@ -216,7 +230,8 @@ static fm_status read_memory(fm_recipe *recipe, const fm_tree *section)
 
 fm_status fm_recipe_read_train(fm_recipe *recipe, const fm_tree *section)
 {
-    static const char *const others[] = {"early_stopping", "reduce_on_plateau", "start_from", NULL};
+    static const char *const others[] = {"early_stopping", "reduce_on_plateau", "start_from",
+                                         "privacy", NULL};
     fm_recipe_settings *settings = &recipe->settings;
     const fm_tree *split = fm_tree_get(section, "validation_split");
     if (split) {
@@ -237,6 +252,7 @@ fm_status fm_recipe_read_train(fm_recipe *recipe, const fm_tree *section)
                                &recipe->reduce_on_plateau, &given);
         if (given) settings->fit.reduce_on_plateau = &recipe->reduce_on_plateau;
     }
+    if (status == FM_OK) status = read_privacy(recipe, section);
     if (status == FM_OK) status = read_start_from(recipe, section);
     if (status == FM_OK) status = read_memory(recipe, section);
     settings->model.seed = settings->fit.seed;
