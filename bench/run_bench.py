@@ -91,7 +91,10 @@ def last_json(command):
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if not lines:
         raise Broken(f"{command[0]} printed no JSON line")
-    return json.loads(lines[-1])
+    result = json.loads(lines[-1])
+    if "failed" in result:
+        raise Broken(f"{command[1]}: {result['failed']}")
+    return result
 
 
 def quiet_json(command, patience):

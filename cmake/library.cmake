@@ -31,11 +31,24 @@ foreach(feature ONEDNN OPENMP FAST FILES IMAGES AUDIO)
   endif()
 endforeach()
 
-# The textbook's loops with the most work: vectorised, the networks of the zoo run on them.
-set_source_files_properties(
-  ${PROJECT_SOURCE_DIR}/src/op/convolve.c ${PROJECT_SOURCE_DIR}/src/op/pool.c
-  ${PROJECT_SOURCE_DIR}/src/op/normalize.c
-  PROPERTIES COMPILE_OPTIONS "$<$<NOT:$<CONFIG:Debug>>:-O3>")
+# The textbook's loops with the most work: vectorised, the networks of the zoo run on them. Normalising
+# is a small part of theirs where the cpu backend does most, and vectorised it takes 70 KB.
+set(textbook convolve pool)
+if(NOT FATHOM_FAST)
+  list(APPEND textbook normalize)
+endif()
+list(TRANSFORM textbook REPLACE "(.+)" "${PROJECT_SOURCE_DIR}/src/op/\\1.c")
+set_source_files_properties(${textbook} PROPERTIES
+                            COMPILE_OPTIONS "$<$<NOT:$<CONFIG:Debug>>:-O3>")
+
+# What describes models, compiles graphs and reads recipes and files does little and is large: small code.
+foreach(layer ir pass run nn nn/zoo data/file data/image data/series train train/file train/recipe
+        train/tune train/tune/file io)
+  set(small ${sources})
+  list(FILTER small INCLUDE REGEX "/src/${layer}/[^/]+$")
+  set_source_files_properties(${small} PROPERTIES
+                              COMPILE_OPTIONS "$<$<NOT:$<CONFIG:Debug>>:-Os>")
+endforeach()
 
 # Distances and sums over all pairs of samples.
 set_source_files_properties(
@@ -62,15 +75,25 @@ if(FATHOM_FAST)
         -mprefer-vector-width=512)
     target_compile_definitions(fathom_objects PRIVATE FATHOM_HAVE_X86_ISAS=1)
   endif()
+  # Which operands stretch is asked once a row, not once for all rows with each answer's loops apart.
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/src/backend/cpu/vector/binary_f32.c
+                              PROPERTIES COMPILE_OPTIONS -fno-unswitch-loops)
   file(GLOB vector_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/backend/cpu/vector/*.c)
   foreach(isa IN LISTS isas)
     add_library(fathom_${isa} OBJECT ${vector_sources})
     target_link_libraries(fathom_${isa} PRIVATE fathom_options fathom_libraries)
     target_compile_definitions(fathom_${isa} PRIVATE FM_ISA=${isa})
     # The compiler vectorises most of them: -O3 does it wherever it can, and without trapping
-    # comparisons a condition becomes a selection. Neither changes a result.
-    target_compile_options(fathom_${isa} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-O3> -fno-trapping-math
-                           ${flags_${isa}})
+    # comparisons a condition becomes a selection. Neither changes a result. Kernels call nothing that
+    # could throw through them, so only debuggers unwind them, who have tables of their own.
+    # Without either of the two an x86 processor is older than 2013: there small code will do.
+    if(isa STREQUAL baseline AND isas MATCHES avx2)
+      set(speed -O2)
+    else()
+      set(speed -O3)
+    endif()
+    target_compile_options(fathom_${isa} PRIVATE $<$<NOT:$<CONFIG:Debug>>:${speed}> -fno-trapping-math
+                           -fno-asynchronous-unwind-tables ${flags_${isa}})
     list(APPEND vector_objects $<TARGET_OBJECTS:fathom_${isa}>)
   endforeach()
   # Products of bf16 once more, for processors with instructions for them.
@@ -85,6 +108,17 @@ if(FATHOM_FAST)
   endif()
 endif()
 
+# The addresses of tables, nine thousand of them, as a bitmap instead of records: a C library of 2022
+# or later can load that.
+include(CheckCSourceRuns)
+set(CMAKE_REQUIRED_FLAGS -fPIE)
+set(CMAKE_REQUIRED_LINK_OPTIONS -pie LINKER:-z,pack-relative-relocs)
+check_c_source_runs("static const char *const names[2] = {\"a\", \"b\"};
+  int main(int count, char **words) { (void)words; return names[count == 2][0] != 'a'; }"
+  FATHOM_PACKED_RELOCATIONS)
+unset(CMAKE_REQUIRED_FLAGS)
+unset(CMAKE_REQUIRED_LINK_OPTIONS)
+
 add_library(fathom_static STATIC $<TARGET_OBJECTS:fathom_objects> ${vector_objects})
 set_target_properties(fathom_static PROPERTIES OUTPUT_NAME fathom)
 target_link_libraries(fathom_static PUBLIC fathom_options fathom_libraries)
@@ -95,6 +129,9 @@ set_target_properties(fathom_shared PROPERTIES OUTPUT_NAME fathom EXPORT_NAME fa
 target_link_libraries(fathom_shared PRIVATE fathom_options fathom_libraries)
 if(NOT CMAKE_C_FLAGS MATCHES "-fsanitize") # whose run time is in the program
   target_link_options(fathom_shared PRIVATE -Wl,--no-undefined)
+endif()
+if(FATHOM_PACKED_RELOCATIONS)
+  target_link_options(fathom_shared PRIVATE LINKER:-z,pack-relative-relocs)
 endif()
 target_include_directories(fathom_shared INTERFACE
                            $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>

@@ -79,7 +79,8 @@ def lenet5(torch, workload):
 
 
 def alexnet(torch, workload):
-    nn, layers, channels = torch.nn, [nn.ZeroPad2d((1, 2, 1, 2))], 3
+    nn, channels = torch.nn, 3
+    layers = [nn.ZeroPad2d((1, 2, 1, 2))]
     # filters, size, stride, padding, groups, response normalisation, pool
     for filters, size, stride, padding, groups, response, pool in (
             (96, 11, 4, 0, 1, True, True), (256, 5, 1, 2, 2, True, True),

@@ -26,10 +26,13 @@
             const type only = *b;                                                                  \
             KERNEL_INDEPENDENT                                                                     \
             for (int64_t i = 0; i < n; i++) y[i] = name##_##suffix(a[i], only);                    \
-        } else {                                                                                   \
+        } else if (step_b) {                                                                       \
             const type only = *a;                                                                  \
             KERNEL_INDEPENDENT                                                                     \
-            for (int64_t i = 0; i < n; i++) y[i] = name##_##suffix(only, b[i * step_b]);           \
+            for (int64_t i = 0; i < n; i++) y[i] = name##_##suffix(only, b[i]);                    \
+        } else {                                                                                   \
+            const type result = name##_##suffix(*a, *b);                                           \
+            for (int64_t i = 0; i < n; i++) y[i] = result;                                         \
         }                                                                                          \
     }                                                                                              \
     static void name##_range_##suffix(const kernel_walk *walk, int64_t begin, int64_t end,         \
