@@ -10,11 +10,6 @@
 typedef uint32_t words __attribute__((vector_size(4 * VECTOR_LENGTH)));
 typedef uint32_t loose_word __attribute__((may_alias));
 
-INLINE void store_words(float *to, words value)
-{
-    store(to, (vector)value);
-}
-
 #if FM_NATIVE_BF16
 
 #define PAIRED(j, s) (s) + (j) / 2 + (j) % 2 * 16
@@ -87,8 +82,16 @@ typedef struct source {
 } source;
 
 /* to[w][i] for i < width: the pair of line i at word w, for words [0, (depth + 1) / 2); zero behind
- * `lines`. Rows of `to` are `row` words apart. Stores whole vectors: up to VECTOR_LENGTH words from the
- * beginning of the last row are overwritten where width is less. */
+ * `lines`. Rows of `to` are `row` words apart. Where width is less than a vector, a row's store reaches
+ * into the next one's place, which is written later; the last one's does not. */
+INLINE void store_pairs(float *to, vector pairs, size_t left, bool last)
+{
+    if (last && left < VECTOR_LENGTH) {
+        store_first(to, pairs, left);
+    } else {
+        store(to, pairs);
+    }
+}
 
 /* Lines side by side: two rows of depth become one of pairs. */
 static void pack_rows_of_depth(float *to, size_t row, size_t width, source s, size_t lines,
@@ -100,7 +103,8 @@ static void pack_rows_of_depth(float *to, size_t row, size_t width, source s, si
         for (size_t i = 0; i < width; i += VECTOR_LENGTH) {
             const size_t left = i < lines ? lines - i : 0;
             const vector low = load_up_to(first + i, left);
-            store_words(to + i, pair_of(low, odd ? (vector){0} : load_up_to(second + i, left)));
+            const vector high = odd ? (vector){0} : load_up_to(second + i, left);
+            store_pairs(to + i, (vector)pair_of(low, high), width - i, d + 2 >= depth);
         }
     }
 }
@@ -127,7 +131,7 @@ static void pack_lines_of_depth(float *to, size_t row, size_t width, source s, s
             }
             transpose(block);
             for (size_t w = 0; w < VECTOR_LENGTH && w < deep; w++)
-                store(to + (d / 2 + w) * row + i, block[w]);
+                store_pairs(to + (d / 2 + w) * row + i, block[w], width - i, w + 1 == deep);
         }
     }
 }
@@ -170,17 +174,23 @@ static size_t numbers_in(const fm_gemm *g, size_t from, size_t to)
     return MIN(2 * to, g->depth) - 2 * from;
 }
 
+/* Of columns that lie side by side some words at a time: they stay in the first cache while the tiles
+ * beside each other take their numbers. */
 static void gather_a(const struct share *share, size_t first, size_t last, size_t from, size_t to)
 {
     const fm_gemm *g = share->g;
-    for (size_t i = first; i < last; i++) {
-        const size_t row = bound(g->rows, i, share->row_tiles);
-        const size_t rows = bound(g->rows, i + 1, share->row_tiles) - row;
-        const source s = {g->a + (ptrdiff_t)row * g->a_row_stride +
-                              (ptrdiff_t)(2 * from) * g->a_depth_stride,
-                          g->a_row_stride, g->a_depth_stride};
-        pack_pairs(share->a + (i - first) * share->tile_step, TILE_ROWS, TILE_ROWS, s, rows,
-                   numbers_in(g, from, to));
+    const size_t at_once = g->a_row_stride == 1 ? VECTOR_LENGTH : to - from;
+    for (size_t top = from; top < to; top += at_once) {
+        const size_t numbers = numbers_in(g, top, MIN(top + at_once, to));
+        for (size_t i = first; i < last; i++) {
+            const size_t row = bound(g->rows, i, share->row_tiles);
+            const size_t rows = bound(g->rows, i + 1, share->row_tiles) - row;
+            const source s = {g->a + (ptrdiff_t)row * g->a_row_stride +
+                                  (ptrdiff_t)(2 * top) * g->a_depth_stride,
+                              g->a_row_stride, g->a_depth_stride};
+            pack_pairs(share->a + (i - first) * share->tile_step + (top - from) * TILE_ROWS,
+                       TILE_ROWS, TILE_ROWS, s, rows, numbers);
+        }
     }
 }
 
@@ -295,6 +305,8 @@ static tile_function *wide_tile(size_t rows, bool a_rows_contiguous)
 }
 
 static const struct gemm_reader reader = {.word_depth = 2,
+                                          .cached_a = 5
+                                                      << 14, /* the numbers that become them, too */
                                           .gathers_a = gathers_a,
                                           .gather_a = gather_a,
                                           .in_place = in_place,

@@ -3,8 +3,7 @@
 #include "backend/cpu/vector/copy_rows.h"
 #include "backend/cpu/vector/gemm_share.h"
 
-#define DEPTH_BLOCK 256       /* words: a panel of B this deep stays in the first cache */
-#define CACHED_A    (5 << 15) /* words of A that stay in the second cache */
+#define DEPTH_BLOCK 256 /* words: a panel of B this deep stays in the first cache */
 
 typedef struct gemm_reader reader;
 
@@ -37,9 +36,9 @@ static size_t row_tiles_of(const fm_gemm *g)
 }
 
 /* At most so many row tiles at a time: their part of A, a block deep, stays in the second cache. */
-static size_t most_row_tiles(size_t depth)
+static size_t most_row_tiles(const reader *r, size_t depth)
 {
-    const size_t cached = CACHED_A / (depth + 1) / TILE_ROWS;
+    const size_t cached = r->cached_a / (depth + 1) / TILE_ROWS;
     return cached < 8 ? 8 : cached;
 }
 
@@ -64,10 +63,9 @@ static bool wide_pays(const reader *r, const fm_gemm *g)
 static size_t scratch_of_blocks(const reader *r, const fm_gemm *g, size_t blocks)
 {
     const size_t words = words_of(r, g), depth = block_depth(words, blocks);
-    const size_t at_once = MIN(row_tiles_of(g), most_row_tiles(depth));
+    const size_t at_once = MIN(row_tiles_of(g), most_row_tiles(r, depth));
     const size_t gathered = at_once * tile_step_of(wide_pays(r, g) ? words : depth);
-    return depth * PANEL_WIDTH + sums_floats(g) +
-           (r->gathers_a(g, blocks) ? gathered + VECTOR_LENGTH : 0);
+    return depth * PANEL_WIDTH + sums_floats(g) + (r->gathers_a(g, blocks) ? gathered : 0);
 }
 
 /* Whether C will have memory is not known yet. */
@@ -315,17 +313,27 @@ static void run_block(struct share *share, size_t first, size_t last, size_t fro
     }
 }
 
-/* What gathering row tiles [first, last) reads after depth [from, to). */
+/* What is gathered after row tiles [first, last) at depth [from, to): their next block, or behind the last
+ * one other rows. */
 static rows_ahead next_gathered(const struct share *share, size_t first, size_t last, size_t from,
                                 size_t to)
 {
     const fm_gemm *g = share->g;
     const size_t word = share->reader->word_depth, row = bound(g->rows, first, share->row_tiles);
-    const size_t cells = (share->end - share->begin) / share->row_tiles * (last - first);
-    if (g->a_row_stride != 1) return (rows_ahead){0};
-    return rows_ahead_of(g->a + row + (ptrdiff_t)(to * word) * g->a_depth_stride, g->a_depth_stride,
-                         (int64_t)(bound(g->rows, last, share->row_tiles) - row),
-                         (int64_t)(MIN(to - from, share->words - to) * word), (int64_t)cells + 1);
+    const size_t shares = (share->end - share->begin) / share->row_tiles * (last - first) + 1;
+    size_t rows = bound(g->rows, last, share->row_tiles) - row;
+    if (g->a_row_stride == 1) {
+        return rows_ahead_of(g->a + row + (ptrdiff_t)(to * word) * g->a_depth_stride,
+                             g->a_depth_stride, (int64_t)rows,
+                             (int64_t)(MIN(to - from, share->words - to) * word), (int64_t)shares);
+    }
+    if (g->a_depth_stride != 1) return (rows_ahead){0};
+    const bool other_rows = to == share->words;
+    const size_t begin = other_rows ? row + rows : row, depth = other_rows ? 0 : to * word;
+    if (other_rows) rows = MIN(rows, g->rows - begin);
+    return rows_ahead_of(g->a + (ptrdiff_t)begin * g->a_row_stride + depth, g->a_row_stride,
+                         (int64_t)MIN((to - from) * word, g->depth - depth), (int64_t)rows,
+                         (int64_t)shares);
 }
 
 /* Block by block: A's stays in the second cache while all panels read it. */
@@ -377,7 +385,7 @@ void FM_ISA_SYMBOL(fm_gemm_share_run)(const reader *r, const fm_gemm *g, unsigne
         share.begin = bound(cells, part, parts);
         share.end = bound(cells, part + 1, parts);
     }
-    const size_t most = most_row_tiles(share.block_depth);
+    const size_t most = most_row_tiles(r, share.block_depth);
     const size_t pieces = (bottom - top + most - 1) / most;
     for (size_t i = 0; i < pieces; i++) {
         run_rows(&share, top + bound(bottom - top, i, pieces),

@@ -90,6 +90,7 @@ static tile_function *wide_tile(size_t rows, bool a_rows_contiguous)
 }
 
 static const struct gemm_reader reader = {.word_depth = 1,
+                                          .cached_a = 5 << 15,
                                           .gathers_a = gathers_a,
                                           .gather_a = gather_a,
                                           .in_place = in_place,

@@ -22,7 +22,8 @@ struct share;
 
 /* A and B in the order in which tiles read them. Words [from, to) of depth, here and below. */
 struct gemm_reader {
-    size_t word_depth; /* numbers in a word */
+    size_t word_depth; /* numbers in a word                             */
+    size_t cached_a;   /* words of A at a time: they stay in the second cache */
     /* Are A's tiles gathered before panels read them, `blocks` blocks of depth one by one? */
     bool (*gathers_a)(const fm_gemm *g, size_t blocks);
     /* Row tiles [first, last) of A into share->a, a tile as [depth][TILE_ROWS], tile_step apart. */
