@@ -2,6 +2,7 @@
 #include "fathom/ops.h"
 #include "ir/ir.h"
 #include "nn/minimizer.h"
+#include "pass/example_grad.h"
 
 /* ---- what examples must not share --------------------------------------------------------------- */
 
@@ -56,31 +57,52 @@ static bool check_variables(fm_graph *g, bool step)
 
 /* ---- sums --------------------------------------------------------------------------------------- */
 
-static void add_clipped(fm_minimizer *m, double limit)
+static void clip_one(fm_minimizer *m, fm_val loss, double limit)
 {
     fm_graph *g = m->g;
     fm_val square = {0};
+    fm_grad(g, loss, m->variables, m->count, m->gradients);
     for (int i = 0; i < m->count; i++) {
         fm_val own = fm_square_sum(g, m->gradients[i]);
         square = square.id ? fm_add(g, square, own) : own;
     }
     fm_val factor = fm_shrink_factor(g, square, limit);
+    for (int i = 0; i < m->count; i++) m->gradients[i] = fm_mul(g, m->gradients[i], factor);
+}
+
+static void clip_each(fm_minimizer *m, fm_val loss, int64_t examples, double limit)
+{
+    fm_graph *g = m->g;
+    fm_val total = fm_mul_scalar(g, loss, (double)examples);
+    fm_grad_clipped(g, total, examples, limit, m->variables, m->count, m->gradients);
+}
+
+static void add_to_sums(fm_minimizer *m)
+{
     for (int i = 0; i < m->count; i++) {
         fm_val sum = fm_minimizer_gradient_sum(m, i);
-        fm_update(g, sum, fm_add(g, sum, fm_mul(g, m->gradients[i], factor)));
+        fm_update(m->g, sum, fm_add(m->g, sum, m->gradients[i]));
     }
 }
 
-void fm_private_accumulate(fm_graph *g, fm_val loss, const fm_optimizer *optimizer, double limit)
+void fm_private_accumulate(fm_graph *g, fm_val loss, int64_t examples,
+                           const fm_optimizer *optimizer, double limit)
 {
     fm_minimizer m = {.g = g};
     if (fm_minimizer_check_loss(g, loss) && check_variables(g, false) &&
         fm_minimizer_begin(&m, g, optimizer)) {
         fm_val penalty = fm_graph_penalty(g);
-        if (penalty.id && depends_on_example(g, penalty)) loss = fm_add(g, loss, penalty);
-        fm_grad(g, loss, m.variables, m.count, m.gradients);
+        bool of_examples = penalty.id && depends_on_example(g, penalty);
+        if (of_examples && examples > 1) {
+            fm_graph_fail(g, FM_ERROR_UNSUPPORTED,
+                          "privacy: the model's penalty depends on examples: physical_batch_size "
+                          "must be 1");
+        }
+        if (of_examples) loss = fm_add(g, loss, penalty);
         g->role = FM_UPDATE;
-        add_clipped(&m, limit);
+        if (examples == 1) clip_one(&m, loss, limit);
+        if (examples > 1) clip_each(&m, loss, examples, limit);
+        add_to_sums(&m);
         g->role = FM_FORWARD;
     }
     fm_minimizer_end(&m);

@@ -102,7 +102,7 @@ static fm_status evaluate_batches(fm_model *model, fm_loader *loader, fm_scores 
         const fm_program_form form = {FM_EVALUATE, batch.count, batch.length};
         status = fm_model_compiled(model, form, &compiled);
         if (status == FM_OK) status = fm_compiled_run(model, compiled, batch.x, batch.y, 0);
-        if (status == FM_OK) status = fm_compiled_measure(model, compiled, model->metrics, batch.y);
+        if (status == FM_OK) status = fm_compiled_measure(model, compiled, model->metrics, batch.y, batch.count);
         if (status != FM_OK) break;
         loss_sum += fm_compiled_loss(model, compiled) * (double)batch.count;
         samples += batch.count;

@@ -110,7 +110,7 @@ static fm_status run_step(fm_fit_run *run, const fm_batch *batch)
         training->lost = true;
         return fm_guard_explain(&run->guard, loss);
     }
-    status = fm_compiled_measure(model, compiled, model->train_metrics, batch->y);
+    status = fm_compiled_measure(model, compiled, model->train_metrics, batch->y, batch->count);
     training->loss_sum += loss * (double)batch->count;
     training->samples += batch->count;
     training->batch++;

@@ -1,6 +1,7 @@
 #include "train/gradient_probe.h"
 #include "train/privacy/private_training.h"
 #include "fathom/ops.h"
+#include "nn/private_minimize.h"
 #include "ir/ir.h"
 #include "nn/layer.h"
 #include "nn/metric_kinds.h"
@@ -53,8 +54,12 @@ static fm_val add_loss(const fm_model *model, fm_graph *graph, fm_val prediction
         return fm_graph_fail(graph, status, "%s", fm_error_message(model->context));
     }
     fm_val y = fm_input(graph, "y", dtype, shape);
-    fm_val loss =
-        fm_loss_with(graph, model->options.loss, prediction, y, &model->options.loss_options);
+    fm_loss_options options = model->options.loss_options;
+    if (model->private && fm_graph_mode(graph) == FM_TRAIN && shape.dims[0] > 1) {
+        options.sample_weight =
+            fm_input(graph, FM_EXAMPLE_WEIGHT, fm_graph_dtype(graph), FM_SHAPE(shape.dims[0]));
+    }
+    fm_val loss = fm_loss_with(graph, model->options.loss, prediction, y, &options);
     fm_output(graph, "loss", loss);
     if (fm_graph_mode(graph) == FM_TRAIN) add_auxiliaries(model, graph, y);
     return loss;

@@ -118,9 +118,9 @@ fm_status fm_batch_check(const fm_model *model, const fm_batch *batch);
 fm_status fm_compiled_run(fm_model *model, fm_compiled *compiled, const void *x, const void *y,
                           double rate);
 double fm_compiled_loss(const fm_model *model, const fm_compiled *compiled);
-/* Adds the samples of the last run to metrics (fm_model_metric_count of them). */
+/* Adds the first `count` samples of the last run to metrics (fm_model_metric_count of them). */
 fm_status fm_compiled_measure(const fm_model *model, const fm_compiled *compiled,
-                              fm_metric *const *metrics, const void *y);
+                              fm_metric *const *metrics, const void *y, int64_t count);
 
 /* "x" and, with `labels`, "y" are what the model reads; FM_ERROR_SHAPE shows both. */
 fm_status fm_model_check_data(const fm_model *model, const fm_dataset *data, bool labels);

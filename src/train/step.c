@@ -52,24 +52,24 @@ double fm_compiled_loss(const fm_model *model, const fm_compiled *compiled)
 }
 
 fm_status fm_compiled_measure(const fm_model *model, const fm_compiled *compiled,
-                              fm_metric *const *metrics, const void *y)
+                              fm_metric *const *metrics, const void *y, int64_t count)
 {
     if (model->options.metric_count == 0) return FM_OK;
     fm_tensor prediction = {.data = (void *)(uintptr_t)compiled->prediction,
                             .dtype = model->options.dtype,
-                            .shape = fm_shape_batch(compiled->batch, model->output)};
+                            .shape = fm_shape_batch(count, model->output)};
     fm_tensor label = {.data = (void *)(uintptr_t)y,
                        .dtype = model->label_dtype,
-                       .shape = fm_shape_batch(compiled->batch, model->label)};
+                       .shape = fm_shape_batch(count, model->label)};
     prediction.count = fm_shape_elements(prediction.shape);
     label.count = fm_shape_elements(label.shape);
     for (int i = 0; i < model->options.metric_count; i++) {
         if (model->options.metrics[i].metric == FM_TOLD_METRIC) {
             const void *told = compiled->told[i];
-            if (told) fm_metric_tell(metrics[i], number_at(model, told), compiled->batch);
+            if (told) fm_metric_tell(metrics[i], number_at(model, told), count);
             continue;
         }
-        fm_status status = fm_metric_update(metrics[i], &prediction, &label, NULL, compiled->batch);
+        fm_status status = fm_metric_update(metrics[i], &prediction, &label, NULL, count);
         if (status != FM_OK) return status;
     }
     return FM_OK;

@@ -40,6 +40,7 @@ static const char *const recipes[] = {
     "mnist-simclr",
     "mnist-probe",
     "strokes-private",
+    "mnist-private",
 };
 enum { RECIPE_COUNT = sizeof recipes / sizeof recipes[0] };
 

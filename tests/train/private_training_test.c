@@ -3,6 +3,7 @@
 #include "fathom/nn.h"
 #include "fathom/nn_recurrent.h"
 #include "fathom/nn_vision.h"
+#include "fathom/ops.h"
 #include "train/privacy/private_training.h"
 #include "train/privacy/private_batches.h"
 
@@ -39,6 +40,18 @@ static fm_val conv_network(fm_graph *g, fm_val x, void *argument)
     return fm_dense(g, x, .units = CLASSES);
 }
 
+/* A dense layer for each of some steps: several rows an example, few of them and many. */
+static fm_val rows_network(fm_graph *g, fm_val x, void *argument)
+{
+    (void)argument;
+    x = fm_reshape(g, x, .target_shape = {2, {2, 6}});
+    x = fm_dense(g, x, .units = 40, .activation = FM_TANH);
+    x = fm_dropout(g, x, .rate = 0);
+    x = fm_reshape(g, x, .target_shape = {2, {20, 4}});
+    x = fm_dense(g, x, .units = 3, .activation = FM_SIGMOID);
+    return fm_dense(g, fm_flatten(g, x), .units = CLASSES);
+}
+
 static fm_val recurrent_network(fm_graph *g, fm_val x, void *argument)
 {
     (void)argument;
@@ -51,10 +64,12 @@ static fm_val recurrent_network(fm_graph *g, fm_val x, void *argument)
 static const struct {
     const char *name;
     fm_val (*build)(fm_graph *g, fm_val x, void *argument);
-} networks[] = {{"dense", dense_network},
-                {"shared", shared_network},
-                {"conv", conv_network},
-                {"recurrent", recurrent_network}};
+    bool apart; /* known to keep examples apart */
+} networks[] = {{"dense", dense_network, true},
+                {"shared", shared_network, true},
+                {"rows", rows_network, true},
+                {"conv", conv_network, true},
+                {"recurrent", recurrent_network, false}};
 enum { NETWORKS = sizeof networks / sizeof networks[0], INPUTS = 12 };
 
 typedef struct problem {
@@ -202,6 +217,55 @@ static void check_sum(fixture *f, int network, int64_t physical)
 static void sums_are_those_of_clipped_gradients(void **state)
 {
     for (int network = 0; network < NETWORKS; network++) check_sum(*state, network, 1);
+}
+
+/* By formulas, several at once, with a last piece that is not full: 23 are 8 + 8 + 7, and 23 of 32. */
+static void sums_of_several_at_once_are_the_same(void **state)
+{
+    for (int network = 0; network < NETWORKS; network++) {
+        check_sum(*state, network, 0);
+        if (networks[network].apart) check_sum(*state, network, 8);
+    }
+}
+
+/* Rows of the batch meet in x x^T. */
+static fm_val mixing_network(fm_graph *g, fm_val x, void *argument)
+{
+    (void)argument;
+    x = fm_dense(g, x, .units = CLASSES);
+    return fm_matmul(g, fm_matmul_transposed(g, x, x, false, true), x);
+}
+
+static void examples_that_meet_are_seen(void **state)
+{
+    fixture *f = *state;
+    fm_model *model;
+    fm_model_options options = {.build = mixing_network,
+                                .input_shape = FM_SHAPE(INPUTS),
+                                .loss = FM_SPARSE_CATEGORICAL_CROSSENTROPY,
+                                .privacy = &(fm_privacy_options){.physical_batch_size = 8}};
+    assert_fails(
+        f->context, FM_ERROR_UNSUPPORTED,
+        "privacy: matmul is not known to keep examples apart: physical_batch_size must be 1",
+        fm_model_create(f->context, &options, &model));
+    options.build = recurrent_network;
+    assert_fails(f->context, FM_ERROR_UNSUPPORTED, "privacy: lstm/lstm is not known to keep",
+                 fm_model_create(f->context, &options, &model));
+    options.build = mixing_network;
+    options.privacy = &(fm_privacy_options){.noise_multiplier = 1};
+    assert_ok(f->context, fm_model_create(f->context, &options, &model));
+    assert_int_equal(fm_model_step_batch(model, 500), 1);
+    fm_model_destroy(model);
+}
+
+static void what_is_known_of_a_model_decides(void **state)
+{
+    fixture *f = *state;
+    for (int network = 0; network < NETWORKS; network++) {
+        fm_model *model = make_model(f, network, &(fm_privacy_options){.noise_multiplier = 1});
+        assert_int_equal(fm_model_step_batch(model, 500), networks[network].apart ? 32 : 1);
+        fm_model_destroy(model);
+    }
 }
 
 /* ---- noise --------------------------------------------------------------------------------------- */
@@ -545,6 +609,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         fixture_test(sums_are_those_of_clipped_gradients),
+        fixture_test(sums_of_several_at_once_are_the_same),
+        fixture_test(what_is_known_of_a_model_decides),
+        fixture_test(examples_that_meet_are_seen),
         fixture_test(noise_has_its_deviation),
         fixture_test(batches_are_poisson_samples),
         fixture_test(training_is_accounted_for),

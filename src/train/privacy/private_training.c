@@ -39,7 +39,8 @@ fm_status fm_private_sum_graph(const fm_model *model, int64_t examples, fm_graph
     fm_status status =
         fm_model_loss_graph(model, (fm_program_form){FM_TRAIN, examples, 0}, graph, &loss);
     if (status != FM_OK) return status;
-    fm_private_accumulate(*graph, loss, &model->options.optimizer, p->options.max_grad_norm);
+    fm_private_accumulate(*graph, loss, examples, &model->options.optimizer,
+                          p->options.max_grad_norm);
     return fm_model_finish_graph(graph);
 }
 
@@ -74,6 +75,22 @@ static fm_status complete(fm_context *context, const fm_privacy_options *given, 
     return FM_OK;
 }
 
+/* Several examples at once where the graph can be built, one where it cannot be and nobody asked. */
+static fm_status choose_chunk(fm_model *model)
+{
+    fm_private *p = model->private;
+    fm_graph *graph;
+    p->chunk = p->options.physical_batch_size ? p->options.physical_batch_size : DEFAULT_CHUNK;
+    if (p->chunk == 1) return FM_OK;
+    fm_status status = fm_private_sum_graph(model, p->chunk, &graph);
+    fm_graph_destroy(graph);
+    if (status != FM_ERROR_UNSUPPORTED || p->options.physical_batch_size) return status;
+    fm_report(model->context, FM_LOG_INFO, "%s; it is", fm_error_message(model->context));
+    fm_error_clear(model->context);
+    p->chunk = 1;
+    return FM_OK;
+}
+
 fm_status fm_private_create(fm_model *model, const fm_privacy_options *options)
 {
     fm_private *p = fm_allocate_zeroed(model->context, sizeof *p);
@@ -81,12 +98,11 @@ fm_status fm_private_create(fm_model *model, const fm_privacy_options *options)
     model->private = p;
     fm_status status = complete(model->context, options, model->options.precision, &p->options);
     if (status != FM_OK) return status;
-    p->chunk = 1;
     p->noise_multiplier = p->options.target_epsilon != 0 ? NAN : p->options.noise_multiplier;
     fm_graph *graph;
     status = fm_private_update_graph(model, &graph);
     fm_graph_destroy(graph);
-    return status;
+    return status == FM_OK ? choose_chunk(model) : status;
 }
 
 void fm_private_destroy(fm_model *model)
@@ -211,18 +227,46 @@ static fm_status add_run(fm_model *model, const void *x, const void *y)
     return status;
 }
 
+static void weigh_examples(const fm_model *model, int64_t count)
+{
+    const fm_private *p = model->private;
+    void *weights = fm_program_input(p->sum->program, FM_EXAMPLE_WEIGHT);
+    for (int64_t i = 0; weights && i < p->chunk; i++) {
+        if (model->options.dtype == FM_F64) {
+            ((double *)weights)[i] = i < count;
+        } else {
+            ((float *)weights)[i] = i < count;
+        }
+    }
+}
+
+/* What fills up a piece that is too short for the program is never read, but must be there. */
+static const void *fill_up(void *own, const void *elements, size_t bytes, int64_t count,
+                           int64_t chunk)
+{
+    if (count == chunk) return elements;
+    memcpy(own, elements, bytes * (size_t)count);
+    memset((char *)own + bytes * (size_t)count, 0, bytes * (size_t)(chunk - count));
+    return own;
+}
+
 fm_status fm_private_add(fm_model *model, const void *x, const void *y, int64_t count,
                          fm_metric *const *metrics, double *loss_sum)
 {
     fm_private *p = model->private;
+    fm_compiled *sum = p->sum;
     fm_status status = FM_OK;
     p->unfinished = true;
-    for (int64_t i = 0; i < count && status == FM_OK; i++) {
-        const void *one_y = (const char *)y + (size_t)i * p->sum->y_bytes;
-        status = add_run(model, (const char *)x + (size_t)i * p->sum->x_bytes, one_y);
+    for (int64_t i = 0; i < count && status == FM_OK; i += p->chunk) {
+        int64_t here = count - i < p->chunk ? count - i : p->chunk;
+        const char *from_x = (const char *)x + (size_t)i * sum->x_bytes;
+        const char *from_y = (const char *)y + (size_t)i * sum->y_bytes;
+        weigh_examples(model, here);
+        status = add_run(model, fill_up(sum->own_x, from_x, sum->x_bytes, here, p->chunk),
+                         fill_up(sum->own_y, from_y, sum->y_bytes, here, p->chunk));
         if (status != FM_OK) return status;
-        *loss_sum += fm_compiled_loss(model, p->sum);
-        if (metrics) status = fm_compiled_measure(model, p->sum, metrics, one_y);
+        *loss_sum += fm_compiled_loss(model, sum) * (double)p->chunk;
+        if (metrics) status = fm_compiled_measure(model, sum, metrics, from_y, here);
     }
     return status;
 }
