@@ -84,7 +84,7 @@ static void reconstructions_are_shown(void **state)
     assert_non_null(strstr(r->out, "nothing stands in the way"));
     r = program_run_well(f, "cd $HERE && $FATHOM report -q a.safetensors -o p.html && cat p.html");
     assert_non_null(strstr(r->out, "<h3>Reconstructions</h3>"));
-    assert_non_null(strstr(r->out, "alt=\"samples and their reconstructions\""));
+    assert_non_null(strstr(r->out, "alt=\"a sample and its reconstruction\""));
 }
 
 static void new_samples_are_drawn(void **state)
