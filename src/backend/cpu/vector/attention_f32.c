@@ -57,7 +57,7 @@ INLINE float weigh_row(float *s, const seen_keys *keys, int64_t filled, float sc
     const bool none = now == -INFINITY;
     const int64_t seen = none ? 0 : keys->seen;
     for (int64_t j = 0; j < seen; j += V) {
-        const vector e = exp_lanes(load(s + j) - now);
+        const vector e = exp_down_lanes(load(s + j) - now);
         sum += e;
         store(s + j, e);
     }

@@ -85,7 +85,8 @@ static void slope_row(const block *b, int64_t r, int64_t first, const seen_keys 
     }
     for (; j < keys->seen; j += V) {
         const bool all = !keys->mask && keys->seen - j >= V;
-        vector p = exp_lanes(load(s + j) * scale - lse), slope = load(slopes + j), z = broadcast(1);
+        vector p = exp_down_lanes(load(s + j) * scale - lse), slope = load(slopes + j),
+               z = broadcast(1);
         if (drawn) {
             z = kept_of(drop, drawn + j);
             slope *= z;

@@ -44,7 +44,7 @@ INLINE vector short_exponentials(int64_t n, float shift, const float *x, float *
     vector sum = {0};
     EACH_VECTOR(i, n)
     {
-        const vector e = exp_lanes(load_row(x, i, n, -INFINITY) - shift);
+        const vector e = exp_down_lanes(load_row(x, i, n, -INFINITY) - shift);
         sum += e;
         if (y) store_row(y, i, n, e);
     }
@@ -69,7 +69,7 @@ INLINE exponentials one_vector(int64_t n, const float *x)
 {
     const vector row = load_row(x, 0, n, -INFINITY);
     const float shift = largest_of_lanes(row);
-    const vector e = exp_lanes(row - shift);
+    const vector e = exp_down_lanes(row - shift);
     return (exponentials){shift, sum_of_lanes(e), e};
 }
 

@@ -77,12 +77,20 @@ INLINE float vector_exp(float x)
     return x > 89 ? INFINITY : x < -104 ? 0 : y;
 }
 
-/* Of each lane. */
-INLINE vector exp_lanes(vector x)
+/* For x <= 0: what lies below the normal numbers is 0, as it is while a program runs. */
+INLINE float vector_exp_down(float x)
+{
+    int32_t n;
+    const float r = reduce_exponent(x, &n), y = (1 + expm1_near_0(r)) * power_of_two(n);
+    return x < -87 ? 0 : y;
+}
+
+/* The same of each lane: what softmax and attention need, whose largest number is 0. */
+INLINE vector exp_down_lanes(vector x)
 {
     float lane[VECTOR_LENGTH];
     store(lane, x);
-    for (int i = 0; i < VECTOR_LENGTH; i++) lane[i] = vector_exp(lane[i]);
+    for (int i = 0; i < VECTOR_LENGTH; i++) lane[i] = vector_exp_down(lane[i]);
     return load(lane);
 }
 
@@ -176,7 +184,7 @@ INLINE float vector_erf(float x)
     c = fused(c, t, -0x1.443566p-1f);
     c = fused(c, t, -0x1.212c0cp+0f);
     c = fused(c, t, 0x1.8a576ep-13f);
-    const float far = 1 - vector_exp(c);
+    const float far = 1 - vector_exp_down(c);
     return size < 1 ? fused(x, e, x) : x < 0 ? -far : far;
 }
 
