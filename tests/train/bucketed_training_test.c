@@ -349,6 +349,35 @@ static void a_run_is_resumed_with_the_same_bits(void **state)
     fm_dataset_destroy(data);
 }
 
+typedef struct allocations {
+    fixture *f;
+    long made; /* when the epoch's first step was over */
+} allocations;
+
+static fm_status expect_no_allocation(void *user, fm_event *event)
+{
+    allocations *a = user;
+    long made = atomic_load(&a->f->made);
+    if (event->batch == 1) a->made = made;
+    assert_int_equal(made, a->made);
+    return FM_OK;
+}
+
+/* All programs were compiled before. */
+static void steps_of_any_length_allocate_nothing(void **state)
+{
+    fixture *f = *state;
+    fm_dataset *data = make_data(f, FM_TEXT_END, true);
+    allocations a = {.f = f};
+    const fm_callback callback = {
+        .name = "allocations", .user = &a, .batch_end = expect_no_allocation};
+    const fm_fit_options fit = fit_options(data, &callback);
+    fm_model *model = make_model(f, backwards);
+    assert_ok(f->context, fm_fit(model, data, &fit));
+    fm_model_destroy(model);
+    fm_dataset_destroy(data);
+}
+
 static void gradients_are_measured_at_one_length(void **state)
 {
     fixture *f = *state;
@@ -481,6 +510,7 @@ int main(void)
         fixture_test(steps_are_those_of_one_length),
         fixture_test(the_last_prediction_is_that_of_the_last_step),
         fixture_test(a_run_is_resumed_with_the_same_bits),
+        fixture_test(steps_of_any_length_allocate_nothing),
         fixture_test(gradients_are_measured_at_one_length),
         fixture_test(a_nan_is_found_in_its_batch),
         fixture_test(models_of_one_length_are_refused),
