@@ -303,12 +303,13 @@ FM_API void fm_transform_restore_x(const fm_transform *transform, float *values,
  *  drop_last   leave out the last batch when it is smaller
  *  by_length   put samples of one bucket together, also where the order is not shuffled: short ones
  *              first. No use without buckets
+ *  one_length  as if the data had no buckets
  *  seed        of the order and of sources that augment
  *  workers     threads that gather ahead; 0: the caller's, within fm_loader_next
  *  prefetch    batches that may be ready ahead. Default: 2 for each worker, no use without workers */
 typedef struct fm_loader_options {
     int64_t batch_size;
-    bool shuffle, drop_last, by_length;
+    bool shuffle, drop_last, by_length, one_length;
     int64_t seed;
     int64_t workers, prefetch;
 } fm_loader_options;

@@ -27,6 +27,8 @@ const fm_field fm_loader_fields[] = {
      offsetof(fm_loader_options, drop_last), .type = FM_FIELD_BOOL},
     {"by_length", "samples of one bucket together, in any case",
      offsetof(fm_loader_options, by_length), .type = FM_FIELD_BOOL},
+    {"one_length", "no shorter batches, whatever the buckets",
+     offsetof(fm_loader_options, one_length), .type = FM_FIELD_BOOL},
     {"seed", "of the order", offsetof(fm_loader_options, seed), .type = FM_FIELD_INT},
     {"workers", "threads that gather ahead", offsetof(fm_loader_options, workers),
      .type = FM_FIELD_INT, .maximum = MAX_WORKERS},
@@ -306,7 +308,7 @@ static fm_status create_groups(fm_loader *loader)
     fm_context *context = loader->context;
     const fm_ints *buckets = &loader->dataset->info.buckets;
     size_t count = (size_t)loader->dataset->info.count, batches = (size_t)loader->batches;
-    if (buckets->count < 2) return FM_OK;
+    if (buckets->count < 2 || loader->options.one_length) return FM_OK;
     loader->buckets = fm_allocate_array(context, count, sizeof *loader->buckets);
     loader->lengths = fm_allocate_array(context, batches, sizeof *loader->lengths);
     if (!loader->buckets || !loader->lengths) return fm_error_status(context);

@@ -41,6 +41,7 @@ static fm_status open_trial(trial *t)
                             &(fm_loader_options){.batch_size = size,
                                                  .shuffle = !t->fit.no_shuffle && about->rows == 0,
                                                  .drop_last = true, /* one program is enough */
+                                                 .one_length = t->model->private != NULL,
                                                  .seed = t->fit.seed,
                                                  .workers = t->fit.workers,
                                                  .prefetch = t->fit.prefetch},

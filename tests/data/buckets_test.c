@@ -389,6 +389,14 @@ static void an_order_can_be_kept(void **state)
     }
     assert_true(sorted.steps < kept.steps);
     fm_loader_destroy(loader);
+    options.one_length = true;
+    fm_batch batch;
+    assert_ok(f->context, fm_loader_create(f->context, data, &options, &loader));
+    assert_ok(f->context, fm_loader_begin(loader, 0, 0));
+    assert_ok(f->context, fm_loader_next(loader, &batch));
+    assert_int_equal(batch.length, 0);
+    assert_int_equal(batch.indices[1], 1);
+    fm_loader_destroy(loader);
     fm_dataset_destroy(data);
 }
 

@@ -378,6 +378,31 @@ static void steps_of_any_length_allocate_nothing(void **state)
     fm_dataset_destroy(data);
 }
 
+/* Examples of a private training are read at the full length: buckets change nothing. */
+static void private_examples_have_one_length(void **state)
+{
+    fixture *f = *state;
+    const fm_privacy_options privacy = {
+        .noise_multiplier = 0.5, .target_delta = 1e-3, .max_grad_norm = 1, .noise_seed = 3};
+    uint64_t digests[2];
+    for (int buckets = 0; buckets < 2; buckets++) {
+        fm_dataset *data = make_data(f, FM_TEXT_END, buckets);
+        fm_model *model;
+        fm_model_options options = options_of(pooled);
+        options.privacy = &privacy;
+        assert_ok(f->context, fm_model_create(f->context, &options, &model));
+        assert_ok(f->context, fm_fit(model, data, &(fm_fit_options){.epochs = 2, .batch_size = 8}));
+        digests[buckets] = problem_digest(model);
+        const fm_batch batch = {.count = 1, .x = "", .y = "", .length = 5};
+        assert_fails(f->context, FM_ERROR_ARGUMENT,
+                     "examples have one length, received a batch of 5 steps",
+                     fm_train_step(model, &batch, 0.1, NULL));
+        fm_model_destroy(model);
+        fm_dataset_destroy(data);
+    }
+    assert_true(digests[0] == digests[1]);
+}
+
 static void gradients_are_measured_at_one_length(void **state)
 {
     fixture *f = *state;
@@ -511,6 +536,7 @@ int main(void)
         fixture_test(the_last_prediction_is_that_of_the_last_step),
         fixture_test(a_run_is_resumed_with_the_same_bits),
         fixture_test(steps_of_any_length_allocate_nothing),
+        fixture_test(private_examples_have_one_length),
         fixture_test(gradients_are_measured_at_one_length),
         fixture_test(a_nan_is_found_in_its_batch),
         fixture_test(models_of_one_length_are_refused),

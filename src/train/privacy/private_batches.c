@@ -43,6 +43,7 @@ static fm_status open_loader(fm_private_batches *b, int64_t epoch)
     if (status != FM_OK) return status;
     status = fm_loader_create(b->context, b->view,
                               &(fm_loader_options){.batch_size = b->piece,
+                                                   .one_length = true,
                                                    .seed = b->seed,
                                                    .workers = b->workers,
                                                    .prefetch = b->prefetch},

@@ -305,6 +305,13 @@ fm_status fm_private_train_step(fm_model *model, const fm_batch *batch, double r
     double sum = 0;
     fm_status status = fm_batch_check(model, batch);
     if (status != FM_OK) return status;
+    if (batch->length > 0 && batch->length != model->options.input_shape.dims[0]) {
+        return fm_fail(
+            model->context, FM_ERROR_ARGUMENT,
+            "privacy: examples have one length, received a batch of %lld steps: read data "
+            "with buckets with one_length",
+            (long long)batch->length);
+    }
     if (isnan(p->noise_multiplier)) {
         return fm_fail(model->context, FM_ERROR_ARGUMENT,
                        "privacy: target_epsilon needs a fit, which knows the number of steps; give "
