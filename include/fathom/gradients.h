@@ -42,6 +42,8 @@ typedef enum fm_gradient_state {
 } fm_gradient_state;
 
 FM_API const char *fm_gradient_state_name(fm_gradient_state state); /* "vanishing" */
+/* Of a layer's norm, against the last layer's. */
+FM_API fm_gradient_state fm_gradient_judge(double norm, double reference);
 
 /* The variables of one scope: variables[first] and the `count` - 1 behind it. */
 typedef struct fm_gradient_layer {
@@ -51,6 +53,13 @@ typedef struct fm_gradient_layer {
     fm_gradient_state state;
 } fm_gradient_layer;
 
+/* What a layer made of the batch: mean and standard deviation of all elements of its output, and the share
+ * that is exactly zero (after a ReLU: of units that are off). */
+typedef struct fm_layer_output {
+    const char *layer; /* as `fathom show` lists them */
+    double mean, deviation, zeros;
+} fm_layer_output;
+
 struct fm_gradients {
     uint64_t step; /* the store's, before the step */
     double loss;   /* without penalties */
@@ -59,12 +68,35 @@ struct fm_gradients {
     int variable_count;
     const fm_gradient_layer *layers; /* in the order in which the model function makes them */
     int layer_count;
+    const fm_layer_output *outputs; /* with fm_fit_options.health; else output_count is 0 */
+    int output_count;
 };
 
 /* Of the step that fm_train_step would make on this batch. *gradients is the model's and valid until
  * the next call; the first call for a batch size compiles. fit's are in fm_event. */
 FM_API fm_status fm_model_gradients(fm_model *model, const fm_batch *batch,
                                     const fm_gradients **gradients);
+
+/* ---- over time ---------------------------------------------------------------------------------- */
+
+/* A layer at the first step of an epoch (with several lengths of batches: the first of the usual one).
+ * Norms are L2, over the layer's trainable variables; NaN for a layer without any. The others are
+ * fm_layer_output's. All NaN: not measured. */
+typedef struct fm_layer_health {
+    double gradient_norm, weight_norm;
+    double mean, deviation, zeros;
+} fm_layer_health;
+
+typedef struct fm_health {
+    int64_t epochs; /* of the history; 0: nothing was recorded */
+    int layer_count;
+    const char *const *layers;   /* in the order in which the model function makes them */
+    const fm_layer_health *rows; /* (epochs, layers) */
+} fm_health;
+
+/* Of the last fit with fm_fit_options.health; model files keep it, a resumed fit goes on. Valid until the
+ * next fit or load. */
+FM_API fm_health fm_model_health(const fm_model *model);
 
 #ifdef __cplusplus
 }

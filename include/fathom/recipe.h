@@ -64,6 +64,7 @@ FM_API const char *fm_recipe_text(const fm_recipe *recipe);
  *                   categorical_crossentropy into categorical_crossentropy: labels are shares then
  * views             of each sample, at least 1; more: each is in a batch so often, varied by augment each
  *                   time, in the validation and the test part, too
+ * no_health         `health: false`: the program does not set fm_fit_options.health
  * keep_best         save the best epoch as well, judged by `monitor`
  * memory            the budget of a training step as it is written: 4GiB; the model has it as bytes
  * start_from        the file whose weights a new training begins with, NULL: initial ones;
@@ -85,6 +86,7 @@ typedef struct fm_recipe_settings {
     fm_fit_options fit;
     int64_t checkpoint_every;
     bool keep_best;
+    bool no_health;
     const char *monitor;
     const char *memory;
     fm_start_from start_from;

@@ -348,6 +348,10 @@ FM_API extern const fm_field fm_checkpoint_fields[];
  *                    from the run's first; FM_EACH_EPOCH: the first step of each epoch; 0: none. A
  *                    smaller last batch is not measured; of data with buckets the next batch of the
  *                    commonest length is
+ *  health            keep each layer's norms of gradient and weights, and its outputs' mean, deviation and
+ *                    share of zeros, at the first step of each epoch (fm_model_health), which costs
+ *                    about a step more. Not with a budget of memory, which that program might exceed,
+ *                    and not with privacy
  *  time_limit        seconds; the step that passes it is the last
  *  csv               this file holds fm_history_write_csv after each epoch
  *  tensorboard       folder for an event file (event_file.h): scalars and histograms of weights and
@@ -365,7 +369,7 @@ typedef struct fm_fit_options {
     int64_t seed;
     int64_t workers, prefetch;
     int64_t initial_epoch;
-    bool resume, ignore_nonfinite;
+    bool resume, ignore_nonfinite, health;
     int64_t gradients_every;
     double time_limit;
     const fm_early_stopping *early_stopping;

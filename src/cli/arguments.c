@@ -32,7 +32,9 @@ const option option_table[] = {
     {"out", 'o', "FILE", FOR_REPORT, OPTION_TEXT, AT(out), 0, NULL,
      "write the page to FILE; default report.html"},
     {"out", 'o', "FILE", FOR_EXPLAIN, OPTION_TEXT, AT(out), 0, NULL,
-     "images: write the maps to FILE as PNG, default explanation.png; texts: a page of HTML"},
+     "images: write the maps to FILE as PNG, default explanation.png; texts: a page of HTML; "
+     "attention: "
+     "a page, FILE.html, or a picture"},
     {"out", 'o', "FILE", FOR_EMBED, OPTION_TEXT, AT(out), 0, NULL,
      "draw the map into FILE, a PNG image; default embedding.png"},
     {"epochs", 'e', "N", FOR_TRAIN, OPTION_KEY, 0, 1, "train.epochs",
@@ -56,8 +58,9 @@ const option option_table[] = {
      "tell it at every N-th step"},
     {"method", 'm', "LIST", FOR_EXPLAIN, OPTION_TEXT, AT(method), 0, NULL,
      "saliency, gradient_x_input, smoothgrad, integrated_gradients, occlusion, grad_cam, several "
-     "with commas between them; or permutation. Default: integrated_gradients, without a sample "
-     "permutation"},
+     "with commas between them; or permutation, or attention. Default: integrated_gradients, "
+     "without "
+     "a sample permutation"},
     {"method", 'm', "NAME", FOR_EMBED, OPTION_TEXT, AT(method), 0, NULL,
      "tsne (default): who is near whom; pca: the two directions of the largest variance"},
     {"class", 'c', "NAME", FOR_EXPLAIN, OPTION_TEXT, AT(class_asked), 0, NULL,

@@ -1,7 +1,7 @@
 /* fathom explain */
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
-#include "cli/explain_views.h"
+#include "cli/explain_attention.h"
 #include "cli/json_lines.h"
 #include "cli/layer_table.h"
 #include "cli/progress.h"
@@ -23,7 +23,7 @@ typedef struct explanation_run {
     saved_model saved;
     output_meaning meaning;
     sample_form form;
-    bool permutation;
+    bool permutation, attention; /* asked for alone */
     int methods[MOST_METHODS], count;
     int64_t asked; /* the output to explain; PREDICTED: each sample's own */
     fm_explainer *explainer;
@@ -35,12 +35,13 @@ typedef struct explanation_run {
 
 /* ---- what was asked for -------------------------------------------------------------------------- */
 
-static const char permutation_name[] = "permutation";
+static const char permutation_name[] = "permutation", attention_name[] = "attention";
 
 static const char *next_method(const void *user, int i)
 {
     (void)user;
     if (i == FM_EXPLAIN_METHOD_COUNT) return permutation_name;
+    if (i == FM_EXPLAIN_METHOD_COUNT + 1) return attention_name;
     return i < FM_EXPLAIN_METHOD_COUNT ? fm_explain_at(i)->name : NULL;
 }
 
@@ -66,6 +67,10 @@ static fm_status add_method(explanation_run *r, const char *word)
         r->permutation = true;
         return FM_OK;
     }
+    if (strcmp(word, attention_name) == 0) {
+        r->attention = true;
+        return FM_OK;
+    }
     for (int i = 0; i < FM_EXPLAIN_METHOD_COUNT; i++) {
         if (strcmp(word, fm_explain_at(i)->name) != 0) continue;
         for (int k = 0; k < r->count; k++) {
@@ -87,6 +92,12 @@ static fm_status read_methods(explanation_run *r, const char *list)
         snprintf(word, sizeof word, "%.*s", (int)size, at);
         status = add_method(r, word);
         at += size + (at[size] == ',');
+    }
+    if (status == FM_OK && r->attention && (r->permutation || r->count)) {
+        return fm_fail(
+            r->invocation.context, FM_ERROR_ARGUMENT,
+            "--method: attention looks at layers, the others at the output: ask for them "
+            "one after the other");
     }
     if (status == FM_OK && r->permutation && r->count) {
         return fm_fail(
@@ -158,13 +169,14 @@ static fm_status understand(explanation_run *r)
     fm_shape output = fm_model_output(r->saved.model, NULL);
     r->meaning = output_meaning_of(&r->saved);
     r->form = form_of(r);
+    fm_status status = choose_methods(r);
+    if (status != FM_OK || r->attention) return status;
     if (output.rank > 1) {
         return fm_fail(r->invocation.context, FM_ERROR_UNSUPPORTED,
                        "%s: explained is one prediction a sample, (outputs); this model makes %s",
                        r->invocation.given->positional.items[0], fm_shape_text(output, words));
     }
-    fm_status status = choose_methods(r);
-    return status == FM_OK ? choose_output(r) : status;
+    return choose_output(r);
 }
 
 /* ---- inputs --------------------------------------------------------------------------------------- */
@@ -477,7 +489,8 @@ static fm_status write_views(explanation_run *r)
     if (r->form == FORM_IMAGE) {
         status = explain_sheet_write(&r->sheet, out);
     } else {
-        status = explain_page_write(r->invocation.context, model, &r->body, out);
+        status =
+            explain_page_write(r->invocation.context, model, explain_text_about, &r->body, out);
     }
     if (status == FM_OK && !r->invocation.given->quiet) {
         fprintf(stderr, "written: %s\n", out);
@@ -485,19 +498,40 @@ static fm_status write_views(explanation_run *r)
     return status;
 }
 
+static fm_status check_samples(const explanation_run *r)
+{
+    if (asks_for_samples(r->invocation.given)) return FM_OK;
+    return fm_fail(
+        r->invocation.context, FM_ERROR_ARGUMENT,
+        "what shall be explained? Name a file, or samples of the test data: --sample 0-4");
+}
+
+/* A model that goes on with a text reads --text itself. */
+static fm_status explain_attention(explanation_run *r)
+{
+    const arguments *given = r->invocation.given;
+    const fm_text_form *form = fm_transform_input(r->saved.transform)->text;
+    bool running = form && form->running;
+    if (running && !given->text_input) {
+        return fm_fail(r->invocation.context, FM_ERROR_ARGUMENT,
+                       "the model goes on with a text: give one, --text 'ROMEO: what'");
+    }
+    fm_status status = running ? FM_OK : check_samples(r);
+    if (status == FM_OK && !running) status = open_inputs(r);
+    if (status != FM_OK) return status;
+    return explain_by_attention(&r->invocation, &r->saved, r->inputs, r->input_count);
+}
+
 static fm_status explain_samples(explanation_run *r)
 {
     fm_context *context = r->invocation.context;
-    if (!asks_for_samples(r->invocation.given)) {
-        return fm_fail(context, FM_ERROR_ARGUMENT,
-                       "what shall be explained? Name a file, or samples of the test data: "
-                       "--sample 0-4");
-    }
+    fm_status status = check_samples(r);
+    if (status != FM_OK) return status;
     if (r->invocation.given->out && r->form == FORM_COLUMNS) {
         return fm_fail(context, FM_ERROR_ARGUMENT,
                        "--out is for images and texts; of tables and series take --json");
     }
-    fm_status status = open_inputs(r);
+    status = open_inputs(r);
     if (status == FM_OK && r->form == FORM_IMAGE) {
         status = explain_sheet_open(context, &fm_transform_output(r->saved.transform)->fields[0],
                                     count_samples(r), r->count, &r->sheet);
@@ -519,6 +553,7 @@ static fm_status explain(explanation_run *r)
         saved_model_open(&r->invocation, r->invocation.given->positional.items[0], &r->saved);
     if (status == FM_OK) status = understand(r);
     if (status != FM_OK) return status;
+    if (r->attention) return explain_attention(r);
     return r->permutation ? explain_by_permutation(&r->invocation, &r->saved) : explain_samples(r);
 }
 

@@ -155,11 +155,22 @@ static const char page_head[] =
     ".about{color:var(--soft);margin:0}.text{white-space:pre-wrap;overflow-wrap:anywhere;margin:0}"
     "\n"
     ".p{background:rgba(var(--p),calc(var(--a)*.8))}.n{background:rgba(var(--n),calc(var(--a)*.8))}"
-    "\nspan{border-radius:2px;print-color-adjust:exact;-webkit-print-color-adjust:exact}\n"
+    "\nspan,.m td{border-radius:2px;print-color-adjust:exact;-webkit-print-color-adjust:exact}\n"
+    "figure{margin:.8rem 0 1.4rem}figcaption{color:var(--soft);font-size:.85rem}img{max-width:100%;"
+    "height:auto;image-rendering:pixelated}.wide{overflow-x:auto;max-width:100%}.wide:focus-"
+    "visible{"
+    "outline:2px solid rgb(var(--n))}\n"
+    ".m{border-collapse:separate;border-spacing:1px;font-size:.75rem;margin-top:.4rem}.m th{font-"
+    "weight:400;color:var(--soft);text-align:right;padding:0 .3rem;white-space:nowrap}.m th[scope="
+    "col]{vertical-align:bottom;padding:.2rem 0}.m th span{writing-mode:vertical-rl}.m td{width:"
+    "1.15em;min-width:1.15em;height:1.15em;padding:0;background:rgba(var(--p),var(--a))}\n"
     "</style>";
 
-fm_status explain_page_write(fm_context *context, const char *title, const fm_text *body,
-                             const char *path)
+const char explain_text_about[] = "<span class=p style=\"--a:1\">for</span> the output, "
+                                  "<span class=n style=\"--a:1\">against</span> it";
+
+fm_status explain_page_write(fm_context *context, const char *title, const char *about,
+                             const fm_text *body, const char *path)
 {
     fm_text page = FM_TEXT(context);
     fm_text_add_bytes(&page, page_head, sizeof page_head - 1);
@@ -167,8 +178,7 @@ fm_status explain_page_write(fm_context *context, const char *title, const fm_te
     html_add_string(&page, title);
     fm_text_add(&page, "</title></head><body><h1>");
     html_add_string(&page, title);
-    fm_text_add(&page, "</h1><p class=about><span class=p style=\"--a:1\">for</span> the output, "
-                       "<span class=n style=\"--a:1\">against</span> it</p>\n");
+    fm_text_add(&page, "</h1><p class=about>%s</p>\n", about);
     fm_text_add_bytes(&page, fm_text_string(body), body->size);
     fm_text_add(&page, "</body></html>\n");
     fm_status status = fm_text_status(body);

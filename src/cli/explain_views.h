@@ -64,9 +64,11 @@ void explain_sheet_close(explain_sheet *sheet);
 void explain_text_print(const explained *e);
 /* Adds the sample to the page's body. */
 void explain_text_html(const explained *e, fm_text *body);
-/* The whole page, to be opened by a browser. */
-fm_status explain_page_write(fm_context *context, const char *title, const fm_text *body,
-                             const char *path);
+/* What its colors mean, as HTML. */
+extern const char explain_text_about[];
+/* The whole page, to be opened by a browser; `about` stands below the title. */
+fm_status explain_page_write(fm_context *context, const char *title, const char *about,
+                             const fm_text *body, const char *path);
 
 /* ---- tables and series: bars, the largest first ---- */
 

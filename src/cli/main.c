@@ -102,6 +102,8 @@ static const char *const explain_examples[] = {
     "what in an image of your own speaks for an 8, and what against it",
     "fathom explain reviews.safetensors --text 'not bad at all' --out page.html",
     "what each word adds, coloured in the terminal and on a page",
+    "fathom explain shakespeare-gpt.safetensors --text 'ROMEO: what' -m attention -o heads.html",
+    "what each head of each layer looks at",
     "fathom explain iris.safetensors",
     "which columns the model lives on: what shuffling each one takes away",
     NULL,
@@ -116,7 +118,12 @@ static const char explain_notes[] =
     "Fergus 2014). grad_cam: where a convolutional layer speaks for the output (Selvaraju et al. "
     "2017). permutation: how much worse the scores on the evaluation set become when a column is "
     "shuffled (Breiman 2001).\n"
-    "Tokens are explained by the output of the layer embedding; occlusion works without one.";
+    "Tokens are explained by the output of the layer embedding; occlusion works without one.\n"
+    "attention: the weights of the softmax of each layer and head, as they are (Vaswani et al. "
+    "2017): "
+    "texts with each token in the color of the weight that it has, matrices on a page or as PNG. "
+    "What a "
+    "head looks at is no proof of what the output comes from (Jain, Wallace 2019).";
 
 static const char *const embed_examples[] = {
     "fathom embed strokes-cnn.safetensors -o map.png",

@@ -47,6 +47,7 @@ static fm_status fill_page(const report *r)
         add_name(r, i);
         fm_text_add(r->body, "</h2>\n");
         status = report_add_evaluation(r, &r->runs[i]);
+        report_add_health(r, &r->runs[i]);
         if (status == FM_OK) status = report_add_model(r, &r->runs[i]);
         fm_text_add(r->body, "</section>\n");
     }

@@ -300,7 +300,9 @@ fm_status report_add_evaluation(const report *r, const report_run *run)
     } else if (!e.set) {
         fm_text_add(r->body, "<p class=soft>not evaluated: the recipe keeps no data aside</p>\n");
     } else {
+        const fm_dataset *raw = data.test ? data.raw_test : data.raw_validation;
         status = evaluate(&e);
+        if (status == FM_OK) status = report_add_embedding(r, run, raw, e.set);
     }
     fm_recipe_data_close(&data);
     return status == FM_OK ? fm_text_status(r->body) : status;

@@ -1,45 +1,16 @@
 /* What a model is: its layers, what its first layer has learned to see, its recipe. */
 #include "cli/report_parts.h"
+#include "cli/html_image.h"
+#include "cli/machine_note.h"
 #include "cli/sheet_canvas.h"
 #include "cli/terminal.h"
-#include "io/wire.h"
 
 #include <math.h>
 #include <string.h>
 
-static const char base64_digits[] =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/* RFC 4648, section 4. */
-static void add_base64(fm_text *to, const unsigned char *bytes, size_t size)
-{
-    for (size_t i = 0; i < size; i += 3) {
-        size_t left = size - i;
-        unsigned word = (unsigned)bytes[i] << 16;
-        if (left > 1) word |= (unsigned)bytes[i + 1] << 8;
-        if (left > 2) word |= bytes[i + 2];
-        char digits[4] = {base64_digits[word >> 18], base64_digits[word >> 12 & 63],
-                          left > 1 ? base64_digits[word >> 6 & 63] : '=',
-                          left > 2 ? base64_digits[word & 63] : '='};
-        fm_text_add_bytes(to, digits, sizeof digits);
-    }
-}
-
 fm_status report_add_image(const report *r, const fm_image *image, int times, const char *words)
 {
-    fm_text png = FM_TEXT(r->s->context);
-    fm_status status = fm_png_bytes(r->s->context, image->height, image->width, image->channels,
-                                    image->pixels, &png);
-    if (status == FM_OK) {
-        fm_text_add(r->body, "<img width=%lld height=%lld alt=\"",
-                    (long long)(image->width * times), (long long)(image->height * times));
-        html_add_string(r->body, words);
-        fm_text_add(r->body, "\" src=\"data:image/png;base64,");
-        add_base64(r->body, (const unsigned char *)png.bytes, png.size);
-        fm_text_add(r->body, "\">");
-    }
-    fm_text_release(&png);
-    return status;
+    return html_add_image(r->s->context, r->body, image, times, words);
 }
 
 /* ---- layers ---------------------------------------------------------------------------------------- */
@@ -150,10 +121,38 @@ static fm_status add_filters(const report *r, const report_run *run)
         char words[32];
         snprintf(words, sizeof words, "filter %lld", (long long)i);
         draw_filter(&f, kernel, i, &image);
-        status = report_add_image(r, &image, f.width < SIDE ? (int)(SIDE / f.width) : 1, words);
+        int times = f.width < SIDE ? (int)(SIDE / f.width) : 1;
+        status = report_add_image(r, &image, times, words);
     }
     fm_text_add(r->body, "</div>\n");
     return status;
+}
+
+/* ---- the machine ------------------------------------------------------------------------------------ */
+
+static void add_machine_row(void *user, const char *name, const char *words)
+{
+    fm_text *body = user;
+    fm_text_add(body, "<tr><td>%s<td>", name);
+    html_add_string(body, words);
+    fm_text_add(body, "</tr>");
+}
+
+/* As it was noted when the model was trained. */
+static void add_machine(const report *r, const report_run *run)
+{
+    const char *note = fm_model_note(run->saved.model, machine_note_key);
+    const fm_history *history = fm_model_history(run->saved.model);
+    double seconds = 0;
+    char time[32];
+    for (int64_t i = 0; i < history->count; i++) seconds += history->epochs[i].seconds;
+    fm_text_add(r->body, "<h3>Machine</h3>");
+    if (!note) fm_text_add(r->body, "<p class=soft>not recorded</p>");
+    fm_text_add(r->body, "<div class=wide tabindex=0><table class=words>");
+    machine_note_read(note, add_machine_row, r->body);
+    fm_text_add(r->body, "<tr><td>training<td>%lld epoch%s in %s</tr></table></div>\n",
+                (long long)history->count, history->count == 1 ? "" : "s",
+                show_seconds(seconds, time));
 }
 
 fm_status report_add_model(const report *r, const report_run *run)
@@ -161,6 +160,7 @@ fm_status report_add_model(const report *r, const report_run *run)
     fm_status status = add_layers(r, run);
     if (status == FM_OK) status = add_filters(r, run);
     if (status != FM_OK) return status;
+    add_machine(r, run);
     fm_text_add(r->body, "<h3>Recipe</h3><pre tabindex=0>");
     html_add_string(r->body, fm_recipe_text(run->saved.recipe));
     fm_text_add(r->body, "</pre>\n");

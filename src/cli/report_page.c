@@ -6,10 +6,10 @@ const char report_page_head[] =
     "<meta name=viewport content=\"width=device-width,initial-scale=1\">\n<style>\n"
     ":root{color-scheme:light dark;--ink:#1d2126;--soft:#5d6672;--line:#dde1e6;--paper:#fff;"
     "--card:#f6f7f9;--c0:#0072b2;--c1:#d55e00;--c2:#009e73;--c3:#cc79a7;--c4:#b8860b;--c5:#2a9ad0;"
-    "--c6:#7a5cc0;--c7:#666}\n"
+    "--c6:#7a5cc0;--c7:#666;--c8:#941e3c;--c9:#5d8a1e}\n"
     "@media (prefers-color-scheme:dark){:root{--ink:#e6e8ea;--soft:#9aa3ad;--line:#363b42;"
     "--paper:#15171a;--card:#1d2024;--c0:#56b4e9;--c1:#f08040;--c2:#35c79b;--c3:#e39cc4;"
-    "--c4:#e6b93c;--c5:#7fc4ee;--c6:#ab92ea;--c7:#aaa}}\n"
+    "--c4:#e6b93c;--c5:#7fc4ee;--c6:#ab92ea;--c7:#aaa;--c8:#e0708a;--c9:#a6cc5c}}\n"
     "@media print{:root{--ink:#000;--soft:#444;--line:#bbb;--paper:#fff;--card:#fff}"
     "section,figure{break-inside:avoid}.tip{display:none}}\n"
     "*{box-sizing:border-box}body{font:15px/1.55 system-ui,sans-serif;color:var(--ink);"
@@ -39,10 +39,22 @@ const char report_page_head[] =
     ".pictures{display:flex;flex-wrap:wrap;gap:.8rem}.pictures figure{padding:.4rem;font-size:"
     ".85rem;text-align:center}img{image-rendering:pixelated;max-width:100%;height:auto}"
     "pre{background:var(--card);border-radius:8px;padding:.8rem;overflow-x:auto;font-size:.85rem}"
+    ".dots{fill:none;stroke-width:6;stroke-linecap:round;stroke-opacity:.75}.spot{font-weight:700;"
+    "text-anchor:middle;paint-order:stroke;stroke:var(--card);stroke-width:4px}.map .spot{fill:"
+    "var(--ink);font-size:15px}.faded{opacity:.12}\n"
+    ".classes{display:flex;flex-wrap:wrap;gap:.4rem}button{font:inherit;color:inherit;background:"
+    "var(--card);border:1px solid var(--line);border-radius:1em;padding:.1rem .6rem;cursor:pointer}"
+    "button[aria-pressed=true]{border-color:var(--ink)}button:focus-visible{outline:2px solid "
+    "var(--c0);outline-offset:2px}.dot{display:inline-block;width:.8em;height:.8em;border-radius:"
+    "50%;margin-right:.35em;print-color-adjust:exact;-webkit-print-color-adjust:exact}\n"
+    ".spark{display:inline-block;width:84px;height:20px;vertical-align:middle;margin-right:.5em}"
+    ".spark path{fill:none;stroke:var(--c0);stroke-width:1.6}.bad{color:var(--c1);font-weight:600}"
+    ".words td{text-align:left;white-space:normal}\n"
     ".soft{color:var(--soft)}nav a{color:var(--c0);margin-right:1rem}\n"
     "</style>";
 
-/* Hover, touch and arrow keys move a cursor through the epochs of a chart and tell its figures. */
+/* Hover, touch and arrow keys move a cursor through the epochs of a chart and tell its figures; classes
+ * that are pressed stay while the others fade. */
 const char report_page_script[] =
     "<script>\n"
     "for(const f of document.querySelectorAll('figure[data-chart]')){\n"
@@ -62,4 +74,10 @@ const char report_page_script[] =
     "s.addEventListener('keydown',e=>{const "
     "k={ArrowLeft:at-1,ArrowRight:at+1,Home:0,End:n-1}[e.key];"
     "if(k===undefined)return;e.preventDefault();show(k);});}\n"
+    "for(const m of document.querySelectorAll('.embedding')){const on=new Set();"
+    "for(const b of m.querySelectorAll('button'))b.addEventListener('click',()=>{"
+    "const k=b.dataset.class;on.has(k)?on.delete(k):on.add(k);"
+    "b.setAttribute('aria-pressed',on.has(k));"
+    "for(const e of m.querySelectorAll('svg [data-class]'))"
+    "e.classList.toggle('faded',on.size>0&&!on.has(e.dataset.class));});}\n"
     "</script>\n";

@@ -41,13 +41,18 @@ const report_series *report_find(const report_run *run, const char *name);
 fm_status report_add_curves(const report *r);
 /* Of one model: layers, filters of the first, recipe. */
 fm_status report_add_model(const report *r, const report_run *run);
-/* Of one model on its evaluation set: scores, confusion, calibration, mistakes. */
+/* Of one model: gradients and activations of its layers over the epochs, where they were recorded. */
+void report_add_health(const report *r, const report_run *run);
+/* Of one model and the set that it is judged on, before and after the transform: t-SNE and PCA. */
+fm_status report_add_embedding(const report *r, const report_run *run, const fm_dataset *raw,
+                               const fm_dataset *set);
+/* Of one model on its evaluation set: scores, confusion, calibration, mistakes, features. */
 fm_status report_add_evaluation(const report *r, const report_run *run);
 
 /* Of an autoencoder of images: samples of the set beside what it makes of them. */
 fm_status report_add_reconstructions(const report *r, const report_run *run, const fm_dataset *set);
 
-/* An <img> with the picture in it, `times` as large on the page. */
+/* html_add_image on the page. */
 fm_status report_add_image(const report *r, const fm_image *image, int times, const char *words);
 
 extern const char report_page_head[], report_page_script[];

@@ -3,6 +3,7 @@
 #include "cli/exit_codes.h"
 #include "cli/gradient_report.h"
 #include "cli/json_lines.h"
+#include "cli/machine_note.h"
 #include "cli/memory_check.h"
 #include "cli/progress.h"
 #include "cli/train_folds.h"
@@ -135,6 +136,7 @@ static fm_status open_training(training *t)
     if (status == FM_OK) {
         status = t->resumed ? load_resumed(t) : fm_recipe_start(t->recipe, t->model);
     }
+    if (status == FM_OK) status = machine_note_set(t->model);
     if (status == FM_OK) status = count_parameters(t);
     return status == FM_OK ? check_memory(t) : status;
 }
@@ -183,6 +185,7 @@ static fm_status fit(training *t)
                                 .monitor = settings->monitor};
     options.validation = t->data.validation;
     options.resume = t->resumed != NULL;
+    options.health = !settings->no_health;
     options.checkpoint = &checkpoint;
     options.callbacks = callbacks;
     bool tells_gradients =

@@ -2,7 +2,7 @@
 #include "train/fit.h"
 #include "base/clock.h"
 #include "base/fields.h"
-#include "fathom/gradients.h"
+#include "train/health.h"
 #include "train/privacy/private_training.h"
 
 #include <math.h>
@@ -78,17 +78,25 @@ static double next_rate(const fm_fit_run *run)
 static fm_status measure_gradients(fm_fit_run *run, const fm_batch *batch,
                                    const fm_compiled *compiled)
 {
+    const fm_gradients *measured;
     int64_t every = run->options.gradients_every;
     run->event.gradients = NULL;
-    if (every == 0) return FM_OK;
+    if (every == 0 && !run->health) return FM_OK;
     uint64_t steps = fm_store_step(run->model->store) - run->first_step;
     bool first = run->model->training.batch == 0;
-    if (every == FM_EACH_EPOCH ? first : steps % (uint64_t)every == 0) run->gradients_due = true;
+    if (every == FM_EACH_EPOCH ? first : every && steps % (uint64_t)every == 0) {
+        run->gradients_due = true;
+    }
+    if (run->health && first) run->health_due = true;
     bool smaller = batch->count != run->whole->batch; /* it is not measured */
     if (compiled != run->whole && !smaller) return FM_OK;
-    bool due = run->gradients_due && !smaller;
-    run->gradients_due = false;
-    return due ? fm_model_gradients(run->model, batch, &run->event.gradients) : FM_OK;
+    bool due = run->gradients_due && !smaller, health = run->health_due && !smaller;
+    run->gradients_due = run->health_due = false;
+    if (!due && !health) return FM_OK;
+    fm_status status = fm_model_gradients(run->model, batch, &measured);
+    if (status == FM_OK && health) fm_health_record(run->model, measured);
+    if (due) run->event.gradients = measured;
+    return status;
 }
 
 static fm_status run_step(fm_fit_run *run, const fm_batch *batch)
@@ -184,6 +192,7 @@ static fm_status begin_epoch(fm_fit_run *run)
     run->samples_before = training->samples;
     refresh_event(run);
     fm_status status = training->batch ? FM_OK : fm_model_reset(run->model, FM_TRAIN);
+    if (status == FM_OK && run->health) status = fm_health_begin(run->model);
     if (status == FM_OK && run->model->private) {
         status =
             fm_private_batches_begin(&run->drawn, &run->model->private->secret, training->epoch,

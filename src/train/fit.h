@@ -27,10 +27,11 @@ typedef struct fm_fit_run {
     fm_event event;
     fm_epoch finished; /* what event.finished points at */
     double started, epoch_started;
-    double seconds_before;  /* of the epoch, spent before this fit */
-    int64_t samples_before; /* the same for samples                */
-    uint64_t first_step;    /* the store's when this fit began     */
-    bool gradients_due;     /* at the next batch of whole's form   */
+    double seconds_before;   /* of the epoch, spent before this fit */
+    int64_t samples_before;  /* the same for samples                */
+    uint64_t first_step;     /* the store's when this fit began     */
+    bool gradients_due;      /* at the next batch of whole's form   */
+    bool health, health_due; /* is recorded; likewise               */
 } fm_fit_run;
 
 /* Checks everything, compiles the programs, allocates whatever the loop needs. close also after a

@@ -1,5 +1,6 @@
 #include "train/fit.h"
 #include "train/gradient_probe.h"
+#include "train/health.h"
 #include "train/privacy/private_training.h"
 #include "base/fields.h"
 
@@ -168,8 +169,12 @@ static fm_status compile_training(fm_fit_run *run)
     fm_status status = fm_model_compiled(model, whole, &run->whole);
     if (status == FM_OK) status = refuse_carrying(run);
     if (status == FM_OK) status = fm_model_compile_forms(model, FM_TRAIN, run->loader);
-    if (status != FM_OK || !run->options.gradients_every) return status;
-    return fm_gradient_probe_open(model, usual.count, usual.length, run->options.tensorboard);
+    run->health = run->options.health && model->options.memory == 0;
+    if (status != FM_OK || (!run->options.gradients_every && !run->health)) return status;
+    unsigned parts = (run->options.tensorboard ? FM_PROBE_ELEMENTS : 0) |
+                     (run->health ? FM_PROBE_OUTPUTS : 0);
+    status = fm_gradient_probe_open(model, usual.count, usual.length, parts);
+    return status == FM_OK && run->health ? fm_health_open(model) : status;
 }
 
 /* Training programs first, and of them that of most batches: variables take the layout that the first

@@ -12,13 +12,18 @@
  * have this sum, so that no square leaves the range of the numbers; the same of the weights. */
 enum { GRADIENT_LARGEST, GRADIENT_SQUARES, WEIGHT_LARGEST, WEIGHT_SQUARES, FIGURES };
 
+/* And of each layer's output: mean, variance, share of zeros. */
+enum { OUTPUT_MEAN, OUTPUT_VARIANCE, OUTPUT_ZEROS, OUTPUT_FIGURES };
+
 struct fm_gradient_probe {
     int64_t batch, length; /* as in fm_batch */
-    bool elements;         /* the gradients themselves are outputs as well */
+    unsigned parts;
     fm_compiled *compiled;
     const void **figures; /* FIGURES for each variable: where the program leaves them */
     fm_gradient *variables;
     fm_gradient_layer *layers;
+    const void **output_figures; /* OUTPUT_FIGURES for each */
+    fm_layer_output *outputs;
     fm_gradients result;
     fm_arena arena; /* the texts and arrays */
 };
@@ -62,7 +67,41 @@ static int list_trainable(const fm_graph *g, fm_val *wrt)
     return count;
 }
 
-static fm_status add_gradients(fm_graph *g, fm_val loss, bool elements)
+/* Layers whose outputs are numbers, in order; returns how many. */
+static int list_outputs(const fm_graph *g, const fm_layer_note **notes)
+{
+    int count = 0;
+    for (size_t i = 0; i < g->layer_count; i++) {
+        if (!fm_dtype_is_real(fm_val_dtype(g, g->layers[i].output))) continue;
+        if (notes) notes[count] = &g->layers[i];
+        count++;
+    }
+    return count;
+}
+
+static fm_status add_outputs(fm_graph *g)
+{
+    const fm_ints all = {0};
+    const fm_layer_note **notes =
+        fm_arena_allocate(&g->arena, (g->layer_count + 1) * sizeof *notes);
+    int count = notes ? list_outputs(g, notes) : 0;
+    if (!notes) return FM_ERROR_MEMORY;
+    for (int i = 0; i < count; i++) {
+        fm_val x = notes[i]->output, mean = fm_mean(g, x, all, false);
+        fm_val zero = fm_scalar_as(g, fm_val_dtype(g, x), 0);
+        const fm_val figures[OUTPUT_FIGURES] = {
+            mean, fm_mean(g, fm_square(g, fm_sub(g, x, mean)), all, false),
+            fm_mean(g, fm_equal(g, x, zero), all, false)};
+        for (int k = 0; k < OUTPUT_FIGURES; k++) {
+            const char *name = fm_arena_format(&g->arena, "output/%d/%d", i, k);
+            if (!name) return FM_ERROR_MEMORY;
+            fm_output(g, name, figures[k]);
+        }
+    }
+    return fm_graph_status(g);
+}
+
+static fm_status add_gradients(fm_graph *g, fm_val loss, unsigned parts)
 {
     int count = list_trainable(g, NULL);
     fm_val *wrt = fm_arena_allocate(&g->arena, 2 * (size_t)count * sizeof *wrt + 1);
@@ -74,13 +113,13 @@ static fm_status add_gradients(fm_graph *g, fm_val loss, bool elements)
     for (int i = 0; i < count; i++) {
         add_figures(g, gradients[i], i, GRADIENT_LARGEST);
         add_figures(g, wrt[i], i, WEIGHT_LARGEST);
-        if (!elements) continue;
+        if (!(parts & FM_PROBE_ELEMENTS)) continue;
         const char *name = fm_arena_format(&g->arena, "gradient/%d", i);
         if (!name) return FM_ERROR_MEMORY;
         fm_output(g, name, gradients[i]);
     }
     forget_updates(g);
-    return fm_graph_status(g);
+    return parts & FM_PROBE_OUTPUTS ? add_outputs(g) : fm_graph_status(g);
 }
 
 /* ---- the report --------------------------------------------------------------------------------- */
@@ -122,6 +161,25 @@ static fm_status name_variables(fm_gradient_probe *probe, const fm_graph *g)
     return FM_OK;
 }
 
+static fm_status name_outputs(fm_gradient_probe *probe, const fm_graph *g)
+{
+    fm_arena *arena = &probe->arena;
+    size_t most = g->layer_count + 1;
+    const fm_layer_note **notes = fm_arena_allocate(arena, most * sizeof *notes);
+    probe->outputs = fm_arena_allocate(arena, most * sizeof *probe->outputs);
+    probe->output_figures =
+        fm_arena_allocate(arena, most * OUTPUT_FIGURES * sizeof *probe->output_figures);
+    if (!notes || !probe->outputs || !probe->output_figures) return FM_ERROR_MEMORY;
+    int count = list_outputs(g, notes);
+    for (int i = 0; i < count; i++) {
+        probe->outputs[i].layer = fm_arena_string(arena, notes[i]->scope);
+        if (!probe->outputs[i].layer) return FM_ERROR_MEMORY;
+    }
+    probe->result.outputs = probe->outputs;
+    probe->result.output_count = count;
+    return FM_OK;
+}
+
 static fm_status make_report(fm_gradient_probe *probe, const fm_graph *g)
 {
     size_t count = (size_t)list_trainable(g, NULL) + 1;
@@ -132,7 +190,9 @@ static fm_status make_report(fm_gradient_probe *probe, const fm_graph *g)
     if (!probe->figures || !probe->variables || !probe->layers) return FM_ERROR_MEMORY;
     probe->result.variables = probe->variables;
     probe->result.layers = probe->layers;
-    return name_variables(probe, g);
+    fm_status status = name_variables(probe, g);
+    if (status != FM_OK || !(probe->parts & FM_PROBE_OUTPUTS)) return status;
+    return name_outputs(probe, g);
 }
 
 static fm_status find_figures(fm_gradient_probe *probe)
@@ -143,10 +203,16 @@ static fm_status find_figures(fm_gradient_probe *probe)
             if (!name) return FM_ERROR_MEMORY;
             probe->figures[i * FIGURES + k] = fm_program_output(probe->compiled->program, name);
         }
-        if (!probe->elements) continue;
+        if (!(probe->parts & FM_PROBE_ELEMENTS)) continue;
         const char *name = fm_arena_format(&probe->arena, "gradient/%d", i);
         if (!name) return FM_ERROR_MEMORY;
         probe->variables[i].values = fm_program_output(probe->compiled->program, name);
+    }
+    for (int i = 0; i < probe->result.output_count * OUTPUT_FIGURES; i++) {
+        const char *name =
+            fm_arena_format(&probe->arena, "output/%d/%d", i / OUTPUT_FIGURES, i % OUTPUT_FIGURES);
+        if (!name) return FM_ERROR_MEMORY;
+        probe->output_figures[i] = fm_program_output(probe->compiled->program, name);
     }
     return FM_OK;
 }
@@ -167,17 +233,22 @@ static void read_variable(const fm_model *model, const fm_gradient_probe *probe,
     row->weight_norm = of[WEIGHT_LARGEST] * sqrt(of[WEIGHT_SQUARES]);
 }
 
+static void read_output(const fm_model *model, const fm_gradient_probe *probe, int i)
+{
+    fm_layer_output *row = &probe->outputs[i];
+    const void **of = probe->output_figures + (size_t)i * OUTPUT_FIGURES;
+    row->mean = figure(model, of[OUTPUT_MEAN]);
+    row->deviation = sqrt(figure(model, of[OUTPUT_VARIANCE]));
+    row->zeros = figure(model, of[OUTPUT_ZEROS]);
+}
+
 static const double tolerated_ratio = 1e4;
 
-static void judge_layer(fm_gradient_layer *layer, double reference)
+fm_gradient_state fm_gradient_judge(double norm, double reference)
 {
-    layer->state = FM_GRADIENT_SOUND;
-    if (layer->norm == 0 || layer->norm < reference / tolerated_ratio) {
-        layer->state = FM_GRADIENT_VANISHING;
-    }
-    if (!isfinite(layer->norm) || layer->norm > reference * tolerated_ratio) {
-        layer->state = FM_GRADIENT_EXPLODING;
-    }
+    if (!isfinite(norm) || norm > reference * tolerated_ratio) return FM_GRADIENT_EXPLODING;
+    bool vanishes = norm == 0 || norm < reference / tolerated_ratio;
+    return vanishes ? FM_GRADIENT_VANISHING : FM_GRADIENT_SOUND;
 }
 
 static void read_report(const fm_model *model, fm_gradient_probe *probe)
@@ -186,6 +257,7 @@ static void read_report(const fm_model *model, fm_gradient_probe *probe)
     result->norm = 0;
     result->loss = fm_compiled_loss(model, probe->compiled);
     for (int i = 0; i < result->variable_count; i++) read_variable(model, probe, i);
+    for (int i = 0; i < result->output_count; i++) read_output(model, probe, i);
     for (int i = 0; i < result->layer_count; i++) {
         fm_gradient_layer *layer = &probe->layers[i];
         layer->norm = layer->weight_norm = 0;
@@ -196,7 +268,8 @@ static void read_report(const fm_model *model, fm_gradient_probe *probe)
         result->norm = hypot(result->norm, layer->norm);
     }
     for (int i = 0; i < result->layer_count; i++) {
-        judge_layer(&probe->layers[i], probe->layers[result->layer_count - 1].norm);
+        probe->layers[i].state =
+            fm_gradient_judge(probe->layers[i].norm, probe->layers[result->layer_count - 1].norm);
     }
 }
 
@@ -215,7 +288,7 @@ static fm_status open_probe(fm_model *model, fm_gradient_probe *probe)
     const fm_program_form form = {FM_TRAIN, probe->batch, probe->length};
     fm_status status = fm_model_loss_graph(model, form, &graph, &loss);
     if (status != FM_OK) return status;
-    status = add_gradients(graph, loss, probe->elements);
+    status = add_gradients(graph, loss, probe->parts);
     if (status == FM_OK) status = make_report(probe, graph);
     if (status == FM_OK) {
         status =
@@ -225,18 +298,18 @@ static fm_status open_probe(fm_model *model, fm_gradient_probe *probe)
     return status == FM_OK ? find_figures(probe) : status;
 }
 
-fm_status fm_gradient_probe_open(fm_model *model, int64_t batch, int64_t length, bool elements)
+fm_status fm_gradient_probe_open(fm_model *model, int64_t batch, int64_t length, unsigned parts)
 {
     const fm_gradient_probe *there = model->probe;
     bool fits = there && there->batch == batch && there->length == length;
-    if (fits && there->elements >= elements) return FM_OK;
+    if (fits && (there->parts & parts) == parts) return FM_OK;
     fm_gradient_probe_close(model);
     fm_gradient_probe *probe = fm_allocate_zeroed(model->context, sizeof *probe);
     if (!probe) return FM_ERROR_MEMORY;
     probe->arena.context = model->context;
     probe->batch = batch;
     probe->length = length;
-    probe->elements = elements;
+    probe->parts = parts;
     model->probe = probe;
     fm_status status = open_probe(model, probe);
     if (status != FM_OK) fm_gradient_probe_close(model);
@@ -253,12 +326,18 @@ void fm_gradient_probe_close(fm_model *model)
     model->probe = NULL;
 }
 
+const fm_layer_output *fm_gradient_probe_outputs(const fm_model *model, int *count)
+{
+    *count = model->probe->result.output_count;
+    return model->probe->outputs;
+}
+
 fm_status fm_model_gradients(fm_model *model, const fm_batch *batch, const fm_gradients **gradients)
 {
     *gradients = NULL;
     fm_status status = fm_batch_check(model, batch);
     if (status == FM_OK) {
-        status = fm_gradient_probe_open(model, batch->count, batch->length, false);
+        status = fm_gradient_probe_open(model, batch->count, batch->length, 0);
     }
     if (status != FM_OK) return status;
     fm_gradient_probe *probe = model->probe;

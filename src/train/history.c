@@ -1,5 +1,5 @@
 /* What fit remembers: epochs, its place, the callbacks' numbers. */
-#include "train/model.h"
+#include "train/health.h"
 #include "base/file.h"
 #include "base/text.h"
 
@@ -119,6 +119,7 @@ void fm_training_clear(fm_model *model)
     }
     fm_release(context, training->states);
     fm_snapshot_release(&training->best);
+    fm_health_clear(model);
     *training = (fm_training){.rate_factor = 1, .history = {.best_epoch = -1}};
     for (int i = 0; i < FM_MAX_METRICS; i++) {
         if (model->train_metrics[i]) fm_metric_reset(model->train_metrics[i]);

@@ -28,6 +28,16 @@ typedef struct fm_compiled {
 typedef struct fm_gradient_probe fm_gradient_probe;
 typedef struct fm_private fm_private;
 
+/* What fm_model_health tells (health.c). */
+typedef struct fm_health_store {
+    char *names; /* with '\0' behind each, and the array of where they begin */
+    const char **layers;
+    int layer_count;
+    struct fm_layer_health *rows; /* (epochs, layers) */
+    size_t capacity;
+    int64_t epochs; /* with that of the epoch that is trained now */
+} fm_health_store;
+
 typedef struct fm_note {
     char *key, *text;
 } fm_note;
@@ -53,6 +63,7 @@ typedef struct fm_training {
     size_t epoch_capacity;
     fm_history history;
     fm_snapshot best; /* the variables of the best epoch, for early stopping */
+    fm_health_store health;
     fm_kept_state *states;
     size_t state_count, state_capacity;
     const fm_callback *const *callbacks; /* of the fit that runs now */

@@ -146,9 +146,67 @@ static void texts_are_coloured_on_a_page(void **state)
     assert_non_null(strstr(r->out, "<h3>occlusion</h3>"));
 }
 
+static const char talk[] = "data: {set: grammar, vocabulary: characters, length: 24}\n"
+                           "model:\n"
+                           "  - embedding: {name: tokens, input_dim: 28, output_dim: 8}\n"
+                           "  - transformer_decoder: {intermediate_dim: 8, num_heads: 2}\n"
+                           "  - reverse_embedding: tokens\n"
+                           "loss: sparse_categorical_crossentropy\n"
+                           "optimizer: adam\n";
+
+/* Rows of a causal matrix have the sum 1 and nothing above the diagonal, as they are told. */
+static void check_causal(const json_t *head, size_t side)
+{
+    assert_int_equal(json_array_size(head), side);
+    for (size_t q = 0; q < side; q++) {
+        const json_t *row = json_array_get(head, q);
+        double sum = 0;
+        for (size_t k = 0; k < side; k++) {
+            double w = json_number_value(json_array_get(row, k));
+            assert_true(k <= q || w == 0);
+            sum += w;
+        }
+        assert_near(sum, 1, 1e-5);
+    }
+}
+
+static void attention_is_told_and_drawn(void **state)
+{
+    fixture *f = *state;
+    fm_image image;
+    train(f, "talk", talk);
+    const program_result *r = program_run_well(
+        f, "cd $HERE && $FATHOM explain talk.safetensors --text 'the <fox' -m attention --json -q");
+    json_t *object = json_loads(r->out, 0, NULL);
+    assert_int_equal(json_integer_value(json_object_get(object, "count")), 8);
+    json_t *map = json_array_get(json_object_get(object, "maps"), 0);
+    assert_string_equal(json_string_value(json_object_get(map, "layer")),
+                        "transformer_decoder/self_attention");
+    assert_true(json_is_true(json_object_get(map, "causal")));
+    assert_int_equal(json_array_size(json_object_get(map, "heads")), 2);
+    check_causal(json_array_get(json_object_get(map, "heads"), 1), 24);
+    json_decref(object);
+    r = program_run_well(
+        f, "cd $HERE && $FATHOM explain talk.safetensors --text 'the fox' -m attention -o a.png");
+    assert_non_null(strstr(r->out, "text\n  transformer_decoder/self_attention head 0: a query "
+                                   "looks at "));
+    assert_non_null(strstr(r->out, " of 7 keys, up to itself\n"));
+    assert_ok(f->context, fm_image_read(f->context, fixture_path(f, "a.png"), NULL, &image));
+    assert_int_equal(image.width, 6 + 2 * (147 + 6)); /* 7 keys of 21 pixels */
+    const uint8_t *corner = image.pixels + 3 * (40 * image.width + 10), *above = corner + 3 * 130;
+    assert_true(corner[0] > 2 * above[0]); /* the first token sees itself alone */
+    fm_image_release(f->context, &image);
+    r = program_run_well(f, "cd $HERE && $FATHOM explain talk.safetensors --text 'the fox' "
+                            "-m attention -q -o a.html && cat a.html");
+    assert_non_null(strstr(r->out, "<h3>transformer_decoder/self_attention (causal)</h3>"));
+    assert_non_null(strstr(r->out, "<th scope=row>x<td style=\"--a:"));
+    assert_null(strstr(r->out, "http"));
+}
+
 static void mistakes_are_told(void **state)
 {
     fixture *f = *state;
+    train(f, "talk", talk);
     train(f, "masks", masks);
     train(f, "table", table);
     train(f, "images", images);
@@ -164,6 +222,14 @@ static void mistakes_are_told(void **state)
          "no layer 'dense' with an output"},
         {"images.safetensors -m saliency", 3, "what shall be explained?"},
         {"images.safetensors", 3, "permutation importance is for tables"},
+        {"images.safetensors --sample 0 -m attention", 8,
+         "attention: the model has no layer with attention; the layers are reshape"},
+        {"images.safetensors -m attention", 3, "what shall be explained?"},
+        {"images.safetensors --sample 0 -m attention,saliency", 3,
+         "attention looks at layers, the others at the output"},
+        {"talk.safetensors -m attention", 3, "the model goes on with a text: give one"},
+        {"talk.safetensors -m attention --text 'the fox that the child sees'", 3,
+         "--text: has 27 tokens, the model reads 1 to 24 at once"},
         {"images.safetensors --text word", 3, "--text: the model does not read texts"},
         {"table.safetensors --sample 0 -m grad_cam", 8, "grad_cam: samples are (4)"},
         {"table.safetensors --sample 0 --out x.png", 3, "--out is for images and texts"},
@@ -179,11 +245,9 @@ static void mistakes_are_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        fixture_test(images_become_a_picture),
-        fixture_test(integrated_gradients_add_up),
-        fixture_test(tables_are_told_column_by_column),
-        fixture_test(texts_are_coloured_on_a_page),
-        fixture_test(mistakes_are_told),
+        fixture_test(images_become_a_picture),          fixture_test(integrated_gradients_add_up),
+        fixture_test(tables_are_told_column_by_column), fixture_test(texts_are_coloured_on_a_page),
+        fixture_test(attention_is_told_and_drawn),      fixture_test(mistakes_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,6 +52,18 @@ static void a_model_becomes_a_page(void **state)
         "<table class=matrix>",
         "Expected calibration error ",
         "<h3>Most confident mistakes</h3><div class=pictures><figure><img ",
+        "<h3>Features</h3><p class=soft>60 samples, evenly spread; features (8) of dense; of the "
+        "10 ",
+        "<button data-class=9 aria-pressed=false>",
+        "<figcaption>t-SNE <span class=soft>perplexity ",
+        "<figcaption>PCA <span class=soft>PC 1: ",
+        "<h3>Layers over time</h3>",
+        "the curve from the first to epoch 3",
+        "<tr><td>flatten<td>-<td>-<td><svg class=spark ",
+        "<tr><td>dense<td><svg class=spark ",
+        "<h3>Machine</h3><div class=wide tabindex=0><table class=words><tr><td>",
+        "<tr><td>fathom<td>" FM_VERSION "</tr>",
+        "<tr><td>training<td>3 epochs in ",
         "<h3>Layers</h3>",
         "dense/kernel: 8 of 8, grey is zero",
         "<h3>Recipe</h3><pre tabindex=0>data:",
@@ -66,8 +78,19 @@ static void a_model_becomes_a_page(void **state)
         if (strstr(html, foreign[i])) fail_msg("the page loads something: %s", foreign[i]);
     }
     assert_int_equal(count(html, "<script"), 1);
+    assert_int_equal(count(html, "<path class=dots "), 2 * 10);
     assert_int_equal(count(html, "<figure"), count(html, "</figure>"));
     assert_int_equal(count(html, "<section>"), count(html, "</section>"));
+}
+
+/* `health: false` records nothing; a model that was not trained by the program has no machine. */
+static void what_was_not_recorded_is_not_there(void **state)
+{
+    fixture *f = *state;
+    train(f, "m", "--set train.health=false");
+    const char *html = page(f, "m.safetensors");
+    assert_null(strstr(html, "Layers over time"));
+    assert_non_null(strstr(html, "<h3>Features</h3>"));
 }
 
 static void runs_are_compared(void **state)
@@ -109,6 +132,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         fixture_test(a_model_becomes_a_page),
+        fixture_test(what_was_not_recorded_is_not_there),
         fixture_test(runs_are_compared),
         fixture_test(mistakes_are_told),
     };

@@ -1,4 +1,5 @@
 #include "train/file/model_format.h"
+#include "train/health.h"
 #include "base/pattern.h"
 #include "base/text.h"
 #include "ir/ir.h"
@@ -272,6 +273,28 @@ static fm_status load_history(loading *l, fm_arena *arena)
     return status;
 }
 
+/* Files of runs that recorded none have none. */
+static fm_status load_health(loading *l, fm_arena *arena)
+{
+    const char *names = fm_model_file_note(l->file, "fathom.layers");
+    int at = fm_safetensors_find(l->tensors, "@health");
+    double *figures = NULL;
+    if (at < 0 || !names) return FM_OK;
+    fm_shape shape = fm_safetensors_at(l->tensors, at)->shape;
+    bool fits = shape.rank == 3 && shape.dims[2] == FM_HEALTH_FIGURES && shape.dims[1] < INT32_MAX;
+    if (!fits || shape.dims[0] > l->model->training.history.count + 1) {
+        char text[FM_SHAPE_TEXT];
+        return fm_fail(l->model->context, FM_ERROR_FORMAT,
+                       "%s: tensor '@health' of shape %s: wanted "
+                       "are (epochs, layers, %d)",
+                       fm_safetensors_path(l->tensors), fm_shape_text(shape, text),
+                       (int)FM_HEALTH_FIGURES);
+    }
+    fm_status status = read_numbers(l, arena, at, &figures);
+    if (status != FM_OK) return status;
+    return fm_health_restore(l->model, names, figures, shape.dims[0], shape.dims[1]);
+}
+
 static fm_status load_states(loading *l, fm_arena *arena)
 {
     static const char prefix[] = "@callback/";
@@ -423,6 +446,7 @@ static fm_status load_training(loading *l)
         status = load_place(l, &arena);
     }
     if (status == FM_OK) status = load_history(l, &arena);
+    if (status == FM_OK) status = load_health(l, &arena);
     if (status == FM_OK) status = load_states(l, &arena);
     if (status == FM_OK) status = load_privacy(l, &arena);
     if (status == FM_OK) status = load_metrics(l, &arena);

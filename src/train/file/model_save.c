@@ -1,4 +1,5 @@
 #include "train/file/model_format.h"
+#include "train/health.h"
 #include "base/text.h"
 #include "train/privacy/private_training.h"
 #include "ir/ir.h"
@@ -131,6 +132,23 @@ static fm_status add_history(content *c)
     return add_numbers(c, "@history", rows, FM_SHAPE(history->count, columns));
 }
 
+/* The rows as they lie in memory: structs of doubles. */
+static fm_status add_health(content *c)
+{
+    const fm_health_store *health = &c->model->training.health;
+    if (health->epochs == 0) return FM_OK;
+    fm_text names = FM_TEXT(c->model->context);
+    for (int i = 0; i < health->layer_count; i++) {
+        fm_text_add(&names, "%s%s", i ? "\n" : "", health->layers[i]);
+    }
+    const char *copy = names.failed ? NULL : fm_arena_string(&c->arena, fm_text_string(&names));
+    fm_text_release(&names);
+    fm_status status = add_note(c, "fathom.layers", copy);
+    if (status != FM_OK) return status;
+    return add_numbers(c, "@health", &health->rows->gradient_norm,
+                       FM_SHAPE(health->epochs, health->layer_count, FM_HEALTH_FIGURES));
+}
+
 static fm_status add_states(content *c)
 {
     const fm_training *training = &c->model->training;
@@ -247,6 +265,7 @@ static fm_status add_training(content *c)
     fm_status status = add_place(c);
     if (status == FM_OK) status = add_fit(c);
     if (status == FM_OK) status = add_history(c);
+    if (status == FM_OK) status = add_health(c);
     if (status == FM_OK) status = add_states(c);
     if (status == FM_OK) status = add_privacy(c);
     if (status == FM_OK) status = add_metrics(c);

@@ -151,6 +151,8 @@ const fm_field fm_recipe_train_fields[] = {
      offsetof(fm_recipe_settings, checkpoint_every), .type = FM_FIELD_INT, .maximum = 1e15},
     {"keep_best", "save the best epoch as well", offsetof(fm_recipe_settings, keep_best),
      .type = FM_FIELD_BOOL},
+    {"health", "record gradients and activations of each layer once an epoch, for 'fathom report'",
+     offsetof(fm_recipe_settings, no_health), .type = FM_FIELD_NOT, .default_value = 1},
     {"monitor", "what keep_best judges by (default: val_loss, else loss)",
      offsetof(fm_recipe_settings, monitor), .type = FM_FIELD_STRING},
     {"freeze", "patterns of variables that are not trained: [body/*, '*/bias']",
