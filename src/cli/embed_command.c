@@ -130,9 +130,9 @@ static void print_text(const embed_run *r)
     char words[FM_SHAPE_TEXT], note[128];
     const embedding *e = &r->embedding;
     printf("%lld of %lld samples of %s%s%s%s: features %s of %s\n", (long long)e->count,
-           (long long)fm_dataset_about(r->request.prepared)->count,
-           fm_dataset_about(r->request.prepared)->name, r->part ? " (" : "", r->part ? r->part : "",
-           r->part ? " part)" : "", fm_shape_text(e->shape, words), e->layer);
+           (long long)e->all, fm_dataset_about(r->request.prepared)->name, r->part ? " (" : "",
+           r->part ? r->part : "", r->part ? " part)" : "", fm_shape_text(e->shape, words),
+           e->layer);
     printf("%s: %s\n", r->method->title, embedding_map_note(&r->map, note));
     if (isnan(r->map.agreement[0])) return;
     printf("of the %d nearest neighbours %.1f %% have the same %sclass in the features, %.1f %% in "

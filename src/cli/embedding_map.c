@@ -11,15 +11,25 @@ const embedding_method embedding_methods[] = {
 
 /* ---- samples ------------------------------------------------------------------------------------- */
 
-static fm_status spread(embedding *e, int64_t all, int64_t most)
+static fm_status spread(embedding *e, int64_t most)
 {
-    e->count = most > 0 && most < all ? most : all;
+    e->count = most > 0 && most < e->all ? most : e->all;
     e->numbers = fm_arena_allocate(&e->arena, (size_t)e->count * sizeof *e->numbers + 1);
     if (!e->numbers) return FM_ERROR_MEMORY;
     for (int64_t i = 0; i < e->count; i++) {
-        e->numbers[i] = (uint32_t)((double)i * ((double)all / (double)e->count));
+        e->numbers[i] = (uint32_t)((double)i * ((double)e->all / (double)e->count));
     }
     return FM_OK;
+}
+
+/* Of a set that has each sample `views` times in a row. */
+static fm_status open_view(embedding *e, const fm_dataset *prepared, int64_t views,
+                           fm_dataset **view)
+{
+    uint32_t *indices = fm_arena_allocate(&e->arena, (size_t)e->count * sizeof *indices + 1);
+    if (!indices) return FM_ERROR_MEMORY;
+    for (int64_t i = 0; i < e->count; i++) indices[i] = e->numbers[i] * (uint32_t)views;
+    return fm_dataset_view(e->s->context, prepared, indices, e->count, view);
 }
 
 /* ---- features ------------------------------------------------------------------------------------ */
@@ -130,7 +140,7 @@ static fm_status say_what_they_are(embedding *e, const embedding_request *reques
                                    const fm_dataset *view)
 {
     const fm_dataset_info *raw = fm_dataset_about(request->raw);
-    bool aligned = raw->count == fm_dataset_about(request->prepared)->count;
+    bool aligned = raw->count == e->all;
     if (aligned && raw->field_count > 1 && fm_shape_elements(raw->fields[1].shape) == 1) {
         return read_truth(e, request->raw, &raw->fields[1]);
     }
@@ -141,11 +151,12 @@ fm_status embedding_open(invocation *s, const saved_model *saved, const embeddin
                          embedding *made)
 {
     *made = (embedding){.s = s, .saved = saved, .arena = {.context = s->context}};
+    const fm_dataset_info *about = fm_dataset_about(request->prepared);
+    int64_t views = about->group > 1 ? about->group : 1;
     fm_dataset *view;
-    fm_status status = spread(made, fm_dataset_about(request->prepared)->count, request->most);
-    if (status == FM_OK) {
-        status = fm_dataset_view(s->context, request->prepared, made->numbers, made->count, &view);
-    }
+    made->all = about->count / views;
+    fm_status status = spread(made, request->most);
+    if (status == FM_OK) status = open_view(made, request->prepared, views, &view);
     if (status != FM_OK) return status;
     status = extract(made, request, view);
     if (status == FM_OK) status = say_what_they_are(made, request, view);

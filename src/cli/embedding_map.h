@@ -15,8 +15,8 @@ typedef struct embedding {
     fm_arena arena;
     const char *layer; /* valid with the arena */
     fm_shape shape;
-    int64_t count, width;
-    uint32_t *numbers; /* of the samples in the set */
+    int64_t all, count, width; /* all: samples of the set, count of which are mapped */
+    uint32_t *numbers; /* theirs in the set; of several views of a sample the first is taken */
     double *features;  /* (count, width) */
     int32_t *labels;
     bool predicted;

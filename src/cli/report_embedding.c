@@ -143,13 +143,13 @@ static void add_legend(const part *p)
     fm_text *body = p->r->body;
     const embedding *e = p->e;
     if (e->values) {
-        fm_text_add(body, "<p class=soft>from <b>%.4g</b> ", p->low);
+        fm_text_add(body, "<p class=soft>from <b>%.6g</b> ", p->low);
         for (int k = 0; k < VALUE_STEPS; k++) {
             fm_text_add(body, "<span class=dot style=\"background:");
             add_color(p, k);
             fm_text_add(body, "\"></span>");
         }
-        fm_text_add(body, " to <b>%.4g</b></p>\n", p->high);
+        fm_text_add(body, " to <b>%.6g</b></p>\n", p->high);
     }
     if (!e->labels) return;
     fm_text_add(body, "<p class=classes>");

@@ -186,9 +186,9 @@ static void draw_scale(const scatter *s)
         snprintf(text, sizeof text, "%.*s", LETTERS, s->chart->value_name);
         chart_text(&s->image, x, TOP, 2, text, chart_ink);
     }
-    snprintf(text, sizeof text, "%.4g", s->high);
+    snprintf(text, sizeof text, "%.6g", s->high);
     chart_text(&s->image, x + BROAD + 8, TOP + 30, 2, text, chart_ink);
-    snprintf(text, sizeof text, "%.4g", s->low);
+    snprintf(text, sizeof text, "%.6g", s->low);
     chart_text(&s->image, x + BROAD + 8, TOP + 30 + HIGH - 2 * LETTER_HEIGHT, 2, text, chart_ink);
 }
 

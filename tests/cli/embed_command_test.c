@@ -22,6 +22,13 @@ static const char codes[] = "data: {set: strokes, train_size: 100, test_size: 20
                             "        {reshape: [28, 28]}]\n"
                             "loss: mean_squared_error\n"
                             "optimizer: adam\n";
+static const char views[] =
+    "data: {set: strokes, train_size: 64, test_size: 24, scale: 255, views: 2,\n"
+    "       augment: [{rotate: 15}]}\n"
+    "model: [flatten, {dense: {units: 8, name: body}}, relu, {dense: 4}]\n"
+    "loss: contrastive\n"
+    "optimizer: adam\n"
+    "train: {batch_size: 16}\n";
 static const char numbers[] = "data: {set: csv, file: t.csv}\n"
                               "model: [{dense: {units: 4, activation: tanh}}, {dense: 1}]\n"
                               "loss: mean_squared_error\n"
@@ -143,6 +150,16 @@ static void autoencoders_are_mapped_by_their_code(void **state)
     assert_non_null(strstr(r->out, "features (28, 28) of input\n"));
 }
 
+/* Each sample once, however many views of it are trained on, in the colors of its class. */
+static void views_are_mapped_once(void **state)
+{
+    fixture *f = *state;
+    train(f, "v", views);
+    const program_result *r = program_run_well(f, "cd $HERE && $FATHOM embed v.safetensors -m pca");
+    assert_non_null(strstr(r->out, "24 of 24 samples"));
+    assert_non_null(strstr(r->out, "nearest neighbours"));
+}
+
 /* Without data kept aside the training part is mapped; numbers are colors of a scale. */
 static void numbers_are_a_scale(void **state)
 {
@@ -182,7 +199,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         fixture_test(a_model_becomes_a_map), fixture_test(points_are_told_as_json),
         fixture_test(features_are_files),    fixture_test(autoencoders_are_mapped_by_their_code),
-        fixture_test(numbers_are_a_scale),   fixture_test(mistakes_are_told),
+        fixture_test(views_are_mapped_once), fixture_test(numbers_are_a_scale),
+        fixture_test(mistakes_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
