@@ -12,15 +12,18 @@ make as many numbers of one; otherwise the figures would compare different work,
 
 What is printed: the median and the spread (lowest to highest) of each side over the quiet rounds, the
 ratio of the medians, the share of the peak of fp32 multiply-adds that was measured in the same rounds,
-and what takes the time. The JSON of it all is kept in bench/results/: WORKLOAD.json, of predictions
-WORKLOAD-predict-BATCH.json, with -1-thread or the like where not all processors work; the machine's own
-figures, the time to start and the library's size in machine.json. At the end bench/write_performance.py makes docs/performance.md of them.
+and what takes the time. With bfloat16 on our side the peer may use either precision, whichever is
+faster. The JSON of it all is kept in bench/results/: WORKLOAD.json, of predictions
+WORKLOAD-predict-BATCH.json, with -bfloat16, and with -1-thread or the like where not all processors work;
+the machine's own figures, the time to start and the library's size in machine.json. At the end
+bench/write_performance.py makes docs/performance.md of them.
 
 FATHOM_BENCH_PYTHON names the Python that has the peer; without it `python3` is tried.
 """
 import argparse
 import dataclasses
 import datetime
+import itertools
 import json
 import os
 import pathlib
@@ -65,6 +68,7 @@ WORKLOADS = {
 }
 TABLE = [name for name in WORKLOADS if name != "shakespeare-gpt"]  # what is measured unasked
 PREDICTED = [1, 32, 128]  # batches
+PEAKS = {"float32": "fma_gflops", "bfloat16": "bf16_gflops"}  # of machine_peak, by our precision
 SAME_WORK = ["batch", "parameters", "sample", "outputs"]
 PEERS = ["pytorch", "none"]
 PEER_MODULES = {"pytorch": "torch"}
@@ -174,16 +178,19 @@ def where_time_goes(command, samples_per_second, batch):
 
 
 def peer_command(job, peer, python, options):
-    """How the peer runs at its fastest setting, and what the search for it saw."""
+    """How the peer runs at its fastest setting, and what the search for it saw. In a job of bfloat16 it
+    may use either precision."""
     command = [python, ROOT / "bench" / "peers" / WORKLOADS[job.name][peer], "--workload", job.name,
                *job.words(), "--seconds", options.seconds / 3]
-    tried = None
-    setting = options.setting
+    fastest, setting, tried = job.precision, options.setting, None
     if not setting:
-        best = last_json(command + ["--mode", "best", "--rounds", 1])
-        setting, tried = best["setting"], best["tried"]
-    return command + ["--mode", "setting", "--setting", setting, "--rounds", 3, "--patience",
-                      options.patience], tried
+        tries = {precision: last_json(command + ["--precision", precision, "--mode", "best", "--rounds", 1])
+                 for precision in dict.fromkeys(["float32", job.precision])}
+        fastest = max(tries, key=lambda precision: tries[precision]["samples_per_second"])
+        setting = tries[fastest]["setting"]
+        tried = {precision: best["tried"] for precision, best in tries.items()}
+    return command + ["--precision", fastest, "--mode", "setting", "--setting", setting, "--rounds", 3,
+                      "--patience", options.patience], tried
 
 
 @dataclasses.dataclass
@@ -193,13 +200,17 @@ class Job:
     phase: str
     batch: int
     threads: int
+    precision: str
 
     def words(self):
+        """Both sides understand them."""
         words = ["--phase", self.phase, "--threads", self.threads]
         return words + (["--batch", self.batch] if self.batch else [])
 
     def file(self, batch):
         kind = "" if self.phase == "train" else f"-{self.phase}-{batch}"
+        if self.precision != "float32":
+            kind += f"-{self.precision}"
         if self.threads != PROCESSORS:
             kind += f"-{self.threads}-thread" + ("s" if self.threads > 1 else "")
         return RESULTS / f"{self.name}{kind}.json"
@@ -207,7 +218,8 @@ class Job:
 
 def measure(job, peer, python, options):
     """All rounds of one job; returns the record that is kept."""
-    program = [PROGRAMS / WORKLOADS[job.name]["ours"], job.name, *job.words()]
+    program = [PROGRAMS / WORKLOADS[job.name]["ours"], job.name, *job.words(), "--precision",
+               job.precision]
     ours, theirs, tried = program + ["--seconds", options.seconds], None, None
     if python:
         theirs, tried = peer_command(job, peer, python, options)
@@ -219,15 +231,15 @@ def measure(job, peer, python, options):
             their_rounds.append(quiet_json(theirs, options.patience))
             check_same_work(job.name, our_rounds[-1], their_rounds[-1])
 
-    peak = statistics.median(one["peaks"][0]["fma_gflops"] for one in peaks)
+    peak = statistics.median(one["peaks"][0][PEAKS[job.precision]] for one in peaks)
     record = {
         "workload": job.name, "phase": job.phase, "batch": our_rounds[0]["batch"],
-        "precision": "float32", "date": datetime.date.today().isoformat(), "commit": commit(),
+        "precision": job.precision, "date": datetime.date.today().isoformat(), "commit": commit(),
         "processor": processor(), "threads": job.threads, "machine_peaks": peaks,
         "peak_gflops": peak, "fathom": summary(our_rounds),
     }
     flops = our_rounds[0].get("flops_per_sample")
-    if flops:
+    if flops and peak:
         record["gflops"] = record["fathom"]["median"] * flops * 1e-9
         record["share_of_peak"] = record["gflops"] / peak
     if their_rounds:
@@ -295,13 +307,15 @@ def measure_machine(threads):
 
 def show_side(name, side):
     setting = side["rounds"][0].get("setting", "")
+    if side["rounds"][0].get("precision") == "bfloat16":
+        setting += " (bfloat16)"
     print(f"  {name:<8} {side['median']:>10,.0f} samples/s  ({side['lowest']:,.0f} to "
           f"{side['highest']:,.0f}; {side['quiet_rounds']} quiet rounds of {len(side['rounds'])})"
           f"  {setting}")
 
 
 def show(record, peer):
-    print(f"{record['workload']}, {record['phase']}, batch {record['batch']}, "
+    print(f"{record['workload']}, {record['phase']}, batch {record['batch']}, {record['precision']}, "
           f"{record['threads']} threads, {record['processor']}")
     if not all(record[side]["quiet_rounds"] for side in ("fathom", peer) if side in record):
         print("  others kept the cores busy in every round: these figures say little")
@@ -323,17 +337,16 @@ def show_costs(costs):
 
 
 def jobs_of(options):
-    for threads in options.threads:
-        for phase in options.phase:
-            batches = options.batch or (PREDICTED if phase == "predict" else [None])
-            for batch in batches:
-                for name in options.workload or TABLE:
-                    yield Job(name, phase, batch, threads)
+    for threads, precision, phase in itertools.product(options.threads, options.precision, options.phase):
+        batches = options.batch or (PREDICTED if phase == "predict" else [None])
+        for batch, name in itertools.product(batches, options.workload or TABLE):
+            yield Job(name, phase, batch, threads, precision)
 
 
 def parse():
     parser = argparse.ArgumentParser(prog="./run bench")
-    parser.add_argument("workload", nargs="*", help="; ".join(WORKLOADS) + " (default: all but shakespeare-gpt)")
+    parser.add_argument("workload", nargs="*",
+                        help="; ".join(WORKLOADS) + " (default: all but shakespeare-gpt)")
     parser.add_argument("--against", choices=PEERS,
                         help="the peer; default: pytorch where a Python has it, else none")
     parser.add_argument("--phase", choices=["train", "predict", "generate"], nargs="+",
@@ -341,6 +354,7 @@ def parse():
     parser.add_argument("--batch", type=int, nargs="+",
                         help="default: the workload's, for predict " + ", ".join(map(str, PREDICTED)))
     parser.add_argument("--threads", type=int, nargs="+", default=[PROCESSORS])
+    parser.add_argument("--precision", choices=PEAKS, nargs="+", default=["float32"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4, help="of work in a round of each side")
     parser.add_argument("--setting", help="the peer's setting; default: it tries all of them first")

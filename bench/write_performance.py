@@ -7,6 +7,7 @@ holds the checksums by which scripts/check_performance.sh sees that page and res
 """
 import hashlib
 import html
+import itertools
 import json
 import math
 import pathlib
@@ -32,10 +33,10 @@ def load_results():
                                                         record["batch"]))
 
 
-def chosen(records, phase, threads, batch=None):
+def chosen(records, phase, threads, batch=None, precision="float32"):
     return [record for record in records
             if record["phase"] == phase and record["threads"] == threads
-            and batch in (None, record["batch"])]
+            and record.get("precision", "float32") == precision and batch in (None, record["batch"])]
 
 
 # ---- figures in words -------------------------------------------------------------------------------
@@ -53,7 +54,10 @@ def mebibytes(side):
 
 
 def setting_of(side):
-    return side["rounds"][0].get("setting", NONE) if side else NONE
+    if not side:
+        return NONE
+    first = side["rounds"][0]
+    return first.get("setting", NONE) + (" (bf16)" if first.get("precision") == "bfloat16" else "")
 
 
 def table(head, rows):
@@ -127,18 +131,21 @@ def about_costs(record):
 
 def title_of(record):
     phase = {"train": "training", "predict": "predicting", "generate": "generating"}[record["phase"]]
-    return f"{record['workload']}, {phase}, batch {record['batch']}, {record['threads']} threads"
+    bf16 = ", bf16" if record.get("precision") == "bfloat16" else ""
+    return f"{record['workload']}, {phase}, batch {record['batch']}, {record['threads']} threads{bf16}"
 
 
 def missing_results(machine, records, all_threads):
     """A line for each kind of figure that the table of the bench has and the results lack."""
     lines = [] if machine else ["the machine's ceilings"]
-    for threads in all_threads:
-        for phase, batch in [("train", None)] + [("predict", b) for b in run_bench.PREDICTED]:
-            have = {record["workload"] for record in chosen(records, phase, threads, batch)}
+    phases = [("train", None)] + [("predict", batch) for batch in run_bench.PREDICTED]
+    for threads, precision in itertools.product(all_threads, run_bench.PEAKS):
+        for phase, batch in phases:
+            have = {record["workload"] for record in chosen(records, phase, threads, batch, precision)}
             absent = [name for name in run_bench.TABLE if name not in have]
             if absent:
                 what = "training" if phase == "train" else f"predicting, batch {batch}"
+                what += "" if precision == "float32" else ", bf16"
                 lines.append(f"{what}, {threads} thread{'s' if threads > 1 else ''}: "
                              + (", ".join(absent) if len(absent) < len(run_bench.TABLE) else "all"))
     without = {"the peer's side": lambda record: PEER in record,
@@ -303,11 +310,13 @@ INTRODUCTION = """# Performance
 
 Written by `bench/write_performance.py` from `bench/results/`, which `./run bench` fills: both sides take
 turns in one session, on the same shapes and data in memory, with as many parameters and threads. Figures
-are medians of the rounds in which other programs left the cores alone. PyTorch is quoted at the fastest of its
-settings that were tried (eager, compiled, channels last, fused optimisers, memory kept, subnormals as zeros).
-*Of peak* is the share of the fp32 multiply-adds that the machine reached in the same rounds; GFLOP/s count the
-multiplications and additions of the definition, so Winograd's algorithm may go beyond 1. *MiB* is the
-largest resident size of the process.
+are medians of the rounds in which other programs left the cores alone. PyTorch is quoted at the fastest of
+its settings that were tried (eager, compiled, channels last, fused optimisers, memory kept, subnormals as
+zeros).
+*Of peak* is the share of the multiply-adds of the same precision that the machine reached in the same
+rounds; GFLOP/s count the multiplications and additions of the definition, so Winograd's algorithm may go
+beyond 1. *MiB* is the largest resident size of the process. Where our side computes in bf16, PyTorch may do
+so or not, whichever is faster.
 """
 
 
@@ -321,15 +330,17 @@ def page_of(machine, records, drawn):
     if drawn:
         parts.append("A point lies at the flops for each byte of all operands of a step's kernels; what of "
                      "these bytes stays in which cache, the picture does not know.\n")
-    for threads in all_threads:
+    for threads, precision in itertools.product(all_threads, run_bench.PEAKS):
         words = f"{threads} thread{'s' if threads > 1 else ''}"
-        some = chosen(records, "train", threads)
+        words += "" if precision == "float32" else ", bf16"
+        some = chosen(records, "train", threads, None, precision)
         if some:
             parts += [f"## Training, {words}\n", about_speed(some)]
         for phase, title in (("predict", "Predicting"), ("generate", "Generating")):
-            for batch in sorted({record["batch"] for record in chosen(records, phase, threads)}):
+            some = chosen(records, phase, threads, None, precision)
+            for batch in sorted({record["batch"] for record in some}):
                 parts += [f"## {title}, batch {batch}, {words}\n",
-                          about_speed(chosen(records, phase, threads, batch))]
+                          about_speed([record for record in some if record["batch"] == batch])]
     costly = [record for record in records if "costs" in record and record["threads"] == all_threads[0]]
     if costly:
         parts.append("## Where the time goes\n")

@@ -41,14 +41,19 @@ list(TRANSFORM textbook REPLACE "(.+)" "${PROJECT_SOURCE_DIR}/src/op/\\1.c")
 set_source_files_properties(${textbook} PROPERTIES
                             COMPILE_OPTIONS "$<$<NOT:$<CONFIG:Debug>>:-O3>")
 
-# What describes models, compiles graphs and reads recipes and files does little and is large: small code.
-foreach(layer ir pass run nn nn/zoo data/file data/image data/series train train/file train/recipe
-        train/tune train/tune/file io)
-  set(small ${sources})
-  list(FILTER small INCLUDE REGEX "/src/${layer}/[^/]+$")
-  set_source_files_properties(${small} PROPERTIES
-                              COMPILE_OPTIONS "$<$<NOT:$<CONFIG:Debug>>:-Os>")
-endforeach()
+# What describes models, compiles graphs and reads recipes and files does little and is large: small
+# code. So are the textbook's kernels where the cpu backend has each of them.
+set(small ${sources})
+list(FILTER small INCLUDE REGEX
+     "/src/(ir|pass|run|nn|io|data/file|data/image|data/series|data/text|train)/")
+if(FATHOM_FAST)
+  foreach(name attention attention_parts binary cross_entropy matmul normalize optimizer_ops recurrent_gru
+          recurrent_lstm recurrent_simple recurrent_unrolled reduce softmax unary)
+    list(APPEND small ${PROJECT_SOURCE_DIR}/src/op/${name}.c)
+  endforeach()
+endif()
+set_source_files_properties(${small} PROPERTIES
+                            COMPILE_OPTIONS "$<$<NOT:$<CONFIG:Debug>>:-Os>")
 
 # Distances and sums over all pairs of samples.
 set_source_files_properties(
@@ -88,7 +93,7 @@ if(FATHOM_FAST)
     # could throw through them, so only debuggers unwind them, who have tables of their own.
     # Without either of the two an x86 processor is older than 2013: there small code will do.
     if(isa STREQUAL baseline AND isas MATCHES avx2)
-      set(speed -O2)
+      set(speed -Os)
     else()
       set(speed -O3)
     endif()
@@ -103,7 +108,8 @@ if(FATHOM_FAST)
     target_link_libraries(fathom_avx512_bf16 PRIVATE fathom_options)
     target_compile_definitions(fathom_avx512_bf16 PRIVATE FM_ISA=avx512 FM_NATIVE_BF16=1)
     target_compile_options(fathom_avx512_bf16 PRIVATE $<$<NOT:$<CONFIG:Debug>>:-O3>
-                           -fno-trapping-math ${flags_avx512} -mavx512bf16)
+                           -fno-trapping-math -fno-asynchronous-unwind-tables ${flags_avx512}
+                           -mavx512bf16)
     list(APPEND vector_objects $<TARGET_OBJECTS:fathom_avx512_bf16>)
   endif()
 endif()
