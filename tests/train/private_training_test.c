@@ -540,6 +540,13 @@ static void layers_that_mix_examples_are_refused(void **state)
     options.freeze = "batch_normalization/*";
     assert_ok(f->context, fm_model_create(f->context, &options, &model));
     fm_model_destroy(model);
+    options = private_problem(&known);
+    options.loss = FM_CONTRASTIVE;
+    options.metric_count = 0;
+    assert_fails(f->context, FM_ERROR_ARGUMENT,
+                 "privacy: the loss contrastive compares the examples of a batch, so that none has "
+                 "a gradient of its own",
+                 fm_model_create(f->context, &options, &model));
 }
 
 static void contradictions_are_refused(void **state)

@@ -91,12 +91,24 @@ static fm_status choose_chunk(fm_model *model)
     return FM_OK;
 }
 
+/* Each example's gradient is clipped alone. */
+static fm_status check_loss(const fm_model *model)
+{
+    const fm_loss_record *loss = fm_loss_at(model->options.loss);
+    if (loss->label_kind != FM_LABEL_GROUP) return FM_OK;
+    return fm_fail(model->context, FM_ERROR_ARGUMENT,
+                   "privacy: the loss %s compares the examples of a batch, so that none has a "
+                   "gradient of its own",
+                   loss->name);
+}
+
 fm_status fm_private_create(fm_model *model, const fm_privacy_options *options)
 {
     fm_private *p = fm_allocate_zeroed(model->context, sizeof *p);
     if (!p) return FM_ERROR_MEMORY;
     model->private = p;
     fm_status status = complete(model->context, options, model->options.precision, &p->options);
+    if (status == FM_OK) status = check_loss(model);
     if (status != FM_OK) return status;
     p->noise_multiplier = p->options.target_epsilon != 0 ? NAN : p->options.noise_multiplier;
     fm_graph *graph;
