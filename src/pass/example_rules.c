@@ -203,6 +203,9 @@ static const struct {
     {&fm_op_convolve_transposed, by_rows},
     {&fm_op_max_pool, by_rows},
     {&fm_op_average_pool, by_rows},
+    {&fm_op_attention, by_rows},
+    {&fm_op_packed_attention, by_rows},
+    {&fm_op_rotary, by_rows},
 };
 
 static bool ask_rule(query *q)

@@ -1,6 +1,7 @@
 /* DP-SGD: clipped sums against gradients that are clipped here, noise, sampling, accounting, resuming. */
 #include "support/training_problem.h"
 #include "fathom/nn.h"
+#include "fathom/nn_attention.h"
 #include "fathom/nn_recurrent.h"
 #include "fathom/nn_vision.h"
 #include "fathom/ops.h"
@@ -52,6 +53,15 @@ static fm_val rows_network(fm_graph *g, fm_val x, void *argument)
     return fm_dense(g, fm_flatten(g, x), .units = CLASSES);
 }
 
+static fm_val attention_network(fm_graph *g, fm_val x, void *argument)
+{
+    (void)argument;
+    x = fm_reshape(g, x, .target_shape = {2, {4, 3}});
+    x = fm_dense(g, x, .units = 8);
+    x = fm_transformer_encoder(g, x, .num_heads = 2, .intermediate_dim = 10);
+    return fm_dense(g, fm_flatten(g, x), .units = CLASSES);
+}
+
 static fm_val recurrent_network(fm_graph *g, fm_val x, void *argument)
 {
     (void)argument;
@@ -65,11 +75,9 @@ static const struct {
     const char *name;
     fm_val (*build)(fm_graph *g, fm_val x, void *argument);
     bool apart; /* known to keep examples apart */
-} networks[] = {{"dense", dense_network, true},
-                {"shared", shared_network, true},
-                {"rows", rows_network, true},
-                {"conv", conv_network, true},
-                {"recurrent", recurrent_network, false}};
+} networks[] = {{"dense", dense_network, true},         {"shared", shared_network, true},
+                {"rows", rows_network, true},           {"conv", conv_network, true},
+                {"attention", attention_network, true}, {"recurrent", recurrent_network, false}};
 enum { NETWORKS = sizeof networks / sizeof networks[0], INPUTS = 12 };
 
 typedef struct problem {
