@@ -6,7 +6,7 @@ pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 # with threads run in the tsan build, too (label `threads`).
 set(thread_folders backend data run train)
 set(without_valgrind convolution_test examples_test explain_test parity_test resume_test winograd_test
-    zoo_backends_test zoo_parity_test)
+    private_training_test zoo_backends_test zoo_parity_test)
 
 # Valgrind takes what libjpeg-turbo's vectorised encoder leaves unused for undefined: JSIMD_FORCENONE.
 
