@@ -31,10 +31,10 @@ INLINE int64_t rounded(int64_t n, int64_t step)
 
 typedef struct attention_plan {
     const struct operand_reader *read; /* both products of a pair, and the gradients' */
-    int64_t blocks, chunks, items;  /* blocks of queries; chunks of them an item is one of */
-    int64_t panels;                 /* of keys */
-    int64_t key_width, value_width; /* key_dim and value_dim, rounded to vectors */
-    int64_t part_floats;            /* scratch of a thread */
+    int64_t blocks, chunks, items;     /* blocks of queries; chunks of them an item is one of */
+    int64_t panels;                    /* of keys */
+    int64_t key_width, value_width;    /* key_dim and value_dim, rounded to vectors */
+    int64_t part_floats;               /* scratch of a thread */
     int threads;
 } attention_plan;
 

@@ -107,9 +107,8 @@ static void attend_tile(block *b, int64_t top, int64_t rows, int64_t first)
         float *s = b->scores + r * BLOCK_KEYS, *sums = b->sums + (top + r) * width;
         const seen_keys keys = {smaller(kernel_attention_reach(a, query + r) - first, count),
                                 mask_of(a, b->w->mask, b->batch, query + r, first)};
-        const float shrink =
-            weigh_row(s, &keys, panels * PANEL_WIDTH, (float)a->scale, read->numbers > 1,
-                      &b->largest[top + r], &b->total[top + r]);
+        const float shrink = weigh_row(s, &keys, panels * PANEL_WIDTH, (float)a->scale,
+                                       read->numbers > 1, &b->largest[top + r], &b->total[top + r]);
         if (first > 0 && shrink != 1) {
             for (int64_t j = 0; j < width; j += V) store(sums + j, load(sums + j) * shrink);
         }

@@ -287,8 +287,7 @@ static void run_item(const work *w, int64_t index, float *scratch)
     const struct operand_reader *read = w->plan.read;
     read->panels(k, a->k_step, (size_t)reach, (size_t)a->key_dim, b.m.keys);
     read->panels(v, a->v_step, (size_t)reach, (size_t)a->value_dim, b.m.values);
-    b.k_columns =
-        read->columns(k, a->k_step, (size_t)reach, (size_t)a->key_dim, b.m.k_columns);
+    b.k_columns = read->columns(k, a->k_step, (size_t)reach, (size_t)a->key_dim, b.m.k_columns);
     for (int64_t h = 0; h < group; h++) {
         b.head = item.key_head * group + h;
         for (b.first = item.begin; b.first < item.end; b.first += BLOCK_QUERIES) {

@@ -203,8 +203,7 @@ static bool keeps_rows(const fm_gemm *g)
 static void gather_a(const struct share *share, size_t first, size_t last, size_t from, size_t to)
 {
     const fm_gemm *g = share->g;
-    const size_t at_once =
-        g->a_row_stride == 1 && !keeps_rows(g) ? VECTOR_LENGTH : to - from;
+    const size_t at_once = g->a_row_stride == 1 && !keeps_rows(g) ? VECTOR_LENGTH : to - from;
     for (size_t top = from; top < to; top += at_once) {
         const size_t numbers = numbers_in(g, top, MIN(top + at_once, to));
         for (size_t i = first; i < last; i++) {
