@@ -6,6 +6,7 @@
 #include "cli/help.h"
 #include "cli/trial_worker.h"
 
+#include <signal.h>
 #include <string.h>
 
 static const char *const train_examples[] = {
@@ -277,6 +278,7 @@ int main(int count, char **words)
 {
     arguments given;
     int code = EXIT_USAGE;
+    signal(SIGXFSZ, SIG_IGN); /* a limit on files is a full disk: told by who writes */
     if (count > 1 && strcmp(words[1], trial_worker_word) == 0) return trial_worker_run();
     if (arguments_parse(count, words, &given, stderr)) {
         code = EXIT_DONE;
