@@ -89,7 +89,7 @@ static const char predict_notes[] =
     "INPUT is a file of samples: .csv, .tsv or - (lines on stdin), "
     ".npy, .idx or .idx.gz, an image of any size "
     "(.png, .jpg, .pgm, .ppm), a recording of any rate and length "
-    "(.wav, .flac, .ogg, .opus, .aiff, .au), or a folder of them. They are "
+    "(.wav, .mp3, .flac, .ogg, .opus, .aiff, .au), or a folder of them. They are "
     "prepared as the training data was, without augmentation.\n"
     "A time series is one CSV file; forecasts are CSV too: time, "
     "column, forecast. Beyond what the model does at once it "
