@@ -4,7 +4,7 @@ pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 # Everything runs in the release and the asan build; in the release build also under valgrind, as
 # NAME.valgrind, but for those that start programs (cli, recipes, some more) or repeat much work. Folders
 # with threads run in the tsan build, too (label `threads`).
-set(thread_folders backend data run train)
+set(thread_folders backend data io run train)
 set(without_valgrind convolution_test examples_test explain_test parity_test resume_test winograd_test
     private_training_test zoo_backends_test zoo_parity_test)
 

@@ -71,6 +71,7 @@ typedef struct fm_data_field {
  *  gap      with ordered: a sample shares parts of "y" with so many behind it
  *  buckets  lengths that batches of "x" may have, ascending; the last is its first dimension. A batch then
  *           has the smallest that holds all its samples (fm_loader_create). count 0: one length
+ *  costly   reading decodes or computes: worth threads that read ahead, unless a fit is told otherwise
  *  group    > 1: samples lie in groups of so many that belong together (fm_dataset_repeat): the loader
  *           shuffles whole groups, and each batch holds whole ones. A part of the set has no groups   */
 typedef struct fm_dataset_info {
@@ -83,6 +84,7 @@ typedef struct fm_dataset_info {
     int64_t gap;
     fm_ints buckets;
     int64_t group;
+    bool costly;
 } fm_dataset_info;
 
 /* Valid as long as the data set. */
@@ -358,6 +360,10 @@ FM_API fm_status fm_loader_begin(fm_loader *loader, int64_t epoch, int64_t first
  * A source's failure arrives here with its words, at the batch that it concerns, and again at each
  * further call until begin. */
 FM_API fm_status fm_loader_next(fm_loader *loader, fm_batch *batch);
+
+/* Seconds since begin that the caller of next spent on batches that were not ready: it waited for a
+ * worker, or gathered them itself. */
+FM_API double fm_loader_waited(const fm_loader *loader);
 
 /* ---- Built-in sets: no file needed ----------------------------------------------------------- */
 

@@ -167,7 +167,11 @@ typedef struct fm_scores {
 
 /*  batch_size  default 32; results do not depend on it beyond rounding. Sequences side by side
  *              (fm_dataset_info.rows) are read in batches of their number
- *  workers, prefetch  as fm_loader_options */
+ *  workers     threads that read batches ahead. Default: as many as compute, at most 4, where reading is
+ *              costly (fm_dataset_info) and there are several batches, else none; FM_NO_WORKERS: none
+ *  prefetch    as fm_loader_options */
+enum { FM_NO_WORKERS = -1 };
+
 typedef struct fm_evaluate_options {
     int64_t batch_size;
     int64_t workers, prefetch;
@@ -181,8 +185,8 @@ FM_API fm_status fm_evaluate(fm_model *model, const fm_dataset *data,
 
 /*  probabilities  softmax or sigmoid of the prediction, where the loss takes logits */
 typedef struct fm_predict_options {
-    int64_t batch_size; /* default 32 */
-    int64_t workers, prefetch;
+    int64_t batch_size;        /* default 32 */
+    int64_t workers, prefetch; /* as fm_evaluate_options */
     bool probabilities;
 } fm_predict_options;
 
@@ -202,6 +206,8 @@ typedef struct fm_epoch {
                                     its scores NaN without validation data                     */
     double learning_rate;        /* of the last step                                           */
     double seconds;              /* of training and validation                                 */
+    double data_wait;            /* of them, steps waited for data (fm_loader_waited); NaN of
+                                    epochs from an older file                                  */
     double epsilon;              /* spent by now (privacy.h); NaN of training that is not private */
 } fm_epoch;
 
@@ -224,7 +230,7 @@ typedef struct fm_history {
 FM_API const fm_history *fm_model_history(const fm_model *model);
 
 /* A value of an epoch by name: "loss", "accuracy", "val_loss", "val_accuracy" (metrics by their
- * names), "learning_rate", "seconds", "epsilon" of private training. False when there is none of that
+ * names), "learning_rate", "seconds", "data_wait", "epsilon" of private training. False when there is none of that
  * name. */
 FM_API bool fm_epoch_value(const fm_model *model, const fm_epoch *epoch, const char *name,
                            double *value);
@@ -334,7 +340,8 @@ FM_API extern const fm_field fm_checkpoint_fields[];
  *                    a batch has the length of its longest sample
  *  drop_last         no smaller last batch
  *  seed              of the order; default: the model's
- *  workers, prefetch as fm_loader_options
+ *  workers           as fm_evaluate_options, for training and for validation
+ *  prefetch          as fm_loader_options
  *  initial_epoch     where counting begins
  *  resume            go on where the loaded file (or the last fit, stopped by a callback) was:
  *                    epoch, batch, sums, history, callbacks. In the middle of an epoch, data,
@@ -357,6 +364,11 @@ FM_API extern const fm_field fm_checkpoint_fields[];
  *  tensorboard       folder for an event file (event_file.h): scalars and histograms of weights and
  *                    gradients by epoch, the graph, training images, the recipe and its numbers. Sets
  *                    gradients_every to FM_EACH_EPOCH where it is 0
+ *  timeline          file of what took how long, thread by thread, in Chrome's trace event format
+ *                    (chrome://tracing, ui.perfetto.dev): steps, of three of them the ops, waiting for
+ *                    data, callbacks, validation; what each of the loader's threads decodes, augments and
+ *                    collates. Written at the end of a fit that did not fail. It has room for 200,000
+ *                    events, ops and single samples for half of that: what it left out is logged
  *  callbacks         called in order, behind plateau and early stopping, before csv, tensorboard and
  *                    checkpoint */
 enum { FM_EACH_EPOCH = -1 };
@@ -375,7 +387,7 @@ typedef struct fm_fit_options {
     const fm_early_stopping *early_stopping;
     const fm_reduce_on_plateau *reduce_on_plateau;
     const fm_checkpoint *checkpoint;
-    const char *csv, *tensorboard;
+    const char *csv, *tensorboard, *timeline;
     const fm_callback *callbacks;
     int callback_count;
 } fm_fit_options;

@@ -90,7 +90,9 @@ fm_status fm_context_create(const fm_context_options *options, fm_context **cont
 
 fm_status fm_context_fork(const fm_context *context, fm_context **child)
 {
-    return fm_context_create(&context->options, child);
+    fm_status status = fm_context_create(&context->options, child);
+    if (status == FM_OK) (*child)->trace = context->trace;
+    return status;
 }
 
 void fm_context_destroy(fm_context *context)

@@ -52,6 +52,9 @@ const option option_table[] = {
     {"tensorboard", '\0', "DIR", FOR_TRAIN, OPTION_TEXT, AT(tensorboard), 0, NULL,
      "write events for TensorBoard into DIR: curves, histograms of weights and gradients, the "
      "graph"},
+    {"timeline", '\0', "FILE", FOR_TRAIN, OPTION_TEXT, AT(timeline), 0, NULL,
+     "write what took how long, thread by thread, into FILE (JSON) for chrome://tracing and "
+     "ui.perfetto.dev: steps, waiting for data, decoding, augmenting, validation, checkpoints"},
     {"gradients", 'g', NULL, FOR_TRAIN, OPTION_SWITCH, AT(gradients), 0, NULL,
      "tell the size of the gradient in each layer at the first step of each epoch"},
     {"gradients-every", '\0', "N", FOR_TRAIN, OPTION_NUMBER, AT(gradients_every), 1, NULL,

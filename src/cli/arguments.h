@@ -18,7 +18,7 @@ typedef struct arguments {
     const struct command *command;
     string_list positional;
     const char *data, *out, *resume, *sample, *samples, *backend, *plot, *prompt, *text_input;
-    const char *tensorboard;
+    const char *tensorboard, *timeline;
     const char *method, *class_asked, *layer, *features;
     int64_t threads, top, gradients_every, horizon, limit, folds, jobs;
     int64_t length, top_k, seed, count, context;

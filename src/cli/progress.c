@@ -221,6 +221,7 @@ static void print_epoch_event(const fm_event *event)
     json_object_set_new(object, "learning_rate", json_number(epoch->learning_rate));
     json_object_set_new(object, "samples_per_second", json_number(event->samples_per_second));
     json_object_set_new(object, "seconds", json_number(epoch->seconds));
+    json_object_set_new(object, "data_wait", json_number(epoch->data_wait));
     json_print(object);
 }
 
@@ -230,6 +231,7 @@ static fm_status at_epoch_end(void *user, fm_event *event)
     if (event->samples_per_second > 0) {
         p->samples += (double)event->samples;
         p->seconds += (double)event->samples / event->samples_per_second;
+        p->data_wait += event->finished->data_wait;
     }
     if (!p->invocation->given->quiet && worth_a_line(p, event)) print_epoch(p, event);
     if (p->invocation->given->json) print_epoch_event(event);

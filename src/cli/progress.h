@@ -9,6 +9,7 @@ typedef struct progress {
     double drawn_at;         /* when the live line was drawn, or a plain one printed          */
     double epoch_at;         /* when an epoch's line was printed                              */
     double samples, seconds; /* of training alone, for the overall speed                      */
+    double data_wait;        /* of these seconds, waiting for data                            */
     bool interrupted;
 } progress;
 

@@ -143,16 +143,22 @@ static void add_machine(const report *r, const report_run *run)
 {
     const char *note = fm_model_note(run->saved.model, machine_note_key);
     const fm_history *history = fm_model_history(run->saved.model);
-    double seconds = 0;
+    double seconds = 0, waited = 0;
     char time[32];
-    for (int64_t i = 0; i < history->count; i++) seconds += history->epochs[i].seconds;
+    for (int64_t i = 0; i < history->count; i++) {
+        seconds += history->epochs[i].seconds;
+        waited += history->epochs[i].data_wait;
+    }
     fm_text_add(r->body, "<h3>Machine</h3>");
     if (!note) fm_text_add(r->body, "<p class=soft>not recorded</p>");
     fm_text_add(r->body, "<div class=wide tabindex=0><table class=words>");
     machine_note_read(note, add_machine_row, r->body);
-    fm_text_add(r->body, "<tr><td>training<td>%lld epoch%s in %s</tr></table></div>\n",
-                (long long)history->count, history->count == 1 ? "" : "s",
-                show_seconds(seconds, time));
+    fm_text_add(r->body, "<tr><td>training<td>%lld epoch%s in %s", (long long)history->count,
+                history->count == 1 ? "" : "s", show_seconds(seconds, time));
+    if (seconds > 0 && isfinite(waited)) {
+        fm_text_add(r->body, "; steps waited for data %.1f %% of it", 100 * waited / seconds);
+    }
+    fm_text_add(r->body, "</tr></table></div>\n");
 }
 
 fm_status report_add_model(const report *r, const report_run *run)

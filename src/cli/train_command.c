@@ -56,12 +56,19 @@ static void choose_best(training *t)
 }
 
 /* An hour of training must not end with "permission denied". */
-static fm_status check_writable(training *t)
+static fm_status check_writable(training *t, const char *path)
 {
     fm_file_writer writer;
-    fm_status status = fm_file_writer_open(t->invocation.context, t->out, &writer);
+    fm_status status = fm_file_writer_open(t->invocation.context, path, &writer);
     if (status == FM_OK) fm_file_writer_abandon(&writer);
     return status;
+}
+
+/* NULL: none is written. */
+static const char *timeline_of(const training *t)
+{
+    const char *given = t->invocation.given->timeline;
+    return given ? given : fm_recipe_about(t->recipe)->fit.timeline;
 }
 
 /* ---- opening ----------------------------------------------------------------------------------- */
@@ -127,7 +134,8 @@ static fm_status open_training(training *t)
     choose_out(t);
     choose_best(t);
     const char *fitted = t->resumed ? fm_model_file_note(t->resumed, "transform") : NULL;
-    status = check_writable(t);
+    status = check_writable(t, t->out);
+    if (status == FM_OK && timeline_of(t)) status = check_writable(t, timeline_of(t));
     if (status == FM_OK) {
         status = fm_recipe_open_data(t->recipe, &t->invocation.places, fitted, &t->data);
     }
@@ -192,6 +200,7 @@ static fm_status fit(training *t)
         given->gradients || given->gradients_every || options.gradients_every != 0;
     options.callback_count = tells_gradients ? 2 : 1;
     if (given->tensorboard) options.tensorboard = given->tensorboard;
+    options.timeline = timeline_of(t);
     if (given->gradients) options.gradients_every = FM_EACH_EPOCH;
     if (given->gradients_every) options.gradients_every = given->gradients_every;
     progress_catch_signals();
@@ -262,6 +271,12 @@ static double target_delta(const training *t)
     return fm_field_real(fm_field_find(fm_privacy_fields, "target_delta"), privacy);
 }
 
+/* Of the time of all steps; NaN when none was made. */
+static double share_of_waiting(const training *t)
+{
+    return t->progress.seconds > 0 ? t->progress.data_wait / t->progress.seconds : NAN;
+}
+
 static void print_end_event(const training *t)
 {
     const fm_epoch *epoch = kept_figures(t);
@@ -280,6 +295,9 @@ static void print_end_event(const training *t)
     double speed = t->progress.seconds > 0 ? t->progress.samples / t->progress.seconds : NAN;
     json_object_set_new(end, "samples_per_second", json_number(speed));
     json_object_set_new(end, "seconds", json_number(seconds_now() - t->began));
+    json_object_set_new(end, "data_wait", json_number(t->progress.data_wait));
+    json_object_set_new(end, "data_wait_share", json_number(share_of_waiting(t)));
+    if (timeline_of(t)) json_object_set_new(end, "timeline", json_text(timeline_of(t)));
     json_object_set_new(end, "parameters", json_integer(t->parameters));
     json_object_set_new(end, "out", json_text(t->out));
     json_print(end);
@@ -290,6 +308,19 @@ static void print_part(const training *t, const char *name, const fm_scores *sco
     char line[1024] = "";
     show_scores(t->model, scores, "", line, sizeof line);
     printf("%-10s%s\n", name, line);
+}
+
+/* Unasked where it is worth a change. */
+static void print_waiting(const training *t)
+{
+    const double share = share_of_waiting(t);
+    const bool notable = t->progress.seconds > 1 && share > 0.1;
+    if (!notable && !(timeline_of(t) && share >= 0)) return;
+    char time[32];
+    printf("%-10s  %s for data, %.1f %% of the time of steps", "waited",
+           show_seconds(t->progress.data_wait, time), 100 * share);
+    if (timeline_of(t)) printf("; timeline: %s", timeline_of(t));
+    printf("\n");
 }
 
 static const char *const stop_words[] = {
@@ -312,6 +343,7 @@ static void print_end(const training *t)
         printf("%-10s  epsilon %s at delta %g\n", "privacy", show_figure(last_epsilon(t), time),
                target_delta(t));
     }
+    print_waiting(t);
     printf("%lld epoch%s in %s%s", (long long)history->count, history->count == 1 ? "" : "s",
            show_seconds(seconds_now() - t->began, time), words ? words : "");
     if (t->progress.seconds > 0) {

@@ -130,7 +130,7 @@ static fm_status fit_fold(cross_validation *v, fm_model *model, int64_t fold)
     options.validation = v->data[fold].validation;
     options.callbacks = &callback;
     options.callback_count = 1;
-    options.csv = options.tensorboard = NULL;
+    options.csv = options.tensorboard = options.timeline = NULL;
     fm_status status = fm_fit(model, v->data[fold].train, &options);
     v->interrupted = p.interrupted;
     terminal_wipe(&v->invocation->err);

@@ -46,7 +46,7 @@ typedef struct run {
     fm_model *model;
     fm_monitor monitor;
     char state[PATH_SIZE], events[PATH_SIZE]; /* events: a folder of its own for TensorBoard */
-    bool keep, tells; /* tells: progress of the only fold */
+    bool keep, tells;                         /* tells: progress of the only fold */
     double saved_at;
     int64_t to, trial, fold;
 } run;
@@ -235,7 +235,7 @@ static fm_status fit(run *r, fm_recipe *recipe, const fm_recipe_data *data, bool
     options.resume = resumed;
     options.callbacks = &callback;
     options.callback_count = 1;
-    options.csv = NULL;
+    options.csv = options.timeline = NULL;
     if (options.tensorboard) options.tensorboard = name_events(r, options.tensorboard);
     r->saved_at = seconds_now();
     fm_status status = fm_fit(r->model, data->train, &options);

@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #include "base/fields.h"
 #include "base/random.h"
+#include "base/timeline.h"
 #include "data/dataset.h"
 
 #include <pthread.h>
@@ -49,7 +50,8 @@ struct fm_loader {
     fm_dataset *dataset; /* referenced */
     fm_loader_options options;
     int64_t batches, epoch;
-    uint32_t *order; /* positions in the epoch's order       */
+    int64_t told_epoch; /* the caller's, for a timeline       */
+    uint32_t *order;    /* positions in the epoch's order       */
     fm_batch_form forms[FM_MAX_BATCH_FORMS];
     /* of a set with buckets; else NULL */
     uint8_t *buckets;  /* of each sample                                   */
@@ -59,15 +61,18 @@ struct fm_loader {
     slot *slots;
     int64_t slot_count;
     int64_t position; /* the next batch for the caller       */
+    double waited;    /* seconds of the epoch, as fm_loader_waited */
 
     pthread_t *workers;
     int64_t worker_count;
     bool has_lock;
-    pthread_mutex_t lock; /* guards what follows, the slots' batch and status, and position */
-    pthread_cond_t work;  /* for workers: a batch may be taken, or all is over              */
-    pthread_cond_t ready; /* for the caller: a slot is filled, or a worker became idle      */
-    int64_t claimed;      /* the next batch that a worker takes                             */
-    int64_t active;       /* workers that gather now                                        */
+    pthread_mutex_t lock;    /* guards what follows, the slots' batch and status, and position */
+    pthread_cond_t work;     /* for workers: a batch may be taken, or all is over              */
+    pthread_cond_t ready;    /* for the caller: a slot is filled, or a worker became idle      */
+    int64_t claimed;         /* the next batch that a worker takes                             */
+    int64_t active;          /* workers that gather now                                        */
+    int64_t ready_count;     /* batches that wait for the caller                               */
+    int first_lane, started; /* of the timeline; workers that know theirs                   */
     bool stop;
 };
 
@@ -95,9 +100,14 @@ static void zero_tail(const fm_loader *loader, const slot *s, int64_t count, int
     }
 }
 
-static fm_status gather(const fm_loader *loader, slot *s, int64_t batch)
+static fm_status gather(const fm_loader *loader, slot *s, int64_t batch, int lane)
 {
     int64_t count = batch_count(loader, batch);
+    fm_trace *trace = &s->context->trace;
+    trace->lane = lane;
+    trace->epoch = loader->told_epoch;
+    trace->batch = batch;
+    double began = fm_span_begin(s->context);
     fm_data_request request = {.indices = loader->order + batch * loader->options.batch_size,
                                .count = count,
                                .seed = (uint64_t)loader->options.seed,
@@ -107,6 +117,7 @@ static fm_status gather(const fm_loader *loader, slot *s, int64_t batch)
     zero_tail(loader, s, count, request.length);
     fm_error_clear(s->context);
     fm_status status = fm_dataset_read(s->context, loader->dataset, &request);
+    fm_span_end_batch(s->context, began, count);
     if (status == FM_OK || fm_error_status(s->context) == status) return status;
     return fm_fail(s->context, status, "data set \"%s\": its source failed without words",
                    loader->dataset->info.name);
@@ -130,6 +141,7 @@ static void *worker(void *argument)
 {
     fm_loader *loader = argument;
     pthread_mutex_lock(&loader->lock);
+    const int lane = loader->first_lane + loader->started++;
     while (!loader->stop) {
         if (!may_claim(loader)) {
             pthread_cond_wait(&loader->work, &loader->lock);
@@ -139,11 +151,12 @@ static void *worker(void *argument)
         slot *s = slot_of(loader, batch);
         loader->active++;
         pthread_mutex_unlock(&loader->lock);
-        fm_status status = gather(loader, s, batch);
+        fm_status status = gather(loader, s, batch, lane);
         pthread_mutex_lock(&loader->lock);
         s->status = status;
         s->batch = batch;
         loader->active--;
+        loader->ready_count++;
         pthread_cond_signal(&loader->ready);
     }
     pthread_mutex_unlock(&loader->lock);
@@ -162,6 +175,11 @@ static fm_status start_workers(fm_loader *loader)
         return fm_fail(loader->context, FM_ERROR_IO, "loader: the system gave no lock");
     }
     loader->has_lock = true;
+    const fm_trace *trace = &loader->context->trace;
+    if (trace->timeline) {
+        loader->first_lane =
+            fm_timeline_lanes(trace->timeline, trace->data, (int)loader->options.workers);
+    }
     sigset_t all, before; /* signals are the caller's business */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -293,6 +311,7 @@ static fm_status create_slot(const fm_loader *loader, slot *s)
     if (status != FM_OK) {
         return fm_fail(loader->context, status, "out of memory: a batch of the loader");
     }
+    if (loader->options.workers > 0) s->context->options.threads = 1; /* a worker is one */
     for (int i = 0; i < info->field_count; i++) {
         size_t bytes = fm_field_bytes(&info->fields[i]);
         s->fields[i] =
@@ -437,7 +456,10 @@ static void reset(fm_loader *loader, int64_t epoch, int64_t first_batch)
         loader->slots[i].status = FM_OK;
     }
     loader->epoch = epoch;
+    loader->told_epoch = loader->context->trace.epoch;
     loader->position = first_batch;
+    loader->waited = 0;
+    loader->ready_count = 0;
 }
 
 fm_status fm_loader_begin(fm_loader *loader, int64_t epoch, int64_t first_batch)
@@ -475,20 +497,45 @@ static void describe(const fm_loader *loader, const slot *s, fm_batch *batch)
     for (int i = 0; i < FM_MAX_DATA_FIELDS; i++) batch->fields[i] = s->fields[i];
 }
 
+double fm_loader_waited(const fm_loader *loader)
+{
+    return loader->waited;
+}
+
+static fm_status gather_now(fm_loader *loader, slot *s)
+{
+    const double began = fm_now();
+    fm_status status = gather(loader, s, loader->position, FM_TRAINING_LANE);
+    loader->waited += fm_now() - began;
+    return status;
+}
+
+static void wait_for(fm_loader *loader, const slot *s)
+{
+    const double began = fm_now();
+    while (s->batch != loader->position) pthread_cond_wait(&loader->ready, &loader->lock);
+    loader->waited += fm_now() - began;
+    fm_span_end(loader->context, "wait for data", began);
+}
+
+/* The batch of this slot, when a worker has filled it. */
+static fm_status take(fm_loader *loader, slot *s)
+{
+    pthread_mutex_lock(&loader->lock);
+    fm_timeline_count(loader->context, "batches ready", loader->ready_count);
+    if (s->batch != loader->position) wait_for(loader, s);
+    fm_status status = s->status;
+    pthread_mutex_unlock(&loader->lock);
+    return status;
+}
+
 fm_status fm_loader_next(fm_loader *loader, fm_batch *batch)
 {
     *batch = (fm_batch){.epoch = loader->epoch, .index = loader->position};
     if (loader->position >= loader->batches) return FM_OK;
     slot *s = slot_of(loader, loader->position);
-    fm_status status;
-    if (loader->worker_count == 0) {
-        status = gather(loader, s, loader->position);
-    } else {
-        pthread_mutex_lock(&loader->lock);
-        while (s->batch != loader->position) pthread_cond_wait(&loader->ready, &loader->lock);
-        status = s->status;
-        pthread_mutex_unlock(&loader->lock);
-    }
+    loader->context->trace.batch = loader->position;
+    fm_status status = loader->worker_count == 0 ? gather_now(loader, s) : take(loader, s);
     if (status != FM_OK) return fm_fail_copy(loader->context, s->context);
     describe(loader, s, batch);
     if (loader->worker_count == 0) {
@@ -497,6 +544,7 @@ fm_status fm_loader_next(fm_loader *loader, fm_batch *batch)
     }
     pthread_mutex_lock(&loader->lock);
     loader->position++;
+    loader->ready_count--;
     pthread_cond_signal(&loader->work);
     pthread_mutex_unlock(&loader->lock);
     return FM_OK;

@@ -1,13 +1,20 @@
 /* A data set that is transformed while it is read: rows come from the parent's memory where it has
  * any, else through a small buffer. */
+#include "base/checked.h"
 #include "base/map.h"
+#include "base/parallel.h"
+#include "base/timeline.h"
 #include "data/convert.h"
 #include "data/text/text_samples.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 enum { BUFFER_SIZE = 16 * 1024, UNKNOWN = -1 };
+
+/* What a byte of a result takes, roughly: most of the time goes to fetching the row. */
+#define BYTE_NANOSECONDS 0.25
 
 typedef struct prepared {
     fm_dataset *parent;
@@ -109,6 +116,8 @@ static bool convert_y(const prepared *p, const void *raw, void *to)
 
 typedef bool (*convert_row)(const prepared *p, const void *raw, void *to);
 
+static const convert_row converters[] = {convert_x, convert_y};
+
 static fm_status fail_class(fm_context *context, const prepared *p, const fm_data_request *request,
                             int64_t i)
 {
@@ -118,59 +127,107 @@ static fm_status fail_class(fm_context *context, const prepared *p, const fm_dat
                    p->parent->info.name, (long long)sample, (long long)p->class_count);
 }
 
+/* Rows that lie in memory, cut into ranges for threads. */
+typedef struct memory_rows {
+    const prepared *p;
+    const fm_data_request *request;
+    const char *memory;
+    int field;
+    size_t from, to;
+    _Atomic(int64_t) *refused; /* the first that could not be converted, else the request's count */
+} memory_rows;
+
+static void convert_range(const void *argument, int64_t begin, int64_t end)
+{
+    const memory_rows *m = argument;
+    const fm_data_request *request = m->request;
+    char *to = (char *)request->fields[m->field];
+    for (int64_t i = begin; i < end; i++) {
+        size_t at = (size_t)fm_dataset_position(m->p->parent, request, i);
+        if (request->indices && i + 1 < end) {
+            size_t next = (size_t)fm_dataset_position(m->p->parent, request, i + 1);
+            fm_fetch_row(m->memory + next * m->from, m->from);
+        }
+        if (converters[m->field](m->p, m->memory + at * m->from, to + (size_t)i * m->to)) continue;
+        int64_t first = atomic_load(m->refused);
+        while (i < first && !atomic_compare_exchange_weak(m->refused, &first, i)) continue;
+        return;
+    }
+}
+
 static fm_status read_memory(const prepared *p, fm_context *context, const fm_data_request *request,
-                             int field, const char *memory, convert_row convert)
+                             int field, const char *memory)
+{
+    _Atomic(int64_t) refused = request->count;
+    const memory_rows rows = {p,
+                              request,
+                              memory,
+                              field,
+                              fm_field_bytes(&p->parent->info.fields[field]),
+                              fm_field_bytes(&p->transform->output.fields[field]),
+                              &refused};
+    double began = fm_span_begin(context);
+    fm_in_ranges(fm_context_threads(context), request->count, 1, (double)rows.to * BYTE_NANOSECONDS,
+                 convert_range, &rows);
+    fm_span_end_fine(context, "collate", began);
+    int64_t first = atomic_load(&refused);
+    return first < request->count ? fail_class(context, p, request, first) : FM_OK;
+}
+
+static fm_status convert_rows(const prepared *p, fm_context *context,
+                              const fm_data_request *request, int field, int64_t start,
+                              int64_t count, const char *raw)
 {
     size_t from = fm_field_bytes(&p->parent->info.fields[field]);
     size_t to = fm_field_bytes(&p->transform->output.fields[field]);
-    for (int64_t i = 0; i < request->count; i++) {
-        const char *row = memory + (size_t)fm_dataset_position(p->parent, request, i) * from;
-        if (request->indices && i + 1 < request->count) {
-            size_t next = (size_t)fm_dataset_position(p->parent, request, i + 1);
-            fm_fetch_row(memory + next * from, from);
-        }
-        if (!convert(p, row, (char *)request->fields[field] + (size_t)i * to)) {
-            return fail_class(context, p, request, i);
+    char *rows = (char *)request->fields[field] + (size_t)start * to;
+    double began = fm_span_begin(context);
+    for (int64_t i = 0; i < count; i++) {
+        if (!converters[field](p, raw + (size_t)i * from, rows + (size_t)i * to)) {
+            return fail_class(context, p, request, start + i);
         }
     }
+    fm_span_end_fine(context, "collate", began);
     return FM_OK;
 }
 
+/* raw: memory for "x" and "y", NULL for what is not wanted. */
 static fm_status read_piece(const prepared *p, fm_context *context, const fm_data_request *request,
-                            int field, int64_t start, int64_t count, char *buffer,
-                            convert_row convert)
+                            int64_t start, int64_t count, char *const raw[2])
 {
-    size_t from = fm_field_bytes(&p->parent->info.fields[field]);
-    size_t to = fm_field_bytes(&p->transform->output.fields[field]);
     fm_data_request piece = {.indices = request->indices ? request->indices + start : NULL,
                              .first = request->first + start,
                              .count = count,
+                             .fields = {raw[0], raw[1]},
                              .seed = request->seed,
                              .epoch = request->epoch};
-    piece.fields[field] = buffer;
     fm_status status = fm_dataset_read(context, p->parent, &piece);
-    for (int64_t i = 0; i < count && status == FM_OK; i++) {
-        char *row = (char *)request->fields[field] + (size_t)(start + i) * to;
-        if (!convert(p, buffer + (size_t)i * from, row)) {
-            status = fail_class(context, p, request, start + i);
-        }
+    for (int field = 0; field < 2 && status == FM_OK; field++) {
+        if (!raw[field]) continue;
+        status = convert_rows(p, context, request, field, start, count, raw[field]);
     }
     return status;
 }
 
 static fm_status read_buffered(const prepared *p, fm_context *context,
-                               const fm_data_request *request, int field, convert_row convert)
+                               const fm_data_request *request, const bool wanted[2])
 {
-    _Alignas(double) char small[BUFFER_SIZE];
-    size_t bytes = fm_field_bytes(&p->parent->info.fields[field]);
-    char *buffer = bytes <= sizeof small ? small : fm_allocate(context, bytes);
+    _Alignas(FM_ALIGNMENT) char small[BUFFER_SIZE];
+    size_t bytes[2] = {0}, room = sizeof small - FM_ALIGNMENT; /* "y" is aligned, too */
+    for (int i = 0; i < 2; i++) {
+        if (wanted[i]) bytes[i] = fm_field_bytes(&p->parent->info.fields[i]);
+    }
+    size_t each = bytes[0] + bytes[1];
+    bool fits = each <= room;
+    char *buffer = fits ? small : fm_allocate(context, each + FM_ALIGNMENT);
     if (!buffer) return FM_ERROR_MEMORY;
-    int64_t at_once = bytes > 0 && bytes <= sizeof small ? (int64_t)(sizeof small / bytes) : 1;
+    int64_t at_once = each > 0 && fits ? (int64_t)(room / each) : 1;
+    char *second = buffer + fm_round_up((size_t)at_once * bytes[0], FM_ALIGNMENT);
+    char *const raw[2] = {wanted[0] ? buffer : NULL, wanted[1] ? second : NULL};
     fm_status status = FM_OK;
     for (int64_t start = 0; start < request->count && status == FM_OK; start += at_once) {
         int64_t rest = request->count - start;
-        status = read_piece(p, context, request, field, start, rest < at_once ? rest : at_once,
-                            buffer, convert);
+        status = read_piece(p, context, request, start, rest < at_once ? rest : at_once, raw);
     }
     if (buffer != small) fm_release(context, buffer);
     return status;
@@ -198,10 +255,19 @@ static int64_t prepared_length(const void *state, int64_t position)
 static fm_status read_field(const prepared *p, fm_context *context, const fm_data_request *request,
                             int field)
 {
-    static const convert_row converters[] = {convert_x, convert_y};
     const void *memory = fm_dataset_memory(p->parent, field);
-    return memory ? read_memory(p, context, request, field, memory, converters[field])
-                  : read_buffered(p, context, request, field, converters[field]);
+    const bool wanted[2] = {field == 0, field == 1};
+    return memory ? read_memory(p, context, request, field, memory)
+                  : read_buffered(p, context, request, wanted);
+}
+
+/* A picture and its mask are decoded, and varied, once. */
+static bool made_together(const prepared *p, const fm_data_request *request)
+{
+    return p->parent->info.field_count > 1 && p->transform->output.field_count > 1 &&
+           request->fields[0] && request->fields[1] && !p->tokens &&
+           fm_target_reads_y(p->transform->target) && !fm_dataset_memory(p->parent, 0) &&
+           !fm_dataset_memory(p->parent, 1);
 }
 
 /* "x" in the place of "y". */
@@ -232,6 +298,8 @@ static fm_status read_prepared(const void *state, fm_context *context,
                                const fm_data_request *request)
 {
     const prepared *p = state;
+    const bool both[2] = {true, true};
+    if (made_together(p, request)) return read_buffered(p, context, request, both);
     fm_status status = FM_OK;
     for (int i = 0; i < p->transform->output.field_count && status == FM_OK; i++) {
         if (i >= p->parent->info.field_count || !request->fields[i]) continue;
@@ -386,6 +454,7 @@ static fm_dataset_info describe(const fm_dataset *dataset, const fm_transform *t
     info.count = dataset->info.count;
     info.ordered = dataset->info.ordered;
     info.gap = dataset->info.gap;
+    info.costly = dataset->info.costly;
     info.group = dataset->info.group;
     if (dataset->info.field_count < 2) info.field_count = 1;
     return info;

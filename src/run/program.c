@@ -383,19 +383,14 @@ static fm_status check_outputs(const fm_program *program, const fm_step *step)
     return FM_OK;
 }
 
-static void note_seconds(const fm_program *program, const fm_step *step, double seconds)
-{
-    double *shortest = &program->seconds[step - program->steps];
-    if (seconds < *shortest) *shortest = seconds;
-}
-
 static fm_status run_steps(const fm_program *program, size_t first)
 {
+    const fm_step_watch *watch = program->watch;
     const fm_step *end = program->steps + program->step_count;
     for (const fm_step *step = program->steps + first; step < end; step++) {
-        const double started = program->seconds ? fm_now() : 0;
+        const double began = watch ? fm_now() : 0;
         step->run(&step->call);
-        if (program->seconds) note_seconds(program, step, fm_now() - started);
+        if (watch) watch->note(watch->user, program, step, began, fm_now());
         if (!program->options.check_finite) continue;
         fm_status status = check_outputs(program, step);
         if (status != FM_OK) return status;

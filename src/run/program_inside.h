@@ -13,6 +13,13 @@ typedef struct fm_step {
     uint32_t scratch; /* its buffer in the plan, FM_NO_BUFFER without */
 } fm_step;
 
+/* Is told of each step that has run. */
+typedef struct fm_step_watch {
+    void (*note)(void *user, const fm_program *program, const fm_step *step, double began,
+                 double ended);
+    void *user;
+} fm_step_watch;
+
 /* A copy of a next value into its variable, after the last step. */
 typedef struct fm_program_commit {
     void *to;
@@ -42,8 +49,8 @@ struct fm_program {
     fm_program_commit *commits;
     bool has_updates;
     double flops, bf16_flops, repeated_flops;
-    size_t plain_arena_bytes; /* without recomputation */
-    double *seconds; /* by step: the shortest time it took; NULL outside of fm_program_profile */
+    size_t plain_arena_bytes;   /* without recomputation */
+    const fm_step_watch *watch; /* NULL: nobody looks */
 };
 
 #endif

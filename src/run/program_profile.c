@@ -1,5 +1,7 @@
 /* Where a program's time goes. */
+#include "run/program_trace.h"
 #include "run/program_inside.h"
+#include "base/timeline.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -19,13 +21,21 @@ static double bytes_of(const fm_call *call)
     return bytes;
 }
 
+static void note_shortest(void *user, const fm_program *program, const fm_step *step, double began,
+                          double ended)
+{
+    double *shortest = (double *)user + (step - program->steps);
+    if (ended - began < *shortest) *shortest = ended - began;
+}
+
 static fm_status time_steps(fm_program *program, int runs, double *seconds)
 {
+    const fm_step_watch watch = {note_shortest, seconds};
     fm_status status = fm_program_run(program);
     for (size_t i = 0; i < program->step_count; i++) seconds[i] = INFINITY;
-    program->seconds = seconds;
+    program->watch = &watch;
     for (int i = 0; status == FM_OK && i < runs; i++) status = fm_program_run(program);
-    program->seconds = NULL;
+    program->watch = NULL;
     for (size_t i = 0; i < program->step_count; i++) {
         if (seconds[i] == INFINITY) seconds[i] = 0; /* the prologue did not run */
     }
@@ -52,6 +62,22 @@ fm_status fm_program_profile(fm_program *program, int runs, fm_step_cost *costs)
     }
     fm_release(context, seconds);
     return status;
+}
+
+/* ---- in a timeline ------------------------------------------------------------------------------- */
+
+static void note_span(void *user, const fm_program *program, const fm_step *step, double began,
+                      double ended)
+{
+    (void)user;
+    fm_span_add_fine(program->graph->context, step->node->op->name, step->node->scope, began,
+                     ended);
+}
+
+void fm_program_trace(fm_program *program, bool traced)
+{
+    static const fm_step_watch watch = {note_span, NULL};
+    program->watch = traced ? &watch : NULL;
 }
 
 /* ---- in words ------------------------------------------------------------------------------------ */

@@ -37,15 +37,16 @@ static fm_status open_trial(trial *t)
         fm_status status = fm_private_plan_run(t->model, count, size, t->fit.epochs, 0);
         if (status != FM_OK) return status;
     }
-    return fm_loader_create(c->context, train,
-                            &(fm_loader_options){.batch_size = size,
-                                                 .shuffle = !t->fit.no_shuffle && about->rows == 0,
-                                                 .drop_last = true, /* one program is enough */
-                                                 .one_length = t->model->private != NULL,
-                                                 .seed = t->fit.seed,
-                                                 .workers = t->fit.workers,
-                                                 .prefetch = t->fit.prefetch},
-                            &t->loader);
+    return fm_loader_create(
+        c->context, train,
+        &(fm_loader_options){.batch_size = size,
+                             .shuffle = !t->fit.no_shuffle && about->rows == 0,
+                             .drop_last = true, /* one program is enough */
+                             .one_length = t->model->private != NULL,
+                             .seed = t->fit.seed,
+                             .workers = fm_model_workers(t->model, train, size, t->fit.workers),
+                             .prefetch = t->fit.prefetch},
+        &t->loader);
 }
 
 static fm_status next_batch(trial *t)

@@ -11,7 +11,11 @@ enum { DEFAULT_BATCH = 32 };
     {"batch_size",         "samples in a batch",           offsetof(owner, batch_size),            \
      .type = FM_FIELD_INT, .default_value = DEFAULT_BATCH, .minimum = 1,                           \
      .maximum = 1 << 24},                                                                          \
-        {"workers", "threads that gather ahead", offsetof(owner, workers), .type = FM_FIELD_INT,   \
+        {"workers",                                                                                \
+         "threads that read ahead",                                                                \
+         offsetof(owner, workers),                                                                 \
+         .type = FM_FIELD_INT,                                                                     \
+         .minimum = FM_NO_WORKERS,                                                                 \
          .maximum = 64},                                                                           \
     {                                                                                              \
         "prefetch", "batches that may be ready ahead", offsetof(owner, prefetch),                  \
@@ -77,6 +81,18 @@ static int64_t whole_groups(const fm_dataset *data, int64_t batch_size)
     return batch_size < group ? group : batch_size / group * group;
 }
 
+enum { MOST_WORKERS = 4 }; /* unasked: each has batches in memory */
+
+int64_t fm_model_workers(const fm_model *model, const fm_dataset *data, int64_t batch_size,
+                         int64_t asked)
+{
+    const fm_dataset_info *info = fm_dataset_about(data);
+    const int threads = fm_context_threads(model->context);
+    if (asked == FM_NO_WORKERS) return 0;
+    if (asked > 0 || !info->costly || info->count <= batch_size) return asked;
+    return threads < MOST_WORKERS ? threads : MOST_WORKERS;
+}
+
 /* ---- evaluate ----------------------------------------------------------------------------------- */
 
 void fm_scores_make(const fm_model *model, double loss_sum, int64_t samples,
@@ -102,7 +118,8 @@ static fm_status evaluate_batches(fm_model *model, fm_loader *loader, fm_scores 
         const fm_program_form form = {FM_EVALUATE, batch.count, batch.length};
         status = fm_model_compiled(model, form, &compiled);
         if (status == FM_OK) status = fm_compiled_run(model, compiled, batch.x, batch.y, 0);
-        if (status == FM_OK) status = fm_compiled_measure(model, compiled, model->metrics, batch.y, batch.count);
+        if (status == FM_OK)
+            status = fm_compiled_measure(model, compiled, model->metrics, batch.y, batch.count);
         if (status != FM_OK) break;
         loss_sum += fm_compiled_loss(model, compiled) * (double)batch.count;
         samples += batch.count;
@@ -144,12 +161,14 @@ fm_status fm_evaluate(fm_model *model, const fm_dataset *data, const fm_evaluate
     if (fm_dataset_about(data)->rows > 0) complete.batch_size = fm_dataset_about(data)->rows;
     complete.batch_size = whole_groups(data, complete.batch_size);
     fm_loader *loader;
-    status = fm_loader_create(model->context, data,
-                              &(fm_loader_options){.batch_size = complete.batch_size,
-                                                   .by_length = true,
-                                                   .workers = complete.workers,
-                                                   .prefetch = complete.prefetch},
-                              &loader);
+    status = fm_loader_create(
+        model->context, data,
+        &(fm_loader_options){
+            .batch_size = complete.batch_size,
+            .by_length = true,
+            .workers = fm_model_workers(model, data, complete.batch_size, complete.workers),
+            .prefetch = complete.prefetch},
+        &loader);
     if (status == FM_OK) status = fm_model_evaluate_loader(model, loader, scores);
     fm_loader_destroy(loader);
     return status;
@@ -221,7 +240,8 @@ fm_status fm_predict(fm_model *model, const fm_dataset *data, const fm_predict_o
         status = fm_loader_create(model->context, data,
                                   &(fm_loader_options){.batch_size = s.batch,
                                                        .by_length = true,
-                                                       .workers = complete.workers,
+                                                       .workers = fm_model_workers(
+                                                           model, data, s.batch, complete.workers),
                                                        .prefetch = complete.prefetch},
                                   &loader);
     }

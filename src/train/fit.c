@@ -2,6 +2,9 @@
 #include "train/fit.h"
 #include "base/clock.h"
 #include "base/fields.h"
+#include "base/timeline.h"
+#include "run/program_trace.h"
+#include "train/fit_timeline.h"
 #include "train/health.h"
 #include "train/privacy/private_training.h"
 
@@ -41,6 +44,17 @@ void fm_event_scores(const fm_event *event, fm_scores *scores)
 
 typedef fm_status (*hook)(void *user, fm_event *event);
 
+/* Shorter ones would fill the timeline. */
+static const double told_hook_seconds = 50e-6;
+
+static void trace_hook(const fm_fit_run *run, const fm_callback *callback, double began)
+{
+    fm_context *context = run->model->context;
+    if (fm_traced(context) && fm_now() - began >= told_hook_seconds) {
+        fm_span_end(context, callback->name, began);
+    }
+}
+
 /* A hook of all callbacks, by its place in the record. */
 static fm_status call_hooks(fm_fit_run *run, size_t offset)
 {
@@ -50,7 +64,9 @@ static fm_status call_hooks(fm_fit_run *run, size_t offset)
         memcpy(&call, (const char *)callback + offset, sizeof call);
         if (!call) continue;
         fm_error_clear(run->model->context);
+        double began = fm_span_begin(run->model->context);
         fm_status status = call(callback->user, &run->event);
+        trace_hook(run, callback, began);
         if (status == FM_OK) continue;
         if (fm_error_status(run->model->context) == status) return status;
         return fm_fail(run->model->context, status, "callback '%s' failed: %s", callback->name,
@@ -93,9 +109,22 @@ static fm_status measure_gradients(fm_fit_run *run, const fm_batch *batch,
     bool due = run->gradients_due && !smaller, health = run->health_due && !smaller;
     run->gradients_due = run->health_due = false;
     if (!due && !health) return FM_OK;
+    double began = fm_span_begin(run->model->context);
     fm_status status = fm_model_gradients(run->model, batch, &measured);
+    fm_span_end(run->model->context, "gradients", began);
     if (status == FM_OK && health) fm_health_record(run->model, measured);
     if (due) run->event.gradients = measured;
+    return status;
+}
+
+static fm_status run_compiled(fm_fit_run *run, fm_compiled *compiled, const fm_batch *batch,
+                              double rate)
+{
+    fm_model *model = run->model;
+    const bool traced = fm_fit_traces_ops(model, fm_store_step(model->store) - run->first_step);
+    fm_program_trace(compiled->program, traced);
+    fm_status status = fm_compiled_run(model, compiled, batch->x, batch->y, rate);
+    fm_program_trace(compiled->program, false);
     return status;
 }
 
@@ -111,7 +140,7 @@ static fm_status run_step(fm_fit_run *run, const fm_batch *batch)
         status = fm_guard_before(&run->guard, training->epoch, training->batch, rate);
     }
     if (status == FM_OK) status = measure_gradients(run, batch, compiled);
-    if (status == FM_OK) status = fm_compiled_run(model, compiled, batch->x, batch->y, rate);
+    if (status == FM_OK) status = run_compiled(run, compiled, batch, rate);
     if (status != FM_OK) return status;
     double loss = fm_compiled_loss(model, compiled);
     if (!run->options.ignore_nonfinite && !isfinite(loss)) {
@@ -185,6 +214,8 @@ static fm_status after_step(fm_fit_run *run)
 static fm_status begin_epoch(fm_fit_run *run)
 {
     fm_training *training = &run->model->training;
+    run->model->context->trace.epoch = training->epoch;
+    fm_timeline_mark(run->model->context, "epoch");
     run->event.epoch = training->epoch;
     run->event.finished = NULL;
     run->epoch_started = fm_now();
@@ -198,21 +229,28 @@ static fm_status begin_epoch(fm_fit_run *run)
             fm_private_batches_begin(&run->drawn, &run->model->private->secret, training->epoch,
                                      training->batch, fm_store_step(run->model->store));
     } else if (status == FM_OK) {
-        status = fm_loader_begin(run->loader, training->epoch, training->batch);
+        status = fm_fit_read_ahead(run, training->epoch, training->batch);
     }
     return status == FM_OK ? CALL_HOOKS(run, epoch_begin) : status;
 }
 
 static fm_status run_next(fm_fit_run *run, bool *over)
 {
+    fm_context *context = run->model->context;
+    fm_batch batch;
+    fm_status status = FM_OK;
     if (run->model->private) {
         *over = run->model->training.batch == run->event.batches;
-        return *over ? FM_OK : run_private_step(run);
+    } else {
+        status = fm_loader_next(run->loader, &batch);
+        *over = batch.count == 0;
     }
-    fm_batch batch;
-    fm_status status = fm_loader_next(run->loader, &batch);
-    *over = batch.count == 0;
-    return status == FM_OK && !*over ? run_step(run, &batch) : status;
+    if (status != FM_OK || *over) return status;
+    context->trace.batch = run->model->training.batch;
+    double began = fm_span_begin(context);
+    status = run->model->private ? run_private_step(run) : run_step(run, &batch);
+    fm_span_end(context, "step", began);
+    return status;
 }
 
 static fm_status run_batches(fm_fit_run *run)
@@ -231,11 +269,29 @@ static fm_status validate(fm_fit_run *run, fm_scores *scores)
     if (run->validation_loader) {
         fm_status status = CALL_HOOKS(run, validation_begin);
         if (status != FM_OK) return status;
-        return fm_model_evaluate_loader(run->model, run->validation_loader, scores);
+        double began = fm_span_begin(run->model->context);
+        status = fm_model_evaluate_loader(run->model, run->validation_loader, scores);
+        fm_span_end(run->model->context, "validation", began);
+        return status;
     }
     *scores = (fm_scores){.loss = NAN};
     for (int i = 0; i < run->model->options.metric_count; i++) scores->metrics[i] = NAN;
     return FM_OK;
+}
+
+/* Of this epoch, in this fit. */
+static double waited_for_data(const fm_fit_run *run)
+{
+    const fm_loader *loader = run->model->private ? run->drawn.loader : run->loader;
+    return loader ? fm_loader_waited(loader) : 0;
+}
+
+/* While this epoch is validated and saved. */
+static fm_status read_next_epoch(fm_fit_run *run)
+{
+    const int64_t next = run->model->training.epoch + 1;
+    run->model->context->trace.batch = -1;
+    return next < run->options.epochs && !must_stop(run) ? fm_fit_read_ahead(run, next, 0) : FM_OK;
 }
 
 /* The place moves to the next epoch before the hooks run: what they save goes on from there. */
@@ -246,10 +302,12 @@ static fm_status end_epoch(fm_fit_run *run)
     fm_epoch *done = &run->finished;
     *done = (fm_epoch){.epoch = training->epoch,
                        .learning_rate = training->rate,
+                       .data_wait = waited_for_data(run),
                        .epsilon = fm_private_epsilon(model)};
     fm_scores_make(model, training->loss_sum, training->samples, model->train_metrics,
                    &done->train);
-    fm_status status = validate(run, &done->validation);
+    fm_status status = read_next_epoch(run);
+    if (status == FM_OK) status = validate(run, &done->validation);
     if (status != FM_OK) return status;
     done->seconds = run->seconds_before + fm_now() - run->epoch_started;
     status = fm_training_append(model, done);
@@ -269,13 +327,16 @@ static fm_status end_epoch(fm_fit_run *run)
 static fm_status run_epochs(fm_fit_run *run)
 {
     fm_training *training = &run->model->training;
+    fm_context *context = run->model->context;
     while (training->epoch < run->options.epochs && !must_stop(run)) {
+        double began = fm_span_begin(context);
         fm_status status = begin_epoch(run);
         if (status == FM_OK && !must_stop(run)) status = run_batches(run);
         training->epoch_seconds = run->seconds_before + fm_now() - run->epoch_started;
         /* stopped after its last batch, an epoch is over all the same */
         bool over = training->batch == run->event.batches;
         if (status == FM_OK && over) status = end_epoch(run);
+        fm_span_end(context, "epoch", began);
         if (status != FM_OK) return status;
     }
     return FM_OK;
@@ -300,13 +361,15 @@ static fm_status finish(fm_fit_run *run)
     if (*stop == FM_STOP_NONE) *stop = must_stop(run) ? FM_STOP_CALLBACK : FM_STOP_EPOCHS;
     fm_status status = fm_training_keep_states(run->model);
     if (status == FM_OK && training->batch > 0 && run->saver.model && run->saver.options.path) {
+        double began = fm_span_begin(run->model->context);
         status = fm_model_save(run->model, run->saver.options.path, NULL);
+        fm_span_end(run->model->context, "checkpoint", began);
     }
     if (status == FM_OK) status = restore_best(run);
     return status == FM_OK ? CALL_HOOKS(run, train_end) : status;
 }
 
-fm_status fm_fit(fm_model *model, const fm_dataset *data, const fm_fit_options *options)
+static fm_status run_fit(fm_model *model, const fm_dataset *data, const fm_fit_options *options)
 {
     fm_fit_run *run = fm_allocate_zeroed(model->context, sizeof *run);
     if (!run) return FM_ERROR_MEMORY;
@@ -322,4 +385,12 @@ fm_status fm_fit(fm_model *model, const fm_dataset *data, const fm_fit_options *
     if (status == FM_OK) status = finish(run);
     fm_fit_run_close(run);
     return status;
+}
+
+fm_status fm_fit(fm_model *model, const fm_dataset *data, const fm_fit_options *options)
+{
+    if (!options || !options->timeline) return run_fit(model, data, options);
+    fm_status status = fm_fit_timeline_begin(model);
+    if (status != FM_OK) return status;
+    return fm_fit_timeline_end(model, options->timeline, run_fit(model, data, options));
 }

@@ -29,6 +29,7 @@ typedef struct fm_fit_run {
     double started, epoch_started;
     double seconds_before;   /* of the epoch, spent before this fit */
     int64_t samples_before;  /* the same for samples                */
+    int64_t begun;           /* the epoch that the loader reads already, -1: none */
     uint64_t first_step;     /* the store's when this fit began     */
     bool gradients_due;      /* at the next batch of whole's form   */
     bool health, health_due; /* is recorded; likewise               */
@@ -39,5 +40,8 @@ typedef struct fm_fit_run {
 fm_status fm_fit_run_open(fm_model *model, const fm_dataset *data, const fm_fit_options *options,
                           fm_fit_run *run);
 void fm_fit_run_close(fm_fit_run *run);
+
+/* The loader's threads begin with the epoch before its steps do, unless there is no loader. */
+fm_status fm_fit_read_ahead(fm_fit_run *run, int64_t epoch, int64_t batch);
 
 #endif

@@ -3,6 +3,7 @@
 #include "train/health.h"
 #include "train/privacy/private_training.h"
 #include "base/fields.h"
+#include "base/timeline.h"
 
 #include <string.h>
 
@@ -21,8 +22,11 @@ const fm_field fm_fit_fields[] = {
      offsetof(fm_fit_options, drop_last), .type = FM_FIELD_BOOL},
     {"seed", "of the order (default: the model's)", offsetof(fm_fit_options, seed),
      .type = FM_FIELD_INT},
-    {"workers", "threads that gather batches ahead", offsetof(fm_fit_options, workers),
-     .type = FM_FIELD_INT, .maximum = 64},
+    {"workers",
+     "threads that read batches ahead (default: as many as compute, at most 4, where samples are "
+     "decoded or varied while they are read, else none; -1: none)",
+     offsetof(fm_fit_options, workers), .type = FM_FIELD_INT, .minimum = FM_NO_WORKERS,
+     .maximum = 64},
     {"prefetch", "batches that may be ready ahead (default: 2 for each worker)",
      offsetof(fm_fit_options, prefetch), .type = FM_FIELD_INT, .maximum = 1024},
     {"initial_epoch", "where counting begins", offsetof(fm_fit_options, initial_epoch),
@@ -38,6 +42,8 @@ const fm_field fm_fit_fields[] = {
     {"csv", "file of the history", offsetof(fm_fit_options, csv), .type = FM_FIELD_STRING},
     {"tensorboard", "folder of event files for TensorBoard", offsetof(fm_fit_options, tensorboard),
      .type = FM_FIELD_STRING},
+    {"timeline", "file of what took how long, for chrome://tracing and ui.perfetto.dev",
+     offsetof(fm_fit_options, timeline), .type = FM_FIELD_STRING},
     {0},
 };
 
@@ -96,26 +102,30 @@ static fm_status open_private(fm_fit_run *run)
         return fm_fail(context, FM_ERROR_ARGUMENT,
                        "privacy: gradients_every would tell gradients of the data without noise");
     }
-    run->drawn = (fm_private_batches){.context = context,
-                                      .data = run->train,
-                                      .steps = fm_private_epoch_steps(count, options->batch_size),
-                                      .piece = fm_private_piece(run->model),
-                                      .rate = (double)options->batch_size / (double)count,
-                                      .seed = options->seed,
-                                      .workers = options->workers,
-                                      .prefetch = options->prefetch};
+    run->drawn = (fm_private_batches){
+        .context = context,
+        .data = run->train,
+        .steps = fm_private_epoch_steps(count, options->batch_size),
+        .piece = fm_private_piece(run->model),
+        .rate = (double)options->batch_size / (double)count,
+        .seed = options->seed,
+        .workers = fm_model_workers(run->model, run->train, options->batch_size, options->workers),
+        .prefetch = options->prefetch};
     return FM_OK;
 }
 
 static fm_status open_loaders(fm_fit_run *run)
 {
     const fm_fit_options *options = &run->options;
-    fm_loader_options loader = {.batch_size = options->batch_size,
-                                .shuffle = !options->no_shuffle,
-                                .drop_last = options->drop_last,
-                                .seed = options->seed,
-                                .workers = options->workers,
-                                .prefetch = options->prefetch};
+    fm_loader_options loader = {
+        .batch_size = options->batch_size,
+        .shuffle = !options->no_shuffle,
+        .drop_last = options->drop_last,
+        .seed = options->seed,
+        .workers = fm_model_workers(run->model, run->train, options->batch_size, options->workers),
+        .prefetch = options->prefetch};
+    const char **told = &run->model->context->trace.data;
+    *told = "training";
     fm_status status = fm_model_check_data(run->model, run->train, true);
     if (status == FM_OK && run->model->private) {
         status = open_private(run);
@@ -125,9 +135,15 @@ static fm_status open_loaders(fm_fit_run *run)
     if (status != FM_OK || !run->validation) return status;
     loader.shuffle = loader.drop_last = false;
     loader.by_length = true;
+    loader.workers =
+        fm_model_workers(run->model, run->validation, options->batch_size, options->workers);
     status = fm_model_check_data(run->model, run->validation, true);
     if (status != FM_OK) return status;
-    return fm_loader_create(run->model->context, run->validation, &loader, &run->validation_loader);
+    *told = "validation";
+    status =
+        fm_loader_create(run->model->context, run->validation, &loader, &run->validation_loader);
+    *told = "training"; /* private training opens a loader in each epoch */
+    return status;
 }
 
 /* The form of most batches. */
@@ -171,8 +187,8 @@ static fm_status compile_training(fm_fit_run *run)
     if (status == FM_OK) status = fm_model_compile_forms(model, FM_TRAIN, run->loader);
     run->health = run->options.health && model->options.memory == 0;
     if (status != FM_OK || (!run->options.gradients_every && !run->health)) return status;
-    unsigned parts = (run->options.tensorboard ? FM_PROBE_ELEMENTS : 0) |
-                     (run->health ? FM_PROBE_OUTPUTS : 0);
+    unsigned parts =
+        (run->options.tensorboard ? FM_PROBE_ELEMENTS : 0) | (run->health ? FM_PROBE_OUTPUTS : 0);
     status = fm_gradient_probe_open(model, usual.count, usual.length, parts);
     return status == FM_OK && run->health ? fm_health_open(model) : status;
 }
@@ -344,10 +360,22 @@ static void open_event(fm_fit_run *run)
                    .rate_factor = training->rate_factor};
 }
 
+fm_status fm_fit_read_ahead(fm_fit_run *run, int64_t epoch, int64_t batch)
+{
+    if (!run->loader || run->begun == epoch) return FM_OK;
+    int64_t *told = &run->model->context->trace.epoch, before = *told;
+    *told = epoch;
+    fm_status status = fm_loader_begin(run->loader, epoch, batch);
+    *told = before;
+    run->begun = epoch;
+    return status;
+}
+
 fm_status fm_fit_run_open(fm_model *model, const fm_dataset *data, const fm_fit_options *options,
                           fm_fit_run *run)
 {
     run->model = model;
+    run->begun = -1;
     if (options) run->options = *options;
     run->options.seed = fm_or_int(run->options.seed, (int64_t)fm_store_seed(model->store));
     fm_status status = fm_fields_complete(model->context, fm_fit_fields, &run->options, "fit");
@@ -358,7 +386,12 @@ fm_status fm_fit_run_open(fm_model *model, const fm_dataset *data, const fm_fit_
     if (status == FM_OK) status = keep_rows(run);
     if (status == FM_OK) status = open_loaders(run);
     if (status == FM_OK) status = open_place(run);
+    if (status == FM_OK) {
+        status = fm_fit_read_ahead(run, model->training.epoch, model->training.batch);
+    }
+    double began = fm_span_begin(model->context);
     if (status == FM_OK) status = compile_all(run);
+    fm_span_end(model->context, "compile", began);
     if (status == FM_OK) status = open_callbacks(run);
     if (status != FM_OK) return status;
     run->guard = (fm_guard){.model = model, .loader = run->loader, .whole = run->whole};

@@ -49,6 +49,10 @@ bool fm_epoch_value(const fm_model *model, const fm_epoch *epoch, const char *na
         *value = epoch->seconds;
         return true;
     }
+    if (strcmp(name, "data_wait") == 0) {
+        *value = epoch->data_wait;
+        return true;
+    }
     if (model->private && strcmp(name, "epsilon") == 0) {
         *value = epoch->epsilon;
         return true;

@@ -136,6 +136,10 @@ fm_status fm_compiled_measure(const fm_model *model, const fm_compiled *compiled
 /* "x" and, with `labels`, "y" are what the model reads; FM_ERROR_SHAPE shows both. */
 fm_status fm_model_check_data(const fm_model *model, const fm_dataset *data, bool labels);
 
+/* The loader's threads for this data, where fm_evaluate_options.workers asks for `asked`. */
+int64_t fm_model_workers(const fm_model *model, const fm_dataset *data, int64_t batch_size,
+                         int64_t asked);
+
 /* Sequences side by side (fm_dataset_info.rows) are read in batches of their number. */
 fm_status fm_model_check_rows(const fm_model *model, const fm_dataset *data, int64_t batch_size);
 

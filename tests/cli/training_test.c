@@ -120,6 +120,55 @@ static void tensorboard_is_told(void **state)
     assert_non_null(strstr(r->err, "/dev/null/a: cannot create"));
 }
 
+/* The spans of this name in a file of Chrome's trace event format, and what they take in all. */
+static int spans_of(const json_t *timeline, const char *name, double *microseconds)
+{
+    const json_t *event;
+    size_t i;
+    int count = 0;
+    *microseconds = 0;
+    json_array_foreach(json_object_get(timeline, "traceEvents"), i, event)
+    {
+        if (strcmp(text_at(event, "name"), name) != 0 || strcmp(text_at(event, "ph"), "X") != 0) {
+            continue;
+        }
+        assert_true(number_at(event, "ts", NULL) >= 0);
+        *microseconds += number_at(event, "dur", NULL);
+        count++;
+    }
+    return count;
+}
+
+static void a_timeline_is_written(void **state)
+{
+    fixture *f = *state;
+    json_t *end = last_event(program_run(
+        f, "$FATHOM train " SPIRALS "--epochs 3 --set data.validation_split=0.1 --json --quiet "
+           "--timeline $HERE/t.json --set train.workers=1 --out $HERE/m.safetensors"));
+    json_error_t wrong;
+    json_t *timeline = json_load_file(fixture_path(f, "t.json"), 0, &wrong);
+    if (!timeline) fail_msg("line %d: %s", wrong.line, wrong.text);
+    double steps, epochs, waits;
+    assert_int_equal(spans_of(timeline, "step", &steps), 3 * 9);
+    assert_int_equal(spans_of(timeline, "epoch", &epochs), 3);
+    assert_int_equal(spans_of(timeline, "validation", &waits), 3);
+    assert_true(steps < epochs);
+    assert_true(number_at(end, "data_wait", NULL) >= 0);
+    assert_true(number_at(end, "data_wait_share", NULL) < 1);
+    assert_non_null(strstr(text_at(end, "timeline"), "/t.json"));
+    json_decref(timeline);
+    json_decref(end);
+
+    const program_result *r =
+        program_run(f, "$FATHOM train " SPIRALS "--epochs 1 --quiet --timeline $HERE/t.json "
+                       "--out $HERE/m.safetensors");
+    assert_non_null(strstr(r->out, "waited      "));
+    assert_non_null(strstr(r->out, "% of the time of steps; timeline: "));
+    r = program_run(f, "$FATHOM train " SPIRALS "--epochs 1 --timeline /dev/null/t.json");
+    assert_int_equal(r->code, 5);
+    assert_non_null(strstr(r->err, "/dev/null/t.json: cannot"));
+}
+
 static void text_is_for_people(void **state)
 {
     fixture *f = *state;
@@ -502,6 +551,7 @@ int main(void)
         fixture_test(threads_do_not_change_a_bit),
         fixture_test(products_of_bf16),
         fixture_test(tensorboard_is_told),
+        fixture_test(a_timeline_is_written),
         fixture_test(text_is_for_people),
         fixture_test(the_default_name_is_the_recipes),
         fixture_test(a_resumed_run_is_the_same_run),

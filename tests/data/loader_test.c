@@ -288,6 +288,28 @@ static void every_allocation_may_fail(void **state)
     fm_dataset_destroy(dataset);
 }
 
+static void waiting_is_counted(void **state)
+{
+    fixture *f = *state;
+    slow_source source = {.fail_at = -1, .sleep_at = 5};
+    fm_dataset *dataset = numbers(f->context, 12, &source);
+    for (int workers = 0; workers < 2; workers++) {
+        fm_loader_options options = {.batch_size = 6, .workers = workers};
+        fm_loader *loader;
+        fm_batch batch;
+        assert_ok(f->context, fm_loader_create(f->context, dataset, &options, &loader));
+        assert_true(fm_loader_waited(loader) == 0);
+        assert_ok(f->context, fm_loader_begin(loader, 0, 0));
+        assert_ok(f->context, fm_loader_next(loader, &batch));
+        double waited = fm_loader_waited(loader);
+        assert_true(waited >= (workers ? 0.0005 : 0.003)); /* a worker may have begun before */
+        assert_ok(f->context, fm_loader_begin(loader, 1, 1));
+        assert_true(fm_loader_waited(loader) == 0);
+        fm_loader_destroy(loader);
+    }
+    fm_dataset_destroy(dataset);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +323,7 @@ int main(void)
         fixture_test(a_failure_arrives_at_its_batch),
         fixture_test(impossible_loaders_are_refused),
         fixture_test(every_allocation_may_fail),
+        fixture_test(waiting_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

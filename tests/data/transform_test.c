@@ -382,6 +382,68 @@ static void sources_without_memory_are_buffered(void **state)
     }
 }
 
+/* Samples whose "x" and "y" are made together: how often, and how often one alone. */
+typedef struct maker {
+    int64_t elements, both, single;
+} maker;
+
+static fm_status read_pairs(const void *state, fm_context *context, const fm_data_request *request)
+{
+    maker *m = (maker *)(uintptr_t)state;
+    const bool both = request->fields[0] && request->fields[1];
+    (void)context;
+    if (both) m->both += request->count;
+    if (!both) m->single += request->count;
+    for (int64_t i = 0; i < request->count; i++) {
+        int64_t at = request->indices ? request->indices[i] : request->first + i;
+        for (int64_t e = 0; e < m->elements && request->fields[0]; e++) {
+            ((uint8_t *)request->fields[0])[i * m->elements + e] = (uint8_t)(at * 3 + e);
+        }
+        if (request->fields[1]) ((double *)request->fields[1])[i] = 0.5 * (double)at;
+    }
+    return FM_OK;
+}
+
+static void what_is_made_together_is_made_once(void **state)
+{
+    fixture *f = *state;
+    static const fm_data_source source = {.kind = "pairs", .read = read_pairs};
+    const int64_t sizes[] = {1, 13, 1001, 40001};
+    for (size_t s = 0; s < 4; s++) {
+        maker m = {.elements = sizes[s]};
+        fm_dataset_info info = {
+            .name = "pairs",
+            .count = 60,
+            .field_count = 2,
+            .fields = {{.name = "x", .dtype = FM_U8, .shape = FM_SHAPE(m.elements, 1)},
+                       {.name = "y", .dtype = FM_F64, .shape = FM_SHAPE()}}};
+        fm_dataset *dataset, *prepared;
+        fm_transform *transform;
+        assert_ok(f->context, fm_dataset_create(f->context, &source, &m, &info, &dataset));
+        assert_ok(f->context, fm_transform_fit(f->context, dataset, NULL, &transform));
+        assert_ok(f->context, fm_dataset_transform(f->context, dataset, transform, &prepared));
+        float *x = malloc((size_t)(50 * m.elements) * sizeof *x), y[50];
+        fm_data_request request = {.first = 7, .count = 50, .fields = {x, y}};
+        m.both = m.single = 0;
+        assert_ok(f->context, fm_dataset_read(f->context, prepared, &request));
+        assert_int_equal(m.both, 50);
+        assert_int_equal(m.single, 0);
+        for (int64_t i = 0; i < 50; i++) {
+            assert_near((double)y[i], 0.5 * (double)(7 + i), 0);
+            for (int64_t e = 0; e < m.elements; e += 89) {
+                assert_near((double)x[i * m.elements + e], (uint8_t)((7 + i) * 3 + e), 0);
+            }
+        }
+        request.fields[0] = NULL;
+        assert_ok(f->context, fm_dataset_read(f->context, prepared, &request));
+        assert_int_equal(m.single, 50);
+        free(x);
+        fm_dataset_destroy(prepared);
+        fm_dataset_destroy(dataset);
+        fm_transform_destroy(transform);
+    }
+}
+
 /* Whatever width of vectors runs, each element is what plain C gives. */
 static void wide_loops_agree_with_plain_c(void **state)
 {
@@ -470,6 +532,7 @@ int main(void)
         fixture_test(categories_are_matched_by_name),
         fixture_test(a_bad_label_is_an_error),
         fixture_test(sources_without_memory_are_buffered),
+        fixture_test(what_is_made_together_is_made_once),
         cmocka_unit_test(wide_loops_agree_with_plain_c),
         fixture_test(options_are_checked),
         fixture_test(every_allocation_may_fail),

@@ -1,5 +1,6 @@
 #include "data/audio/audio_source.h"
 #include "base/checked.h"
+#include "base/timeline.h"
 #include "data/audio/recording.h"
 #include "data/audio/sound.h"
 
@@ -35,6 +36,7 @@ typedef struct sound_set {
 static fm_status load(const sound_set *set, fm_context *context, const entry *e, fm_recording *wave)
 {
     const fm_sound_options *o = &set->sound;
+    double began = fm_span_begin(context);
     fm_status status = set->maker->load(set->state, context, e->of, wave);
     if (status == FM_OK && o->trim > 0) {
         double samples = (double)o->rate / 1000;
@@ -44,6 +46,7 @@ static fm_status load(const sound_set *set, fm_context *context, const entry *e,
             fm_recording_trim(context, o->trim, frame < 1 ? 1 : frame, hop < 1 ? 1 : hop, wave);
     }
     if (status == FM_OK && o->peak) fm_sound_peak(wave);
+    fm_span_end_part(context, FM_DECODING, began);
     return status;
 }
 
@@ -72,12 +75,16 @@ static fm_status compute(const sound_set *set, fm_context *context, const fm_rec
 {
     float *fitted = fm_allocate_array(context, (size_t)set->samples, sizeof *fitted);
     if (!fitted) return fm_error_status(context);
+    double began = fm_span_begin(context);
     int64_t shift = change ? llround(change->shift * (double)set->sound.rate) : 0;
     fm_sound_place place = fm_sound_fit(wave, set->sound.align, shift, set->samples, fitted);
     if (change && change->change) {
         change->change(change->user, fitted, set->samples, place.first, place.last);
+        fm_span_end_part(context, FM_AUGMENTING, began);
+        began = fm_span_begin(context);
     }
     fm_status status = fm_features_compute(context, set->features, fitted, 1, x);
+    fm_span_end_part(context, FM_FEATURES, began);
     fm_release(context, fitted);
     return status;
 }
@@ -107,11 +114,13 @@ static fm_status read_changed(const sound_set *set, fm_context *context, const f
                               const fm_wave_change *change, float *x)
 {
     if (change->speed == 1) return compute(set, context, wave, change, x);
+    double began = fm_span_begin(context);
     fm_recording other = *wave;
     other.samples =
         (float *)(void *)fm_copy_bytes(context, wave->samples, (size_t)wave->count * sizeof(float));
     if (!other.samples) return FM_ERROR_MEMORY;
     fm_status status = fm_sound_stretch(context, 1 / change->speed, &other);
+    fm_span_end_part(context, FM_AUGMENTING, began);
     if (status == FM_OK) status = compute(set, context, &other, change, x);
     fm_recording_release(context, &other);
     return status;
@@ -257,6 +266,7 @@ fm_status fm_sound_set_create(fm_context *context, const fm_sound_set_options *o
     fm_dataset_info info = {.name = options->name,
                             .origin = options->origin,
                             .count = set->count,
+                            .costly = true,
                             .field_count = options->labels ? 2 : 1};
     info.fields[0] = (fm_data_field){"x", FM_F32, fm_features_shape(set->features), NULL};
     info.fields[1] = (fm_data_field){"y", FM_I32, FM_SHAPE(), options->classes};

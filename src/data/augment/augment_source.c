@@ -1,5 +1,6 @@
 /* A data set whose samples are varied while they are read. */
 #include "base/checked.h"
+#include "base/timeline.h"
 #include "data/augment/augment.h"
 #include "data/dataset.h"
 
@@ -203,7 +204,9 @@ static fm_status make_sample(const augmented *a, fm_context *context, draw_key k
                         .pixels = w->pixels,
                         .spare = w->spare};
     void *mask = y ? w->mask : NULL, *spare_mask = w->spare_mask;
+    double began = fm_span_begin(context);
     vary(a, key, &canvas, &mask, &spare_mask);
+    fm_span_end_part(context, FM_AUGMENTING, began);
     if (x) memcpy(x, canvas.pixels, a->to_bytes);
     if (y) memcpy(y, mask, (size_t)(a->height * a->width) * a->mask_item);
     return FM_OK;
@@ -379,6 +382,7 @@ fm_status fm_dataset_augment(fm_context *context, const fm_dataset *dataset, con
     find_mask(dataset, a);
     a->parent = fm_dataset_retain(dataset);
     fm_dataset_info info = dataset->info;
+    info.costly = true;
     bool bytes = info.fields[0].dtype == FM_U8 && !a->to_floats;
     info.fields[0].dtype = bytes ? FM_U8 : FM_F32;
     a->to_floats = !bytes;

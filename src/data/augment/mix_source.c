@@ -1,5 +1,6 @@
 /* A prepared data set whose samples are mixed with others of it: mixup and cutmix. */
 #include "base/checked.h"
+#include "base/timeline.h"
 #include "data/augment/augment.h"
 #include "data/dataset.h"
 
@@ -112,27 +113,30 @@ static fm_status read_piece(const mixed *m, fm_context *context, const fm_data_r
 {
     mix how[AT_ONCE];
     uint32_t partners[AT_ONCE];
-    for (int64_t i = 0; i < count; i++) {
-        int64_t at = start + i;
-        uint32_t sample = request->indices ? request->indices[at] : (uint32_t)(request->first + at);
-        how[i] = draw(m, request, sample);
-        partners[i] = how[i].step ? how[i].partner : sample;
+    int64_t places[AT_ONCE], chosen = 0; /* of those that are mixed at all */
+    for (int64_t i = start; i < start + count; i++) {
+        uint32_t sample = request->indices ? request->indices[i] : (uint32_t)(request->first + i);
+        how[chosen] = draw(m, request, sample);
+        if (!how[chosen].step) continue;
+        partners[chosen] = how[chosen].partner;
+        places[chosen++] = i;
     }
     float *x = request->fields[0], *y = request->fields[1];
     float *other_y = memory + AT_ONCE * m->elements;
     fm_data_request others = {
-        .indices = partners, .count = count, .seed = request->seed, .epoch = request->epoch};
+        .indices = partners, .count = chosen, .seed = request->seed, .epoch = request->epoch};
     if (x) others.fields[0] = memory;
     if (y) others.fields[1] = other_y;
     fm_status status = fm_dataset_read(context, m->parent, &others);
-    for (int64_t i = 0; i < count && status == FM_OK; i++) {
-        int64_t at = start + i;
-        if (!how[i].step) continue;
+    double began = fm_span_begin(context);
+    for (int64_t i = 0; i < chosen && status == FM_OK; i++) {
+        const int64_t at = places[i];
         if (x) mix_x(m, &how[i], x + at * m->elements, memory + i * m->elements);
         if (y) {
             blend(y + at * m->classes, other_y + i * m->classes, m->classes, (float)how[i].share);
         }
     }
+    if (chosen > 0) fm_span_end_part(context, FM_AUGMENTING, began);
     return status;
 }
 

@@ -1,5 +1,6 @@
 #include "data/image/image_source.h"
 #include "base/checked.h"
+#include "base/timeline.h"
 #include "data/image/decode.h"
 
 #include <math.h>
@@ -96,8 +97,8 @@ static fm_status read_mask(const image_set *set, fm_context *context, const fm_i
     return status;
 }
 
-static fm_status read_picture(const image_set *set, fm_context *context, const fm_image_entry *e,
-                              reading *r, uint8_t *pixels, uint8_t *mask)
+static fm_status decode_picture(const image_set *set, fm_context *context, const fm_image_entry *e,
+                                reading *r, uint8_t *pixels, uint8_t *mask)
 {
     const fm_image_set_options *o = &set->options;
     fm_decoding d = {
@@ -109,6 +110,15 @@ static fm_status read_picture(const image_set *set, fm_context *context, const f
     fm_image_release(context, &d.image);
     if (status != FM_OK || !mask) return status;
     return read_mask(set, context, e, &d, r->box, mask);
+}
+
+static fm_status read_picture(const image_set *set, fm_context *context, const fm_image_entry *e,
+                              reading *r, uint8_t *pixels, uint8_t *mask)
+{
+    double began = fm_span_begin(context);
+    fm_status status = decode_picture(set, context, e, r, pixels, mask);
+    fm_span_end_part(context, FM_DECODING, began);
+    return status;
 }
 
 /* ---- with the cache ---- */
@@ -259,8 +269,11 @@ static fm_status fill_set(image_set *set, fm_context *context)
 static fm_dataset_info describe(const image_set *set)
 {
     const fm_image_set_options *o = &set->options;
-    fm_dataset_info info = {
-        .name = o->name, .origin = o->origin, .count = set->count, .field_count = 1};
+    fm_dataset_info info = {.name = o->name,
+                            .origin = o->origin,
+                            .count = set->count,
+                            .field_count = 1,
+                            .costly = true};
     info.fields[0] = (fm_data_field){"x", FM_U8, FM_SHAPE(o->height, o->width, o->channels), NULL};
     if (o->without_channels) info.fields[0].shape.rank = 2;
     if (!o->labels && !o->masks) return info;

@@ -6,6 +6,7 @@
  *   PATH       a variable
  *   @fit       f64 (FM_FIT_NUMBERS): the unfinished epoch's sums and what `batch` is a place in
  *   @history   f64 (epochs, fm_history_columns): a row an epoch
+ *   @data_wait f64 (epochs): seconds of each that steps waited for data; older files have none
  *   @health    f64 (epochs, layers, FM_HEALTH_FIGURES), with the layers' names in fathom.layers as in
  *              fathom.metrics: where fit recorded them
  *   @callback/NAME, @metric/NAME   f64 (n): their numbers

@@ -262,6 +262,7 @@ static fm_status load_history(loading *l, fm_arena *arena)
         fm_epoch epoch = {.epoch = fm_whole(row[FM_ROW_EPOCH]),
                           .learning_rate = row[FM_ROW_RATE],
                           .epsilon = NAN,
+                          .data_wait = NAN,
                           .seconds = row[FM_ROW_SECONDS],
                           .train.samples = fm_whole(row[FM_ROW_SAMPLES]),
                           .validation.samples = fm_whole(row[FM_ROW_VALIDATION_SAMPLES])};
@@ -269,6 +270,19 @@ static fm_status load_history(loading *l, fm_arena *arena)
         read_scores(l, row + FM_ROW_SCORES + 1 + metrics, columns, &epoch.validation);
         status = fm_training_append(l->model, &epoch);
         row += fm_history_columns(metrics);
+    }
+    return status;
+}
+
+static fm_status load_data_waits(loading *l, fm_arena *arena)
+{
+    fm_training *training = &l->model->training;
+    double *waits = NULL;
+    if (fm_safetensors_find(l->tensors, "@data_wait") < 0) return FM_OK;
+    fm_status status =
+        find_numbers(l, arena, "@data_wait", FM_SHAPE(training->history.count), &waits);
+    for (int64_t i = 0; i < training->history.count && status == FM_OK; i++) {
+        training->epochs[i].data_wait = waits[i];
     }
     return status;
 }
@@ -446,6 +460,7 @@ static fm_status load_training(loading *l)
         status = load_place(l, &arena);
     }
     if (status == FM_OK) status = load_history(l, &arena);
+    if (status == FM_OK) status = load_data_waits(l, &arena);
     if (status == FM_OK) status = load_health(l, &arena);
     if (status == FM_OK) status = load_states(l, &arena);
     if (status == FM_OK) status = load_privacy(l, &arena);

@@ -132,6 +132,15 @@ static fm_status add_history(content *c)
     return add_numbers(c, "@history", rows, FM_SHAPE(history->count, columns));
 }
 
+static fm_status add_data_waits(content *c)
+{
+    const fm_history *history = &c->model->training.history;
+    double *waits = fm_arena_allocate(&c->arena, (size_t)(history->count + 1) * sizeof(double));
+    if (!waits) return FM_ERROR_MEMORY;
+    for (int64_t i = 0; i < history->count; i++) waits[i] = history->epochs[i].data_wait;
+    return add_numbers(c, "@data_wait", waits, FM_SHAPE(history->count));
+}
+
 /* The rows as they lie in memory: structs of doubles. */
 static fm_status add_health(content *c)
 {
@@ -265,6 +274,7 @@ static fm_status add_training(content *c)
     fm_status status = add_place(c);
     if (status == FM_OK) status = add_fit(c);
     if (status == FM_OK) status = add_history(c);
+    if (status == FM_OK) status = add_data_waits(c);
     if (status == FM_OK) status = add_health(c);
     if (status == FM_OK) status = add_states(c);
     if (status == FM_OK) status = add_privacy(c);
