@@ -13,25 +13,39 @@ static const double near = 1.0 / TOLERANCE_PARTS;
 
 static const struct {
     int batch, time, units;
-} sizes[] = {{1, 1, 1},  {2, 3, 5},   {7, 4, 16}, {13, 5, 64}, {5, 3, 17},
-             {3, 2, 33}, {33, 2, 48}, {9, 3, 80}, {25, 2, 130}};
+} sizes[] = {{1, 1, 1},  {2, 3, 5},   {7, 4, 16}, {13, 5, 64},  {5, 3, 17},
+             {3, 2, 33}, {33, 2, 48}, {9, 3, 80}, {25, 2, 130}, {53, 6, 64}};
 
 typedef struct cell {
     const fm_op *forward, *backward;
     int gates, saved;
-    bool has_memory, has_bias;
+    bool has_memory, has_bias, has_peephole, has_projection; /* a bias: reset behind the product */
 } cell;
 static const cell cells[] = {
-    {&fm_op_simple_rnn, &fm_op_simple_rnn_grad, 1, 0, false, false},
-    {&fm_op_lstm, &fm_op_lstm_grad, 4, 4, true, false},
-    {&fm_op_gru, &fm_op_gru_grad, 3, 4, false, true},
+    {&fm_op_simple_rnn, &fm_op_simple_rnn_grad, .gates = 1},
+    {&fm_op_lstm, &fm_op_lstm_grad, .gates = 4, .saved = 4, .has_memory = true},
+    {&fm_op_lstm, &fm_op_lstm_grad, .gates = 4, .saved = 4, .has_memory = true,
+     .has_peephole = true},
+    {&fm_op_lstm, &fm_op_lstm_grad, .gates = 4, .saved = 4, .has_memory = true,
+     .has_projection = true},
+    {&fm_op_lstm, &fm_op_lstm_grad, .gates = 4, .saved = 4, .has_memory = true,
+     .has_peephole = true, .has_projection = true},
+    {&fm_op_gru, &fm_op_gru_grad, .gates = 3, .saved = 4, .has_bias = true},
+    {&fm_op_gru, &fm_op_gru_grad, .gates = 3, .saved = 3},
 };
 
 /* Operands as text, one by one. */
 typedef struct operands {
     char text[512];
-    int batch, time, units;
+    int batch, time, units, width;
 } operands;
+
+/* A projection's width is sometimes more than the units, sometimes less. */
+static operands operands_of(const cell *c, int k)
+{
+    const int units = sizes[k].units, width = k % 2 ? units / 2 + 1 : units + 3;
+    return (operands){"", sizes[k].batch, sizes[k].time, units, c->has_projection ? width : units};
+}
 
 static void add(operands *o, const char *format, ...)
 {
@@ -42,62 +56,86 @@ static void add(operands *o, const char *format, ...)
     va_end(arguments);
 }
 
+/* Those that both directions have. */
+static void add_optionals(operands *o, const fm_recurrent_attributes *a)
+{
+    if (a->has[FM_RECURRENT_PEEPHOLE]) add(o, " f(3,%d)", o->units);
+    if (a->has[FM_RECURRENT_PROJECTION]) add(o, " f(%d,%d)", o->units, o->width);
+    if (a->has[FM_RECURRENT_BIAS]) add(o, " f(%d)", 3 * o->units);
+    if (a->has[FM_RECURRENT_MASK]) add(o, " u(%d,%d)", o->batch, o->time);
+    if (a->has[FM_RECURRENT_SCALE]) add(o, " p(%d,%d)", o->batch, o->width);
+}
+
 static operands forward_operands(const cell *c, const fm_recurrent_attributes *a, int k)
 {
-    operands o = {.text = "", sizes[k].batch, sizes[k].time, sizes[k].units};
-    add(&o, "f(%d,%d,%d) f(%d,%d) f(%d,%d)", o.batch, o.time, c->gates * o.units, o.units,
-        c->gates * o.units, o.batch, o.units);
+    operands o = operands_of(c, k);
+    add(&o, "f(%d,%d,%d) f(%d,%d) f(%d,%d)", o.batch, o.time, c->gates * o.units, o.width,
+        c->gates * o.units, o.batch, o.width);
     if (c->has_memory) add(&o, " f(%d,%d)", o.batch, o.units);
-    if (a->has[FM_RECURRENT_BIAS]) add(&o, " f(%d)", 3 * o.units);
-    if (a->has[FM_RECURRENT_MASK]) add(&o, " u(%d,%d)", o.batch, o.time);
-    if (a->has[FM_RECURRENT_SCALE]) add(&o, " p(%d,%d)", o.batch, o.units);
+    add_optionals(&o, a);
     return o;
 }
 
 static operands backward_operands(const cell *c, const fm_recurrent_attributes *a, int k)
 {
-    operands o = {.text = "", sizes[k].batch, sizes[k].time, sizes[k].units};
-    add(&o, "f(%d,%d) f(%d,%d)", o.units, c->gates * o.units, o.batch, o.units);
+    operands o = operands_of(c, k);
+    add(&o, "f(%d,%d) f(%d,%d)", o.width, c->gates * o.units, o.batch, o.width);
     if (c->has_memory) add(&o, " f(%d,%d)", o.batch, o.units);
-    add(&o, " u(%d,%d,%d)", o.batch, o.time, o.units);
+    add(&o, " u(%d,%d,%d)", o.batch, o.time, o.width);
     if (c->saved) add(&o, " u(%d,%d,%d)", o.batch, o.time, c->saved * o.units);
     if (c->has_memory) add(&o, " f(%d,%d,%d)", o.batch, o.time, o.units);
-    if (a->has[FM_RECURRENT_BIAS]) add(&o, " f(%d)", 3 * o.units);
-    if (a->has[FM_RECURRENT_MASK]) add(&o, " u(%d,%d)", o.batch, o.time);
-    if (a->has[FM_RECURRENT_SCALE]) add(&o, " p(%d,%d)", o.batch, o.units);
-    if (a->has[FM_RECURRENT_DY]) add(&o, " f(%d,%d,%d)", o.batch, o.time, o.units);
-    if (a->has[FM_RECURRENT_DLAST]) add(&o, " f(%d,%d)", o.batch, o.units);
+    add_optionals(&o, a);
+    if (a->has[FM_RECURRENT_DY]) add(&o, " f(%d,%d,%d)", o.batch, o.time, o.width);
+    if (a->has[FM_RECURRENT_DLAST]) add(&o, " f(%d,%d)", o.batch, o.width);
     if (a->has[FM_RECURRENT_DLAST_CELL]) add(&o, " f(%d,%d)", o.batch, o.units);
     return o;
 }
 
-/* A recurrent kernel so large as the operands' makes chaos: its numbers get a sixteenth. */
-static void calm(op_job *job)
+/* Matrices so large as the operands' make chaos: their numbers get a sixteenth. */
+static void calm(op_job *job, int operand)
 {
-    const int64_t count = fm_shape_elements(job->inputs.inputs[1].shape);
-    for (int64_t i = 0; i < count; i++) job->values[1][i] /= 16;
+    const int64_t count = fm_shape_elements(job->inputs.inputs[operand].shape);
+    for (int64_t i = 0; i < count; i++) job->values[operand][i] /= 16;
+}
+
+static void calm_projection(op_job *job, const fm_recurrent_attributes *a, int fixed)
+{
+    const int projection = fm_recurrent_find(a, fixed, FM_RECURRENT_PROJECTION);
+    if (projection >= 0) calm(job, projection);
+}
+
+/* What the cell has of what the variant asks for. */
+static void choose(const cell *c, fm_recurrent_attributes *a)
+{
+    a->reset_after = c->has_bias;
+    a->has[FM_RECURRENT_BIAS] &= c->has_bias;
+    a->has[FM_RECURRENT_PEEPHOLE] = c->has_peephole;
+    a->has[FM_RECURRENT_PROJECTION] = c->has_projection;
+    a->has[FM_RECURRENT_DLAST_CELL] &= c->has_memory;
 }
 
 static void check_forward(fixture *f, const cell *c, fm_recurrent_attributes a, int k)
 {
+    choose(c, &a);
     a.keeps = c->saved > 0;
-    a.reset_after = c->has_bias;
-    a.has[FM_RECURRENT_BIAS] &= c->has_bias;
     operands o = forward_operands(c, &a, k);
     op_case parsed = op_case_parse(o.text);
     op_job job = op_job_make(f, c->forward, &a, &parsed);
-    calm(&job);
+    calm(&job, 1);
+    calm_projection(&job, &a, 3 + c->has_memory);
     check_kernels(f, &job, near);
     op_job_release(f, &job);
 }
 
 static void check_backward(fixture *f, const cell *c, fm_recurrent_attributes a, int k)
 {
-    a.reset_after = c->has_bias;
-    a.has[FM_RECURRENT_BIAS] &= c->has_bias;
-    a.has[FM_RECURRENT_DLAST_CELL] &= c->has_memory;
+    choose(c, &a);
     operands o = backward_operands(c, &a, k);
-    check_kernels_on(f, c->backward, &a, o.text, near);
+    op_case parsed = op_case_parse(o.text);
+    op_job job = op_job_make(f, c->backward, &a, &parsed);
+    calm_projection(&job, &a, 3 + 2 * c->has_memory + (c->saved > 0));
+    check_kernels(f, &job, near);
+    op_job_release(f, &job);
 }
 
 /* Plain; with everything, in reverse; other activations. */

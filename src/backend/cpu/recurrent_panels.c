@@ -35,47 +35,88 @@ void fm_recurrent_pack(const fm_recurrent_matrix *matrix, int64_t length, const 
             const int64_t rest = matrix->columns - column, used = rest < length ? rest : length;
             const int64_t gate = gates > 1 ? v : 0;
             pack_vector(matrix, length,
-                        from + (gate * matrix->columns + column) * matrix->column_stride, used,
-                        vectors, panels + v * length);
+                        from + matrix->offset +
+                            (gate * matrix->columns + column) * matrix->column_stride,
+                        used, vectors, panels + v * length);
         }
         panels += vectors * length * matrix->depth;
     }
 }
 
+/* ---- the kernel of a cell ------------------------------------------------------------------------ */
+
+fm_recurrent_matrix fm_recurrent_matrix_of(const fm_recurrent_kernel *kernel, int which)
+{
+    const int64_t together = kernel->gates - kernel->apart;
+    return (fm_recurrent_matrix){.gates = which ? 1 : together,
+                                 .columns = kernel->units,
+                                 .depth = kernel->width,
+                                 .offset = which ? together * kernel->units : 0,
+                                 .depth_stride = kernel->gates * kernel->units,
+                                 .column_stride = 1};
+}
+
+size_t fm_recurrent_kernel_floats(const fm_recurrent_kernel *kernel, int64_t length)
+{
+    size_t floats = 0;
+    for (int i = 0; i <= kernel->apart; i++) {
+        const fm_recurrent_matrix matrix = fm_recurrent_matrix_of(kernel, i);
+        floats += fm_recurrent_panels_floats(&matrix, length);
+    }
+    return floats;
+}
+
+void fm_recurrent_kernel_pack(const fm_recurrent_kernel *kernel, int64_t length, const float *from,
+                              float *panels)
+{
+    for (int i = 0; i <= kernel->apart; i++) {
+        const fm_recurrent_matrix matrix = fm_recurrent_matrix_of(kernel, i);
+        fm_recurrent_pack(&matrix, length, from, panels);
+        panels += fm_recurrent_panels_floats(&matrix, length);
+    }
+}
+
+fm_recurrent_matrix fm_recurrent_transposed(int64_t rows, int64_t columns, int64_t first,
+                                            int64_t count)
+{
+    return (fm_recurrent_matrix){.gates = 1,
+                                 .columns = rows,
+                                 .depth = count,
+                                 .offset = first,
+                                 .depth_stride = 1,
+                                 .column_stride = columns};
+}
+
 /* ---- as a layout --------------------------------------------------------------------------------- */
 
-enum { GATES, LENGTH }; /* which of the parameters */
+enum { GATES, APART, LENGTH }; /* which of the parameters */
 
-static fm_recurrent_matrix matrix_of(const fm_layout *layout)
+static fm_recurrent_kernel kernel_of(const fm_layout *layout)
 {
     const int64_t *dims = layout->shape.dims, gates = layout->parameters[GATES];
-    return (fm_recurrent_matrix){.gates = gates,
-                                 .columns = dims[1] / gates,
-                                 .depth = dims[0],
-                                 .depth_stride = dims[1],
-                                 .column_stride = 1};
+    return (fm_recurrent_kernel){dims[0], dims[1] / gates, gates, layout->parameters[APART] != 0};
 }
 
 static size_t panels_bytes(const fm_layout *layout)
 {
-    const fm_recurrent_matrix matrix = matrix_of(layout);
-    return fm_recurrent_panels_floats(&matrix, layout->parameters[LENGTH]) * sizeof(float);
+    const fm_recurrent_kernel kernel = kernel_of(layout);
+    return fm_recurrent_kernel_floats(&kernel, layout->parameters[LENGTH]) * sizeof(float);
 }
 
 static void panels_pack(const fm_layout *layout, const void *plain, void *packed, int threads)
 {
     (void)threads;
-    const fm_recurrent_matrix matrix = matrix_of(layout);
-    fm_recurrent_pack(&matrix, layout->parameters[LENGTH], plain, packed);
+    const fm_recurrent_kernel kernel = kernel_of(layout);
+    fm_recurrent_kernel_pack(&kernel, layout->parameters[LENGTH], plain, packed);
 }
 
 const fm_layout_type fm_recurrent_panels = {
     .name = "recurrent", .bytes = panels_bytes, .pack = panels_pack};
 
-fm_layout fm_recurrent_panels_of(fm_shape kernel, int64_t gates, int64_t length)
+fm_layout fm_recurrent_panels_of(const fm_recurrent_kernel *kernel, int64_t length)
 {
     return (fm_layout){.type = &fm_recurrent_panels,
                        .dtype = FM_F32,
-                       .shape = kernel,
-                       .parameters = {gates, length}};
+                       .shape = FM_SHAPE(kernel->width, kernel->gates * kernel->units),
+                       .parameters = {kernel->gates, kernel->apart, length}};
 }

@@ -1,20 +1,22 @@
 /* The recurrent kernel as the steps of a sequence read it: cut into blocks of up to four vectors of
  * columns, each stored as [depth][vectors][vector length], zeros where columns end. The columns of a
  * block's vector v are
- *     gates 3 or 4 (forward)    units [length block, length (block + 1)) of gate v
+ *     gates 2 to 4 (forward)    units [length block, length (block + 1)) of gate v
  *     gates 1                   columns [length (4 block + v), ...)
  * so that all that a unit needs is summed at once. */
 #ifndef FM_BACKEND_CPU_RECURRENT_PANELS_H
 #define FM_BACKEND_CPU_RECURRENT_PANELS_H
 
+#include <stdbool.h>
+
 #include "fathom/backend.h"
 
 enum { FM_RECURRENT_VECTORS = 4 };
 
-/* A matrix (depth, gates columns), element (d, c) at d * depth_stride + c * column_stride. */
+/* A matrix (depth, gates columns), element (d, c) at offset + d * depth_stride + c * column_stride. */
 typedef struct fm_recurrent_matrix {
     int64_t gates, columns, depth;
-    int64_t depth_stride, column_stride;
+    int64_t offset, depth_stride, column_stride;
 } fm_recurrent_matrix;
 
 /* Floats of the panels with vectors of `length` floats. */
@@ -22,8 +24,24 @@ size_t fm_recurrent_panels_floats(const fm_recurrent_matrix *matrix, int64_t len
 void fm_recurrent_pack(const fm_recurrent_matrix *matrix, int64_t length, const float *from,
                        float *panels);
 
-/* The panels of a kernel (width, gates units) as a layout, for kernels that no program changes. */
+/* Columns of a step's product with a kernel (width, gates units): all gates, or, `apart`, the last one's
+ * with another product's result, which is a matrix of its own then. */
+typedef struct fm_recurrent_kernel {
+    int64_t width, units, gates;
+    bool apart;
+} fm_recurrent_kernel;
+
+/* Matrix 0 or, of what is apart, 1; they lie in panels one after the other. */
+fm_recurrent_matrix fm_recurrent_matrix_of(const fm_recurrent_kernel *kernel, int which);
+size_t fm_recurrent_kernel_floats(const fm_recurrent_kernel *kernel, int64_t length);
+void fm_recurrent_kernel_pack(const fm_recurrent_kernel *kernel, int64_t length, const float *from,
+                              float *panels);
+/* The matrix of the columns [first, first + count) of a (rows, columns) one, transposed. */
+fm_recurrent_matrix fm_recurrent_transposed(int64_t rows, int64_t columns, int64_t first,
+                                            int64_t count);
+
+/* The panels of a kernel as a layout, for kernels that no program changes. */
 extern const fm_layout_type fm_recurrent_panels;
-fm_layout fm_recurrent_panels_of(fm_shape kernel, int64_t gates, int64_t length);
+fm_layout fm_recurrent_panels_of(const fm_recurrent_kernel *kernel, int64_t length);
 
 #endif

@@ -1,336 +1,352 @@
-/* Recurrent cells over sequences. Each thread takes rows of the batch through all steps, so threads never
- * wait for each other; a step goes block by block through the recurrent kernel's panels, and what the
- * sums become is computed while they are in the first cache. */
+/* Recurrent cells over sequences. Each thread takes rows of the batch through all steps, band by band, so
+ * threads never wait for each other; a step goes block by block through the recurrent kernel's panels, and
+ * what a band's sums become is computed while they are in the first cache. */
 #include "backend/cpu/vector/kernels.h"
-#include "backend/cpu/vector/recurrent_math.h"
-#include "backend/cpu/vector/recurrent_tile.h"
+#include "backend/cpu/vector/recurrent_lanes.h"
+#include "backend/cpu/vector/recurrent_product.h"
 #include "base/memory.h"
 #include "op/op_table.h"
 #include "op/recurrent_cells.h"
 
 #include <string.h>
 
-#define KERNEL_FILE    "kernel/recurrent.h"
-#define KERNEL_EXP(x)  cell_exp(x)
-#define KERNEL_TANH(x) cell_tanh(x)
-#include "backend/cpu/vector/instantiate_vector.h"
-
 typedef struct forward forward;
 
-/* Steps one block of units for `rows` rows from `first` on. */
-typedef void block_step(const forward *f, int64_t step, int64_t first, int64_t end);
+/* Rows [first, end) of one step. */
+typedef void band_step(const forward *f, const band *at);
 
-/* A run; NULL: not there. Shapes as in kernel/recurrent_lstm.h. */
+enum { SUMS = FM_RECURRENT_VECTORS * VECTOR_LENGTH };
+
+/* A run; NULL: not there. Shapes as in kernel/recurrent_lstm.h and recurrent_gru.h. */
 struct forward {
     kernel_recurrence r;
-    int gates;
-    block_step *step;
-    const float *x, *panels, *state, *memory, *bias, *mask, *scale;
+    bool is_usual;
+    int64_t band;
+    int gates, saved; /* blocks of x and of kept_gates */
+    band_step *step;
+    const float *panels, *apart_panels, *projection_panels;
+    const float *x, *state, *memory, *bias, *peephole, *mask, *scale;
     float *y, *last, *last_memory, *kept_gates, *kept_cells;
-    float
-        *entering; /* (batch, width): the state as it enters the product. Rows of y may lie a power
-                        of two apart, where caches hold but a few of them                        */
+    float *
+        entering; /* (batch, width): the state as it enters the product. Rows of y may lie a power of two
+                        apart, where caches hold but a few of them                                 */
+    float *inner; /* (batch, units): what enters the step's second product, m or r h            */
+    float *sums;  /* (batch, SUMS) of a block                                                   */
 };
 
-/* Rows of a matrix that lie apart. */
-typedef struct rows_at {
-    const float *at;
-    ptrdiff_t row;
-} rows_at;
-
-/* h_{t-1} of the rows, as it is. */
-static rows_at state_before(const forward *f, int64_t step)
+static int64_t row_of(const forward *f, const band *at, int64_t b)
 {
-    const int64_t width = f->r.width;
-    if (step == 0) return (rows_at){f->state, (ptrdiff_t)width};
-    return (rows_at){f->y + kernel_step_time(&f->r, step - 1) * width,
-                     (ptrdiff_t)(f->r.time * width)};
+    return b * f->r.time + at->time;
 }
 
-static bool is_padding(const forward *f, int64_t b, int64_t t)
+/* h_{t-1} of a row, as it is. */
+static const float *row_before(const forward *f, const band *at, int64_t b)
 {
-    return is_masked_f32(&f->r, f->mask, b, t);
+    return state_before_f32(&f->r, f->y, f->state, f->r.width, b, at->step);
 }
 
-/* The first n of a block's vector of sums; vectors of `to` may go on behind them. */
-INLINE void keep_block(float *to, const float *a, int64_t n)
+INLINE bool is_padding(const forward *f, const band *at, int64_t b)
 {
-    if (n == VECTOR_LENGTH)
-        store(to, load(a));
-    else
-        store_first(to, load(a), (size_t)n);
+    return is_masked_f32(&f->r, f->mask, b, at->time);
 }
 
-static int64_t in_block(int64_t units, int64_t first, int64_t most)
+/* f->sums of a block of `vectors`, from rows of `depth` floats. */
+static void sum_block(const forward *f, const band *at, const float *a, int64_t depth,
+                      const float *panels, int vectors)
 {
-    return units - first < most ? units - first : most;
+    product_of_block(&(recurrent_product){.rows = at->end - at->first,
+                                          .depth = depth,
+                                          .a = a + at->first * depth,
+                                          .panels = panels,
+                                          .c = f->sums + at->first * SUMS,
+                                          .a_row = (ptrdiff_t)depth,
+                                          .c_row = SUMS,
+                                          .ahead = at->ahead},
+                     vectors, vectors * VECTOR_LENGTH);
 }
 
-/* ---- simple_rnn ---------------------------------------------------------------------------------- */
-
-INLINE void simple_units(int cell, int64_t n, const float *restrict a, float *restrict y)
-{
-    for (int64_t j = 0; j < n; j++) y[j] = cell_function_f32(cell, a[j]);
-}
-
-static void simple_row(const forward *f, int64_t n, const float *a, const float *h, float *y,
-                       bool masked)
-{
-    if (masked)
-        memcpy(y, h, (size_t)n * sizeof *y);
-    else if (f->r.cell == KERNEL_CELL_TANH)
-        simple_units(KERNEL_CELL_TANH, n, a, y);
-    else
-        simple_units(f->r.cell, n, a, y);
-}
-
-INLINE void simple_tile(const int rows, const int vectors, const forward *f, int64_t step,
-                        int64_t b, int64_t unit)
-{
-    const int64_t units = f->r.units, t = kernel_step_time(&f->r, step), time = f->r.time;
-    const int64_t n = in_block(units, unit, vectors * VECTOR_LENGTH);
-    const rows_at before = state_before(f, step);
-    vector sum[RECURRENT_MOST_ROWS][FM_RECURRENT_VECTORS];
-    _Alignas(64) float a[FM_RECURRENT_VECTORS * VECTOR_LENGTH];
-    FOR_ROWS FOR_VECTORS
-    {
-        const float *x = f->x + ((b + r) * time + t) * units + unit + v * VECTOR_LENGTH;
-        const int64_t some = n - v * VECTOR_LENGTH;
-        sum[r][v] = load_up_to(x, (size_t)some);
-    }
-    recurrent_sums(rows, vectors, units, f->entering + b * units, units, f->panels + unit * units,
-                   sum);
-    for (int r = 0; r < rows; r++) {
-        FOR_VECTORS store(a + v * VECTOR_LENGTH, sum[r][v]);
-        simple_row(f, n, a, before.at + (b + r) * before.row + unit,
-                   f->y + ((b + r) * time + t) * units + unit, is_padding(f, b + r, t));
-    }
-}
-
-INLINE void simple_block(const int vectors, const forward *f, int64_t step, int64_t first,
-                         int64_t end, int64_t unit)
-{
-    const int most = recurrent_rows(INT32_MAX, vectors);
-    for (int64_t b = first; b < end;) {
-        const int rows = recurrent_rows(end - b, vectors);
-        WITH_ROWS(rows, most, simple_tile, vectors, f, step, b, unit)
-        b += rows;
-    }
-}
-
-static void simple_step(const forward *f, int64_t step, int64_t first, int64_t end)
-{
-    enum { WHOLE = FM_RECURRENT_VECTORS * VECTOR_LENGTH };
-    const int64_t units = f->r.units;
-    for (int64_t unit = 0; unit < units; unit += WHOLE) {
-        const int64_t left = units - unit;
-        WITH_VECTORS(left, simple_block, f, step, first, end, unit)
-    }
-}
-
-/* The four blocks of a row's gates. */
-INLINE void keep_gates(const forward *f, int64_t n, int64_t row, int64_t unit, const float *a)
+/* Blocks [first, first + count) of what is kept of a row's gates. */
+INLINE void keep_gates(const forward *f, int64_t row, int64_t unit, size_t n, const int first,
+                       const int count, const vector *gates)
 {
     const int64_t units = f->r.units;
-    float *to = f->kept_gates + row * 4 * units + unit;
-    for (int g = 0; f->kept_gates && g < 4; g++)
-        keep_block(to + g * units, a + g * VECTOR_LENGTH, n);
+    if (!f->kept_gates) return;
+    float *to = f->kept_gates + (row * f->saved + first) * units + unit;
+    UNROLL for (int g = 0; g < count; g++) store_up_to(to + g * units, gates[g], n);
+}
+
+/* Block g of a row's n numbers of x from `unit` on. */
+INLINE vector input_of(const forward *f, int64_t row, int64_t unit, size_t n, int g)
+{
+    return load_up_to(f->x + (row * f->gates + g) * f->r.units + unit, n);
 }
 
 /* ---- lstm ---------------------------------------------------------------------------------------- */
 
-/* One row's block of n units: a (4, VECTOR_LENGTH) sums of the gates, which become their values. */
-INLINE void lstm_units(int cell, int gate, int64_t n, float *restrict a, float *restrict c,
-                       float *restrict y)
+/* Where m_t goes: to y, or into the projection. */
+static float *output_of(const forward *f, int64_t b, int64_t row)
 {
-    for (int64_t j = 0; j < n; j++) {
-        const float i = gate_function_f32(gate, a[j]);
-        const float forget = gate_function_f32(gate, a[VECTOR_LENGTH + j]);
-        const float g = cell_function_f32(cell, a[2 * VECTOR_LENGTH + j]);
-        const float o = gate_function_f32(gate, a[3 * VECTOR_LENGTH + j]);
-        c[j] = forget * c[j] + i * g;
-        y[j] = o * cell_function_f32(cell, c[j]);
-        a[j] = i, a[VECTOR_LENGTH + j] = forget;
-        a[2 * VECTOR_LENGTH + j] = g, a[3 * VECTOR_LENGTH + j] = o;
-    }
+    return f->projection_panels ? f->inner + b * f->r.units : f->y + row * f->r.units;
 }
 
-/* For activations and ends of rows that are rare. */
-static __attribute__((noinline)) void lstm_units_any(const forward *f, int64_t n, float *a,
-                                                     float *c, float *y)
+/* n units from `unit` on. */
+INLINE void lstm_row(const bool usual, const forward *f, const band *at, int64_t b, int64_t unit,
+                     size_t n)
 {
-    if (f->r.cell == KERNEL_CELL_TANH && f->r.gate == KERNEL_GATE_SIGMOID)
-        lstm_units(KERNEL_CELL_TANH, KERNEL_GATE_SIGMOID, n, a, c, y);
-    else
-        lstm_units(f->r.cell, f->r.gate, n, a, c, y);
-}
-
-static void lstm_row(const forward *f, int64_t n, int64_t b, int64_t t, int64_t unit, float *a,
-                     const float *h)
-{
-    const int64_t units = f->r.units, row = b * f->r.time + t;
-    float *c = f->last_memory + b * units + unit, *y = f->y + row * units + unit;
-    if (is_padding(f, b, t)) {
-        memset(a, 0, 4 * VECTOR_LENGTH * sizeof *a);
-        memcpy(y, h, (size_t)n * sizeof *y);
-    } else if (n == VECTOR_LENGTH && f->r.cell == KERNEL_CELL_TANH &&
-               f->r.gate == KERNEL_GATE_SIGMOID) {
-        lstm_units(KERNEL_CELL_TANH, KERNEL_GATE_SIGMOID, VECTOR_LENGTH, a, c, y);
-    } else {
-        lstm_units_any(f, n, a, c, y);
-    }
-    keep_gates(f, n, row, unit, a);
-    for (int64_t j = 0; f->kept_cells && j < n; j++) f->kept_cells[row * units + unit + j] = c[j];
-}
-
-INLINE void lstm_tile(const int rows, const forward *f, int64_t step, int64_t b, int64_t unit)
-{
-    enum { vectors = 4 };
-    const int64_t units = f->r.units, t = kernel_step_time(&f->r, step), time = f->r.time;
-    const int64_t n = in_block(units, unit, VECTOR_LENGTH);
-    const rows_at before = state_before(f, step);
-    vector sum[RECURRENT_MOST_ROWS][FM_RECURRENT_VECTORS];
-    _Alignas(64) float a[4 * VECTOR_LENGTH];
-    FOR_ROWS FOR_VECTORS
+    const int cell = usual ? KERNEL_CELL_TANH : f->r.cell;
+    const int gate = usual ? KERNEL_GATE_SIGMOID : f->r.gate;
+    const int64_t units = f->r.units, row = row_of(f, at, b);
+    const float *peephole = usual || !f->peephole ? NULL : f->peephole + unit;
+    float *c = f->last_memory + b * units + unit, *m = output_of(f, b, row) + unit;
+    vector a[4], now = load_up_to(c, n);
+    UNROLL for (int g = 0; g < 4; g++)
     {
-        const float *x = f->x + (((b + r) * time + t) * 4 + v) * units + unit;
-        sum[r][v] = load_up_to(x, (size_t)n);
+        a[g] = input_of(f, row, unit, n, g) + load(f->sums + b * SUMS + g * VECTOR_LENGTH);
     }
-    recurrent_sums(rows, vectors, units, f->entering + b * units, units,
-                   f->panels + unit * 4 * units, sum);
-    for (int r = 0; r < rows; r++) {
-        FOR_VECTORS store(a + v * VECTOR_LENGTH, sum[r][v]);
-        lstm_row(f, n, b + r, t, unit, a, before.at + (b + r) * before.row + unit);
+    if (is_padding(f, at, b)) {
+        UNROLL for (int g = 0; g < 4; g++) a[g] = (vector){0};
+        store_up_to(m, load_up_to(row_before(f, at, b) + unit, n), n);
+    } else {
+        if (peephole) a[0] += load_up_to(peephole, n) * now;
+        if (peephole) a[1] += load_up_to(peephole + units, n) * now;
+        UNROLL for (int g = 0; g < 2; g++) a[g] = gate_lanes(gate, a[g]);
+        a[2] = cell_lanes(cell, a[2]);
+        now = a[1] * now + a[0] * a[2];
+        if (peephole) a[3] += load_up_to(peephole + 2 * units, n) * now;
+        a[3] = gate_lanes(gate, a[3]);
+        store_up_to(c, now, n);
+        store_up_to(m, a[3] * cell_lanes(cell, now), n);
+    }
+    keep_gates(f, row, unit, n, 0, 4, a);
+    if (f->kept_cells) store_up_to(f->kept_cells + row * units + unit, now, n);
+}
+
+/* h = m P; padding keeps the state, whatever m is there. */
+static void project(const forward *f, const band *at)
+{
+    const int64_t units = f->r.units, width = f->r.width;
+    const ptrdiff_t y_row = (ptrdiff_t)(f->r.time * width);
+    float *y = f->y + at->time * width;
+    product_of_columns(&(recurrent_product){.rows = at->end - at->first,
+                                            .depth = units,
+                                            .a = f->inner + at->first * units,
+                                            .panels = f->projection_panels,
+                                            .c = y + at->first * y_row,
+                                            .a_row = (ptrdiff_t)units,
+                                            .c_row = y_row},
+                       width);
+    for (int64_t b = at->first; f->mask && b < at->end; b++) {
+        if (!is_padding(f, at, b)) continue;
+        memcpy(y + b * y_row, row_before(f, at, b), (size_t)width * sizeof *y);
     }
 }
 
-static void lstm_step(const forward *f, int64_t step, int64_t first, int64_t end)
+static void lstm_step(const forward *f, const band *at)
 {
-    const int most = recurrent_rows(INT32_MAX, 4);
-    for (int64_t unit = 0; unit < f->r.units; unit += VECTOR_LENGTH) {
-        for (int64_t b = first; b < end;) {
-            const int rows = recurrent_rows(end - b, 4);
-            WITH_ROWS(rows, most, lstm_tile, f, step, b, unit)
-            b += rows;
+    const int64_t units = f->r.units, width = f->r.width;
+    for (int64_t unit = 0; unit < units; unit += VECTOR_LENGTH) {
+        const size_t n = recurrent_units_at(units, unit);
+        sum_block(f, at, f->entering, width, f->panels + unit * 4 * width, 4);
+        if (f->is_usual && !f->peephole && n == VECTOR_LENGTH) {
+            for (int64_t b = at->first; b < at->end; b++) {
+                lstm_row(true, f, at, b, unit, VECTOR_LENGTH);
+            }
+        } else {
+            for (int64_t b = at->first; b < at->end; b++) lstm_row(false, f, at, b, unit, n);
+        }
+    }
+    if (f->projection_panels) project(f, at);
+}
+
+/* ---- gru, reset behind the product ---------------------------------------------------------------- */
+
+INLINE void gru_row(const bool usual, const forward *f, const band *at, int64_t b, int64_t unit,
+                    size_t n, const vector *bias)
+{
+    const int cell = usual ? KERNEL_CELL_TANH : f->r.cell;
+    const int gate = usual ? KERNEL_GATE_SIGMOID : f->r.gate;
+    const int64_t units = f->r.units, row = row_of(f, at, b);
+    const vector h = load_up_to(row_before(f, at, b) + unit, n);
+    vector x[3], a[4], y = h; /* a: z, r, n, q */
+    UNROLL for (int g = 0; g < 3; g++)
+    {
+        x[g] = input_of(f, row, unit, n, g);
+        a[g] = load(f->sums + b * SUMS + g * VECTOR_LENGTH) + bias[g];
+    }
+    if (is_padding(f, at, b)) {
+        UNROLL for (int g = 0; g < 4; g++) a[g] = (vector){0};
+    } else {
+        a[3] = a[2];
+        a[0] = gate_lanes(gate, x[0] + a[0]);
+        a[1] = gate_lanes(gate, x[1] + a[1]);
+        a[2] = cell_lanes(cell, x[2] + a[1] * a[3]);
+        y = a[0] * h + (1 - a[0]) * a[2];
+    }
+    store_up_to(f->y + row * units + unit, y, n);
+    keep_gates(f, row, unit, n, 0, 4, a);
+}
+
+static void gru_step(const forward *f, const band *at)
+{
+    const int64_t units = f->r.units;
+    for (int64_t unit = 0; unit < units; unit += VECTOR_LENGTH) {
+        const size_t n = recurrent_units_at(units, unit);
+        vector bias[3] = {{0}, {0}, {0}};
+        for (int g = 0; f->bias && g < 3; g++) {
+            bias[g] = load_up_to(f->bias + g * units + unit, n);
+        }
+        sum_block(f, at, f->entering, units, f->panels + unit * 3 * units, 3);
+        if (f->is_usual && n == VECTOR_LENGTH) {
+            for (int64_t b = at->first; b < at->end; b++) {
+                gru_row(true, f, at, b, unit, VECTOR_LENGTH, bias);
+            }
+        } else {
+            for (int64_t b = at->first; b < at->end; b++) gru_row(false, f, at, b, unit, n, bias);
         }
     }
 }
 
-/* ---- gru ----------------------------------------------------------------------------------------- */
+/* ---- one block of gates: simple_rnn, and the candidate of a gru that resets in front ---------------- */
 
-/* a: the sums z, r, q, which become z, r, n, and q behind them; x: of n units of z, the other gates'
- * `units` further on. */
-INLINE void gru_units(int cell, int gate, int64_t n, int64_t units, const float *restrict x,
-                      float *restrict a, const float *restrict h, float *restrict y)
+/* Block `gate` of x and the sums; with gates, y is z until the candidate is there. */
+static void candidate_row(const forward *f, const band *at, int64_t b, int64_t unit, size_t n,
+                          const float *sums)
 {
-    for (int64_t j = 0; j < n; j++) {
-        const float z = gate_function_f32(gate, x[j] + a[j]);
-        const float reset = gate_function_f32(gate, x[units + j] + a[VECTOR_LENGTH + j]);
-        const float q = a[2 * VECTOR_LENGTH + j];
-        const float new = cell_function_f32(cell, x[2 * units + j] + reset * q);
-        y[j] = z * h[j] + (1 - z) * new;
-        a[j] = z, a[VECTOR_LENGTH + j] = reset;
-        a[2 * VECTOR_LENGTH + j] = new, a[3 * VECTOR_LENGTH + j] = q;
+    const int gate = f->gates - 1;
+    const int64_t row = row_of(f, at, b);
+    const vector h = load_up_to(row_before(f, at, b) + unit, n);
+    float *to = f->y + row * f->r.units + unit;
+    vector new = cell_lanes(f->r.cell, input_of(f, row, unit, n, gate) + load(sums)), y = new;
+    if (gate > 0) {
+        const vector z = load_up_to(to, n);
+        y = z * h + (1 - z) * new;
     }
+    if (is_padding(f, at, b)) y = h, new = (vector){0};
+    store_up_to(to, y, n);
+    keep_gates(f, row, unit, n, gate, 1, &new);
 }
 
-static __attribute__((noinline)) void gru_units_any(const forward *f, int64_t n, const float *x,
-                                                    float *a, const float *h, float *y)
+static void candidate_step(const forward *f, const band *at, const float *a, const float *panels)
 {
-    if (f->r.cell == KERNEL_CELL_TANH && f->r.gate == KERNEL_GATE_SIGMOID)
-        gru_units(KERNEL_CELL_TANH, KERNEL_GATE_SIGMOID, n, f->r.units, x, a, h, y);
-    else
-        gru_units(f->r.cell, f->r.gate, n, f->r.units, x, a, h, y);
-}
-
-static void gru_row(const forward *f, int64_t n, int64_t b, int64_t t, int64_t unit, float *a,
-                    const float *h)
-{
-    const int64_t units = f->r.units, row = b * f->r.time + t;
-    const float *x = f->x + row * 3 * units + unit;
-    float *y = f->y + row * units + unit;
-    if (is_padding(f, b, t)) {
-        memset(a, 0, 4 * VECTOR_LENGTH * sizeof *a);
-        memcpy(y, h, (size_t)n * sizeof *y);
-    } else if (n == VECTOR_LENGTH && f->r.cell == KERNEL_CELL_TANH &&
-               f->r.gate == KERNEL_GATE_SIGMOID) {
-        gru_units(KERNEL_CELL_TANH, KERNEL_GATE_SIGMOID, VECTOR_LENGTH, units, x, a, h, y);
-    } else {
-        gru_units_any(f, n, x, a, h, y);
-    }
-    keep_gates(f, n, row, unit, a);
-}
-
-INLINE void gru_tile(const int rows, const forward *f, int64_t step, int64_t b, int64_t unit)
-{
-    enum { vectors = 3 };
-    const int64_t units = f->r.units, t = kernel_step_time(&f->r, step);
-    const int64_t n = in_block(units, unit, VECTOR_LENGTH);
-    const rows_at before = state_before(f, step);
-    vector sum[RECURRENT_MOST_ROWS][FM_RECURRENT_VECTORS], bias[vectors];
-    _Alignas(64) float a[4 * VECTOR_LENGTH];
-    FOR_VECTORS
-    {
-        bias[v] = f->bias ? load_up_to(f->bias + v * units + unit, (size_t)n) : (vector){0};
-    }
-    FOR_ROWS FOR_VECTORS sum[r][v] = bias[v];
-    recurrent_sums(rows, vectors, units, f->entering + b * units, units,
-                   f->panels + unit * 3 * units, sum);
-    for (int r = 0; r < rows; r++) {
-        FOR_VECTORS store(a + v * VECTOR_LENGTH, sum[r][v]);
-        gru_row(f, n, b + r, t, unit, a, before.at + (b + r) * before.row + unit);
-    }
-}
-
-static void gru_step(const forward *f, int64_t step, int64_t first, int64_t end)
-{
-    const int most = recurrent_rows(INT32_MAX, 3);
-    for (int64_t unit = 0; unit < f->r.units; unit += VECTOR_LENGTH) {
-        for (int64_t b = first; b < end;) {
-            const int rows = recurrent_rows(end - b, 3);
-            WITH_ROWS(rows, most, gru_tile, f, step, b, unit)
-            b += rows;
+    const int64_t units = f->r.units;
+    for (int64_t first = 0; first < units; first += SUMS) {
+        const int64_t end = units - first < SUMS ? units : first + SUMS;
+        const int vectors = (int)((end - first + VECTOR_LENGTH - 1) / VECTOR_LENGTH);
+        sum_block(f, at, a, units, panels + first * units, vectors);
+        for (int64_t b = at->first; b < at->end; b++) {
+            for (int64_t unit = first; unit < end; unit += VECTOR_LENGTH) {
+                candidate_row(f, at, b, unit, recurrent_units_at(units, unit),
+                              f->sums + b * SUMS + unit - first);
+            }
         }
     }
+}
+
+static void simple_step(const forward *f, const band *at)
+{
+    candidate_step(f, at, f->entering, f->panels);
+}
+
+/* z into y, r h as it enters the candidate's product into `inner`. */
+static void reset_row(const forward *f, const band *at, int64_t b, int64_t unit, size_t n)
+{
+    const int64_t units = f->r.units, row = row_of(f, at, b);
+    const float *sums = f->sums + b * SUMS;
+    vector a[2];
+    for (int g = 0; g < 2; g++) {
+        a[g] = gate_lanes(f->r.gate, input_of(f, row, unit, n, g) + load(sums + g * VECTOR_LENGTH));
+        if (is_padding(f, at, b)) a[g] = (vector){0};
+    }
+    store_up_to(f->y + row * units + unit, a[0], n);
+    store_up_to(f->inner + b * units + unit, a[1] * load_up_to(f->entering + b * units + unit, n),
+                n);
+    keep_gates(f, row, unit, n, 0, 2, a);
+}
+
+static void gru_before_step(const forward *f, const band *at)
+{
+    const int64_t units = f->r.units;
+    for (int64_t unit = 0; unit < units; unit += VECTOR_LENGTH) {
+        sum_block(f, at, f->entering, units, f->panels + unit * 2 * units, 2);
+        for (int64_t b = at->first; b < at->end; b++) {
+            reset_row(f, at, b, unit, recurrent_units_at(units, unit));
+        }
+    }
+    candidate_step(f, at, f->inner, f->apart_panels);
 }
 
 /* ---- a run --------------------------------------------------------------------------------------- */
 
-static void enter_states(const forward *f, int64_t step, int64_t first, int64_t end)
+static void enter_states(const forward *f, const band *at)
 {
-    const rows_at before = state_before(f, step);
     const int64_t width = f->r.width;
-    for (int64_t b = first; b < end; b++) {
-        const float *h = before.at + b * before.row;
-        const float *scale = f->scale ? f->scale + b * width : NULL;
+    for (int64_t b = at->first; b < at->end; b++) {
+        const float *h = row_before(f, at, b), *scale = f->scale ? f->scale + b * width : NULL;
         float *entering = f->entering + b * width;
-        for (int64_t k = 0; k < width; k++) entering[k] = scale ? h[k] * scale[k] : h[k];
+        for (int64_t k = 0; k < width; k += VECTOR_LENGTH) {
+            const size_t n = recurrent_units_at(width, k);
+            vector now = load_up_to(h + k, n);
+            if (scale) now *= load_up_to(scale + k, n);
+            store_up_to(entering + k, now, n);
+        }
+    }
+}
+
+/* The operands of the step behind this one. */
+static recurrent_ahead look_ahead(const forward *f, const band *at)
+{
+    const int64_t units = f->r.units, width = f->r.width;
+    const int64_t t = kernel_step_time(&f->r, at->step + 1);
+    const recurrent_use uses[] = {{f->x, f->gates * units, t, false},
+                                  {f->kept_gates, f->saved * units, t, true},
+                                  {f->kept_cells, units, t, true},
+                                  {f->y, width, t, true}};
+    return recurrent_look_ahead(at, f->r.time, uses, 4,
+                                (at->end - at->first) * width * f->gates * units);
+}
+
+static void run_band(const forward *f, int64_t first, int64_t end)
+{
+    const int64_t time = f->r.time;
+    recurrent_ahead ahead;
+    band at = {.first = first, .end = end};
+    for (int64_t step = 0; step < time; step++) {
+        at.step = step, at.time = kernel_step_time(&f->r, step), at.ahead = NULL;
+        if (step + 1 < time && end - first >= RECURRENT_FETCHED_ROWS) {
+            ahead = look_ahead(f, &at);
+            at.ahead = &ahead;
+        }
+        enter_states(f, &at);
+        f->step(f, &at);
+    }
+    at.step = time;
+    for (int64_t b = first; b < end; b++) {
+        memcpy(f->last + b * f->r.width, row_before(f, &at, b), (size_t)f->r.width * sizeof(float));
     }
 }
 
 static void run_rows(const void *argument, int64_t first, int64_t end)
 {
     const forward *f = argument;
-    const size_t state = (size_t)(end - first) * (size_t)f->r.width * sizeof(float);
+    const int64_t units = f->r.units;
     if (f->memory) {
-        memcpy(f->last_memory + first * f->r.units, f->memory + first * f->r.units, state);
+        memcpy(f->last_memory + first * units, f->memory + first * units,
+               (size_t)((end - first) * units) * sizeof(float));
     }
-    for (int64_t step = 0; step < f->r.time; step++) {
-        enter_states(f, step, first, end);
-        f->step(f, step, first, end);
-    }
-    const rows_at last = state_before(f, f->r.time);
-    for (int64_t b = first; b < end; b++) {
-        memcpy(f->last + b * f->r.width, last.at + b * last.row,
-               (size_t)f->r.width * sizeof(float));
+    for (int64_t b = first; b < end; b += f->band) {
+        run_band(f, b, end - b < f->band ? end : b + f->band);
     }
 }
 
 /* ---- kernels ------------------------------------------------------------------------------------- */
 
+/* Rooms of scratch. */
+enum { PANELS, PROJECTION_PANELS, ENTERING, INNER, BLOCK_SUMS, ROOMS };
+
 typedef struct recurrent_state {
-    fm_recurrent_matrix matrix; /* of the kernel; gates 0: it comes in panels */
-    size_t panel_floats;
+    fm_recurrent_kernel kernel, projection; /* projection: gates 0 without one */
+    bool packs, packs_projection;           /* they do not come in panels      */
+    size_t room[ROOMS + 1];                 /* where each begins, in floats    */
     int64_t threads;
 } recurrent_state;
 
@@ -339,42 +355,73 @@ static int gates_of(const fm_site *site)
     return site->op == &fm_op_lstm ? 4 : site->op == &fm_op_gru ? 3 : 1;
 }
 
-static const char *match_recurrent(const fm_site *site)
+static fm_recurrent_kernel kernel_of(const fm_site *site)
 {
     const fm_recurrent_attributes *a = site->attributes;
+    const fm_shape kernel = site->inputs[1].shape;
+    const int64_t gates = gates_of(site);
+    return (fm_recurrent_kernel){.width = kernel.dims[0],
+                                 .units = kernel.dims[1] / gates,
+                                 .gates = gates,
+                                 .apart = site->op == &fm_op_gru && !a->reset_after};
+}
+
+/* The projection's operand, -1 without one. */
+static int projection_at(const fm_site *site)
+{
+    return fm_recurrent_find(site->attributes, 4, FM_RECURRENT_PROJECTION);
+}
+
+static fm_recurrent_kernel projection_of(const fm_site *site)
+{
+    const int at = projection_at(site);
+    if (at < 0) return (fm_recurrent_kernel){0};
+    const int64_t *dims = site->inputs[at].shape.dims;
+    return (fm_recurrent_kernel){.width = dims[0], .units = dims[1], .gates = 1};
+}
+
+static const char *match_recurrent(const fm_site *site)
+{
     if (site->inputs[0].dtype != FM_F32) return "f32 only";
-    if (site->inputs[0].count == 0) return "there are no elements";
-    if (a->has[FM_RECURRENT_PEEPHOLE]) return "peepholes";
-    if (a->has[FM_RECURRENT_PROJECTION]) return "a projection";
-    if (site->op == &fm_op_gru && !a->reset_after) return "the state is reset before the product";
-    return NULL;
+    return site->inputs[0].count == 0 ? "there are no elements" : NULL;
 }
 
 static void layouts_of_recurrent(const fm_site *site, fm_layout *inputs, fm_layout *outputs)
 {
+    const fm_recurrent_kernel kernel = kernel_of(site), projection = projection_of(site);
+    const int at = projection_at(site);
     (void)outputs;
-    if (!site->input_is_steady[1]) return;
-    inputs[1] = fm_recurrent_panels_of(site->inputs[1].shape, gates_of(site), VECTOR_LENGTH);
+    if (site->input_is_steady[1]) inputs[1] = fm_recurrent_panels_of(&kernel, VECTOR_LENGTH);
+    if (at >= 0 && site->input_is_steady[at]) {
+        inputs[at] = fm_recurrent_panels_of(&projection, VECTOR_LENGTH);
+    }
 }
 
 static fm_status prepare_recurrent(const fm_site *site, fm_need *need)
 {
-    const fm_shape kernel = site->inputs[1].shape, y = site->outputs[0].shape;
+    const fm_shape y = site->outputs[0].shape;
     recurrent_state *state = fm_allocate(site->context, sizeof *state);
     if (!state) return FM_ERROR_MEMORY;
-    const int64_t gates = gates_of(site);
-    *state = (recurrent_state){0};
-    if (!site->input_layouts[1].type) {
-        state->matrix = (fm_recurrent_matrix){.gates = gates,
-                                              .columns = kernel.dims[1] / gates,
-                                              .depth = kernel.dims[0],
-                                              .depth_stride = kernel.dims[1],
-                                              .column_stride = 1};
-        state->panel_floats = in_lines(fm_recurrent_panels_floats(&state->matrix, VECTOR_LENGTH));
-    }
-    const double work = (double)(y.dims[0] * y.dims[1]) * (double)(kernel.dims[0] * kernel.dims[1]);
+    *state = (recurrent_state){.kernel = kernel_of(site), .projection = projection_of(site)};
+    const fm_recurrent_kernel *kernel = &state->kernel;
+    const int64_t batch = y.dims[0], units = kernel->units;
+    state->packs = !site->input_layouts[1].type;
+    state->packs_projection =
+        state->projection.gates && !site->input_layouts[projection_at(site)].type;
+    const size_t floats[ROOMS] = {
+        [PANELS] = state->packs ? fm_recurrent_kernel_floats(kernel, VECTOR_LENGTH) : 0,
+        [PROJECTION_PANELS] = state->packs_projection
+                                  ? fm_recurrent_kernel_floats(&state->projection, VECTOR_LENGTH)
+                                  : 0,
+        [ENTERING] = (size_t)(batch * kernel->width),
+        [INNER] = kernel->apart || state->projection.gates ? (size_t)(batch * units) : 0,
+        [BLOCK_SUMS] = (size_t)batch * SUMS};
+    for (int i = 0; i < ROOMS; i++) state->room[i + 1] = state->room[i] + in_lines(floats[i]);
+    const double work =
+        (double)(batch * y.dims[1]) * (double)(kernel->gates * units * kernel->width +
+                                               state->projection.width * state->projection.units);
     state->threads = work < PARALLEL_PRODUCT ? 1 : site->threads;
-    need->scratch_bytes = (state->panel_floats + (size_t)(y.dims[0] * y.dims[2])) * sizeof(float);
+    need->scratch_bytes = state->room[ROOMS] * sizeof(float);
     need->state = state;
     return FM_OK;
 }
@@ -384,81 +431,93 @@ static void release_recurrent(fm_context *context, void *state)
     fm_release(context, state);
 }
 
-/* What all cells have; `fixed` operands are always there. */
-static forward describe(const fm_call *call, int gates, int fixed, block_step *step)
+/* The panels of operand `at`: its own, or packed now. */
+static const float *panels_of(const fm_call *call, int at, const fm_recurrent_kernel *kernel,
+                              bool packs, float *room)
 {
-    const recurrent_state *state = call->state;
-    float *panels = call->scratch;
-    if (state->panel_floats) {
-        fm_recurrent_pack(&state->matrix, VECTOR_LENGTH, call->inputs[1].data, panels);
-    }
-    return (forward){.r = fm_recurrence_of(call),
-                     .gates = gates,
-                     .step = step,
-                     .x = call->inputs[0].data,
-                     .panels = state->panel_floats ? panels : call->inputs[1].data,
-                     .state = call->inputs[2].data,
-                     .mask = fm_recurrent_data(call, fixed, FM_RECURRENT_MASK),
-                     .scale = fm_recurrent_data(call, fixed, FM_RECURRENT_SCALE),
-                     .bias = fm_recurrent_data(call, fixed, FM_RECURRENT_BIAS),
-                     .y = call->outputs[0].data,
-                     .last = call->outputs[1].data,
-                     .entering = panels + state->panel_floats};
+    if (!packs) return call->inputs[at].data;
+    fm_recurrent_kernel_pack(kernel, VECTOR_LENGTH, call->inputs[at].data, room);
+    return room;
 }
 
-static void run_recurrent(const fm_call *call, const forward *f)
+/* What all cells have; `fixed` operands are always there. */
+static forward describe(const fm_call *call, int fixed, band_step *step)
 {
     const recurrent_state *state = call->state;
-    const fm_ranges ranges = {f->r.batch, 1, run_rows, f};
+    const fm_recurrent_kernel *kernel = &state->kernel;
+    float *scratch = call->scratch;
+    forward f = {.r = fm_recurrence_of(call),
+                 .gates = (int)kernel->gates,
+                 .saved = (int)kernel->gates,
+                 .step = step,
+                 .panels = panels_of(call, 1, kernel, state->packs, scratch),
+                 .x = call->inputs[0].data,
+                 .state = call->inputs[2].data,
+                 .mask = fm_recurrent_data(call, fixed, FM_RECURRENT_MASK),
+                 .scale = fm_recurrent_data(call, fixed, FM_RECURRENT_SCALE),
+                 .bias = fm_recurrent_data(call, fixed, FM_RECURRENT_BIAS),
+                 .peephole = fm_recurrent_data(call, fixed, FM_RECURRENT_PEEPHOLE),
+                 .y = call->outputs[0].data,
+                 .last = call->outputs[1].data,
+                 .entering = scratch + state->room[ENTERING],
+                 .inner = scratch + state->room[INNER],
+                 .sums = scratch + state->room[BLOCK_SUMS]};
+    f.is_usual = is_usual_cell(&f.r);
+    return f;
+}
+
+static void run_recurrent(const fm_call *call, forward *f)
+{
+    const recurrent_state *state = call->state;
     const int64_t parts = state->threads < f->r.batch ? state->threads : f->r.batch;
+    const fm_ranges ranges = {f->r.batch, 1, run_rows, f};
+    f->band = recurrent_band(f->r.batch, f->gates * f->r.units * f->r.width);
     fm_in_parts((int)parts, fm_run_range, &ranges);
 }
 
 static void run_simple(const fm_call *call)
 {
-    const forward f = describe(call, 1, 3, simple_step);
+    forward f = describe(call, 3, simple_step);
     run_recurrent(call, &f);
 }
 
 static void run_lstm(const fm_call *call)
 {
-    forward f = describe(call, 4, 4, lstm_step);
+    const recurrent_state *state = call->state;
+    forward f = describe(call, 4, lstm_step);
     f.memory = call->inputs[3].data;
     f.last_memory = call->outputs[2].data;
     f.kept_gates = fm_recurrent_result(call, 3);
     f.kept_cells = fm_recurrent_result(call, 4);
+    if (state->projection.gates) {
+        const int at = fm_recurrent_find(call->attributes, 4, FM_RECURRENT_PROJECTION);
+        f.projection_panels = panels_of(call, at, &state->projection, state->packs_projection,
+                                        (float *)call->scratch + state->room[PROJECTION_PANELS]);
+    }
     run_recurrent(call, &f);
 }
 
 static void run_gru(const fm_call *call)
 {
-    forward f = describe(call, 3, 3, gru_step);
+    const recurrent_state *state = call->state;
+    forward f = describe(call, 3, state->kernel.apart ? gru_before_step : gru_step);
+    const fm_recurrent_matrix together = fm_recurrent_matrix_of(&state->kernel, 0);
+    f.apart_panels = f.panels + fm_recurrent_panels_floats(&together, VECTOR_LENGTH);
     f.kept_gates = fm_recurrent_result(call, 2);
+    f.saved = state->kernel.apart ? 3 : 4;
     run_recurrent(call, &f);
 }
 
+#define RECURRENT_KERNEL(op_, run_)                                                                \
+    {                                                                                              \
+        .name = KERNEL_NAME(#op_), .op = &fm_op_##op_, .match = match_recurrent,                   \
+        .layouts = layouts_of_recurrent, .prepare = prepare_recurrent, .run = run_,                \
+        .release = release_recurrent                                                               \
+    }
 static const fm_kernel kernels[] = {
-    {.name = KERNEL_NAME("simple_rnn"),
-     .op = &fm_op_simple_rnn,
-     .match = match_recurrent,
-     .layouts = layouts_of_recurrent,
-     .prepare = prepare_recurrent,
-     .run = run_simple,
-     .release = release_recurrent},
-    {.name = KERNEL_NAME("lstm"),
-     .op = &fm_op_lstm,
-     .match = match_recurrent,
-     .layouts = layouts_of_recurrent,
-     .prepare = prepare_recurrent,
-     .run = run_lstm,
-     .release = release_recurrent},
-    {.name = KERNEL_NAME("gru"),
-     .op = &fm_op_gru,
-     .match = match_recurrent,
-     .layouts = layouts_of_recurrent,
-     .prepare = prepare_recurrent,
-     .run = run_gru,
-     .release = release_recurrent},
+    RECURRENT_KERNEL(simple_rnn, run_simple),
+    RECURRENT_KERNEL(lstm, run_lstm),
+    RECURRENT_KERNEL(gru, run_gru),
 };
 
 const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_recurrent) = FAMILY(kernels);

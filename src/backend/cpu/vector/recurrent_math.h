@@ -1,5 +1,6 @@
-/* The functions of recurrent cells: as those of vector_math.h, with shorter ways for what is beyond the
- * range (a clamp) and near zero. Errors stay within a few units in the last place. NaN stays NaN. */
+/* The functions of recurrent cells on vectors. What is beyond the range is clamped, and one exponential
+ * serves both: 2^n (1 + p), p by reference, of x log2 e = n + f. Its error is a unit or two in the last
+ * place near zero and grows with x, to ten where the sigmoid is 1e-37. NaN stays NaN. */
 #ifndef FM_BACKEND_CPU_RECURRENT_MATH_H
 #define FM_BACKEND_CPU_RECURRENT_MATH_H
 
@@ -7,36 +8,48 @@
 
 #include "backend/cpu/vector/vector_math.h"
 
-/* e^x = 2^n (1 + p): 2^n, and p by reference; |x| < 87. */
-INLINE float split_exp(float x, float *p)
+/* 2^f - 1 = f (ln 2 + f (...)), |f| <= 1/2. */
+INLINE vector exp2m1_near_0(vector f)
 {
-    const float shifted = fused(x, LOG2_E, ROUNDER), whole = shifted - ROUNDER;
-    const int32_t n = (int32_t)((uint32_t)bits_of(shifted) - (uint32_t)bits_of(ROUNDER));
-    *p = expm1_near_0(fused(whole, -LN2_LOW, fused(whole, -LN2_HIGH, x)));
-    return power_of_two(n);
+    vector p = broadcast(0x1.415fcap-13f);
+    p = multiply_add(p, f, broadcast(0x1.5f0934p-10f));
+    p = multiply_add(p, f, broadcast(0x1.3b2dfap-7f));
+    p = multiply_add(p, f, broadcast(0x1.c6af7ap-5f));
+    p = multiply_add(p, f, broadcast(0x1.ebfbdcp-3f));
+    p = multiply_add(p, f, broadcast(0x1.62e430p-1f));
+    return f * p;
 }
 
-INLINE float clamp_to(float x, float most)
+/* e^x = 2^n (1 + p): 2^n; |x| <= 86. */
+INLINE vector split_exp(vector x, vector *p)
 {
-    const float below = x > most ? most : x;
-    return below < -most ? -most : below;
+    const vector shifted = multiply_add(x, broadcast(LOG2_E), broadcast(ROUNDER));
+    const vector whole = shifted - ROUNDER;
+    *p = exp2m1_near_0(multiply_add(x, broadcast(LOG2_E), -whole));
+    const lanes n = (lanes)shifted - bits_of(ROUNDER) + 127;
+    return (vector)(n << 23);
 }
 
-/* Of the sigmoid 1 / (1 + e^-x), which nothing beyond 86 changes. */
-INLINE float cell_exp(float x)
+/* x in [-most, most]; NaN as it is. */
+INLINE vector clamped(vector x, float most)
 {
-    float p;
-    const float scale = split_exp(clamp_to(x, 86), &p);
-    return fused(scale, p, scale);
+    return larger_of(broadcast(-most), smaller_of(broadcast(most), x));
+}
+
+/* 1 / (1 + e^-x) */
+INLINE vector sigmoid_lanes(vector x)
+{
+    vector p;
+    const vector scale = split_exp(clamped(-x, 86), &p);
+    return 1 / multiply_add(scale, p, scale + 1);
 }
 
 /* m / (m + 2) with m = e^2x - 1, which keeps its digits near zero. */
-INLINE float cell_tanh(float x)
+INLINE vector tanh_lanes(vector x)
 {
-    float p;
-    const float scale = split_exp(clamp_to(2 * x, 30), &p);
-    const float m = fused(scale, p, scale - 1);
-    return m / (m + 2);
+    vector p;
+    const vector scale = split_exp(clamped(x + x, 30), &p);
+    return multiply_add(scale, p, scale - 1) / multiply_add(scale, p, scale + 1);
 }
 
 #endif

@@ -143,7 +143,15 @@ INLINE void store_first(float *to, vector value, size_t count)
 #endif
 }
 
-/* y where they are not ordered. */
+INLINE void store_up_to(float *to, vector value, size_t count)
+{
+    if (count >= VECTOR_LENGTH)
+        store(to, value);
+    else
+        store_first(to, value, count);
+}
+
+/* Both: y where they are not ordered. */
 INLINE vector larger_of(vector x, vector y)
 {
 #if defined(__AVX512F__)
@@ -154,6 +162,20 @@ INLINE vector larger_of(vector x, vector y)
     return (vector)_mm_max_ps((__m128)x, (__m128)y);
 #else
     const lanes first = x > y;
+    return (vector)(((lanes)x & first) | ((lanes)y & ~first));
+#endif
+}
+
+INLINE vector smaller_of(vector x, vector y)
+{
+#if defined(__AVX512F__)
+    return (vector)_mm512_min_ps((__m512)x, (__m512)y);
+#elif VECTOR_LENGTH == 8
+    return (vector)_mm256_min_ps((__m256)x, (__m256)y);
+#elif defined(__SSE2__)
+    return (vector)_mm_min_ps((__m128)x, (__m128)y);
+#else
+    const lanes first = x < y;
     return (vector)(((lanes)x & first) | ((lanes)y & ~first));
 #endif
 }

@@ -177,14 +177,6 @@ static int64_t lanes_left(int64_t all, int64_t at)
     return all - at < VECTOR_LENGTH ? all - at : VECTOR_LENGTH;
 }
 
-static void store_up_to(float *to, vector value, int64_t count)
-{
-    if (count == VECTOR_LENGTH)
-        store(to, value);
-    else
-        store_first(to, value, (size_t)count);
-}
-
 /* Where column `column` of row `row` lies in a matrix of `rows` in panels of `columns`. */
 static size_t in_panels(int64_t rows, int64_t columns, int64_t row, int64_t column)
 {
@@ -294,7 +286,7 @@ INLINE void write_tile(const fm_winograd *w, const fm_winograd_epilogue *e, cons
             if (!whole && at.column + j >= w->out_width) break;
             const int64_t to = (first + i * w->out_width + j) * w->filters + f;
             store_up_to(y + to, finish(e, t[j], to, f, (size_t)count),
-                        whole ? VECTOR_LENGTH : count);
+                        whole ? VECTOR_LENGTH : (size_t)count);
         }
     }
 }
@@ -377,7 +369,9 @@ static void turn_block(const float *from, int64_t channels, float *to, int64_t f
             i < rows ? load_up_to(from + (f + i) * channels + c, (size_t)columns) : (vector){0};
     }
     transpose(block);
-    for (int64_t i = 0; i < columns; i++) store_up_to(to + (c + i) * filters + f, block[i], rows);
+    for (int64_t i = 0; i < columns; i++) {
+        store_up_to(to + (c + i) * filters + f, block[i], (size_t)rows);
+    }
 }
 
 typedef struct turning {
@@ -798,7 +792,7 @@ static void finish_rows(const void *argument, int64_t begin, int64_t end)
                 transform_row(transform_to_dkernel, half, i, dw);
                 for (int j = 0; j < TAPS; j++) {
                     store_up_to(k->dkernel + ((i * TAPS + j) * channels + c) * filters + f, dw[j],
-                                lanes_left(filters, f));
+                                (size_t)lanes_left(filters, f));
                 }
             }
         }
