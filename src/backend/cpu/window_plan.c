@@ -185,9 +185,10 @@ static int64_t fitting(int64_t all, int64_t floats, int64_t most_floats, int64_t
 static void cut_bands(fm_window_plan *plan, int64_t least_bands, int64_t pixels)
 {
     const int64_t rows = plan->phases[0].grid[0], columns = plan->phases[0].grid[1];
-    const int64_t step = plan->source_step[0], reach = plan->reach[0];
+    const int64_t reach = plan->reach[0], step = MIN(plan->source_step[0], reach + 1);
     const int64_t width = (columns - 1) * plan->source_step[1] + plan->reach[1] + 1;
-    const int64_t line = width * plan->source_channels;
+    const int64_t read = MIN(width, columns * (plan->reach[1] + 1)); /* of a line's positions */
+    const int64_t line = read * plan->source_channels;
     const int64_t result_line = columns * plan->result_channels;
     const int64_t enough = ceiling(FEW_PIXELS, columns);
     int64_t most = fitting(rows, (BAND_FLOATS / line - reach) / step,
@@ -209,7 +210,7 @@ static void cut_bands(fm_window_plan *plan, int64_t least_bands, int64_t pixels)
         plan->band_images = ceiling(plan->images, plan->bands);
         plan->bands = ceiling(plan->images, plan->band_images);
     }
-    plan->band_size[0] = (plan->band_rows - 1) * step + reach + 1;
+    plan->band_size[0] = (plan->band_rows - 1) * plan->source_step[0] + reach + 1;
     plan->band_size[1] = width;
 }
 

@@ -280,11 +280,20 @@ static bool is_streamed(const fm_windows *w)
            (uintptr_t)w->result % 64 == 0;
 }
 
+/* Whether whole bands are shared out evenly: the last of an image may be lower than the others. */
+static bool is_even(const fm_window_plan *plan, int threads)
+{
+    const int64_t most = (plan->bands + threads - 1) / threads;
+    const double rows = (double)plan->phases[0].grid[0] * (double)plan->images;
+    const double in_band = (double)plan->band_rows * (double)plan->band_images;
+    return (double)most * in_band * threads <= rows * (1 + 1.0 / 16);
+}
+
 static void run_windows(const fm_windows *windows, int threads, float *scratch)
 {
     const fm_window_plan *plan = windows->plan;
     const int64_t units = units_of_group(plan) * plan->groups;
-    const bool even = plan->bands % threads == 0 || plan->bands >= 8 * threads;
+    const bool even = is_even(plan, threads);
     windows_run run = {.windows = windows,
                        .b = windows->kernel.data,
                        .packed = scratch,
