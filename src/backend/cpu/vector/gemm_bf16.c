@@ -258,11 +258,13 @@ INLINE void tile_compute(const struct tile *t, const int rows, const int vectors
 {
     const loose_word *a = (const loose_word *)t->a;
     const float *b = t->b;
+    struct tile_ends ends = tile_ends_of(t, rows);
     vector sum[TILE_ROWS][WIDE_VECTORS];
 
     tile_begin(t, sum, rows, vectors);
     for (size_t d = t->depth; d > 0; d--) {
         words column[WIDE_VECTORS];
+        fetch_ends(t, &ends, d, rows, vectors);
         FOR_VECTORS column[v] = (words)load(b + v / 2 * t->b_panel + v % 2 * VECTOR_LENGTH);
         FOR_ROWS
         {

@@ -9,11 +9,13 @@ INLINE void tile_compute(const struct tile *t, const int rows, const int vectors
 {
     const float *a0 = t->a, *b = t->b;
     const float *a4 = rows > 4 ? a0 + 4 * a_row : a0, *a8 = rows > 8 ? a0 + 8 * a_row : a0;
+    struct tile_ends ends = tile_ends_of(t, rows);
     vector sum[TILE_ROWS][WIDE_VECTORS];
 
     tile_begin(t, sum, rows, vectors);
     for (size_t d = t->depth; d > 0; d--) {
         vector column[WIDE_VECTORS];
+        fetch_ends(t, &ends, d, rows, vectors);
         if (t->next_a && d % LINE_FLOATS == 0) {
             FOR_ROWS __builtin_prefetch((r < 4 ? a0 : r < 8 ? a4 : a8) + r % 4 * a_row + t->next_a);
         }

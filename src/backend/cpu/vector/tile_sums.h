@@ -8,6 +8,7 @@
 #define WIDE_PANELS  4 /* hence for enough independent sums                          */
 #define WIDE_VECTORS (2 * WIDE_PANELS)
 #define LINE_FLOATS  16
+#define FETCH_STEP   4
 
 /* A tile of C and what it is computed from. B's vector v at depth d is at
  * b + d * b_depth + v / 2 * b_panel + v % 2 * VECTOR_LENGTH. */
@@ -32,9 +33,34 @@ struct tile {
 
 typedef void tile_function(const struct tile *t);
 
+/* What the end of a tile writes and reads. Of a few rows it is fetched at once; of more, a row at every
+ * FETCH_STEP-th step of depth, because all at once would hold up what the first steps load. */
+struct tile_ends {
+    const float *c, *last_c, *mask;
+};
+
+INLINE struct tile_ends tile_ends_of(const struct tile *t, int rows)
+{
+    return (struct tile_ends){t->c, t->c + (rows - 1) * t->c_row, t->mask};
+}
+
+INLINE void fetch_ends(const struct tile *t, struct tile_ends *ends, size_t step, int rows,
+                       int vectors)
+{
+    if (rows <= WIDE_ROWS || step % FETCH_STEP != 0) return;
+    FOR_VECTORS __builtin_prefetch(ends->c + v * VECTOR_LENGTH, 1);
+    if (t->mask) {
+        FOR_VECTORS __builtin_prefetch(ends->mask + v * VECTOR_LENGTH);
+        ends->mask += ends->c < ends->last_c ? t->mask_row : 0;
+    }
+    ends->c = ends->c < ends->last_c ? ends->c + t->c_row : ends->last_c;
+}
+
 INLINE void tile_begin(const struct tile *t, vector sum[][WIDE_VECTORS], int rows, int vectors)
 {
-    FOR_ROWS FOR_VECTORS __builtin_prefetch(t->c + r * t->c_row + v * VECTOR_LENGTH, 1);
+    if (rows <= WIDE_ROWS || t->depth < FETCH_STEP * (size_t)rows) {
+        FOR_ROWS FOR_VECTORS __builtin_prefetch(t->c + r * t->c_row + v * VECTOR_LENGTH, 1);
+    }
     FOR_ROWS FOR_VECTORS sum[r][v] = (vector){0};
     if (t->continued) {
         FOR_ROWS FOR_VECTORS sum[r][v] = load(t->c + r * t->c_row + v * VECTOR_LENGTH);
