@@ -29,6 +29,7 @@ if(FATHOM_IMAGES)
   target_link_libraries(fathom_libraries INTERFACE PkgConfig::FATHOM_IMAGE_LIBRARIES)
 endif()
 if(FATHOM_AUDIO)
-  pkg_check_modules(FATHOM_AUDIO_LIBRARIES REQUIRED IMPORTED_TARGET sndfile samplerate kissfft-float)
+  pkg_check_modules(FATHOM_AUDIO_LIBRARIES REQUIRED IMPORTED_TARGET sndfile libmpg123 samplerate
+                    kissfft-float)
   target_link_libraries(fathom_libraries INTERFACE PkgConfig::FATHOM_AUDIO_LIBRARIES)
 endif()

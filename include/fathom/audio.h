@@ -17,9 +17,9 @@
  *    broken, cut off or not a number is an FM_ERROR_FORMAT that names the file and says how.
  *  - Features are a function of the samples and of nothing else; they are computed where a sample is
  *    read, so on a loader's workers, and are the same bits for any number of them.
- *  - Built with FATHOM_AUDIO (libsndfile, libsamplerate, kissfft), which needs FATHOM_FILES. What these
- *    libraries need while they work comes from malloc, everything else from the context. libsndfile
- *    keeps the number of its last error in a variable of its own, which nothing here reads.
+ *  - Built with FATHOM_AUDIO (libsndfile, libmpg123, libsamplerate, kissfft), which needs FATHOM_FILES.
+ *    What these libraries need while they work comes from malloc, everything else from the context.
+ *    libsndfile keeps the number of its last error in a variable of its own, which nothing here reads.
  */
 #ifndef FATHOM_AUDIO_H
 #define FATHOM_AUDIO_H
@@ -37,8 +37,9 @@ typedef struct fm_recording {
     float *samples;
 } fm_recording;
 
-/* WAV (also RF64 and big endian), AIFF, AU, FLAC, and Ogg with Vorbis or Opus. Samples of 8, 16, 24
- * and 32 bits, floats, mu-law and A-law. Whole numbers become [-1, 1); floats stay as they are.
+/* WAV (also RF64 and big endian), MP3, AIFF, AU, FLAC, and Ogg with Vorbis or Opus. Samples of 8, 16, 24
+ * and 32 bits, floats, mu-law and A-law. Whole numbers become [-1, 1); floats stay as they are. What
+ * an MP3 encoder has put around the sound, and says so, is left out.
  *  channel        1 is the first; 0: the mean of all of them
  *  rate           samples per second that are wanted; 0: as it is stored
  *  max_samples    of one channel, as stored; beyond them FM_ERROR_LIMIT. Default 2^26: 70 minutes at
@@ -58,8 +59,8 @@ FM_API fm_status fm_recording_decode(fm_context *context, const char *name, cons
                                      fm_recording *recording);
 FM_API void fm_recording_release(fm_context *context, fm_recording *recording);
 
-/* The name ends with .wav, .flac, .ogg, .oga, .opus, .aif, .aiff, .aifc, .au or .snd, in small or
- * capital letters. */
+/* The name ends with .wav, .mp3, .flac, .ogg, .oga, .opus, .aif, .aiff, .aifc, .au or .snd, in small
+ * or capital letters. */
 FM_API bool fm_recording_is_named(const char *path);
 
 /* To another rate by a windowed sinc (libsamplerate's SRC_SINC_MEDIUM_QUALITY: nothing above 121 dB

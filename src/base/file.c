@@ -83,10 +83,22 @@ static fm_status create_temporary(fm_context *context, fm_file_writer *writer)
     return fm_fail_system(context, writer->path, "create");
 }
 
+/* Renaming over a device would replace it, over a folder it fails, after all the work. */
+static fm_status check_replaceable(fm_context *context, const char *path)
+{
+    struct stat about;
+    if (stat(path, &about) != 0 || S_ISREG(about.st_mode)) return FM_OK;
+    return fm_fail(context, FM_ERROR_IO, "%s: is %s, the name of a file was expected", path,
+                   S_ISDIR(about.st_mode) ? "a folder" : "no ordinary file");
+}
+
 fm_status fm_file_writer_open(fm_context *context, const char *path, fm_file_writer *writer)
 {
-    *writer = (fm_file_writer){.context = context, .path = fm_copy_string(context, path)};
-    fm_status status = writer->path ? create_temporary(context, writer) : FM_ERROR_MEMORY;
+    *writer = (fm_file_writer){.context = context};
+    fm_status status = check_replaceable(context, path);
+    if (status != FM_OK) return status;
+    writer->path = fm_copy_string(context, path);
+    status = writer->path ? create_temporary(context, writer) : FM_ERROR_MEMORY;
     if (status != FM_OK) fm_file_writer_abandon(writer);
     return status;
 }

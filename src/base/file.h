@@ -21,6 +21,7 @@ typedef struct fm_file_writer {
     FILE *stream; /* write here with fwrite or fprintf; errors are found by commit */
 } fm_file_writer;
 
+/* FM_ERROR_IO where the name is a folder's, a device's or a pipe's. */
 fm_status fm_file_writer_open(fm_context *context, const char *path, fm_file_writer *writer);
 /* Flushes, syncs, renames over the old file, syncs the folder. Closes the writer either way. */
 fm_status fm_file_writer_commit(fm_file_writer *writer);

@@ -6,6 +6,7 @@
 #include "cli/help.h"
 #include "cli/trial_worker.h"
 
+#include <signal.h>
 #include <string.h>
 
 static const char *const train_examples[] = {
@@ -88,7 +89,7 @@ static const char predict_notes[] =
     "INPUT is a file of samples: .csv, .tsv or - (lines on stdin), "
     ".npy, .idx or .idx.gz, an image of any size "
     "(.png, .jpg, .pgm, .ppm), a recording of any rate and length "
-    "(.wav, .flac, .ogg, .opus, .aiff, .au), or a folder of them. They are "
+    "(.wav, .mp3, .flac, .ogg, .opus, .aiff, .au), or a folder of them. They are "
     "prepared as the training data was, without augmentation.\n"
     "A time series is one CSV file; forecasts are CSV too: time, "
     "column, forecast. Beyond what the model does at once it "
@@ -277,6 +278,7 @@ int main(int count, char **words)
 {
     arguments given;
     int code = EXIT_USAGE;
+    signal(SIGXFSZ, SIG_IGN); /* a limit on files is a full disk: told by who writes */
     if (count > 1 && strcmp(words[1], trial_worker_word) == 0) return trial_worker_run();
     if (arguments_parse(count, words, &given, stderr)) {
         code = EXIT_DONE;

@@ -237,8 +237,8 @@ static fm_status open_raw(const source *from, fm_dataset **raw)
     }
     return fm_fail(from->invocation->context, FM_ERROR_ARGUMENT,
                    "%s: what is it? Names of inputs end with .csv, .tsv, .npy, .idx, .idx.gz, as "
-                   "images do: .png, .jpg, .jpeg, .pgm, .ppm, or as recordings do: .wav, .flac, "
-                   ".ogg, .opus, .aiff, .au",
+                   "images do: .png, .jpg, .jpeg, .pgm, .ppm, or as recordings do: .wav, .mp3, "
+                   ".flac, .ogg, .opus, .aiff, .au",
                    from->path);
 }
 

@@ -226,15 +226,36 @@ static const fm_epoch *kept_figures(const training *t)
     return kept >= 0 ? &fm_model_history(t->model)->epochs[kept] : NULL;
 }
 
+/* Behind the lead, as a shell reads it. NULL: nothing. */
+static void print_word(const char *lead, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_./=:,+@%-";
+    if (!word) return;
+    fprintf(stderr, "%s ", lead);
+    if (*word && !word[strspn(word, plain)]) {
+        fputs(word, stderr);
+        return;
+    }
+    fputc('\'', stderr);
+    for (; *word; word++) fprintf(stderr, *word == '\'' ? "'\\''" : "%c", *word);
+    fputc('\'', stderr);
+}
+
+/* Whoever pastes the line goes on with what was given: a recipe that is named is read again. */
 static void tell_interrupted(const training *t)
 {
     const arguments *given = t->invocation.given;
-    const char *recipe = given->positional.count > 0 ? given->positional.items[0] : "";
     if (given->json) {
         json_print(json_pack("{s:s, s:o}", "event", "interrupted", "resume", json_text(t->out)));
     }
-    fprintf(stderr, "interrupted; everything is saved. To go on:\n  fathom train %s%s--resume %s\n",
-            recipe, *recipe ? " " : "", t->out);
+    fprintf(stderr, "interrupted; everything is saved. To go on:\n  fathom train");
+    print_word("", given->positional.count > 0 ? given->positional.items[0] : NULL);
+    print_word(" --resume", t->out);
+    for (int i = 0; i < given->set.count; i++) print_word(" --set", given->set.items[i]);
+    print_word(" --data", given->data);
+    print_word(" --tensorboard", given->tensorboard);
+    fprintf(stderr, "\n");
 }
 
 /* What all epochs have spent, whichever is kept; NaN of training that is not private. */
@@ -313,8 +334,8 @@ static void print_end(const training *t)
     const fm_history *history = fm_model_history(t->model);
     const fm_epoch *epoch = kept_figures(t);
     char time[32], speed[32];
-    const char *why =
-        history->stop < 5 && stop_words[history->stop] ? stop_words[history->stop] : "";
+    bool told = history->stop < sizeof stop_words / sizeof stop_words[0];
+    const char *words = told ? stop_words[history->stop] : NULL;
     if (epoch) print_part(t, "train", &epoch->train);
     if (epoch && epoch->validation.samples > 0) print_part(t, "validation", &epoch->validation);
     if (t->has_test) print_part(t, "test", &t->test);
@@ -324,7 +345,7 @@ static void print_end(const training *t)
     }
     print_waiting(t);
     printf("%lld epoch%s in %s%s", (long long)history->count, history->count == 1 ? "" : "s",
-           show_seconds(seconds_now() - t->began, time), why);
+           show_seconds(seconds_now() - t->began, time), words ? words : "");
     if (t->progress.seconds > 0) {
         printf(", %s samples/s", show_count(t->progress.samples / t->progress.seconds, speed));
     }

@@ -9,19 +9,34 @@
  *     dq_i = scale sum_j ds_ij k_j     dk_j = scale sum_i ds_ij q_i     dv_j = sum_i z_ij p_ij dy_i
  * A query that sees no key has y = 0 and lse = 0, and no gradient.
  *
+ * With bf16, operands of these products are rounded to bfloat16: q, k, v and dy, z_ij e^(s_ij - m_i) before
+ * it is multiplied by v_j, and z_ij p_ij and ds_ij backward; sums, lse and dy_i . y_i are not. m_i is
+ * then the logarithm of a power of two, the first that is no less than the largest e^s_ij: another maximum on
+ * the way changes no digit, so what is rounded does not depend on how the keys are cut.
+ *
  * Positions are rows: q (batch, queries, heads, key_dim), k (batch, keys, key_heads, key_dim), v (batch,
  * keys, key_heads, value_dim), y like q with value_dim, lse (batch, heads, queries). Head h reads
  * key head h key_heads / heads. */
 #include "kernel/attention_sizes.h"
+#include "kernel/bfloat16.h"
 
 #include <math.h>
 #include <stdint.h>
 
-static inline REAL KERNEL(attention_dot)(int64_t n, const REAL *a, const REAL *b)
+static inline REAL KERNEL(attention_dot)(int64_t n, int bf16, const REAL *a, const REAL *b)
 {
     REAL sum = 0;
-    for (int64_t d = 0; d < n; d++) sum += a[d] * b[d];
+    for (int64_t d = 0; d < n; d++) {
+        sum += KERNEL(kernel_read)(a[d], bf16) * KERNEL(kernel_read)(b[d], bf16);
+    }
     return sum;
+}
+
+/* The least multiple of log 2 that is no less than x. */
+static inline REAL KERNEL(attention_above)(REAL x)
+{
+    const REAL log_2 = (REAL)0.69314718055994530942;
+    return (REAL)ceil((double)(x / log_2)) * log_2;
 }
 
 /* One query of one head: q (key_dim), k, v of its key head, mask (keys) or NULL, y (value_dim); `row` is
@@ -30,6 +45,7 @@ static REAL KERNEL(attend)(const kernel_attention *a, int64_t row, int64_t i, co
                            const REAL *k, const REAL *v, const REAL *mask, REAL *y)
 {
     const int64_t reach = kernel_attention_reach(a, i), n = a->value_dim;
+    const int bf16 = a->bf16;
     REAL largest = (REAL)-INFINITY, sum = 0, score[KERNEL_ATTENTION_KEYS];
     for (int64_t d = 0; d < n; d++) y[d] = 0;
     for (int64_t begin = 0; begin < reach; begin += KERNEL_ATTENTION_KEYS) {
@@ -39,20 +55,24 @@ static REAL KERNEL(attend)(const kernel_attention *a, int64_t row, int64_t i, co
         for (int64_t j = 0; j < count; j++) {
             const int seen = !mask || mask[begin + j] > (REAL)0.5;
             const REAL *key = k + (begin + j) * a->k_step;
-            score[j] =
-                seen ? (REAL)a->scale * KERNEL(attention_dot)(a->key_dim, q, key) : (REAL)-INFINITY;
+            score[j] = seen ? (REAL)a->scale * KERNEL(attention_dot)(a->key_dim, bf16, q, key)
+                            : (REAL)-INFINITY;
             largest = score[j] > largest || score[j] != score[j] ? score[j] : largest;
         }
         if (largest == (REAL)-INFINITY) continue;
+        if (bf16) largest = KERNEL(attention_above)(largest);
         const REAL shrink = KERNEL_EXP(before - largest);
         sum *= shrink;
         for (int64_t d = 0; d < n; d++) y[d] *= shrink;
         for (int64_t j = 0; j < count; j++) {
             const REAL p = KERNEL_EXP(score[j] - largest);
-            const REAL weight = p * (REAL)kernel_attention_keeps(a, row, begin + j);
+            const REAL kept = (REAL)kernel_attention_keeps(a, row, begin + j);
+            const REAL weight = KERNEL(kernel_read)(p * kept, bf16);
             const REAL *value = v + (begin + j) * a->v_step;
             sum += p;
-            for (int64_t d = 0; d < n && p != 0; d++) y[d] += weight * value[d];
+            for (int64_t d = 0; d < n && p != 0; d++) {
+                y[d] += weight * KERNEL(kernel_read)(value[d], bf16);
+            }
         }
     }
     for (int64_t d = 0; d < n && sum != 0; d++) y[d] /= sum;
@@ -79,18 +99,22 @@ static void KERNEL(attend_grad)(const kernel_attention *a, int64_t row, int64_t 
                                 REAL lse, const REAL *dy, REAL *dq, REAL *dk, REAL *dv)
 {
     const int64_t reach = kernel_attention_reach(a, i);
-    const REAL scale = (REAL)a->scale, mean = KERNEL(attention_dot)(a->value_dim, dy, y);
+    const int bf16 = a->bf16;
+    const REAL scale = (REAL)a->scale, mean = KERNEL(attention_dot)(a->value_dim, 0, dy, y);
     for (int64_t j = 0; j < reach; j++) {
         if (mask && !(mask[j] > (REAL)0.5)) continue;
         const REAL *key = k + j * a->k_step, *value = v + j * a->v_step;
-        const REAL p = KERNEL_EXP(scale * KERNEL(attention_dot)(a->key_dim, q, key) - lse);
-        const REAL kept = (REAL)kernel_attention_keeps(a, row, j), weight = kept * p;
-        const REAL dp = kept * KERNEL(attention_dot)(a->value_dim, dy, value);
-        const REAL ds = scale * p * (dp - mean);
-        for (int64_t d = 0; d < a->value_dim; d++) dv[j * a->v_step + d] += weight * dy[d];
+        const REAL score = scale * KERNEL(attention_dot)(a->key_dim, bf16, q, key);
+        const REAL p = KERNEL_EXP(score - lse), kept = (REAL)kernel_attention_keeps(a, row, j);
+        const REAL weight = KERNEL(kernel_read)(kept * p, bf16);
+        const REAL dp = kept * KERNEL(attention_dot)(a->value_dim, bf16, dy, value);
+        const REAL ds = scale * KERNEL(kernel_read)(p * (dp - mean), bf16);
+        for (int64_t d = 0; d < a->value_dim; d++) {
+            dv[j * a->v_step + d] += weight * KERNEL(kernel_read)(dy[d], bf16);
+        }
         for (int64_t d = 0; d < a->key_dim; d++) {
-            dq[d] += ds * key[d];
-            dk[j * a->k_step + d] += ds * q[d];
+            dq[d] += ds * KERNEL(kernel_read)(key[d], bf16);
+            dk[j * a->k_step + d] += ds * KERNEL(kernel_read)(q[d], bf16);
         }
     }
 }

@@ -14,6 +14,7 @@ typedef struct kernel_attention {
     int64_t mask_batch, mask_query; /* the same of the mask; 0 where it repeats  */
     int64_t first;                  /* causal: query i sees the keys up to first + i */
     int causal;
+    int bf16; /* products round their operands */
     double scale, rate;
     fm_random_key key; /* of the dropout */
 } kernel_attention;

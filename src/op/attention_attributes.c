@@ -98,6 +98,7 @@ fm_attention_call fm_attention_read(const fm_call *call)
     const fm_attention_attributes *o = call->attributes;
     const fm_tensor *out = call->outputs;
     fm_attention_call c = {.sizes = fm_attention_sizes(call->op, o, call->inputs)};
+    c.sizes.bf16 = call->precision == FM_PRECISION_BF16;
     c.sizes.key = (fm_random_key){*call->seed, (uint32_t)*call->step, (uint32_t)o->stream};
     find_inputs(call, &c);
     if (call->op == &fm_op_packed_attention_grad) {

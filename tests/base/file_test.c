@@ -187,6 +187,24 @@ static void missing_folder_is_an_error(void **state)
                  fm_file_writer_open(f->context, fixture_path(f, "file/model"), &writer));
 }
 
+static void what_is_no_file_is_not_replaced(void **state)
+{
+    fixture *f = *state;
+    char pipe[512];
+    struct stat about;
+    fm_file_writer writer;
+    snprintf(pipe, sizeof pipe, "%s", fixture_path(f, "pipe"));
+    assert_fails(f->context, FM_ERROR_IO, "is a folder, the name of a file was expected",
+                 fm_file_writer_open(f->context, f->folder, &writer));
+    assert_null(writer.stream);
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    assert_fails(f->context, FM_ERROR_IO, "pipe: is no ordinary file, the name of a file was",
+                 fm_file_writer_open(f->context, pipe, &writer));
+    assert_int_equal(stat(pipe, &about), 0);
+    assert_true(S_ISFIFO(about.st_mode));
+    assert_int_equal(entries_of(f->folder), 1);
+}
+
 static void unwritable_folder_is_an_error(void **state)
 {
     fixture *f = *state;
@@ -292,6 +310,7 @@ int main(void)
         fixture_test(permissions_follow_the_umask),
         fixture_test(two_writers_of_one_name_do_not_mix),
         fixture_test(missing_folder_is_an_error),
+        fixture_test(what_is_no_file_is_not_replaced),
         fixture_test(unwritable_folder_is_an_error),
         fixture_test(full_disk_keeps_the_old_file),
         fixture_test(killed_writer_leaves_a_whole_file),

@@ -242,6 +242,8 @@ static void after_an_interrupt_it_goes_on(void **state)
     const program_result *r = program_run(f, line);
     assert_int_equal(r->code, 130);
     assert_non_null(strstr(r->err, "To go on:\n  fathom train recipes/spirals.yaml --resume "));
+    assert_non_null(strstr(r->err, " --set data.train_size=3000 --set data.test_size=90 "));
+    assert_non_null(strstr(r->err, " --set train.epochs=500\n"));
     json_t *end =
         last_event(program_run(f, "$FATHOM train " LONG "--json --resume $HERE/cut.safetensors"));
     assert_near(number_at(end, "test", "loss"), number_at(whole, "test", "loss"), 0);
@@ -256,6 +258,33 @@ static void after_an_interrupt_it_goes_on(void **state)
     assert_near(number_at(end, "test", "loss"), number_at(whole, "test", "loss"), 0);
     json_decref(end);
     json_decref(whole);
+}
+
+static void a_line_to_go_on_is_one_for_a_shell(void **state)
+{
+    fixture *f = *state;
+    const program_result *r = program_run(
+        f, "ln -s \"$(realpath recipes/spirals.yaml)\" $HERE/\"it's one.yaml\"; "
+           "$FATHOM train \"$HERE/it's one.yaml\" --out \"$HERE/a b.safetensors\" -q --epochs 9999 "
+           "--set 'model.0={dense: 8}' & CHILD=$!; until [ -s \"$HERE/a b.safetensors\" ]; "
+           "do sleep 0.01; done; kill -TERM $CHILD; wait $CHILD");
+    assert_int_equal(r->code, 130);
+    assert_non_null(strstr(r->err, "/it'\\''s one.yaml' --resume '"));
+    assert_non_null(strstr(r->err, "/a b.safetensors' --set "));
+    assert_non_null(strstr(r->err, "--set 'model.0={dense: 8}'"));
+}
+
+static void what_cannot_be_written_is_told(void **state)
+{
+    fixture *f = *state;
+    const program_result *r = program_run(f, "$FATHOM train " SPIRALS "--out $HERE");
+    assert_int_equal(r->code, 6);
+    assert_non_null(strstr(r->err, ": is a folder, the name of a file was expected"));
+    assert_null(strstr(r->err, "epoch")); /* before the first, not behind the last */
+    r = program_run(f, "ulimit -f 1; $FATHOM train " SPIRALS "--out $HERE/m.safetensors");
+    assert_int_equal(r->code, 6);
+    assert_non_null(strstr(r->err, "m.safetensors: cannot write: File too large"));
+    assert_string_equal(program_run(f, "ls $HERE | grep safetensors")->out, "");
 }
 
 /* One row of f32 as NumPy writes it (format version 1). */
@@ -527,6 +556,8 @@ int main(void)
         fixture_test(the_default_name_is_the_recipes),
         fixture_test(a_resumed_run_is_the_same_run),
         fixture_test(after_an_interrupt_it_goes_on),
+        fixture_test(a_line_to_go_on_is_one_for_a_shell),
+        fixture_test(what_cannot_be_written_is_told),
         fixture_test(predictions_name_classes),
         fixture_test(a_table_is_learned_and_predicted),
         fixture_test(pictures_are_drawn),

@@ -71,6 +71,96 @@ static void opus_is_read(void **state)
     free(file.bytes);
 }
 
+/* ---- MP3 ---- */
+
+enum { MP3 = SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III, MP3_COUNT = 16000 };
+
+static sound_bytes make_mp3(int rate, int channels)
+{
+    static float samples[2 * MP3_COUNT];
+    make_tone(samples, MP3_COUNT, rate, rate / 20.0);
+    for (int i = MP3_COUNT - 1; i >= 0 && channels == 2; i--) {
+        samples[2 * i] = samples[2 * i + 1] = samples[i];
+    }
+    return make_sound(MP3, rate, channels, samples, MP3_COUNT);
+}
+
+/* As many samples as went in, and in the same places: what the encoder added is cut off. One place off
+ * would be wrong by 0.1. */
+static void mp3_is_read(void **state)
+{
+    fixture *f = *state;
+    static const int rates[] = {8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000};
+    static float tone[MP3_COUNT];
+    for (int k = 0; k < 16; k++) {
+        int rate = rates[k / 2];
+        sound_bytes file = make_mp3(rate, 1 + k % 2);
+        make_tone(tone, MP3_COUNT, rate, rate / 20.0);
+        fm_recording r;
+        assert_ok(f->context, decode(f, file.bytes, file.size, NULL, &r));
+        assert_int_equal(r.rate, rate);
+        assert_int_equal(r.count, MP3_COUNT);
+        double wrong = 0;
+        for (int i = 1000; i < MP3_COUNT - 1000; i++) {
+            wrong += fabs((double)r.samples[i] - (double)tone[i]) / (MP3_COUNT - 2000);
+        }
+        if (wrong > 0.03) fail_msg("%d samples a second: they are %g away", rate, wrong);
+        fm_recording_release(f->context, &r);
+        free(file.bytes);
+    }
+}
+
+/* Tags on both sides are no sound: (tag) file (tag). */
+static void mp3_may_have_tags(void **state)
+{
+    fixture *f = *state;
+    static const char id3[] = "ID3\x04\0\0\0\0\1\x02";
+    sound_bytes file = make_mp3(16000, 1);
+    enum { BEFORE = 10 + 130 + 7, BEHIND = 128 };
+    size_t size = BEFORE + file.size + BEHIND;
+    uint8_t *tagged = calloc(size, 1);
+    memcpy(tagged, id3, sizeof id3 - 1);
+    memset(tagged + 10, 0xff, 130); /* what looks like a frame is none within a tag */
+    memcpy(tagged + BEFORE, file.bytes, file.size);
+    memcpy(tagged + BEFORE + file.size, "TAGtitle", 8);
+    fm_recording r;
+    assert_ok(f->context, decode(f, tagged, size, NULL, &r));
+    assert_int_equal(r.count, MP3_COUNT);
+    fm_recording_release(f->context, &r);
+    assert_fails(f->context, FM_ERROR_FORMAT, "a.wav: broken MP3 file: it ends within its ID3 tag",
+                 decode(f, tagged, 100, NULL, &r));
+    assert_fails(f->context, FM_ERROR_FORMAT, "no frame of layer III follows its tags",
+                 decode(f, tagged, BEFORE, NULL, &r));
+    free(tagged);
+    free(file.bytes);
+}
+
+static void broken_mp3_is_told(void **state)
+{
+    fixture *f = *state;
+    sound_bytes file = make_mp3(16000, 1);
+    enum { FRAMES = MP3_COUNT / 576 + 2 }; /* and one that only counts them */
+    size_t frame = file.size / (FRAMES + 1);
+    fm_recording r;
+    assert_fails(f->context, FM_ERROR_FORMAT, "a.wav: broken MP3 file: it ends within frame ",
+                 decode(f, file.bytes, file.size - 1, NULL, &r));
+    for (size_t at = frame; at < file.size; at++) {
+        if (file.bytes[at] != 0xff || memcmp(file.bytes + at, file.bytes, 2) != 0) continue;
+        assert_fails(f->context, FM_ERROR_FORMAT, "it ends early: 0 of ",
+                     decode(f, file.bytes, at, NULL, &r));
+        file.bytes[at] = 0;
+        assert_fails(f->context, FM_ERROR_FORMAT, "broken MP3 file: frame 1 does not begin as one",
+                     decode(f, file.bytes, file.size, NULL, &r));
+        file.bytes[at] = 0xff;
+        file.bytes[at + 2] ^= 4; /* another rate, and with it another size */
+        assert_int_equal(decode(f, file.bytes, file.size, NULL, &r), FM_ERROR_FORMAT);
+        assert_non_null(strstr(fm_error_message(f->context), "frame "));
+        break;
+    }
+    assert_null(r.samples);
+    free(file.bytes);
+}
+
 static void channels_are_mixed_or_chosen(void **state)
 {
     fixture *f = *state;
@@ -292,6 +382,9 @@ static void memory_may_fail(void **state)
     sound_bytes file = make_sound(SF_FORMAT_WAV | SF_FORMAT_PCM_16, RATE, 2, samples, 20000);
     assert_true(fail_each_allocation(f, read_stereo, &file) >= 4);
     free(file.bytes);
+    file = make_mp3(RATE, 2);
+    assert_true(fail_each_allocation(f, read_stereo, &file) >= 3);
+    free(file.bytes);
 }
 
 static void names_are_known(void **state)
@@ -299,6 +392,7 @@ static void names_are_known(void **state)
     (void)state;
     assert_true(fm_recording_is_named("a/b.WAV"));
     assert_true(fm_recording_is_named("b.flac"));
+    assert_true(fm_recording_is_named("b.Mp3"));
     assert_true(fm_recording_is_named("b.x.opus"));
     assert_false(fm_recording_is_named("wav"));
     assert_false(fm_recording_is_named("a.wav.txt"));
@@ -309,6 +403,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         fixture_test(forms_are_read),
         fixture_test(opus_is_read),
+        fixture_test(mp3_is_read),
+        fixture_test(mp3_may_have_tags),
+        fixture_test(broken_mp3_is_told),
         fixture_test(channels_are_mixed_or_chosen),
         fixture_test(broken_waves_are_told),
         fixture_test(honest_oddities_are_read),

@@ -1,6 +1,9 @@
+#include "base/file.h"
 #include "data/image_bytes.h"
 #include "data/image/decode.h"
 
+#include <signal.h>
+#include <sys/resource.h>
 #include <zlib.h>
 
 static fm_image decode(fixture *f, image_bytes file, int channels)
@@ -406,6 +409,26 @@ static void png_is_written(void **state)
                                     &(fm_image){1, 1, 1, (uint8_t[]){1}}));
 }
 
+static void a_full_disk_is_told(void **state)
+{
+    fixture *f = *state;
+    struct rlimit before, small;
+    uint8_t *pixels = calloc(200 * 200, 1);
+    for (uint32_t i = 0; i < 200 * 200; i++) pixels[i] = (uint8_t)(i * 2654435761u >> 21);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = before;
+    small.rlim_cur = 2000;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    fm_status status = fm_image_write_png(f->context, fixture_path(f, "out.png"),
+                                          &(fm_image){200, 200, 1, pixels});
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, SIG_DFL);
+    assert_fails(f->context, FM_ERROR_IO, "out.png: cannot write: File too large", status);
+    assert_false(fm_file_exists(fixture_path(f, "out.png")));
+    free(pixels);
+}
+
 static fm_status decode_again(fm_context *context, void *argument)
 {
     const image_bytes *file = argument;
@@ -455,6 +478,7 @@ int main(void)
         fixture_test(pgm_and_ppm_are_read),
         fixture_test(one_pixel_is_an_image),
         fixture_test(png_is_written),
+        fixture_test(a_full_disk_is_told),
         fixture_test(memory_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

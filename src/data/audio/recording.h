@@ -14,6 +14,8 @@ typedef struct fm_hearing {
     const char *kind;             /* "WAV", once it is recognised */
     fm_recording_options options; /* complete */
     fm_recording recording;
+    int channels;    /* that are stored        */
+    size_t capacity; /* of recording's samples */
 } fm_hearing;
 
 /* "NAME: broken WAV file: words" */
@@ -25,8 +27,14 @@ __attribute__((format(printf, 2, 3))) fm_status fm_hearing_fail(const fm_hearing
 fm_status fm_check_chunks(const fm_hearing *h);
 fm_status fm_check_pages(const fm_hearing *h);
 
-/* Through libsndfile, at the rate that is stored; on failure `recording` may hold samples. */
-fm_status fm_sndfile_decode(fm_hearing *h);
+/* Decoders, at the rate that is stored; on failure `recording` may hold samples. */
+fm_status fm_sndfile_decode(fm_hearing *h); /* through libsndfile */
+fm_status fm_mpeg_decode(fm_hearing *h);    /* MP3, through libmpg123 */
+
+/* For decoders: what the file has, refused where it is not accepted; then samples as they come,
+ * (frames, channels), of which the chosen channel or the mean is kept. */
+fm_status fm_hearing_open(fm_hearing *h, int rate, int channels);
+fm_status fm_hearing_add(fm_hearing *h, const float *samples, int64_t frames);
 
 extern const fm_file_kind fm_recording_files;
 

@@ -13,7 +13,6 @@ typedef struct reader {
     SNDFILE *file;
     SF_INFO info;
     float *block;
-    size_t capacity; /* of the recording */
 } reader;
 
 /* ---- hooks ---- */
@@ -79,63 +78,14 @@ static fm_status check_form(const reader *r)
                    r->h->name, (unsigned)form);
 }
 
-static fm_status check_sizes(const reader *r)
-{
-    const fm_hearing *h = r->h;
-    const fm_recording_options *o = &h->options;
-    if (r->info.channels < 1 || r->info.samplerate < 1) {
-        return fm_hearing_fail(h, "it has %d channels and %d samples a second", r->info.channels,
-                               r->info.samplerate);
-    }
-    if (r->info.channels > o->max_channels) {
-        return fm_fail(h->context, FM_ERROR_LIMIT, "%s: has %d channels; accepted are %lld",
-                       h->name, r->info.channels, (long long)o->max_channels);
-    }
-    if (o->channel > r->info.channels) {
-        return fm_fail(h->context, FM_ERROR_ARGUMENT, "%s: has no channel %lld: it has %d", h->name,
-                       (long long)o->channel, r->info.channels);
-    }
-    return FM_OK;
-}
-
-/* ---- samples ---- */
-
-static fm_status make_room(reader *r, int64_t wanted)
-{
-    const fm_hearing *h = r->h;
-    if (wanted > h->options.max_samples) {
-        return fm_fail(h->context, FM_ERROR_LIMIT,
-                       "%s: is longer than %lld samples (%.0f seconds at its rate), which is the "
-                       "limit",
-                       h->name, (long long)h->options.max_samples,
-                       (double)h->options.max_samples / r->info.samplerate);
-    }
-    return fm_grow(h->context, &r->h->recording.samples, &r->capacity, (size_t)wanted,
-                   sizeof(float));
-}
-
-static void take_block(const reader *r, int64_t frames)
-{
-    int64_t channels = r->info.channels, chosen = r->h->options.channel;
-    fm_recording *to = &r->h->recording;
-    for (int64_t i = 0; i < frames; i++) {
-        const float *frame = r->block + i * channels;
-        float sum = 0;
-        for (int64_t c = 0; chosen == 0 && c < channels; c++) sum += frame[c];
-        to->samples[to->count + i] = chosen > 0 ? frame[chosen - 1] : sum / (float)channels;
-    }
-    to->count += frames;
-}
-
 static fm_status read_samples(reader *r)
 {
     sf_count_t most = BLOCK / r->info.channels, got;
     do {
         got = sf_readf_float(r->file, r->block, most);
         if (got <= 0) break;
-        fm_status status = make_room(r, r->h->recording.count + got);
+        fm_status status = fm_hearing_add(r->h, r->block, got);
         if (status != FM_OK) return status;
-        take_block(r, got);
     } while (got == most);
     const fm_hearing *h = r->h;
     bool known = r->info.frames > 0 && r->info.frames < SF_COUNT_MAX;
@@ -143,20 +93,16 @@ static fm_status read_samples(reader *r)
         return fm_hearing_fail(h, "it ends early: %lld of %lld samples are there",
                                (long long)h->recording.count, (long long)r->info.frames);
     }
-    if (h->recording.count == 0) {
-        return fm_fail(h->context, FM_ERROR_FORMAT, "%s: holds no samples", h->name);
-    }
     return FM_OK;
 }
 
 static fm_status read_opened(reader *r)
 {
     fm_status status = check_form(r);
-    if (status == FM_OK) status = check_sizes(r);
+    if (status == FM_OK) status = fm_hearing_open(r->h, r->info.samplerate, r->info.channels);
     if (status != FM_OK) return status;
     r->block = fm_allocate(r->h->context, BLOCK * sizeof(float));
     if (!r->block) return FM_ERROR_MEMORY;
-    r->h->recording.rate = r->info.samplerate;
     return read_samples(r);
 }
 

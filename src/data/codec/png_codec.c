@@ -16,8 +16,8 @@ typedef struct png_work {
     fm_decoding *d;
     fm_context *context;
     size_t at;
-    bool memory_failed;
-    FILE *stream; /* written to */
+    bool memory_failed, write_failed; /* the latter with errno */
+    FILE *stream;                     /* written to            */
     char words[160];
 } png_work;
 
@@ -61,7 +61,9 @@ static void on_read(png_structp png, png_bytep to, size_t size)
 static void on_write(png_structp png, png_bytep from, size_t size)
 {
     png_work *work = png_get_io_ptr(png);
-    if (fwrite(from, 1, size, work->stream) != size) png_error(png, "cannot be written");
+    if (fwrite(from, 1, size, work->stream) == size) return;
+    work->write_failed = true;
+    png_longjmp(png, 1);
 }
 
 static void on_flush(png_structp png)
@@ -239,6 +241,7 @@ static fm_status write_under_jump(png_writer *w, const char *path)
     const fm_image *image = w->image;
     if (setjmp(png_jmpbuf(w->png))) {
         if (w->work.memory_failed) return FM_ERROR_MEMORY;
+        if (w->work.write_failed) return fm_fail_system(w->work.context, path, "write");
         return fm_fail(w->work.context, FM_ERROR_IO, "%s: %s", path, w->work.words);
     }
     png_set_write_fn(w->png, &w->work, on_write, on_flush);

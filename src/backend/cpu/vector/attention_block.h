@@ -8,8 +8,9 @@
 #ifndef FM_BACKEND_CPU_ATTENTION_BLOCK_H
 #define FM_BACKEND_CPU_ATTENTION_BLOCK_H
 
-#include "backend/cpu/vector/gemm_tile.h"
+#include "backend/cpu/gemm.h"
 #include "backend/cpu/vector/kernels.h"
+#include "backend/cpu/vector/operand_reader.h"
 #include "backend/cpu/vector/philox_vector.h"
 #include "backend/cpu/vector/vector_math.h"
 #include "op/attention_attributes.h"
@@ -29,16 +30,19 @@ INLINE int64_t rounded(int64_t n, int64_t step)
 /* ---- the plan ------------------------------------------------------------------------------------ */
 
 typedef struct attention_plan {
-    int64_t blocks, chunks, items;  /* blocks of queries; chunks of them an item is one of */
-    int64_t panels;                 /* of keys */
-    int64_t key_width, value_width; /* key_dim and value_dim, rounded to vectors */
-    int64_t part_floats;            /* scratch of a thread */
+    const struct operand_reader *read; /* both products of a pair, and the gradients' */
+    int64_t blocks, chunks, items;     /* blocks of queries; chunks of them an item is one of */
+    int64_t panels;                    /* of keys */
+    int64_t key_width, value_width;    /* key_dim and value_dim, rounded to vectors */
+    int64_t part_floats;               /* scratch of a thread */
     int threads;
 } attention_plan;
 
-static inline attention_plan attention_plan_of(const kernel_attention *a, int threads)
+static inline attention_plan attention_plan_of(const kernel_attention *a, int threads,
+                                               const struct operand_reader *read)
 {
-    attention_plan p = {.blocks = (a->queries + BLOCK_QUERIES - 1) / BLOCK_QUERIES,
+    attention_plan p = {.read = read,
+                        .blocks = (a->queries + BLOCK_QUERIES - 1) / BLOCK_QUERIES,
                         .panels = (a->keys + PANEL_WIDTH - 1) / PANEL_WIDTH,
                         .key_width = rounded(a->key_dim, V),
                         .value_width = rounded(a->value_dim, V)};
@@ -66,38 +70,6 @@ static inline attention_item attention_item_at(const kernel_attention *a, const 
         .end = smaller(a->queries, p->blocks * (chunk + 1) / p->chunks * BLOCK_QUERIES)};
 }
 
-/* ---- operands ------------------------------------------------------------------------------------ */
-
-/* Rows of numbers in whole vectors. */
-typedef struct operand {
-    const float *rows;
-    int64_t step;
-} operand;
-
-/* `count` rows of n floats where they lie, or copied to `to` and filled up with zeros. */
-static inline operand whole_vectors(const float *x, int64_t step, int64_t count, int64_t n,
-                                    float *to)
-{
-    const int64_t width = rounded(n, V);
-    if (width == n) return (operand){x, step};
-    for (int64_t r = 0; r < count; r++) {
-        for (int64_t j = 0; j < n; j += V) {
-            store(to + r * width + j, load_up_to(x + r * step + j, (size_t)(n - j)));
-        }
-    }
-    return (operand){to, width};
-}
-
-/* The transpose of `count` rows of n floats, in panels of PANEL_WIDTH rows. */
-static inline void transposed_panels(const float *x, int64_t step, int64_t count, int64_t n,
-                                     float *to)
-{
-    for (int64_t first = 0; first < count; first += PANEL_WIDTH, to += n * PANEL_WIDTH) {
-        pack_transposed(to, PANEL_WIDTH, x + first * step, step,
-                        (size_t)smaller(PANEL_WIDTH, count - first), (size_t)n);
-    }
-}
-
 INLINE float dot(const float *x, const float *y, int64_t n)
 {
     vector sum = {0};
@@ -111,23 +83,26 @@ INLINE float dot(const float *x, const float *y, int64_t n)
 /* ---- products ------------------------------------------------------------------------------------ */
 
 /* c (rows <= TILE_ROWS, columns) = or += a (rows, depth) b (depth, columns); columns are whole vectors. */
-INLINE void multiply_rows(struct tile t, int64_t rows, int64_t columns)
+INLINE void multiply_rows(const struct operand_reader *r, struct tile t, int64_t rows,
+                          int64_t columns)
 {
     const float *b = t.b;
     float *c = t.c;
     for (int64_t j = 0; j < columns; j += PANEL_WIDTH) {
         t.b = b + j;
         t.c = c + j;
-        tiles[rows - 1][columns - j > V ? 1 : 0][t.a_row == 1](&t);
+        r->tile((size_t)rows, columns - j > V ? 2 : 1, t.a_row == 1)(&t);
     }
 }
 
 /* c (rows, panels PANEL_WIDTH) = a (rows, depth) times `panels` panels at b. */
-INLINE void multiply_panels(struct tile t, int64_t rows, int64_t panels)
+INLINE void multiply_panels(const struct operand_reader *r, struct tile t, int64_t rows,
+                            int64_t panels)
 {
+    tile_function *const compute = r->tile((size_t)rows, 2, false);
     t.b_depth = PANEL_WIDTH;
     for (int64_t i = 0; i < panels; i++) {
-        tiles[rows - 1][1][0](&t);
+        compute(&t);
         t.b += (int64_t)t.depth * PANEL_WIDTH;
         t.c += PANEL_WIDTH;
     }
@@ -202,7 +177,7 @@ INLINE vector kept_of(const dropping *d, const uint32_t *words)
 /* ---- matching ---- */
 
 /* An attention has elements unless an operand has none; dims of 0 are the textbook's. */
-static inline const char *match_attention(const fm_site *site)
+static const char *match_f32(const fm_site *site)
 {
     const char *refusal = refuse_unless_f32(site);
     for (int i = 0; !refusal && i < site->input_count; i++) {
@@ -210,5 +185,47 @@ static inline const char *match_attention(const fm_site *site)
     }
     return refusal;
 }
+
+static const char *match_bf16(const fm_site *site)
+{
+    return match_f32(site);
+}
+
+#if VECTOR_LENGTH == 16
+static const char *match_pairs(const fm_site *site)
+{
+    return fm_gemm_bf16_in_pairs() ? match_f32(site) : "the processor lacks AVX512_BF16";
+}
+#endif
+
+/* An op's kernels, the best first; `prepare` is given a reader of operands. */
+#define PREPARE_WITH(set, reader)                                                                  \
+    static fm_status prepare_##set(const fm_site *site, fm_need *need)                             \
+    {                                                                                              \
+        return prepare(site, &(reader), need);                                                     \
+    }
+#define KERNEL_ROW(op_, set, precision_, name_)                                                    \
+    {.name = "cpu." FM_ISA_NAME name_ #op_,                                                        \
+     .op = &fm_op_##op_,                                                                           \
+     .precision = precision_,                                                                      \
+     .match = match_##set,                                                                         \
+     .prepare = prepare_##set,                                                                     \
+     .run = run,                                                                                   \
+     .release = fm_release},
+#if VECTOR_LENGTH == 16
+#define PREPARE_PAIRS  PREPARE_WITH(pairs, fm_bf16_operands_native)
+#define PAIRS_ROW(op_) KERNEL_ROW(op_, pairs, FM_PRECISION_BF16, "_bf16.")
+#else
+#define PREPARE_PAIRS
+#define PAIRS_ROW(op_)
+#endif
+#define PREPARE                                                                                    \
+    PREPARE_WITH(f32, FM_ISA_SYMBOL(fm_f32_operands))                                              \
+    PREPARE_WITH(bf16, FM_ISA_SYMBOL(fm_bf16_operands))                                            \
+    PREPARE_PAIRS
+#define KERNEL_ROWS(op_)                                                                           \
+    KERNEL_ROW(op_, f32, FM_PRECISION_F32, ".")                                                    \
+    PAIRS_ROW(op_)                                                                                 \
+    KERNEL_ROW(op_, bf16, FM_PRECISION_BF16, ".bf16.")
 
 #endif

@@ -3,6 +3,7 @@
  * keys (Milakov, Gimelshein 2018; Dao et al. 2022). One or a few queries, as when generating, read keys
  * and values where they lie. */
 #include "backend/cpu/vector/attention_block.h"
+#include "backend/cpu/vector/transpose.h"
 #include "base/memory.h"
 #include "op/op_table.h"
 
@@ -23,9 +24,10 @@ typedef struct work {
 typedef struct block {
     const work *w;
     int64_t batch, head, first, count; /* of queries */
-    const float *q, *keys;             /* keys: panels */
-    operand values;
-    float *sums, *scores; /* (BLOCK_QUERIES, value_width), (TILE_ROWS, BLOCK_KEYS) */
+    operand q, values;
+    const float *keys;                        /* panels                            */
+    float *sums, *scores, *weights, *q_words; /* (BLOCK_QUERIES, value_width), twice
+        (TILE_ROWS, BLOCK_KEYS), (BLOCK_QUERIES, key_width) */
     float largest[BLOCK_QUERIES], total[BLOCK_QUERIES];
 } block;
 
@@ -38,9 +40,10 @@ static float nan_or_nothing(const float *x, int64_t n)
 }
 
 /* One query's scores (filled: in whole panels) as e^(score - largest), 0 where it does not see; the
- * running maximum and sum move on. Returns what the sums of before are to be multiplied by. */
-INLINE float weigh_row(float *s, const seen_keys *keys, int64_t filled, float scale, float *largest,
-                       float *total)
+ * running maximum and sum move on. Returns what the sums of before are to be multiplied by. Where weights
+ * are going to be rounded, `largest` is the logarithm of a power of two above (kernel/attention.h). */
+INLINE float weigh_row(float *s, const seen_keys *keys, int64_t filled, float scale, bool rounds,
+                       float *largest, float *total)
 {
     vector best = broadcast(-INFINITY), sum = {0};
     for (int64_t j = 0; j < keys->seen; j += V) {
@@ -52,7 +55,8 @@ INLINE float weigh_row(float *s, const seen_keys *keys, int64_t filled, float sc
         best = larger_of(x, best);
     }
     const float before = *largest, in_block = largest_of_lanes(best);
-    float now = in_block > before ? in_block : before;
+    const float above = rounds ? ceilf(in_block * LOG2_E) * LN2 : in_block;
+    float now = in_block > before ? above : before;
     if (now == -INFINITY) now = nan_or_nothing(s, keys->seen);
     const bool none = now == -INFINITY;
     const int64_t seen = none ? 0 : keys->seen;
@@ -83,16 +87,19 @@ static void drop_row(const block *b, int64_t query, int64_t first_key, int64_t c
 static void attend_tile(block *b, int64_t top, int64_t rows, int64_t first)
 {
     const kernel_attention *a = &b->w->a;
+    const struct operand_reader *read = b->w->plan.read;
     const int64_t width = b->w->plan.value_width, query = b->first + top;
+    const size_t words = words_in(read, (size_t)a->key_dim);
     const int64_t most = kernel_attention_reach(a, query + rows - 1) - first;
     const int64_t count = smaller(most, BLOCK_KEYS),
                   panels = rounded(count, PANEL_WIDTH) / PANEL_WIDTH;
     if (count <= 0) return;
-    multiply_panels((struct tile){.depth = (size_t)a->key_dim,
-                                  .a = b->q + top * a->q_step,
-                                  .a_row = a->q_step,
+    multiply_panels(read,
+                    (struct tile){.depth = words,
+                                  .a = b->q.rows + top * b->q.step,
+                                  .a_row = b->q.step,
                                   .a_depth = 1,
-                                  .b = b->keys + first * a->key_dim,
+                                  .b = b->keys + first * (int64_t)words,
                                   .c = b->scores,
                                   .c_row = BLOCK_KEYS},
                     rows, panels);
@@ -101,17 +108,21 @@ static void attend_tile(block *b, int64_t top, int64_t rows, int64_t first)
         const seen_keys keys = {smaller(kernel_attention_reach(a, query + r) - first, count),
                                 mask_of(a, b->w->mask, b->batch, query + r, first)};
         const float shrink = weigh_row(s, &keys, panels * PANEL_WIDTH, (float)a->scale,
-                                       &b->largest[top + r], &b->total[top + r]);
+                                       read->numbers > 1, &b->largest[top + r], &b->total[top + r]);
         if (first > 0 && shrink != 1) {
             for (int64_t j = 0; j < width; j += V) store(sums + j, load(sums + j) * shrink);
         }
         if (a->rate != 0 && keys.seen > 0) drop_row(b, query + r, first, keys.seen, s);
     }
-    multiply_rows((struct tile){.depth = (size_t)count,
-                                .a = b->scores,
-                                .a_row = BLOCK_KEYS,
+    const operand weights =
+        read->rows(b->scores, BLOCK_KEYS, (size_t)rows, (size_t)count, b->weights);
+    const int64_t first_word = (int64_t)words_in(read, (size_t)first);
+    multiply_rows(read,
+                  (struct tile){.depth = words_in(read, (size_t)count),
+                                .a = weights.rows,
+                                .a_row = weights.step,
                                 .a_depth = 1,
-                                .b = b->values.rows + first * b->values.step,
+                                .b = b->values.rows + first_word * b->values.step,
                                 .b_depth = b->values.step,
                                 .c = b->sums + top * width,
                                 .c_row = width,
@@ -164,23 +175,28 @@ static void attend_block(block *b)
 static void attend_item(const work *w, int64_t index, float *scratch)
 {
     const kernel_attention *a = &w->a;
+    const struct operand_reader *read = w->plan.read;
     const attention_item item = attention_item_at(a, &w->plan, index);
     const int64_t group = a->heads / a->key_heads, reach = kernel_attention_reach(a, item.end - 1);
     const float *k = w->k + item.batch * a->keys * a->k_step + item.key_head * a->key_dim;
     const float *v = w->v + item.batch * a->keys * a->v_step + item.key_head * a->value_dim;
     block b = {.w = w, .batch = item.batch};
     b.scores = scratch;
-    b.sums = b.scores + TILE_ROWS * BLOCK_KEYS;
-    float *keys = b.sums + BLOCK_QUERIES * w->plan.value_width;
+    b.weights = b.scores + TILE_ROWS * BLOCK_KEYS;
+    b.sums = b.weights + TILE_ROWS * BLOCK_KEYS;
+    b.q_words = b.sums + BLOCK_QUERIES * w->plan.value_width;
+    float *keys = b.q_words + BLOCK_QUERIES * w->plan.key_width;
     b.keys = keys;
-    transposed_panels(k, a->k_step, reach, a->key_dim, keys);
-    b.values = whole_vectors(v, a->v_step, reach, a->value_dim,
+    read->panels(k, a->k_step, (size_t)reach, (size_t)a->key_dim, keys);
+    b.values = read->columns(v, a->v_step, (size_t)reach, (size_t)a->value_dim,
                              keys + w->plan.panels * PANEL_WIDTH * a->key_dim);
     for (int64_t h = 0; h < group; h++) {
         b.head = item.key_head * group + h;
         for (b.first = item.begin; b.first < item.end; b.first += BLOCK_QUERIES) {
             b.count = smaller(BLOCK_QUERIES, item.end - b.first);
-            b.q = w->q + (item.batch * a->queries + b.first) * a->q_step + b.head * a->key_dim;
+            const float *q =
+                w->q + (item.batch * a->queries + b.first) * a->q_step + b.head * a->key_dim;
+            b.q = read->rows(q, a->q_step, (size_t)b.count, (size_t)a->key_dim, b.q_words);
             attend_block(&b);
         }
     }
@@ -256,7 +272,7 @@ static void attend_query(const work *w, int64_t batch, int64_t head, int64_t que
         const int64_t count = smaller(BLOCK_KEYS, reach - first);
         const seen_keys keys = {count, mask_of(a, w->mask, batch, query, first)};
         score_keys(q, k + first * a->k_step, a->k_step, count, a->key_dim, s);
-        const float shrink = weigh_row(s, &keys, count, (float)a->scale, &largest, &total);
+        const float shrink = weigh_row(s, &keys, count, (float)a->scale, false, &largest, &total);
         for (int64_t j = 0; j < n; j += V) {
             add_values(s, v + first * a->v_step + j, a->v_step, count, shrink, y + j,
                        (size_t)(n - j));
@@ -279,22 +295,24 @@ static void attend_rows(const void *argument, int64_t begin, int64_t end)
 
 /* ---- kernels ------------------------------------------------------------------------------------- */
 
-static fm_status prepare_attention(const fm_site *site, fm_need *need)
+static fm_status prepare(const fm_site *site, const struct operand_reader *read, fm_need *need)
 {
     const kernel_attention a = fm_attention_sizes(site->op, site->attributes, site->inputs);
     attention_plan *p = fm_allocate(site->context, sizeof *p);
     if (!p) return FM_ERROR_MEMORY;
-    *p = attention_plan_of(&a, site->threads);
-    p->part_floats = TILE_ROWS * BLOCK_KEYS + BLOCK_QUERIES * p->value_width +
+    *p = attention_plan_of(&a, site->threads, read);
+    p->part_floats = 2 * TILE_ROWS * BLOCK_KEYS + BLOCK_QUERIES * (p->value_width + p->key_width) +
                      p->panels * PANEL_WIDTH * a.key_dim;
-    if (p->value_width != a.value_dim) p->part_floats += a.keys * p->value_width;
+    if (p->value_width != a.value_dim || read->numbers > 1) {
+        p->part_floats += (int64_t)words_in(read, (size_t)a.keys) * p->value_width;
+    }
     p->part_floats = rounded(p->part_floats, LINE);
     need->state = p;
     need->scratch_bytes = (size_t)p->part_floats * (size_t)p->threads * sizeof(float);
     return FM_OK;
 }
 
-static void run_attention(const fm_call *call)
+static void run(const fm_call *call)
 {
     const fm_attention_call c = fm_attention_read(call);
     const work w = {.a = c.sizes,
@@ -308,7 +326,7 @@ static void run_attention(const fm_call *call)
                     .lse = c.dk,
                     .scratch = call->scratch};
     const kernel_attention *a = &w.a;
-    if (a->queries <= FEW_QUERIES && a->rate == 0) {
+    if (a->queries <= FEW_QUERIES && a->rate == 0 && w.plan.read->numbers == 1) {
         const double row = (double)(a->keys * (a->key_dim + a->value_dim)) * FEW_NANOSECONDS;
         fm_in_ranges(call->threads, a->batch * a->heads * a->queries, 1, row, attend_rows, &w);
         return;
@@ -316,11 +334,10 @@ static void run_attention(const fm_call *call)
     fm_in_parts(w.plan.threads, attend_part, &w);
 }
 
-#define KERNEL_ROW(name_)                                                                          \
-    {                                                                                              \
-        .name = KERNEL_NAME(#name_), .op = &fm_op_##name_, .match = match_attention,               \
-        .prepare = prepare_attention, .run = run_attention, .release = fm_release                  \
-    }
-static const fm_kernel kernels[] = {KERNEL_ROW(attention), KERNEL_ROW(packed_attention)};
+PREPARE
+
+/* clang-format off */
+static const fm_kernel kernels[] = {KERNEL_ROWS(attention) KERNEL_ROWS(packed_attention)};
+/* clang-format on */
 
 const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_attention) = FAMILY(kernels);

@@ -24,27 +24,37 @@ INLINE int64_t sum_floats(const kernel_attention *a, const attention_plan *p)
 
 /* An item's memory: what is made once, what each block of queries makes. */
 typedef struct item_memory {
-    float *keys, *values, *key_rows; /* panels of k and v; k in whole vectors            */
-    float *q_rows, *dy_rows;         /* (BLOCK_QUERIES, width) where they are not whole  */
-    float *p, *ds;                   /* (BLOCK_QUERIES, BLOCK_KEYS)                      */
-    float *dq;                       /* (BLOCK_QUERIES, key_width)                       */
-    float *dk, *dv;                  /* (keys, width)                                    */
+    float *keys, *values, *k_columns; /* panels of k and v; k as a reader's columns       */
+    float *q_rows, *dy_rows;          /* of a block, (BLOCK_QUERIES, width), as rows, and */
+    float *q_columns, *dy_columns;    /* as columns                                       */
+    float *p, *ds;                    /* (BLOCK_QUERIES, BLOCK_KEYS)                      */
+    float *p_columns, *ds_columns;    /* the same as columns                              */
+    float *ds_rows;                   /* (TILE_ROWS, BLOCK_KEYS)                          */
+    float *dq;                        /* (BLOCK_QUERIES, key_width)                       */
+    float *dk, *dv;                   /* (keys, width)                                    */
 } item_memory;
 
 static int64_t lay_out(const kernel_attention *a, const attention_plan *p, float *base,
                        item_memory *m)
 {
-    const int64_t whole = p->panels * PANEL_WIDTH;
+    const int64_t whole = p->panels * PANEL_WIDTH, pairs = p->read->numbers > 1;
+    const int64_t key_words = (int64_t)words_in(p->read, (size_t)a->keys);
+    const bool k_lies = !pairs && p->key_width == a->key_dim;
     const struct {
         float **at;
         int64_t floats;
     } pieces[] = {{&m->keys, whole * a->key_dim},
                   {&m->values, whole * a->value_dim},
-                  {&m->key_rows, p->key_width == a->key_dim ? 0 : a->keys * p->key_width},
-                  {&m->q_rows, BLOCK_QUERIES * p->key_width},
-                  {&m->dy_rows, BLOCK_QUERIES * p->value_width},
+                  {&m->k_columns, k_lies ? 0 : key_words * p->key_width},
+                  {&m->q_rows, pairs * BLOCK_QUERIES * p->key_width},
+                  {&m->dy_rows, pairs * BLOCK_QUERIES * p->value_width},
+                  {&m->q_columns, BLOCK_QUERIES * p->key_width},
+                  {&m->dy_columns, BLOCK_QUERIES * p->value_width},
                   {&m->p, BLOCK_QUERIES * BLOCK_KEYS},
                   {&m->ds, BLOCK_QUERIES * BLOCK_KEYS},
+                  {&m->p_columns, pairs * BLOCK_QUERIES / 2 * BLOCK_KEYS},
+                  {&m->ds_columns, pairs * BLOCK_QUERIES / 2 * BLOCK_KEYS},
+                  {&m->ds_rows, pairs * TILE_ROWS / 2 * BLOCK_KEYS},
                   {&m->dq, BLOCK_QUERIES * p->key_width},
                   {&m->dk, p->chunks > 1 ? 0 : a->keys * p->key_width},
                   {&m->dv, p->chunks > 1 ? 0 : a->keys * p->value_width}};
@@ -61,8 +71,7 @@ typedef struct block {
     const work *w;
     item_memory m;
     int64_t batch, head, first, count; /* of queries */
-    const float *q, *dy;
-    operand keys, q_rows, dy_rows;
+    operand q_rows, dy_rows, q_columns, dy_columns, k_columns;
     float mean[BLOCK_QUERIES]; /* dy . y */
 } block;
 
@@ -121,21 +130,22 @@ static void slope_tile(const block *b, int64_t top, int64_t rows, int64_t first)
     const kernel_attention *a = &b->w->a;
     const int64_t count = keys_seen(b, top + rows, first);
     const int64_t panels = rounded(count, PANEL_WIDTH) / PANEL_WIDTH;
-    const int64_t y_step = a->heads * a->value_dim, width = b->w->plan.key_width;
+    const struct operand_reader *read = b->w->plan.read;
+    const int64_t width = b->w->plan.key_width;
     float *s = b->m.p + top * BLOCK_KEYS, *slopes = b->m.ds + top * BLOCK_KEYS;
     struct tile t = {.a_depth = 1, .c_row = BLOCK_KEYS};
-    t.depth = (size_t)a->key_dim;
-    t.a = b->q + top * a->q_step;
-    t.a_row = a->q_step;
-    t.b = b->m.keys + first * a->key_dim;
+    t.depth = words_in(read, (size_t)a->key_dim);
+    t.a = b->q_rows.rows + top * b->q_rows.step;
+    t.a_row = b->q_rows.step;
+    t.b = b->m.keys + first * (int64_t)t.depth;
     t.c = s;
-    multiply_panels(t, rows, panels);
-    t.depth = (size_t)a->value_dim;
-    t.a = b->dy + top * y_step;
-    t.a_row = y_step;
-    t.b = b->m.values + first * a->value_dim;
+    multiply_panels(read, t, rows, panels);
+    t.depth = words_in(read, (size_t)a->value_dim);
+    t.a = b->dy_rows.rows + top * b->dy_rows.step;
+    t.a_row = b->dy_rows.step;
+    t.b = b->m.values + first * (int64_t)t.depth;
     t.c = slopes;
-    multiply_panels(t, rows, panels);
+    multiply_panels(read, t, rows, panels);
     for (int64_t r = top; r < top + rows; r++, s += BLOCK_KEYS, slopes += BLOCK_KEYS) {
         const seen_keys keys = {kernel_attention_reach(a, b->first + r) - first < count
                                     ? kernel_attention_reach(a, b->first + r) - first
@@ -144,12 +154,16 @@ static void slope_tile(const block *b, int64_t top, int64_t rows, int64_t first)
         slope_row(b, r, first, &keys, s, slopes);
     }
     if (count == 0) return;
-    multiply_rows((struct tile){.depth = (size_t)count,
-                                .a = b->m.ds + top * BLOCK_KEYS,
-                                .a_row = BLOCK_KEYS,
+    const operand ds = read->rows(b->m.ds + top * BLOCK_KEYS, BLOCK_KEYS, (size_t)rows,
+                                  (size_t)count, b->m.ds_rows);
+    const int64_t first_word = (int64_t)words_in(read, (size_t)first);
+    multiply_rows(read,
+                  (struct tile){.depth = words_in(read, (size_t)count),
+                                .a = ds.rows,
+                                .a_row = ds.step,
                                 .a_depth = 1,
-                                .b = b->keys.rows + first * b->keys.step,
-                                .b_depth = b->keys.step,
+                                .b = b->k_columns.rows + first_word * b->k_columns.step,
+                                .b_depth = b->k_columns.step,
                                 .c = b->m.dq + top * width,
                                 .c_row = width,
                                 .continued = true},
@@ -157,29 +171,46 @@ static void slope_tile(const block *b, int64_t top, int64_t rows, int64_t first)
 }
 
 /* dk and dv of a tile of keys: the products of ds and p, transposed, with the queries that see it. */
-static void key_tile(const block *b, int64_t first, int64_t key, int64_t rows)
+static void key_tile(const block *b, operand p, operand ds, int64_t first, int64_t key,
+                     int64_t rows)
 {
     const attention_plan *plan = &b->w->plan;
+    const struct operand_reader *read = plan->read;
     int64_t top = 0;
     while (top < b->count && keys_seen(b, smaller(top + TILE_ROWS, b->count), first) <= key) {
         top += TILE_ROWS;
     }
     if (top >= b->count) return;
-    const struct tile t = {
-        .depth = (size_t)(b->count - top), .a_row = 1, .a_depth = BLOCK_KEYS, .continued = true};
+    const int64_t word = (int64_t)words_in(read, (size_t)top);
+    const struct tile t = {.depth = words_in(read, (size_t)(b->count - top)),
+                           .a_row = 1,
+                           .a_depth = BLOCK_KEYS,
+                           .continued = true};
     struct tile of_k = t, of_v = t;
-    of_k.a = b->m.ds + top * BLOCK_KEYS + key;
-    of_k.b = b->q_rows.rows + top * b->q_rows.step;
-    of_k.b_depth = b->q_rows.step;
+    of_k.a = ds.rows + word * BLOCK_KEYS + key;
+    of_k.b = b->q_columns.rows + word * b->q_columns.step;
+    of_k.b_depth = b->q_columns.step;
     of_k.c = b->m.dk + (first + key) * plan->key_width;
     of_k.c_row = plan->key_width;
-    multiply_rows(of_k, rows, plan->key_width);
-    of_v.a = b->m.p + top * BLOCK_KEYS + key;
-    of_v.b = b->dy_rows.rows + top * b->dy_rows.step;
-    of_v.b_depth = b->dy_rows.step;
+    multiply_rows(read, of_k, rows, plan->key_width);
+    of_v.a = p.rows + word * BLOCK_KEYS + key;
+    of_v.b = b->dy_columns.rows + word * b->dy_columns.step;
+    of_v.b_depth = b->dy_columns.step;
     of_v.c = b->m.dv + (first + key) * plan->value_width;
     of_v.c_row = plan->value_width;
-    multiply_rows(of_v, rows, plan->value_width);
+    multiply_rows(read, of_v, rows, plan->value_width);
+}
+
+/* The same of all keys [first, first + count) that the block sees. */
+static void key_tiles(const block *b, int64_t first, int64_t count)
+{
+    const struct operand_reader *read = b->w->plan.read;
+    const size_t queries = (size_t)b->count;
+    const operand p = read->columns(b->m.p, BLOCK_KEYS, queries, BLOCK_KEYS, b->m.p_columns);
+    const operand ds = read->columns(b->m.ds, BLOCK_KEYS, queries, BLOCK_KEYS, b->m.ds_columns);
+    for (int64_t key = 0; key < count; key += TILE_ROWS) {
+        key_tile(b, p, ds, first, key, smaller(TILE_ROWS, count - key));
+    }
 }
 
 static void write_rows(float *to, int64_t step, const float *from, int64_t width, int64_t count,
@@ -201,14 +232,18 @@ static void run_block(block *b)
 {
     const work *w = b->w;
     const kernel_attention *a = &w->a;
+    const struct operand_reader *read = w->plan.read;
     const int64_t y_step = a->heads * a->value_dim, at = b->batch * a->queries + b->first;
     const float *y = w->y + at * y_step + b->head * a->value_dim;
-    b->q = w->q + at * a->q_step + b->head * a->key_dim;
-    b->dy = w->dy + at * y_step + b->head * a->value_dim;
-    b->q_rows = whole_vectors(b->q, a->q_step, b->count, a->key_dim, b->m.q_rows);
-    b->dy_rows = whole_vectors(b->dy, y_step, b->count, a->value_dim, b->m.dy_rows);
+    const float *q = w->q + at * a->q_step + b->head * a->key_dim;
+    const float *dy = w->dy + at * y_step + b->head * a->value_dim;
+    const size_t count = (size_t)b->count, k = (size_t)a->key_dim, v = (size_t)a->value_dim;
+    b->q_rows = read->rows(q, a->q_step, count, k, b->m.q_rows);
+    b->dy_rows = read->rows(dy, y_step, count, v, b->m.dy_rows);
+    b->q_columns = read->columns(q, a->q_step, count, k, b->m.q_columns);
+    b->dy_columns = read->columns(dy, y_step, count, v, b->m.dy_columns);
     for (int64_t r = 0; r < b->count; r++) {
-        b->mean[r] = dot(b->dy + r * y_step, y + r * y_step, a->value_dim);
+        b->mean[r] = dot(dy + r * y_step, y + r * y_step, a->value_dim);
     }
     memset(b->m.dq, 0, (size_t)(BLOCK_QUERIES * w->plan.key_width) * sizeof(float));
     const int64_t reach = kernel_attention_reach(a, b->first + b->count - 1);
@@ -216,10 +251,7 @@ static void run_block(block *b)
         for (int64_t top = 0; top < b->count; top += TILE_ROWS) {
             slope_tile(b, top, smaller(TILE_ROWS, b->count - top), first);
         }
-        const int64_t count = keys_seen(b, b->count, first);
-        for (int64_t key = 0; key < count; key += TILE_ROWS) {
-            key_tile(b, first, key, smaller(TILE_ROWS, count - key));
-        }
+        key_tiles(b, first, keys_seen(b, b->count, first));
     }
     write_rows(w->dq + at * a->q_step + b->head * a->key_dim, a->q_step, b->m.dq, w->plan.key_width,
                b->count, a->key_dim, (float)a->scale);
@@ -252,9 +284,10 @@ static void run_item(const work *w, int64_t index, float *scratch)
     }
     memset(b.m.dk, 0, (size_t)(a->keys * w->plan.key_width) * sizeof(float));
     memset(b.m.dv, 0, (size_t)(a->keys * w->plan.value_width) * sizeof(float));
-    transposed_panels(k, a->k_step, reach, a->key_dim, b.m.keys);
-    transposed_panels(v, a->v_step, reach, a->value_dim, b.m.values);
-    b.keys = whole_vectors(k, a->k_step, reach, a->key_dim, b.m.key_rows);
+    const struct operand_reader *read = w->plan.read;
+    read->panels(k, a->k_step, (size_t)reach, (size_t)a->key_dim, b.m.keys);
+    read->panels(v, a->v_step, (size_t)reach, (size_t)a->value_dim, b.m.values);
+    b.k_columns = read->columns(k, a->k_step, (size_t)reach, (size_t)a->key_dim, b.m.k_columns);
     for (int64_t h = 0; h < group; h++) {
         b.head = item.key_head * group + h;
         for (b.first = item.begin; b.first < item.end; b.first += BLOCK_QUERIES) {
@@ -292,12 +325,12 @@ static void join_part(const void *argument, int part, int parts)
 
 /* ---- kernels ------------------------------------------------------------------------------------- */
 
-static fm_status prepare_grad(const fm_site *site, fm_need *need)
+static fm_status prepare(const fm_site *site, const struct operand_reader *read, fm_need *need)
 {
     const kernel_attention a = fm_attention_sizes(site->op, site->attributes, site->inputs);
     attention_plan *p = fm_allocate(site->context, sizeof *p);
     if (!p) return FM_ERROR_MEMORY;
-    *p = attention_plan_of(&a, site->threads);
+    *p = attention_plan_of(&a, site->threads, read);
     p->part_floats = lay_out(&a, p, NULL, &(item_memory){0});
     int64_t floats = p->part_floats * p->threads;
     if (p->chunks > 1) floats += p->items * sum_floats(&a, p);
@@ -306,7 +339,7 @@ static fm_status prepare_grad(const fm_site *site, fm_need *need)
     return FM_OK;
 }
 
-static void run_grad(const fm_call *call)
+static void run(const fm_call *call)
 {
     const fm_attention_call c = fm_attention_read(call);
     work w = {.a = c.sizes,
@@ -328,11 +361,10 @@ static void run_grad(const fm_call *call)
     if (w.sums) fm_in_parts(w.plan.threads, join_part, &w);
 }
 
-#define KERNEL_ROW(name_)                                                                          \
-    {                                                                                              \
-        .name = KERNEL_NAME(#name_), .op = &fm_op_##name_, .match = match_attention,               \
-        .prepare = prepare_grad, .run = run_grad, .release = fm_release                            \
-    }
-static const fm_kernel kernels[] = {KERNEL_ROW(attention_grad), KERNEL_ROW(packed_attention_grad)};
+PREPARE
+
+/* clang-format off */
+static const fm_kernel kernels[] = {KERNEL_ROWS(attention_grad) KERNEL_ROWS(packed_attention_grad)};
+/* clang-format on */
 
 const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_attention_grad) = FAMILY(kernels);

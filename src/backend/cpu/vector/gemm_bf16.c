@@ -2,6 +2,7 @@
  * Compiled once for each instruction set, whose f32 arithmetic multiplies the pairs' halves one after the
  * other, and for x86 once more with FM_NATIVE_BF16, for processors that multiply pairs (AVX512_BF16). */
 #include "backend/cpu/vector/gemm_share.h"
+#include "backend/cpu/vector/operand_reader.h"
 #include "backend/cpu/vector/transpose.h"
 #include "kernel/bfloat16.h"
 
@@ -149,6 +150,23 @@ static void pack_any_lines(float *to, size_t row, size_t width, source s, size_t
     }
 }
 
+/* to[i][w]: the pair of line i, whose depth is contiguous, at word w. */
+static void pack_rows(float *to, size_t row, source s, size_t lines, size_t depth)
+{
+    for (size_t i = 0; i < lines; i++, to += row) {
+        const float *line = s.at + (ptrdiff_t)i * s.line;
+        for (size_t d = 0; d < depth; d += 2 * VECTOR_LENGTH) {
+            const vector pairs = (vector)load_pairs(line + d, depth - d);
+            const size_t left = (depth - d + 1) / 2;
+            if (left < VECTOR_LENGTH) {
+                store_first(to + d / 2, pairs, left);
+            } else {
+                store(to + d / 2, pairs);
+            }
+        }
+    }
+}
+
 static void pack_pairs(float *to, size_t row, size_t width, source s, size_t lines, size_t depth)
 {
     if (s.line == 1) {
@@ -174,12 +192,18 @@ static size_t numbers_in(const fm_gemm *g, size_t from, size_t to)
     return MIN(2 * to, g->depth) - 2 * from;
 }
 
+/* Rows whose depth is contiguous stay rows. */
+static bool keeps_rows(const fm_gemm *g)
+{
+    return g->a_depth_stride == 1;
+}
+
 /* Of columns that lie side by side some words at a time: they stay in the first cache while the tiles
  * beside each other take their numbers. */
 static void gather_a(const struct share *share, size_t first, size_t last, size_t from, size_t to)
 {
     const fm_gemm *g = share->g;
-    const size_t at_once = g->a_row_stride == 1 ? VECTOR_LENGTH : to - from;
+    const size_t at_once = g->a_row_stride == 1 && !keeps_rows(g) ? VECTOR_LENGTH : to - from;
     for (size_t top = from; top < to; top += at_once) {
         const size_t numbers = numbers_in(g, top, MIN(top + at_once, to));
         for (size_t i = first; i < last; i++) {
@@ -188,8 +212,12 @@ static void gather_a(const struct share *share, size_t first, size_t last, size_
             const source s = {g->a + (ptrdiff_t)row * g->a_row_stride +
                                   (ptrdiff_t)(2 * top) * g->a_depth_stride,
                               g->a_row_stride, g->a_depth_stride};
-            pack_pairs(share->a + (i - first) * share->tile_step + (top - from) * TILE_ROWS,
-                       TILE_ROWS, TILE_ROWS, s, rows, numbers);
+            float *tile = share->a + (i - first) * share->tile_step;
+            if (keeps_rows(g)) {
+                pack_rows(tile, to - from, s, rows, numbers);
+            } else {
+                pack_pairs(tile + (top - from) * TILE_ROWS, TILE_ROWS, TILE_ROWS, s, rows, numbers);
+            }
         }
     }
 }
@@ -253,34 +281,14 @@ static void add_b(const fm_gemm *g, const struct strip *s, size_t from, size_t t
 
 /* ---- tiles --------------------------------------------------------------------------------------- */
 
-/* A's rows are side by side, TILE_ROWS a word of depth. */
-INLINE void tile_compute(const struct tile *t, const int rows, const int vectors)
-{
-    const loose_word *a = (const loose_word *)t->a;
-    const float *b = t->b;
-    struct tile_ends ends = tile_ends_of(t, rows);
-    vector sum[TILE_ROWS][WIDE_VECTORS];
-
-    tile_begin(t, sum, rows, vectors);
-    for (size_t d = t->depth; d > 0; d--) {
-        words column[WIDE_VECTORS];
-        fetch_ends(t, &ends, d, rows, vectors);
-        FOR_VECTORS column[v] = (words)load(b + v / 2 * t->b_panel + v % 2 * VECTOR_LENGTH);
-        FOR_ROWS
-        {
-            const words pair = a[r] - (words){0};
-            FOR_VECTORS sum[r][v] = add_pairs(sum[r][v], pair, column[v]);
-        }
-        a += TILE_ROWS;
-        b += t->b_depth;
-    }
-    tile_epilogue(t, sum, rows, vectors);
-}
+#define ADD_WORD(sum, a, b) add_pairs(sum, *(const loose_word *)(a) - (words){0}, (words)(b))
+#define IN_PLACE_A          false
+#include "backend/cpu/vector/gemm_tile.h"
 
 #define TILE(rows, vectors)                                                                        \
     static void tile_##rows##x##vectors(const struct tile *t)                                      \
     {                                                                                              \
-        tile_compute(t, rows, vectors);                                                            \
+        tile_compute(t, rows, vectors, t->a_row);                                                  \
     }
 #define TILES(rows)                                                                                \
     TILE(rows, 1)                                                                                  \
@@ -310,12 +318,38 @@ static const struct gemm_reader reader = {.word_depth = 2,
                                           .cached_a = 5
                                                       << 14, /* the numbers that become them, too */
                                           .gathers_a = gathers_a,
+                                          .keeps_rows = keeps_rows,
                                           .gather_a = gather_a,
                                           .in_place = in_place,
                                           .pack_b = pack_b,
                                           .add_b = add_b,
                                           .tile = tile,
                                           .wide_tile = wide_tile};
+
+/* ---- operands in the caches ---------------------------------------------------------------------- */
+
+static operand read_rows(const float *x, ptrdiff_t step, size_t count, size_t n, float *to)
+{
+    const size_t row = (n + 1) / 2;
+    pack_rows(to, row, (source){x, step, 1}, count, n);
+    return (operand){to, (ptrdiff_t)row};
+}
+
+static operand read_columns(const float *x, ptrdiff_t step, size_t count, size_t n, float *to)
+{
+    const size_t width = (n + VECTOR_LENGTH - 1) / VECTOR_LENGTH * VECTOR_LENGTH;
+    pack_rows_of_depth(to, width, width, (source){x, 1, step}, n, count);
+    return (operand){to, (ptrdiff_t)width};
+}
+
+static void read_panels(const float *x, ptrdiff_t step, size_t count, size_t n, float *to)
+{
+    for (size_t first = 0; first < count; first += PANEL_WIDTH, to += (n + 1) / 2 * PANEL_WIDTH) {
+        pack_lines_of_depth(to, PANEL_WIDTH, PANEL_WIDTH,
+                            (source){x + (ptrdiff_t)first * step, step, 1},
+                            MIN(count - first, (size_t)PANEL_WIDTH), n);
+    }
+}
 
 static size_t scratch_floats(const fm_gemm *gemm)
 {
@@ -329,9 +363,11 @@ static void run_part(const fm_gemm *gemm, unsigned part, unsigned parts, float *
 
 #if FM_NATIVE_BF16
 #define RECORD      fm_gemm_bf16_native
+#define OPERANDS    fm_bf16_operands_native
 #define RECORD_NAME FM_ISA_NAME "_bf16"
 #else
 #define RECORD      FM_ISA_SYMBOL(fm_gemm_bf16)
+#define OPERANDS    FM_ISA_SYMBOL(fm_bf16_operands)
 #define RECORD_NAME FM_ISA_NAME
 #endif
 
@@ -342,3 +378,6 @@ const fm_gemm_isa RECORD = {
     .scratch_floats = scratch_floats,
     .run_part = run_part,
 };
+
+const struct operand_reader OPERANDS = {
+    .numbers = 2, .rows = read_rows, .columns = read_columns, .panels = read_panels, .tile = tile};

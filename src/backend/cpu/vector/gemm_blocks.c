@@ -124,10 +124,11 @@ static void point_at_a(const struct share *share, size_t i, size_t row, size_t f
 {
     const fm_gemm *g = share->g;
     if (share->a) {
-        t->a =
-            share->a + (i - share->a_first) * share->tile_step + (from - share->a_from) * TILE_ROWS;
-        t->a_row = 1;
-        t->a_depth = TILE_ROWS;
+        const bool rows = share->reader->keeps_rows && share->reader->keeps_rows(g);
+        t->a_row = rows ? (ptrdiff_t)share->a_words : 1;
+        t->a_depth = rows ? 1 : TILE_ROWS;
+        t->a = share->a + (i - share->a_first) * share->tile_step +
+               (ptrdiff_t)(from - share->a_from) * t->a_depth;
         return;
     }
     t->a = g->a + (ptrdiff_t)row * g->a_row_stride + (ptrdiff_t)from * g->a_depth_stride;
@@ -256,6 +257,7 @@ static void run_few_rows(struct share *share, unsigned part, unsigned parts)
     const size_t groups = (columns + wide - 1) / wide;
     const size_t end = MIN(columns, bound(groups, part + 1, parts) * wide);
 
+    share->a_words = share->words;
     if (share->a) share->reader->gather_a(share, 0, 1, 0, share->words);
     for (size_t column = bound(groups, part, parts) * wide; column < end;) {
         if (end - column >= wide) {
@@ -345,6 +347,7 @@ static void run_rows(struct share *share, size_t first, size_t last)
         const size_t from = bound(words, i, blocks), to = bound(words, i + 1, blocks);
         share->a_first = first;
         share->a_from = from;
+        share->a_words = to - from;
         if (share->a) {
             share->reader->gather_a(share, first, last, from, to);
             share->next_a = next_gathered(share, first, last, from, to);

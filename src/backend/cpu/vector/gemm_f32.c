@@ -2,6 +2,11 @@
  * record. */
 #include "backend/cpu/vector/copy_rows.h"
 #include "backend/cpu/vector/gemm_share.h"
+#include "backend/cpu/vector/operand_reader.h"
+#include "backend/cpu/vector/packing.h"
+
+#define ADD_WORD(sum, a, b) multiply_add(broadcast(*(a)), b, sum)
+#define IN_PLACE_A          true
 #include "backend/cpu/vector/gemm_tile.h"
 
 /* A deep A whose columns are contiguous (of a weight gradient: X^T) is read down its columns, each few
@@ -79,6 +84,37 @@ static void add_b(const fm_gemm *g, const struct strip *s, size_t from, size_t t
     }
 }
 
+/* ---- tiles --------------------------------------------------------------------------------------- */
+
+#define TILE(rows, vectors)                                                                        \
+    static void tile_##rows##x##vectors(const struct tile *t)                                      \
+    {                                                                                              \
+        tile_compute(t, rows, vectors, t->a_row);                                                  \
+    }                                                                                              \
+    static void tile_##rows##x##vectors##_a_rows_contiguous(const struct tile *t)                  \
+    {                                                                                              \
+        tile_compute(t, rows, vectors, 1);                                                         \
+    }
+#define TILES(rows)                                                                                \
+    TILE(rows, 1)                                                                                  \
+    TILE(rows, 2)
+#define TILE_ENTRY(rows)                                                                           \
+    {{tile_##rows##x1, tile_##rows##x1_a_rows_contiguous},                                         \
+     {tile_##rows##x2, tile_##rows##x2_a_rows_contiguous}},
+
+EACH_ROWS(TILES)
+TILE(1, 8)
+TILE(2, 8)
+TILE(3, 8)
+
+/* [rows - 1][vectors - 1][rows of A contiguous] */
+static tile_function *const tiles[TILE_ROWS][2][2] = {EACH_ROWS(TILE_ENTRY)};
+static tile_function *const wide_tiles[WIDE_ROWS][2] = {
+    {tile_1x8, tile_1x8_a_rows_contiguous},
+    {tile_2x8, tile_2x8_a_rows_contiguous},
+    {tile_3x8, tile_3x8_a_rows_contiguous},
+};
+
 static tile_function *tile(size_t rows, size_t vectors, bool a_rows_contiguous)
 {
     return tiles[rows - 1][vectors - 1][a_rows_contiguous];
@@ -116,3 +152,34 @@ const fm_gemm_isa FM_ISA_SYMBOL(fm_gemm_isa) = {
     .scratch_floats = scratch_floats,
     .run_part = run_part,
 };
+
+/* ---- operands in the caches ---------------------------------------------------------------------- */
+
+static operand read_rows(const float *x, ptrdiff_t step, size_t count, size_t n, float *to)
+{
+    (void)count, (void)n, (void)to;
+    return (operand){x, step};
+}
+
+static operand read_columns(const float *x, ptrdiff_t step, size_t count, size_t n, float *to)
+{
+    const size_t width = (n + VECTOR_LENGTH - 1) / VECTOR_LENGTH * VECTOR_LENGTH;
+    if (width == n) return (operand){x, step};
+    for (size_t r = 0; r < count; r++) {
+        for (size_t j = 0; j < n; j += VECTOR_LENGTH) {
+            store(to + r * width + j, load_up_to(x + (ptrdiff_t)r * step + j, n - j));
+        }
+    }
+    return (operand){to, (ptrdiff_t)width};
+}
+
+static void read_panels(const float *x, ptrdiff_t step, size_t count, size_t n, float *to)
+{
+    for (size_t first = 0; first < count; first += PANEL_WIDTH, to += n * PANEL_WIDTH) {
+        pack_transposed(to, PANEL_WIDTH, x + (ptrdiff_t)first * step, step,
+                        MIN(count - first, (size_t)PANEL_WIDTH), n);
+    }
+}
+
+const struct operand_reader FM_ISA_SYMBOL(fm_f32_operands) = {
+    .numbers = 1, .rows = read_rows, .columns = read_columns, .panels = read_panels, .tile = tile};

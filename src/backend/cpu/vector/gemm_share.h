@@ -26,7 +26,9 @@ struct gemm_reader {
     size_t cached_a;   /* words of A at a time: they stay in the second cache */
     /* Are A's tiles gathered before panels read them, `blocks` blocks of depth one by one? */
     bool (*gathers_a)(const fm_gemm *g, size_t blocks);
-    /* Row tiles [first, last) of A into share->a, a tile as [depth][TILE_ROWS], tile_step apart. */
+    /* Are the gathered tiles [rows][words], not [words][TILE_ROWS]? */
+    bool (*keeps_rows)(const fm_gemm *g);
+    /* Row tiles [first, last) of A into share->a, tile_step apart. */
     void (*gather_a)(const struct share *share, size_t first, size_t last, size_t from, size_t to);
     /* Can B be read where it lies? */
     bool (*in_place)(const fm_gemm *g);
@@ -48,6 +50,7 @@ struct share {
     float *b_sums;          /* PANEL_WIDTH for each panel                              */
     float *a;               /* tiles of A, a block deep; NULL: they are read in place  */
     size_t a_first, a_from; /* the first of these tiles, and their first word of depth */
+    size_t a_words;         /* of depth that they have                                 */
     size_t row_tiles;
     size_t begin, end;
     size_t words, depth_blocks, block_depth;

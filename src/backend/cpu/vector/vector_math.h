@@ -38,6 +38,7 @@ INLINE float fused(float x, float y, float z)
 }
 
 #define LOG2_E   0x1.715476p+0f
+#define LN2      0x1.62e43p-1f
 #define LN2_HIGH 0x1.63p-1f /* nine bits: times a small integer exact */
 #define LN2_LOW  -0x1.bd0106p-13f
 #define ROUNDER  0x1.8p+23f /* adding it rounds to an integer, which the last bits then are */
