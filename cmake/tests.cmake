@@ -3,8 +3,9 @@ pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 
 # Everything runs in the release and the asan build; in the release build also under valgrind, as
 # NAME.valgrind, but for those that start programs (cli, recipes, some more) or repeat much work. Folders
-# with threads run in the tsan build, too (label `threads`).
+# with threads run in the tsan build, too (label `threads`), which makes nothing else.
 set(thread_folders backend data io run train)
+add_custom_target(thread_tests)
 set(without_valgrind convolution_test examples_test explain_test parity_test resume_test winograd_test
     private_training_test zoo_backends_test zoo_parity_test)
 
@@ -15,6 +16,10 @@ file(GLOB support_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/
 add_library(test_support STATIC ${support_sources})
 target_link_libraries(test_support PUBLIC fathom_static PkgConfig::CMOCKA)
 target_include_directories(test_support PUBLIC ${PROJECT_SOURCE_DIR}/tests)
+# Each program holds the whole library: at fixed addresses and by gold they are linked in half the time.
+include(CheckLinkerFlag)
+check_linker_flag(C -fuse-ld=gold FATHOM_GOLD)
+target_link_options(test_support PUBLIC -no-pie $<$<BOOL:${FATHOM_GOLD}>:-fuse-ld=gold>)
 
 # OpenMP keeps its threads: what is only possibly lost is theirs.
 set(valgrind_options --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite
@@ -45,6 +50,7 @@ foreach(source IN LISTS test_sources)
   set(labels ${folder})
   if(folder IN_LIST thread_folders)
     list(APPEND labels threads)
+    add_dependencies(thread_tests ${name})
   endif()
   # Tests run side by side, so their threads must not wait by looking (src/cli/brief_waiting.c).
   set_tests_properties(${name} PROPERTIES LABELS "${labels}" ENVIRONMENT GOMP_SPINCOUNT=1000)

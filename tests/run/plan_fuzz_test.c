@@ -176,7 +176,7 @@ static void build(builder *b, uint64_t seed)
     b->values[b->count++] = fm_input(g, "x", FM_F32, square);
     for (int i = 0; i < VARIABLES; i++) {
         fm_shape shape = i < 2 ? square : i == 2 ? FM_SHAPE(7) : (fm_shape){0};
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "v%d", i);
         variables[i] = fm_variable(g, name, FM_F32, shape, NULL);
         b->values[b->count++] = variables[i];

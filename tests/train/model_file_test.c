@@ -170,7 +170,7 @@ static void many_names_are_cut(void **state)
 {
     fixture *f = *state;
     fm_model *model = trained(f, sgd, 0);
-    char names[12][16];
+    char names[12][24];
     fm_safetensors_tensor tensors[12];
     static const float zero[1];
     for (int i = 0; i < 12; i++) {
