@@ -63,6 +63,16 @@ foreach(source IN LISTS test_sources)
   endif()
 endforeach()
 
+# Begun last, one of these would go on alone while the other processors wait.
+foreach(long shipped_recipes_test universal_test.valgrind attention_kernels_test.valgrind
+        embedding_test.valgrind privacy_accountant_test.valgrind recurrent_kernels_test.valgrind
+        bucketed_training_test.valgrind kernels_test.valgrind zoo_backends_test zoo_parity_test
+        private_training_test training_test examples_test parity_test plan_fuzz_test)
+  if(TEST ${long})
+    set_tests_properties(${long} PROPERTIES COST 10)
+  endif()
+endforeach()
+
 # For tests/parity/compare_zoo.py: made by name, no test.
 if(FATHOM_FILES)
   add_executable(zoo_gradients EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/tests/parity/zoo_gradients.c)

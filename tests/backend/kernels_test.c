@@ -120,6 +120,13 @@ static bool same(double a, double b)
     return a == b || (isnan(a) && isnan(b));
 }
 
+/* Subnormals are zeros. Whether one that is only passed on is flushed hangs on the instruction, and so,
+ * in a sanitized build, on how little that optimises. */
+static bool both_vanish(double a, double b)
+{
+    return fixture_is_watched() && fabs(a) < 0x1p-126 && fabs(b) < 0x1p-126;
+}
+
 /* 2^-24 of the binade, at least half of the smallest float. */
 static double half_ulp(double x)
 {
@@ -184,7 +191,7 @@ static void compare(const tolerance *t, const op_job *job, const op_result *expe
         for (int64_t i = 0; i < expected->elements[k]; i++) {
             double want = as_f32(expected->values[k][i]), got = received->values[k][i];
             double most = allowed(t, job, expected, k, i, magnitude, whole);
-            if (same(want, got) || fabs(want - got) <= most) continue;
+            if (same(want, got) || fabs(want - got) <= most || both_vanish(want, got)) continue;
             if (isinf(got) && fabs(expected->values[k][i]) + most > 3.4028235e38) continue;
             fail_msg("%s on %s, output %d, element %lld: %.9g instead of %.9g, which is %.3g "
                      "times what is allowed (first operand %.9g)",
@@ -291,7 +298,7 @@ static void check_backend(fixture *f, const op_job *job, const tolerance *t,
         fail_msg("%s ran on %s instead of %s", describe(job), one.kernel, backend);
     }
     compare(t, job, expected, bound, &one, backend);
-    for (int threads = 2; threads <= 3; threads++) {
+    for (int threads = fixture_least_threads(); threads <= 3; threads++) {
         op_result many = op_job_run(f, job, FM_F32, backend, threads);
         compare_bits(job, &one, &many, backend, threads);
         op_result_release(f, &many);
@@ -403,7 +410,7 @@ static const struct {
 
 static void unary_ops(void **state)
 {
-    const int less = fixture_rounds(8) < 8 ? 7 : 1;
+    const int less = fixture_is_watched() ? 7 : 1;
     for (int i = 0; i < COUNT(unary); i++) {
         char text[32];
         for (int k = 0; k < COUNT(edges); k += less) {
@@ -506,7 +513,7 @@ static void softmax_and_cross_entropy(void **state)
 
 static void random_ops(void **state)
 {
-    const int less = fixture_rounds(8) < 8 ? 7 : 1;
+    const int less = fixture_is_watched() ? 7 : 1;
     char text[32];
     for (int k = 0; k < COUNT(edges); k += less) {
         for (int rate = 0; rate < 4; rate++) {

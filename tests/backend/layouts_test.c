@@ -155,7 +155,7 @@ static void panels_train_like_plain_memory(void **state)
             assert_false(in_panels(one.store, "dense_2/bias"));
             train(&one, 0, STEPS);
             check_store(&one, &plain, 5e-4, words);
-            for (int threads = 2; threads <= 3; threads++) {
+            for (int threads = fixture_least_threads(); threads <= 3; threads++) {
                 run many = open_run(*state, &recipes[i], backend, threads);
                 train(&many, 0, STEPS);
                 check_store(&many, &one, 0, words);

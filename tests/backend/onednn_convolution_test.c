@@ -84,7 +84,7 @@ static bool check(fixture *f, const fm_op *op, const void *attributes, const cha
         op_result wanted = op_job_run(f, &job, FM_F64, "portable", 1);
         compare(&job, &wanted, &one, 1e-5); /* its activations add some 1e-6 */
         op_result_release(f, &wanted);
-        for (int threads = 2; threads <= 3; threads++) {
+        for (int threads = fixture_least_threads(); threads <= 3; threads++) {
             op_result many = op_job_run(f, &job, FM_F32, "onednn", threads);
             compare(&job, &one, &many, 0);
             op_result_release(f, &many);
@@ -126,7 +126,7 @@ static void layers_of_networks(void **state)
 {
     static const fm_op *const ops[] = {&fm_op_convolve, &fm_op_convolve_transposed,
                                        &fm_op_convolve_kernel_grad, &fm_op_convolve_grad};
-    const int step = fixture_rounds(8) < 8 ? 3 : 1;
+    const int step = fixture_is_watched() ? 3 : 1;
     skip_unless_offered(*state);
     for (int i = 0; i < LAYERS; i += step) {
         const texts t = texts_of(&layers[i]);
@@ -143,7 +143,7 @@ static void fused_layers(void **state)
 {
     static const int activations[] = {FM_FUSED_NONE, FM_FUSED_RELU, FM_FUSED_SIGMOID,
                                       FM_FUSED_GELU, FM_FUSED_SILU, FM_FUSED_HARD_SWISH};
-    const int step = fixture_rounds(8) < 8 ? 5 : 1;
+    const int step = fixture_is_watched() ? 5 : 1;
     skip_unless_offered(*state);
     for (int i = 0; i < LAYERS; i += step) {
         const texts t = texts_of(&layers[i]);

@@ -55,7 +55,7 @@ static void check_job(fixture *f, const op_job *job, int depth)
     op_result one = op_job_run(f, job, FM_F32, "onednn", 1);
     if (strncmp(one.kernel, "onednn.", 7) != 0) fail_msg("%s ran on %s", job->op->name, one.kernel);
     compare(job, depth, &wanted, &one);
-    for (int threads = 2; threads <= 3; threads++) {
+    for (int threads = fixture_least_threads(); threads <= 3; threads++) {
         op_result many = op_job_run(f, job, FM_F32, "onednn", threads);
         assert_same_bits(&one, &many);
         op_result_release(f, &many);

@@ -67,15 +67,16 @@ static void every_rule_learns(void **state)
     } cases[] = {{FM_SGD, 0.5},     {FM_MOMENTUM, 0.1}, {FM_NESTEROV, 0.1}, {FM_ADAGRAD, 0.1},
                  {FM_ADADELTA, 5},  {FM_RMSPROP, 0.01}, {FM_ADAM, 0.02},    {FM_AMSGRAD, 0.02},
                  {FM_ADAMAX, 0.02}, {FM_NADAM, 0.02},   {FM_ADAMW, 0.02},   {FM_LION, 0.003}};
+    const int steps = fixture_rounds(200);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         fm_store *store = store_with_seed(f, 5);
         fm_program *program = trainer(f, store, SAMPLES, &(fm_optimizer){.rule = cases[i].rule});
         double first = train_on(f, program, &p, 0, SAMPLES, cases[i].rate), last = first;
-        for (int step = 0; step < 200; step++) {
+        for (int step = 0; step < steps; step++) {
             last = train_on(f, program, &p, 0, SAMPLES, cases[i].rate);
         }
         print_message("%s: %.3f to %.4f\n", fm_optimizer_at(cases[i].rule)->name, first, last);
-        assert_true(first > 0.7 && last < 0.15);
+        assert_true(first > 0.7 && last < (steps == 200 ? 0.15 : first / 2));
         fm_program_destroy(program);
         fm_store_destroy(store);
     }

@@ -170,7 +170,7 @@ static void cheap_values_go_first(void **state)
 {
     fixture *f = *state;
     outcome plain, tight;
-    if (fixture_rounds(8) < 8) return; /* slow where memory is watched */
+    if (fixture_is_watched()) return; /* slow where memory is watched */
     assert_true(train(f, &networks[1], 0, &plain));
     assert_true(train(f, &networks[1], plain.summary.arena_bytes * 8 / 10, &tight));
     assert_true(tight.summary.repeated_flops < 0.05 * plain.summary.flops);

@@ -119,14 +119,23 @@ int fail_each_allocation(fixture *f, fm_status (*body)(fm_context *context, void
     }
 }
 
-int fixture_rounds(int full)
+bool fixture_is_watched(void)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    bool less = true;
+    return true;
 #else
-    bool less = getenv("FATHOM_TEST_LESS") != NULL;
+    return getenv("FATHOM_TEST_LESS") != NULL;
 #endif
-    return !less ? full : full < 8 ? 1 : full / 8;
+}
+
+int fixture_rounds(int full)
+{
+    return !fixture_is_watched() ? full : full < 8 ? 1 : full / 8;
+}
+
+int fixture_least_threads(void)
+{
+    return fixture_is_watched() ? 3 : 2;
 }
 
 void check_ok(const fm_context *context, fm_status received, const char *call, const char *file,

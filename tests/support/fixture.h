@@ -61,9 +61,16 @@ const char *fixture_file(fixture *f, const char *name, const void *bytes, size_t
 int fail_each_allocation(fixture *f, fm_status (*body)(fm_context *context, void *argument),
                          void *argument);
 
-/* How often to repeat a costly check: `full` in the plain build, an eighth of it (at least one) under
- * a sanitizer or valgrind, where every step takes many times as long. */
+/* Whether a sanitizer or valgrind watches, under which every step takes many times as long. */
+bool fixture_is_watched(void);
+
+/* How often to repeat a costly check: `full` in the plain build, an eighth of it (at least one) where
+ * the test is watched. */
 int fixture_rounds(int full);
+
+/* Results must be the same for 1 thread and for this many, up to 3. Watched, the plain build's check of
+ * the bits is not repeated for 2. */
+int fixture_least_threads(void);
 
 /* Evaluates to nothing; on failure the message shows the words that the context keeps. */
 #define assert_ok(context, call) check_ok(context, call, #call, __FILE__, __LINE__)

@@ -38,7 +38,7 @@ void check_kernels_in_mean(fixture *f, const op_job *job, double tolerance, doub
             fail_msg("%s ran on %s instead of %s", job->op->name, one.kernel, backend);
         }
         compare(job, backend, &wanted, &one, tolerance, mean);
-        for (int threads = 2; threads <= 3; threads++) {
+        for (int threads = fixture_least_threads(); threads <= 3; threads++) {
             op_result many = op_job_run(f, job, FM_F32, backend, threads);
             compare(job, "more threads", &one, &many, 0, 0);
             op_result_release(f, &many);
