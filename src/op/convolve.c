@@ -111,7 +111,8 @@ static kernel_convolution geometry(const fm_call *call, fm_shape x, fm_shape ker
                                 .images = x.dims[0],
                                 .groups = groups,
                                 .channels = kernel.dims[kernel.rank - 2],
-                                .filters = fm_shape_last(kernel) / groups};
+                                .filters = fm_shape_last(kernel) / groups,
+                                .bf16 = call->precision == FM_PRECISION_BF16};
 }
 
 /* What the three builders share: `spatial` is the number of spatial dimensions. */
@@ -228,6 +229,7 @@ const fm_op fm_op_convolve = {
     .min_inputs = 2,
     .max_inputs = 2,
     .outputs = 1,
+    .flags = FM_OP_PRODUCT,
     .attributes_size = sizeof(fm_convolve_attributes),
     .attributes = convolve_fields,
     .infer = convolve_infer,
@@ -303,6 +305,7 @@ const fm_op fm_op_convolve_transposed = {
     .min_inputs = 2,
     .max_inputs = 2,
     .outputs = 1,
+    .flags = FM_OP_PRODUCT,
     .attributes_size = sizeof(fm_convolve_attributes),
     .attributes = convolve_fields,
     .infer = transposed_infer,
@@ -375,6 +378,7 @@ const fm_op fm_op_convolve_kernel_grad = {
     .min_inputs = 2,
     .max_inputs = 2,
     .outputs = 1,
+    .flags = FM_OP_PRODUCT,
     .attributes_size = sizeof(fm_convolve_attributes),
     .attributes = convolve_fields,
     .infer = kernel_grad_infer,

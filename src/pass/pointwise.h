@@ -1,8 +1,7 @@
 /* Convolutions whose windows are single pixels, at every pixel, are products of matrices: with the pixels for
- * rows, x (pixels, c) times the kernel (c, filters). Products have a precision and convolutions have none, so
- * such layers, half of the work of a residual network with bottlenecks, are made products where that is
- * asked for. Wider windows stay convolutions: 3x3 ones go by Winograd's algorithm in f32 as fast as
- * their definition would in bf16. */
+ * rows, x (pixels, c) times the kernel (c, filters). Products read their rows where they lie, convolutions
+ * gather them, so such layers, half of the work of a residual network with bottlenecks, are made products
+ * where bf16 is asked for; autocast.h says what becomes of others. */
 #ifndef FM_PASS_POINTWISE_H
 #define FM_PASS_POINTWISE_H
 

@@ -56,6 +56,11 @@ typedef struct fm_gemm {
 
     const float *a;
     ptrdiff_t a_row_stride, a_depth_stride;
+    /* bf16 only. Not NULL: instead of reading a, this writes a part of the matrix that A is, or by its strides
+     * the transpose of, as rows that begin `step` apart. */
+    void (*read_a)(const void *source, size_t row, size_t rows, size_t column, size_t columns,
+                   float *to, size_t step);
+    const void *a_source;
 
     const float *b;
     fm_gemm_layout b_layout;

@@ -102,6 +102,10 @@ static bool make_phase(const planner *p, int64_t row, int64_t column, fm_window_
         phase->grid[d] = (plan->result[d] - position[d] + p->phases[d] - 1) / p->phases[d];
     }
     phase->taps = down->count * along->count;
+    phase->along[0] = down->count;
+    phase->along[1] = along->count;
+    phase->offsets[0] = down->offset;
+    phase->offsets[1] = along->offset;
     phase->tap_kernel =
         fm_arena_allocate(&plan->arena, (size_t)phase->taps * sizeof *phase->tap_kernel + 1);
     if (!phase->tap_kernel) return false;

@@ -26,7 +26,9 @@ typedef struct fm_convolution {
 typedef struct fm_window_phase {
     int64_t taps;
     int32_t
-        *tap_kernel;   /* the tap's position in the kernel, row-major                             */
+        *tap_kernel;  /* the tap's position in the kernel, row-major                             */
+    int64_t along[2]; /* taps along each dimension,                                     */
+    const int64_t *offsets[2]; /* and where they read, relative to the pixel's place             */
     ptrdiff_t *chunks; /* where they begin in the window                                          */
     int64_t chunk_count, chunk_length;
     int64_t grid[2];    /* rows and columns of pixels                                             */

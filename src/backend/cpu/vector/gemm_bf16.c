@@ -198,22 +198,40 @@ static bool keeps_rows(const fm_gemm *g)
     return g->a_depth_stride == 1;
 }
 
-/* Of columns that lie side by side some words at a time: they stay in the first cache while the tiles
- * beside each other take their numbers. */
+/* `rows` rows of A from number `number` of depth on. What g->read_a writes is made here where rows stay
+ * rows, else it is there, from column `column` on of `width`. */
+static source a_from(const struct share *share, size_t row, size_t rows, size_t number,
+                     size_t numbers, size_t column, size_t width)
+{
+    const fm_gemm *g = share->g;
+    if (!g->read_a) {
+        return (source){g->a + (ptrdiff_t)row * g->a_row_stride +
+                            (ptrdiff_t)number * g->a_depth_stride,
+                        g->a_row_stride, g->a_depth_stride};
+    }
+    if (!keeps_rows(g)) return (source){share->stage + column, 1, (ptrdiff_t)width};
+    g->read_a(g->a_source, row, rows, number, numbers, share->stage, numbers);
+    return (source){share->stage, (ptrdiff_t)numbers, 1};
+}
+
 static void gather_a(const struct share *share, size_t first, size_t last, size_t from, size_t to)
 {
     const fm_gemm *g = share->g;
-    const size_t at_once = g->a_row_stride == 1 && !keeps_rows(g) ? VECTOR_LENGTH : to - from;
+    const bool rows_stay = keeps_rows(g);
+    const size_t at_once = g->a_row_stride == 1 && !rows_stay ? GATHERED_WORDS : to - from;
+    const size_t begin = bound(g->rows, first, share->row_tiles);
+    const size_t width = bound(g->rows, last, share->row_tiles) - begin;
     for (size_t top = from; top < to; top += at_once) {
         const size_t numbers = numbers_in(g, top, MIN(top + at_once, to));
+        if (g->read_a && !rows_stay) {
+            g->read_a(g->a_source, 2 * top, numbers, begin, width, share->stage, width);
+        }
         for (size_t i = first; i < last; i++) {
             const size_t row = bound(g->rows, i, share->row_tiles);
             const size_t rows = bound(g->rows, i + 1, share->row_tiles) - row;
-            const source s = {g->a + (ptrdiff_t)row * g->a_row_stride +
-                                  (ptrdiff_t)(2 * top) * g->a_depth_stride,
-                              g->a_row_stride, g->a_depth_stride};
+            const source s = a_from(share, row, rows, 2 * top, numbers, row - begin, width);
             float *tile = share->a + (i - first) * share->tile_step;
-            if (keeps_rows(g)) {
+            if (rows_stay) {
                 pack_rows(tile, to - from, s, rows, numbers);
             } else {
                 pack_pairs(tile + (top - from) * TILE_ROWS, TILE_ROWS, TILE_ROWS, s, rows, numbers);

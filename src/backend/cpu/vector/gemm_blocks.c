@@ -57,7 +57,16 @@ static size_t sums_floats(const fm_gemm *g)
 /* Few rows, and B lies as the tiles read it. */
 static bool wide_pays(const reader *r, const fm_gemm *g)
 {
-    return g->rows <= WIDE_ROWS && g->c_layout == FM_GEMM_STRIDED && !g->b_sums && r->in_place(g);
+    return g->rows <= WIDE_ROWS && !g->read_a && g->c_layout == FM_GEMM_STRIDED && !g->b_sums &&
+           r->in_place(g);
+}
+
+/* Rows of one tile, a block deep, or rows of depth as wide as the tiles gathered at a time. */
+static size_t stage_floats(const reader *r, const fm_gemm *g, size_t depth)
+{
+    const size_t tiles = MIN(row_tiles_of(g), most_row_tiles(r, depth));
+    const size_t words = MAX(depth, GATHERED_WORDS * tiles);
+    return g->read_a ? in_lines(TILE_ROWS * words * r->word_depth) : 0;
 }
 
 static size_t scratch_of_blocks(const reader *r, const fm_gemm *g, size_t blocks)
@@ -65,7 +74,8 @@ static size_t scratch_of_blocks(const reader *r, const fm_gemm *g, size_t blocks
     const size_t words = words_of(r, g), depth = block_depth(words, blocks);
     const size_t at_once = MIN(row_tiles_of(g), most_row_tiles(r, depth));
     const size_t gathered = at_once * tile_step_of(wide_pays(r, g) ? words : depth);
-    return depth * PANEL_WIDTH + sums_floats(g) + (r->gathers_a(g, blocks) ? gathered : 0);
+    return depth * PANEL_WIDTH + sums_floats(g) + stage_floats(r, g, depth) +
+           (r->gathers_a(g, blocks) ? gathered : 0);
 }
 
 /* Whether C will have memory is not known yet. */
@@ -324,6 +334,7 @@ static rows_ahead next_gathered(const struct share *share, size_t first, size_t 
     const size_t word = share->reader->word_depth, row = bound(g->rows, first, share->row_tiles);
     const size_t shares = (share->end - share->begin) / share->row_tiles * (last - first) + 1;
     size_t rows = bound(g->rows, last, share->row_tiles) - row;
+    if (g->read_a) return (rows_ahead){0};
     if (g->a_row_stride == 1) {
         return rows_ahead_of(g->a + row + (ptrdiff_t)(to * word) * g->a_depth_stride,
                              g->a_depth_stride, (int64_t)rows,
@@ -374,7 +385,8 @@ void FM_ISA_SYMBOL(fm_gemm_share_run)(const reader *r, const fm_gemm *g, unsigne
     const size_t panels = (g->columns + PANEL_WIDTH - 1) / PANEL_WIDTH;
 
     if (g->rows == 0 || g->columns == 0) return;
-    if (r->gathers_a(g, blocks)) share.a = share.b_sums + sums_floats(g);
+    share.stage = share.b_sums + sums_floats(g);
+    if (r->gathers_a(g, blocks)) share.a = share.stage + stage_floats(r, g, share.block_depth);
     if (wide_pays(r, g)) {
         run_few_rows(&share, part, parts);
         return;

@@ -11,6 +11,7 @@
 #include "backend/cpu/vector/tile_sums.h"
 
 #define MIN(x, y) ((x) < (y) ? (x) : (y))
+#define MAX(x, y) ((x) > (y) ? (x) : (y))
 
 /* A run of row tiles in one panel. */
 struct strip {
@@ -48,6 +49,7 @@ struct share {
     const struct gemm_reader *reader;
     float *b;               /* scratch: a panel of B, a block deep                     */
     float *b_sums;          /* PANEL_WIDTH for each panel                              */
+    float *stage;           /* rows that g->read_a writes                              */
     float *a;               /* tiles of A, a block deep; NULL: they are read in place  */
     size_t a_first, a_from; /* the first of these tiles, and their first word of depth */
     size_t a_words;         /* of depth that they have                                 */
@@ -75,6 +77,10 @@ static inline size_t strip_width(const struct strip *s)
 {
     return s->vectors * VECTOR_LENGTH;
 }
+
+/* Words of columns that lie side by side that are gathered at a time: they stay in the first cache while
+ * the tiles beside each other take their numbers. */
+#define GATHERED_WORDS VECTOR_LENGTH
 
 /* The product by a reader: what fm_gemm_isa promises. */
 size_t FM_ISA_SYMBOL(fm_gemm_scratch)(const struct gemm_reader *reader, const fm_gemm *g);

@@ -20,6 +20,7 @@ typedef struct fm_kernel_family {
 #define EACH_FAMILY(F)                                                                             \
     F(winograd)                                                                                    \
     F(convolution)                                                                                 \
+    F(convolution_bf16)                                                                            \
     F(attention)                                                                                   \
     F(attention_grad)                                                                              \
     F(products)                                                                                    \

@@ -1,0 +1,182 @@
+/* Convolutions with operands rounded to bf16 against the portable kernels: both adjoints, strides, dilations,
+ * paddings, odd channels and everything that is fused behind them, by one, two and three threads; which
+ * convolutions round, as autocast.h says. */
+#include "support/kernel_check.h"
+#include "fathom/ops.h"
+#include "op/fused_convolve.h"
+#include "op/op_table.h"
+
+#if FATHOM_HAVE_FAST
+
+static const double near = 5e-6; /* of the largest result: sums of exact products */
+
+typedef struct layer {
+    int n, size[2], channels, filters, kernel[2], stride, dilation, begin, end;
+} layer;
+
+static const layer layers[] = {
+    {2, {14, 12}, 48, 32, {3, 3}, 2, 1, 1, 1},  {1, {15, 15}, 32, 48, {3, 3}, 2, 1, 0, 1},
+    {2, {9, 8}, 64, 40, {1, 1}, 2, 1, 0, 0},    {1, {29, 30}, 3, 64, {7, 7}, 2, 1, 3, 3},
+    {2, {11, 11}, 5, 37, {5, 5}, 1, 1, 2, 2},   {1, {16, 13}, 39, 32, {3, 3}, 1, 2, 2, 2},
+    {1, {10, 21}, 33, 51, {3, 3}, 3, 1, 0, 0},  {3, {6, 7}, 44, 100, {2, 4}, 1, 1, 1, 0},
+    {1, {12, 12}, 40, 36, {1, 3}, 1, 1, 0, 0},  {1, {8, 9}, 130, 35, {2, 2}, 4, 1, 0, 0},
+    {2, {13, 9}, 47, 66, {3, 3}, 2, 3, 3, 1},   {1, {5, 5}, 64, 64, {3, 3}, 4, 1, 2, 2},
+    {4, {40, 40}, 34, 129, {3, 3}, 2, 1, 1, 1},
+};
+enum { LAYERS = sizeof layers / sizeof *layers };
+
+static int extent(const layer *l, int d)
+{
+    const int reach = (l->kernel[d] - 1) * l->dilation + 1;
+    return (l->size[d] + l->begin + l->end - reach) / l->stride + 1;
+}
+
+static fm_convolve_attributes attributes_of(const layer *l, fm_ints size)
+{
+    return (fm_convolve_attributes){.window = {.strides = {2, {l->stride, l->stride}},
+                                               .dilations = {2, {l->dilation, l->dilation}},
+                                               .padding_begin = {2, {l->begin, l->begin}},
+                                               .padding_end = {2, {l->end, l->end}},
+                                               .groups = 1},
+                                    .size = size};
+}
+
+/* What the letters x, k, y and b of `wanted` stand for, as op_case_parse reads it. */
+static void describe(const layer *l, const char *wanted, char *text, size_t room)
+{
+    size_t at = 0;
+    for (const char *w = wanted; *w; w++) {
+        const char *space = at ? " " : "";
+        if (*w == 'x') {
+            at += (size_t)snprintf(text + at, room - at, "%sf(%d,%d,%d,%d)", space, l->n,
+                                   l->size[0], l->size[1], l->channels);
+        } else if (*w == 'k') {
+            at += (size_t)snprintf(text + at, room - at, "%sf(%d,%d,%d,%d)", space, l->kernel[0],
+                                   l->kernel[1], l->channels, l->filters);
+        } else if (*w == 'y') {
+            at += (size_t)snprintf(text + at, room - at, "%sf(%d,%d,%d,%d)", space, l->n,
+                                   extent(l, 0), extent(l, 1), l->filters);
+        } else {
+            at += (size_t)snprintf(text + at, room - at, "%sf(%d)", space,
+                                   *w == 'b' ? l->filters : l->channels);
+        }
+    }
+}
+
+static void check(fixture *f, const layer *l, const fm_op *op, const void *attributes,
+                  const char *wanted)
+{
+    char text[512];
+    describe(l, wanted, text, sizeof text);
+    op_case parsed = op_case_parse(text);
+    op_job job = op_job_make(f, op, attributes, &parsed);
+    job.precision = FM_PRECISION_BF16;
+    op_result fast = op_job_run(f, &job, FM_F32, NULL, 1);
+    if (!strstr(fast.kernel, "bf16")) fail_msg("%s ran on %s", text, fast.kernel);
+    op_result_release(f, &fast);
+    check_kernels(f, &job, near);
+    op_job_release(f, &job);
+}
+
+static void by_definition(void **state)
+{
+    for (int i = 0; i < LAYERS; i++) {
+        const layer *l = &layers[i];
+        const fm_convolve_attributes forward = attributes_of(l, (fm_ints){0});
+        const fm_convolve_attributes adjoint =
+            attributes_of(l, (fm_ints){2, {l->size[0], l->size[1]}});
+        const fm_convolve_attributes gradient =
+            attributes_of(l, (fm_ints){2, {l->kernel[0], l->kernel[1]}});
+        check(*state, l, &fm_op_convolve, &forward, "xk");
+        check(*state, l, &fm_op_convolve_kernel_grad, &gradient, "xy");
+        check(*state, l, &fm_op_convolve_grad, &gradient, "xy");
+        if (l->channels < 32) continue;
+        check(*state, l, &fm_op_convolve_transposed, &adjoint, "yk");
+    }
+}
+
+static void with_all_that_is_fused(void **state)
+{
+    for (int i = 0; i < LAYERS; i++) {
+        const layer *l = &layers[i];
+        fm_fused_convolve_attributes a = {.convolve = attributes_of(l, (fm_ints){0}), .bias = true};
+        check(*state, l, &fm_op_fused_convolve, &a, "xkb");
+        a.activation = i % 2 ? FM_FUSED_RELU : FM_FUSED_GELU;
+        check(*state, l, &fm_op_fused_convolve, &a, "xkb");
+        a.residual = true;
+        check(*state, l, &fm_op_fused_convolve, &a, "xkby");
+        if (l->channels < 32) continue;
+        a = (fm_fused_convolve_attributes){
+            .convolve = attributes_of(l, (fm_ints){2, {l->size[0], l->size[1]}}), .mask = true};
+        check(*state, l, &fm_op_fused_convolve_transposed, &a, "ykx");
+        a.residual = true;
+        check(*state, l, &fm_op_fused_convolve_transposed, &a, "ykxx");
+        a = (fm_fused_convolve_attributes){.convolve = a.convolve,
+                                           .bias = true,
+                                           .activation = i % 2 ? FM_FUSED_SILU : FM_FUSED_RELU};
+        check(*state, l, &fm_op_fused_convolve_transposed, &a, "ykc");
+    }
+}
+
+static void one_dimension(void **state)
+{
+    const fm_convolve_attributes a = {.window = {.strides = {1, {2}},
+                                                 .dilations = {1, {1}},
+                                                 .padding_begin = {1, {2}},
+                                                 .padding_end = {1, {1}},
+                                                 .groups = 1}};
+    op_case parsed = op_case_parse("f(3,50,12) f(5,12,33)");
+    op_job job = op_job_make(*state, &fm_op_convolve, &a, &parsed);
+    job.precision = FM_PRECISION_BF16;
+    check_kernels(*state, &job, near);
+    op_job_release(*state, &job);
+}
+
+static bool is_rounded(fixture *f, const char *text, fm_window window)
+{
+    const fm_convolve_attributes a = {.window = window};
+    op_case parsed = op_case_parse(text);
+    op_job job = op_job_make(f, &fm_op_convolve, &a, &parsed);
+    job.precision = FM_PRECISION_BF16;
+    op_result fast = op_job_run(f, &job, FM_F32, NULL, 1);
+    const bool rounded = strstr(fast.kernel, "bf16") != NULL;
+    op_result_release(f, &fast);
+    op_job_release(f, &job);
+    return rounded;
+}
+
+static void which_round(void **state)
+{
+    const fm_window usual = {.strides = {2, {1, 1}},
+                             .dilations = {2, {1, 1}},
+                             .padding_begin = {2, {0, 0}},
+                             .padding_end = {2, {0, 0}},
+                             .groups = 1};
+    fm_window strided = usual, grouped = usual;
+    strided.strides.at[1] = 2;
+    grouped.groups = 2;
+    assert_false(is_rounded(*state, "f(1,8,8,16) f(3,3,16,32)", usual));
+    assert_true(is_rounded(*state, "f(1,8,8,16) f(3,3,16,32)", strided));
+    assert_true(is_rounded(*state, "f(1,8,8,16) f(3,2,16,32)", usual));
+    assert_false(is_rounded(*state, "f(1,8,8,16) f(3,2,16,31)", usual));
+    assert_true(is_rounded(*state, "f(1,8,8,2) f(4,4,2,32)", usual));
+    assert_false(is_rounded(*state, "f(1,8,8,1) f(4,4,1,32)", usual));
+    assert_false(is_rounded(*state, "f(1,8,8,32) f(3,2,16,32)", grouped));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {fixture_test(by_definition),
+                                       fixture_test(with_all_that_is_fused),
+                                       fixture_test(one_dimension), fixture_test(which_round)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+#else
+
+int main(void)
+{
+    return 0;
+}
+
+#endif
