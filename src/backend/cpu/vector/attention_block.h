@@ -95,14 +95,15 @@ INLINE void multiply_rows(const struct operand_reader *r, struct tile t, int64_t
     }
 }
 
-/* c (rows, panels PANEL_WIDTH) = a (rows, depth) times `panels` panels at b. */
+/* c (rows, columns rounded up to vectors) = a (rows, depth) times the panels at b. */
 INLINE void multiply_panels(const struct operand_reader *r, struct tile t, int64_t rows,
-                            int64_t panels)
+                            int64_t columns)
 {
-    tile_function *const compute = r->tile((size_t)rows, 2, false);
+    tile_function *const compute[2] = {r->tile((size_t)rows, 1, false),
+                                       r->tile((size_t)rows, 2, false)};
     t.b_depth = PANEL_WIDTH;
-    for (int64_t i = 0; i < panels; i++) {
-        compute(&t);
+    for (int64_t i = 0; i < columns; i += PANEL_WIDTH) {
+        compute[columns - i > V](&t);
         t.b += (int64_t)t.depth * PANEL_WIDTH;
         t.c += PANEL_WIDTH;
     }

@@ -39,7 +39,7 @@ static float nan_or_nothing(const float *x, int64_t n)
     return -INFINITY;
 }
 
-/* One query's scores (filled: in whole panels) as e^(score - largest), 0 where it does not see; the
+/* One query's scores (filled: in whole vectors) as e^(score - largest), 0 where it does not see; the
  * running maximum and sum move on. Returns what the sums of before are to be multiplied by. Where weights
  * are going to be rounded, `largest` is the logarithm of a power of two above (kernel/attention.h). */
 INLINE float weigh_row(float *s, const seen_keys *keys, int64_t filled, float scale, bool rounds,
@@ -66,7 +66,7 @@ INLINE float weigh_row(float *s, const seen_keys *keys, int64_t filled, float sc
         store(s + j, e);
     }
     for (int64_t j = rounded(seen > 0 ? seen : 0, V); j < filled; j += V) store(s + j, (vector){0});
-    const float shrink = none ? 1 : vector_exp(before - now);
+    const float shrink = none ? 1 : before == -INFINITY ? 0 : vector_exp(before - now);
     *largest = now;
     *total = *total * shrink + sum_of_lanes(sum);
     return shrink;
@@ -91,8 +91,7 @@ static void attend_tile(block *b, int64_t top, int64_t rows, int64_t first)
     const int64_t width = b->w->plan.value_width, query = b->first + top;
     const size_t words = words_in(read, (size_t)a->key_dim);
     const int64_t most = kernel_attention_reach(a, query + rows - 1) - first;
-    const int64_t count = smaller(most, BLOCK_KEYS),
-                  panels = rounded(count, PANEL_WIDTH) / PANEL_WIDTH;
+    const int64_t count = smaller(most, BLOCK_KEYS);
     if (count <= 0) return;
     multiply_panels(read,
                     (struct tile){.depth = words,
@@ -102,12 +101,12 @@ static void attend_tile(block *b, int64_t top, int64_t rows, int64_t first)
                                   .b = b->keys + first * (int64_t)words,
                                   .c = b->scores,
                                   .c_row = BLOCK_KEYS},
-                    rows, panels);
+                    rows, count);
     for (int64_t r = 0; r < rows; r++) {
         float *s = b->scores + r * BLOCK_KEYS, *sums = b->sums + (top + r) * width;
         const seen_keys keys = {smaller(kernel_attention_reach(a, query + r) - first, count),
                                 mask_of(a, b->w->mask, b->batch, query + r, first)};
-        const float shrink = weigh_row(s, &keys, panels * PANEL_WIDTH, (float)a->scale,
+        const float shrink = weigh_row(s, &keys, rounded(count, V), (float)a->scale,
                                        read->numbers > 1, &b->largest[top + r], &b->total[top + r]);
         if (first > 0 && shrink != 1) {
             for (int64_t j = 0; j < width; j += V) store(sums + j, load(sums + j) * shrink);

@@ -129,7 +129,6 @@ static void slope_tile(const block *b, int64_t top, int64_t rows, int64_t first)
 {
     const kernel_attention *a = &b->w->a;
     const int64_t count = keys_seen(b, top + rows, first);
-    const int64_t panels = rounded(count, PANEL_WIDTH) / PANEL_WIDTH;
     const struct operand_reader *read = b->w->plan.read;
     const int64_t width = b->w->plan.key_width;
     float *s = b->m.p + top * BLOCK_KEYS, *slopes = b->m.ds + top * BLOCK_KEYS;
@@ -139,13 +138,13 @@ static void slope_tile(const block *b, int64_t top, int64_t rows, int64_t first)
     t.a_row = b->q_rows.step;
     t.b = b->m.keys + first * (int64_t)t.depth;
     t.c = s;
-    multiply_panels(read, t, rows, panels);
+    multiply_panels(read, t, rows, count);
     t.depth = words_in(read, (size_t)a->value_dim);
     t.a = b->dy_rows.rows + top * b->dy_rows.step;
     t.a_row = b->dy_rows.step;
     t.b = b->m.values + first * (int64_t)t.depth;
     t.c = slopes;
-    multiply_panels(read, t, rows, panels);
+    multiply_panels(read, t, rows, count);
     for (int64_t r = top; r < top + rows; r++, s += BLOCK_KEYS, slopes += BLOCK_KEYS) {
         const seen_keys keys = {kernel_attention_reach(a, b->first + r) - first < count
                                     ? kernel_attention_reach(a, b->first + r) - first
