@@ -14,11 +14,12 @@ What is printed: the median and the spread (lowest to highest) of each side over
 ratio of the medians, the share of the peak of fp32 multiply-adds that was measured in the same rounds,
 and what takes the time. With bfloat16 on our side the peer may use either precision, whichever is
 faster. The JSON of it all is kept in bench/results/: WORKLOAD.json, of predictions
-WORKLOAD-predict-BATCH.json, with -bfloat16, and with -1-thread or the like where not all processors work;
-the machine's own figures, the time to start and the library's size in machine.json. At the end
+WORKLOAD-predict-BATCH.json, with -bfloat16, with -1-thread or the like where not all processors work, and
+with -jax where that was the peer; the machine's own figures, the time to start and the library's size in
+machine.json. At the end
 bench/write_performance.py makes docs/performance.md of them.
 
-FATHOM_BENCH_PYTHON names the Python that has the peer; without it `python3` is tried.
+FATHOM_BENCH_PYTHON names the Python that has the peer (torch, or jax); without it `python3` is tried.
 """
 import argparse
 import dataclasses
@@ -47,12 +48,13 @@ PROCESSORS = len(os.sched_getaffinity(0))
 # workload: our program, the peer's script for each peer
 STEPS = {"ours": "fathom_steps", "pytorch": "pytorch_vision.py"}
 SEQUENCES = {"ours": "fathom_sequences", "pytorch": "pytorch_sequences.py"}
+BOTH_SEQUENCES = dict(SEQUENCES, jax="jax_sequences.py")
 WORKLOADS = {
-    "mlp": dict(STEPS, pytorch="pytorch_mlp.py"),
-    "mlp-dropout": dict(STEPS, pytorch="pytorch_mlp.py"),
-    "mnist-cnn": STEPS,
+    "mlp": dict(STEPS, pytorch="pytorch_mlp.py", jax="jax_mlp.py"),
+    "mlp-dropout": dict(STEPS, pytorch="pytorch_mlp.py", jax="jax_mlp.py"),
+    "mnist-cnn": dict(STEPS, jax="jax_vision.py"),
     "lenet5": STEPS,
-    "resnet20": STEPS,
+    "resnet20": dict(STEPS, jax="jax_vision.py"),
     "resnet18@32": STEPS,
     "alexnet": STEPS,
     "vgg16": STEPS,
@@ -60,18 +62,17 @@ WORKLOADS = {
     "resnet50": STEPS,
     "resnet152": STEPS,
     "mobilenet": STEPS,
-    "mnist-lstm": SEQUENCES,
-    "mnist-gru": SEQUENCES,
-    "shakespeare-lstm": SEQUENCES,
-    "gpt-small": SEQUENCES,
+    "mnist-lstm": BOTH_SEQUENCES,
+    "mnist-gru": BOTH_SEQUENCES,
+    "shakespeare-lstm": BOTH_SEQUENCES,
+    "gpt-small": BOTH_SEQUENCES,
     "shakespeare-gpt": SEQUENCES,
 }
 TABLE = [name for name in WORKLOADS if name != "shakespeare-gpt"]  # what is measured unasked
 PREDICTED = [1, 32, 128]  # batches
 PEAKS = {"float32": "fma_gflops", "bfloat16": "bf16_gflops"}  # of machine_peak, by our precision
 SAME_WORK = ["batch", "parameters", "sample", "outputs"]
-PEERS = ["pytorch", "none"]
-PEER_MODULES = {"pytorch": "torch"}
+PEER_MODULES = {"pytorch": "torch", "jax": "jax"}
 PROFILED_SECONDS = 1
 
 
@@ -201,6 +202,7 @@ class Job:
     batch: int
     threads: int
     precision: str
+    peer: str
 
     def words(self):
         """Both sides understand them."""
@@ -213,11 +215,14 @@ class Job:
             kind += f"-{self.precision}"
         if self.threads != PROCESSORS:
             kind += f"-{self.threads}-thread" + ("s" if self.threads > 1 else "")
+        if self.peer == "jax":
+            kind += "-jax"
         return RESULTS / f"{self.name}{kind}.json"
 
 
-def measure(job, peer, python, options):
+def measure(job, python, options):
     """All rounds of one job; returns the record that is kept."""
+    peer = job.peer
     program = [PROGRAMS / WORKLOADS[job.name]["ours"], job.name, *job.words(), "--precision",
                job.precision]
     ours, theirs, tried = program + ["--seconds", options.seconds], None, None
@@ -235,7 +240,7 @@ def measure(job, peer, python, options):
     record = {
         "workload": job.name, "phase": job.phase, "batch": our_rounds[0]["batch"],
         "precision": job.precision, "date": datetime.date.today().isoformat(), "commit": commit(),
-        "processor": processor(), "threads": job.threads, "machine_peaks": peaks,
+        "processor": processor(), "threads": job.threads, "peer": peer, "machine_peaks": peaks,
         "peak_gflops": peak, "fathom": summary(our_rounds),
     }
     flops = our_rounds[0].get("flops_per_sample")
@@ -336,18 +341,20 @@ def show_costs(costs):
         print(f"  {100 * row['seconds'] / total:5.1f} %  {row['steps']:3} x {row['op']}, {row['kernel']}")
 
 
-def jobs_of(options):
+def jobs_of(options, peer):
+    """Unasked, all workloads that the peer has a script for."""
+    workloads = options.workload or [name for name in TABLE if peer in WORKLOADS[name] or peer == "none"]
     for threads, precision, phase in itertools.product(options.threads, options.precision, options.phase):
         batches = options.batch or (PREDICTED if phase == "predict" else [None])
-        for batch, name in itertools.product(batches, options.workload or TABLE):
-            yield Job(name, phase, batch, threads, precision)
+        for batch, name in itertools.product(batches, workloads):
+            yield Job(name, phase, batch, threads, precision, peer)
 
 
 def parse():
     parser = argparse.ArgumentParser(prog="./run bench")
     parser.add_argument("workload", nargs="*",
                         help="; ".join(WORKLOADS) + " (default: all but shakespeare-gpt)")
-    parser.add_argument("--against", choices=PEERS,
+    parser.add_argument("--against", choices=[*PEER_MODULES, "none"],
                         help="the peer; default: pytorch where a Python has it, else none")
     parser.add_argument("--phase", choices=["train", "predict", "generate"], nargs="+",
                         default=["train"])
@@ -375,15 +382,20 @@ def main():
         fail(f"no Python with {PEER_MODULES[peer]}: name one in FATHOM_BENCH_PYTHON")
     if not python:
         print("without a peer: set FATHOM_BENCH_PYTHON to a Python that has one", file=sys.stderr)
+        peer = "none"
+    absent = [name for name in options.workload if python and peer not in WORKLOADS[name]]
+    if absent:
+        fail(f"{absent[0]} has no script for {peer}; there are: "
+             + ", ".join(name for name in WORKLOADS if peer in WORKLOADS[name]))
 
     RESULTS.mkdir(parents=True, exist_ok=True)
     write_json(RESULTS / "machine.json", measure_machine(sorted({1, PROCESSORS, *options.threads})))
     broken = 0
-    for job in jobs_of(options):
+    for job in jobs_of(options, peer):
         if options.missing and job.file(job.batch).exists():
             continue
         try:
-            record = measure(job, peer, python, options)
+            record = measure(job, python, options)
         except Broken as reason:
             print(f"run_bench: {job}: {reason}", file=sys.stderr)
             broken += 1

@@ -16,21 +16,22 @@ import run_bench
 
 ROOT = run_bench.ROOT
 PAGE = ROOT / "docs" / "performance.md"
-PEER = "pytorch"
+PEER, OTHER = "pytorch", "jax"
 NONE = "–"
 DEAREST = 6  # rows of a table of what takes the time
 ROOFS = [("copy_l2_gbs", "L2"), ("copy_l3_gbs", "L3"), ("copy_memory_gbs", "memory")]
 
 
 def load_results():
-    """The machine's record and those of workloads."""
+    """The machine's record, those of workloads, and those beside the other peer."""
     records = [json.loads(path.read_text(encoding="utf-8"))
                for path in sorted(run_bench.RESULTS.glob("*.json"))]
     machine = next((record for record in records if "workload" not in record), None)
     order = list(run_bench.WORKLOADS)
     records = [record for record in records if record.get("workload") in order]
-    return machine, sorted(records, key=lambda record: (order.index(record["workload"]),
-                                                        record["batch"]))
+    records.sort(key=lambda record: (order.index(record["workload"]), record["batch"]))
+    return (machine, [record for record in records if OTHER not in record],
+            [record for record in records if OTHER in record])
 
 
 def chosen(records, phase, threads, batch=None, precision="float32"):
@@ -99,25 +100,73 @@ def about_start(machine):
             + f"\n\n`libfathom.so`, stripped, without what it depends on: {size / 2**20:.2f} MiB.\n")
 
 
+NAMES = {"pytorch": "PyTorch", "jax": "JAX"}
+
+
+def noisy(record):
+    sides = [record[side] for side in ("fathom", *NAMES) if side in record]
+    return "" if all(side["quiet_rounds"] for side in sides) else " (noisy)"
+
+
 def about_speed(records):
+    """With the batch where it is not in the heading: a workload's own."""
+    batch = "" if records[0]["phase"] != "train" else "batch"
     rows = []
     for record in records:
         ours, theirs = record["fathom"], record.get(PEER)
-        noisy = "" if all(side["quiet_rounds"] for side in (ours, theirs) if side) else " (noisy)"
-        rows.append([record["workload"] + noisy, str(record["batch"]), figure(ours["median"]),
-                     f"{figure(ours['lowest'])} to {figure(ours['highest'])}",
+        rows.append([record["workload"] + noisy(record), *([str(record["batch"])] if batch else []),
+                     figure(ours["median"]), f"{figure(ours['lowest'])} to {figure(ours['highest'])}",
                      figure(theirs and theirs["median"]), figure(record.get("ratio")),
-                     figure(record.get("gflops")), figure(record["peak_gflops"]),
-                     figure(record.get("share_of_peak")),
+                     figure(record.get("gflops")), figure(record.get("share_of_peak")),
                      mebibytes(ours), mebibytes(theirs), setting_of(theirs), record["date"]])
-    return table(["workload", "batch", "samples/s", "lowest to highest", "PyTorch", "ratio", "GFLOP/s", "peak",
-                  "of peak", "MiB", "PyTorch MiB", "its setting", "date"], rows) + "\n"
+    return table(["workload", *([batch] if batch else []), "samples/s", "lowest to highest", "PyTorch",
+                  "ratio", "GFLOP/s", "of peak", "MiB", "PyTorch MiB", "its setting", "date"], rows) + "\n"
+
+
+PHASES = [("train", None, "training")] + [("predict", batch, f"predicting {batch}")
+                                          for batch in run_bench.PREDICTED]
+
+
+def about_ratios(records, threads, precision):
+    """All workloads at a glance: a row each, a column for each kind of work."""
+    rows = []
+    for name in run_bench.TABLE:
+        row = [name]
+        for phase, batch, _ in PHASES:
+            some = [record for record in chosen(records, phase, threads, batch, precision)
+                    if record["workload"] == name and "ratio" in record]
+            row.append(figure(some[0]["ratio"]) + noisy(some[0]) if some else NONE)
+        if any(cell != NONE for cell in row[1:]):
+            rows.append(row)
+    return table(["workload", *(title for _, _, title in PHASES)], rows) + "\n" if rows else ""
+
+
+def about_other(records):
+    order = list(run_bench.WORKLOADS)
+    rows = []
+    for record in sorted(records, key=lambda record: (
+            order.index(record["workload"]), record["phase"] != "train", record["batch"],
+            -record["threads"], record["precision"] != "float32")):
+        ours, theirs = record["fathom"], record[OTHER]
+        kind = "training" if record["phase"] == "train" else "predicting"
+        rows.append([record["workload"] + noisy(record), kind, str(record["batch"]), str(record["threads"]),
+                     "bf16" if record["precision"] == "bfloat16" else "f32", figure(ours["median"]),
+                     figure(theirs["median"]), figure(record["ratio"]), mebibytes(ours),
+                     mebibytes(theirs), setting_of(theirs), record["date"]])
+    return table(["workload", "work", "batch", "threads", "precision", "samples/s", NAMES[OTHER], "ratio",
+                  "MiB", f"{NAMES[OTHER]} MiB", "its setting", "date"], rows) + "\n"
+
+
+def about_kernel(row):
+    """cpu.avx512.winograd.convolve of the op convolve: what is left is where it runs."""
+    place = row["kernel"].removesuffix("." + row["op"])
+    return row["op"] if place == row["kernel"] == row["op"] else f"{row['op']} ({place})"
 
 
 def about_costs(record):
     costs = record["costs"]
     total = sum(row["seconds"] for row in costs) or 1
-    rows = [[f"{row['op']}, {row['kernel']}", str(row["steps"]), f"{1e3 * row['seconds']:.3f}",
+    rows = [[about_kernel(row), str(row["steps"]), f"{1e3 * row['seconds']:.3f}",
              f"{100 * row['seconds'] / total:.1f} %", figure(row["flops"] / row["seconds"] * 1e-9),
              figure(row["bytes"] / row["seconds"] * 1e-9)]
             for row in costs[:DEAREST] if row["seconds"] > 0]
@@ -125,29 +174,36 @@ def about_costs(record):
     if len(costs) > DEAREST:
         rows.append(["others", str(sum(row["steps"] for row in costs[DEAREST:])), f"{1e3 * rest:.3f}",
                      f"{100 * rest / total:.1f} %", NONE, NONE])
-    return (f"### {title_of(record)}\n\n"
-            + table(["op, kernel", "steps", "ms", "time", "GFLOP/s", "GB/s"], rows) + "\n")
+    return (f"<details><summary>{title_of(record)}: {1e3 * total:.3g} ms a step</summary>\n\n"
+            + table(["op (kernels)", "steps", "ms", "time", "GFLOP/s", "GB/s"], rows)
+            + "\n\n</details>\n")
 
 
 def title_of(record):
     phase = {"train": "training", "predict": "predicting", "generate": "generating"}[record["phase"]]
-    bf16 = ", bf16" if record.get("precision") == "bfloat16" else ""
-    return f"{record['workload']}, {phase}, batch {record['batch']}, {record['threads']} threads{bf16}"
+    return (f"{record['workload']}, {phase}, batch {record['batch']}, "
+            + words_of(record["threads"], record.get("precision", "float32")))
+
+
+def words_of(threads, precision):
+    words = f"{threads} thread{'s' if threads > 1 else ''}"
+    return words if precision == "float32" else words + ", bf16"
 
 
 def missing_results(machine, records, all_threads):
     """A line for each kind of figure that the table of the bench has and the results lack."""
-    lines = [] if machine else ["the machine's ceilings"]
-    phases = [("train", None)] + [("predict", batch) for batch in run_bench.PREDICTED]
+    lines, wholly = [] if machine else ["the machine's ceilings"], []
     for threads, precision in itertools.product(all_threads, run_bench.PEAKS):
-        for phase, batch in phases:
+        for phase, batch, title in PHASES:
             have = {record["workload"] for record in chosen(records, phase, threads, batch, precision)}
             absent = [name for name in run_bench.TABLE if name not in have]
-            if absent:
-                what = "training" if phase == "train" else f"predicting, batch {batch}"
-                what += "" if precision == "float32" else ", bf16"
-                lines.append(f"{what}, {threads} thread{'s' if threads > 1 else ''}: "
-                             + (", ".join(absent) if len(absent) < len(run_bench.TABLE) else "all"))
+            what = f"{title}, {words_of(threads, precision)}"
+            if len(absent) == len(run_bench.TABLE):
+                wholly.append(what)
+            elif absent:
+                lines.append(f"{what}: " + ", ".join(absent))
+    if wholly:
+        lines.append("all of: " + "; ".join(wholly))
     without = {"the peer's side": lambda record: PEER in record,
                "where the time goes": lambda record: "costs" in record,
                "a round in which others left the cores alone":
@@ -167,8 +223,9 @@ STYLE = """
   text { fill: #1f2328; } .quiet { fill: #59636e; }
   .grid { stroke: #d1d9e0; stroke-width: 1; } .roof { stroke: #59636e; stroke-width: 2; fill: none; }
   .point { fill: #0969da; } .number { fill: #ffffff; font-size: 10px; text-anchor: middle; }
+  .name { paint-order: stroke; stroke: #ffffff; stroke-width: 4px; }
   @media (prefers-color-scheme: dark) {
-    svg { background: #0d1117; }
+    svg { background: #0d1117; } .name { stroke: #0d1117; }
     text { fill: #f0f6fc; } .quiet { fill: #9198a1; }
     .grid { stroke: #3d444d; } .roof { stroke: #9198a1; }
     .point { fill: #4493f8; } .number { fill: #0d1117; }
@@ -180,15 +237,21 @@ class Roofline:
     """Williams, Waterman, Patterson 2009: what operations a byte allow, on logarithmic axes. Each
     workload is a point at the flops and bytes of its steps' operands."""
 
-    def __init__(self, peak, records):
-        self.peak = peak
+    def __init__(self, peak, precision, records):
+        self.peak, self.top = peak, peak[run_bench.PEAKS[precision]]
+        self.top_name = "fp32" if precision == "float32" else "bf16"
         self.points = [point for point in map(self.point_of, records) if point]
-        across = [x for _, x, _ in self.points] + [peak["fma_gflops"] / peak["copy_memory_gbs"]]
-        self.x_range = (10 ** math.floor(math.log10(min(across) / 2)),
-                        10 ** math.ceil(math.log10(max(across) * 2)))
-        self.y_range = (10 ** math.floor(math.log10(min([y for _, _, y in self.points]
-                                                        + [peak["fma_gflops"] / 8]) / 1.5)),
-                        1.6 * max([peak["fma_gflops"]] + [y for _, _, y in self.points]))
+        across = [x for _, x, _ in self.points] + [self.top / peak[key] for key, _ in ROOFS]
+        up = [y for _, _, y in self.points] + [self.top / 8, self.top]
+        self.x_range = (self.tick_beyond(min(across) / 4, -1), self.tick_beyond(max(across) * 1.2, 1))
+        self.y_range = (self.tick_beyond(min(up) / 1.3, -1), 1.6 * max(up))
+
+    @staticmethod
+    def tick_beyond(value, way):
+        """The next of 1, 2, 5, 10, ... below or above."""
+        ticks = [digit * 10.0**power for power in range(-6, 9) for digit in (1, 2, 5)]
+        return (min(tick for tick in ticks if tick >= value) if way > 0
+                else max(tick for tick in ticks if tick <= value))
 
     @staticmethod
     def point_of(record):
@@ -236,11 +299,11 @@ class Roofline:
         return parts
 
     def roofs(self):
-        top = self.peak["fma_gflops"]
+        top = self.top
         parts = [self.line("roof", self.x(min(self.x_range[1], max(
             self.x_range[0], top / self.peak["copy_l2_gbs"]))), self.y(top), WIDTH - RIGHT, self.y(top)),
-                 self.text(WIDTH - RIGHT - 4, self.y(top) - 6, f"fp32 peak, {top:.0f} GFLOP/s", "quiet",
-                           "end")]
+                 self.text(WIDTH - RIGHT - 4, self.y(top) - 6, f"{self.top_name} peak, {top:.0f} GFLOP/s",
+                           "quiet name", "end")]
         for key, name in ROOFS:
             speed = self.peak[key]
             low = max(self.x_range[0], self.y_range[0] / speed)
@@ -252,9 +315,9 @@ class Roofline:
             middle = math.sqrt(low * high)
             rise = math.degrees(math.atan2(self.y(high * speed) - self.y(low * speed),
                                            self.x(high) - self.x(low)))
-            parts.append(f'<text class="quiet" text-anchor="middle" transform="translate('
-                         f'{self.x(middle):.1f} {self.y(middle * speed) - 6:.1f}) rotate({rise:.1f})">'
-                         f"{name}, {speed:.0f} GB/s</text>")
+            parts.append(f'<text class="quiet name" text-anchor="middle" transform="translate('
+                         f'{self.x(middle):.1f} {self.y(middle * speed):.1f}) rotate({rise:.1f}) '
+                         f'translate(0 {-6 if key == ROOFS[0][0] else 16})">{name}, {speed:.0f} GB/s</text>')
         return parts
 
     def places(self):
@@ -293,16 +356,16 @@ class Roofline:
 def pictures(machine, records, threads):
     """File name, title and picture of those that have points."""
     peak = machine and next((one for one in machine["peaks"] if one["threads"] == threads), None)
-    if not peak:
-        return []
     made = []
-    for name, title, some in (
-            ("roofline-training.svg", "Training", chosen(records, "train", threads)),
-            ("roofline-predicting.svg", "Predicting, batch 1", chosen(records, "predict", threads, 1))):
-        roofline = Roofline(peak, some)
-        if roofline.points:
-            words = f"{title}, {threads} threads: speed over operations for each byte"
-            made.append((name, words, roofline.picture(words)))
+    for precision, (name, title, phase, batch) in itertools.product(
+            run_bench.PEAKS, (("roofline-training", "Training", "train", None),
+                              ("roofline-predicting", "Predicting, batch 1", "predict", 1))):
+        some = chosen(records, phase, threads, batch, precision)
+        if not peak or not peak[run_bench.PEAKS[precision]] or not any(map(Roofline.point_of, some)):
+            continue
+        words = f"{title}, {words_of(threads, precision)}: speed over operations for each byte"
+        name += ".svg" if precision == "float32" else "-bf16.svg"
+        made.append((name, words, Roofline(peak, precision, some).picture(words)))
     return made
 
 
@@ -316,11 +379,34 @@ zeros).
 *Of peak* is the share of the multiply-adds of the same precision that the machine reached in the same
 rounds; GFLOP/s count the multiplications and additions of the definition, so Winograd's algorithm may go
 beyond 1. *MiB* is the largest resident size of the process. Where our side computes in bf16, PyTorch may do
-so or not, whichever is faster.
+so or not, whichever is faster. *Noisy* are figures of which no round was free of other programs.
 """
 
 
-def page_of(machine, records, drawn):
+def speeds_of(records, threads, precision):
+    """The tables of one number of threads in one precision, the ratios of all first."""
+    ratios, words = about_ratios(records, threads, precision), words_of(threads, precision)
+    parts = [f"## {words[0].upper() + words[1:]}\n"]
+    if ratios:
+        parts += ["How many times as fast as PyTorch:\n", ratios]
+    some = chosen(records, "train", threads, None, precision)
+    if some:
+        parts += [f"### Training, {words}\n", about_speed(some)]
+    for phase, title in (("predict", "Predicting"), ("generate", "Generating")):
+        some = chosen(records, phase, threads, None, precision)
+        for batch in sorted({record["batch"] for record in some}):
+            parts += [f"### {title}, batch {batch}, {words}\n",
+                      about_speed([record for record in some if record["batch"] == batch])]
+    return parts if len(parts) > 1 else []
+
+
+ABOUT_OTHER = """JAX at the fastest of its settings that were tried (compiled as one function, with donated buffers,
+fast mathematics, unrolled recurrences, its own generator of random numbers), our side measured anew in turn
+with it.
+"""
+
+
+def page_of(machine, records, others, drawn):
     all_threads = sorted({record["threads"] for record in records} | {1, run_bench.PROCESSORS},
                          reverse=True)
     parts = [INTRODUCTION, "## The machine\n", about_machine(machine),
@@ -331,16 +417,9 @@ def page_of(machine, records, drawn):
         parts.append("A point lies at the flops for each byte of all operands of a step's kernels; what of "
                      "these bytes stays in which cache, the picture does not know.\n")
     for threads, precision in itertools.product(all_threads, run_bench.PEAKS):
-        words = f"{threads} thread{'s' if threads > 1 else ''}"
-        words += "" if precision == "float32" else ", bf16"
-        some = chosen(records, "train", threads, None, precision)
-        if some:
-            parts += [f"## Training, {words}\n", about_speed(some)]
-        for phase, title in (("predict", "Predicting"), ("generate", "Generating")):
-            some = chosen(records, phase, threads, None, precision)
-            for batch in sorted({record["batch"] for record in some}):
-                parts += [f"## {title}, batch {batch}, {words}\n",
-                          about_speed([record for record in some if record["batch"] == batch])]
+        parts += speeds_of(records, threads, precision)
+    if others:
+        parts += [f"## Beside {NAMES[OTHER]}\n", ABOUT_OTHER, about_other(others)]
     costly = [record for record in records if "costs" in record and record["threads"] == all_threads[0]]
     if costly:
         parts.append("## Where the time goes\n")
@@ -360,7 +439,7 @@ def checksum(paths):
 
 
 def main():
-    machine, records = load_results()
+    machine, records, others = load_results()
     threads = max([record["threads"] for record in records] + [1])
     drawn = pictures(machine, records, threads)
     for old in PAGE.parent.glob("roofline-*.svg"):
@@ -368,13 +447,13 @@ def main():
     for name, _, picture in drawn:
         (PAGE.parent / name).write_text(picture, encoding="utf-8")
     sources = sorted(run_bench.RESULTS.glob("*.json")) + [pathlib.Path(__file__)]
-    page = page_of(machine, records, drawn)
+    page = page_of(machine, records, others, drawn)
     page_sum = hashlib.sha256(page.encode())
     for path in sorted(PAGE.parent.glob("roofline-*.svg")):
         page_sum.update(path.read_bytes())
     PAGE.write_text(page + f"<!-- results {checksum(sources)} page {page_sum.hexdigest()} -->\n",
                     encoding="utf-8")
-    print(f"{PAGE.relative_to(ROOT)}: {len(records)} results")
+    print(f"{PAGE.relative_to(ROOT)}: {len(records) + len(others)} results")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ mlp          784-512-256-10, ReLU, cross-entropy, SGD rate 0.01, batch 128
 mlp-dropout  784-128-10, ReLU, dropout 0.2, cross-entropy, Adam rate 0.001, batch 32
 """
 
+import peer_side
 import pytorch_side
 
 WORKLOADS = {
@@ -118,4 +119,4 @@ def make_data(torch, workload, batch, setting):
     return [(x[i * batch:(i + 1) * batch], y[i * batch:(i + 1) * batch]) for i in range(count)]
 
 
-pytorch_side.main(pytorch_side.Side(WORKLOADS, SETTINGS, EXPERT, make_model, make_data))
+pytorch_side.main(peer_side.Side(WORKLOADS, SETTINGS, EXPERT, make_model, make_data))

@@ -15,6 +15,7 @@ In the phase generate a sample is a sequence of `context` tokens that are made o
 the most probable one, with the keys and values of those before kept (in place, in the model's layout).
 """
 
+import peer_side
 import pytorch_side
 
 GPT = dict(kind="gpt", vocabulary=65, context=128, width=128, heads=4, blocks=4, hidden=512, batch=64,
@@ -203,4 +204,4 @@ def make_data(torch, workload, batch, setting):
     return [DATA[workload["kind"]](torch, workload, batch) for _ in range(max(2, 1024 // batch))]
 
 
-pytorch_side.main(pytorch_side.Side(WORKLOADS, SETTINGS, {}, make_model, make_data))
+pytorch_side.main(peer_side.Side(WORKLOADS, SETTINGS, {}, make_model, make_data))

@@ -1,16 +1,9 @@
-"""What the PyTorch scripts share: settings, processes, measuring. Each of them gives a Side.
+"""What the PyTorch scripts share: how a model is trained and asked. Each of them gives a Side.
 
-samples_per_second is the median of the rounds during which others left the cores alone; with one
-thread samples_per_cpu_second holds on a busy machine too; peak_bytes is the largest resident size of
-the process; parameters, sample (height, width, channels) and outputs are what run_bench.py holds against
-our side's. Needs torch 2.13.0 (the CPU build) and a C++ compiler for the compiled settings. The data
-lie in memory as f32, batches are consecutive slices: no loader, no conversion, no shuffling is
-measured. Modes:
+Needs torch 2.13.0 (the CPU build) and a C++ compiler for the compiled settings. Modes besides those of
+peer_side:
 eager        the usual loop with the optimiser's defaults
 compile      the same with torch.compile(model)
-best         each of the side's settings in a process of its own, then the fastest of them again
-expert       the same for its expert settings: code of one's own around an op that is not public
-setting      the one of --setting, by name
 
 What a setting's keys mean:
 compile      what torch.compile sees: the model and loss, the optimiser's step too, or one function of
@@ -26,52 +19,12 @@ onednn       (mlp) hidden layers in PyTorch's mkldnn layout, or by oneDNN's matm
 reduced      f32 tensors, bf16 products; --precision bfloat16 only
 """
 
-import argparse
-import dataclasses
-import json
-import os
-import resource
-import statistics
-import subprocess
-import sys
-import time
-from typing import Callable
-
-import machine_load
-
-
-@dataclasses.dataclass
-class Side:
-    """A script's workloads (name to a dict with batch, optimizer, rate), its settings and expert
-    settings by phase, and how a model and a list of batches (x, y) are made."""
-    workloads: dict
-    settings: dict
-    expert: dict
-    make_model: Callable
-    make_data: Callable
-
-
-def parse(side):
-    parser = argparse.ArgumentParser(description="one JSON line with PyTorch's samples per second")
-    parser.add_argument("--workload", choices=side.workloads, required=True)
-    parser.add_argument("--phase", choices=side.settings, default="train")
-    parser.add_argument("--mode", default="eager",
-                        choices=["eager", "compile", "best", "expert", "setting"])
-    parser.add_argument("--setting", default="eager")
-    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--batch", type=int, help="default: the workload's")
-    parser.add_argument("--seconds", type=float, default=1, help="of a round, about; one step at least")
-    parser.add_argument("--rounds", type=int, default=7, help="the median of the quiet ones is reported")
-    parser.add_argument("--patience", type=float, default=20,
-                        help="seconds to wait before a round while others keep the cores busy")
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
-    return parser.parse_args()
+import peer_side
 
 
 def environment(setting, threads):
     """What OpenMP and malloc read before PyTorch is loaded."""
-    variables = dict(os.environ, OMP_NUM_THREADS=str(threads))
+    variables = dict(OMP_NUM_THREADS=str(threads))
     if setting.get("spin"):
         variables["OMP_WAIT_POLICY"] = "ACTIVE"
     if setting.get("keep"):
@@ -192,17 +145,7 @@ def described(torch, model, x, phase):
     return facts
 
 
-def steps_of(step, batches, seconds):
-    """As many as take about so long, told by the steps that warm up."""
-    step(*batches[0])  # compiles
-    start, count = time.perf_counter(), 0
-    while count < 2 or time.perf_counter() - start < seconds / 3:
-        step(*batches[count % len(batches)])
-        count += 1
-    return max(1, round(count * seconds / (time.perf_counter() - start)))
-
-
-def measure(side, arguments, setting):
+def prepare(side, arguments, setting):
     import torch
 
     torch.manual_seed(1)
@@ -213,53 +156,12 @@ def measure(side, arguments, setting):
         torch.backends.mkldnn.matmul.fp32_precision = "bf16"
     name, phase = arguments.workload, arguments.phase
     workload = dict(side.workloads[name], name=name, phase=phase)
-    batch = arguments.batch or workload["batch"]
-    batches = side.make_data(torch, workload, batch, setting)
+    batches = side.make_data(torch, workload, arguments.batch or workload["batch"], setting)
     model = model_of(torch, side, workload, setting)
-    facts = described(torch, model, batches[0][0], phase)
+    facts = dict(described(torch, model, batches[0][0], phase), pytorch=torch.__version__)
     make = train_step if phase == "train" else predict_step
     step = make(torch, model, workload, setting, arguments.precision)
-    steps = steps_of(step, batches, arguments.seconds)
-    rounds, seconds = [], []
-    for n in range(arguments.rounds):
-        machine_load.wait_until_quiet(arguments.patience)
-        meter, start, used = machine_load.LoadMeter(), time.perf_counter(), time.process_time()
-        for i in range(n * steps, (n + 1) * steps):
-            result = step(*batches[i % len(batches)])
-        rate = steps * batch / (time.perf_counter() - start)
-        seconds.append(time.process_time() - used)
-        rounds.append((rate, meter.cores()))
-    rates = [rate for rate, _ in rounds]
-    quiet = [rate for rate, others in rounds if others < 0.2] or rates
-    per_cpu_second = steps * batch / statistics.median(seconds)
-    return dict(facts, samples_per_second=round(statistics.median(quiet), 3),
-                fastest_round=round(max(rates), 3), slowest_round=round(min(rates), 3),
-                quiet_rounds=sum(others < 0.2 for _, others in rounds), rounds=len(rounds),
-                samples_per_cpu_second=round(per_cpu_second, 3), batch=batch,
-                last_loss=round(result.float().mean().item(), 6), pytorch=torch.__version__,
-                peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
-
-
-def in_process(side, arguments, name, rounds):
-    """A setting in a fresh process, as OpenMP's and the compiler's settings outlive a run."""
-    own = ("mode", "setting", "rounds", "inside")
-    options = {k: v for k, v in vars(arguments).items() if k not in own}
-    command = [sys.executable, sys.argv[0], "--mode", "setting", "--setting", name, "--inside",
-               "--rounds", str(rounds)]
-    for key, value in options.items():
-        if value is not None:
-            command += ["--" + key, str(value)]
-    setting = find(side, arguments.phase, name)
-    done = subprocess.run(command, env=environment(setting, arguments.threads), text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    lines = done.stdout.strip().split("\n")
-    if done.returncode != 0 or not lines[-1].startswith("{"):
-        return dict(failed=(done.stderr.strip() or "no output").split("\n")[-1])
-    return json.loads(lines[-1])
-
-
-def find(side, phase, name):
-    return {**side.settings[phase], **side.expert.get(phase, {})}[name]
+    return peer_side.Work(step, batches, facts, lambda result: result.float().mean().item())
 
 
 def fits(setting, precision):
@@ -267,29 +169,8 @@ def fits(setting, precision):
     return not (setting.get("reduced") if precision == "float32" else only_f32)
 
 
-def measure_best(side, arguments, settings):
-    tried = {}
-    for name, setting in settings.items():
-        if not fits(setting, arguments.precision):
-            continue
-        result = in_process(side, arguments, name, 3)
-        tried[name] = result.get("samples_per_second", result.get("failed"))
-    speeds = {name: speed for name, speed in tried.items() if not isinstance(speed, str)}
-    if not speeds:
-        raise SystemExit("no setting ran: " + json.dumps(tried))
-    fastest = max(speeds, key=speeds.get)
-    return dict(in_process(side, arguments, fastest, arguments.rounds), setting=fastest, tried=tried)
+PYTORCH = peer_side.Library("PyTorch", ["eager", "compile"], environment, fits, prepare)
 
 
 def main(side):
-    arguments = parse(side)
-    head = {k: getattr(arguments, k) for k in ("workload", "phase", "mode", "precision", "threads")}
-    head["setting"] = arguments.setting if arguments.mode == "setting" else arguments.mode
-    if arguments.mode in ("best", "expert"):
-        settings = side.settings if arguments.mode == "best" else side.expert
-        result = measure_best(side, arguments, settings[arguments.phase])
-    elif arguments.inside:
-        result = measure(side, arguments, find(side, arguments.phase, arguments.setting))
-    else:
-        result = in_process(side, arguments, head["setting"], arguments.rounds)
-    print(json.dumps({**head, **result, "mode": arguments.mode}))
+    peer_side.main(side, PYTORCH)

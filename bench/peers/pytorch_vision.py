@@ -18,6 +18,7 @@ resnet152    the same; batch 8
 mobilenet    Howard et al. 2017, ReLU cut at 6; batch 16
 """
 
+import peer_side
 import pytorch_side
 
 MOMENTUM = dict(optimizer="SGD", rate=0.1, momentum=0.9)
@@ -280,4 +281,4 @@ def make_data(torch, workload, batch, setting):
              torch.randint(0, workload["classes"], (batch,))) for _ in range(count)]
 
 
-pytorch_side.main(pytorch_side.Side(WORKLOADS, SETTINGS, {}, make_model, make_data))
+pytorch_side.main(peer_side.Side(WORKLOADS, SETTINGS, {}, make_model, make_data))
