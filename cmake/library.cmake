@@ -48,7 +48,7 @@ list(FILTER small INCLUDE REGEX "/src/(ir|pass|run|nn|io|train|data/file|data/im
 /src/(base/fields|data/dataset|data/transform_fit|data/augment/augment_|data/audio/audio_|\
 data/audio/[a-z_]+_(check|codec|fields|pattern|sets)|op/window_rules|backend/onednn/onednn_weights)")
 if(FATHOM_FAST)
-  foreach(name attention attention_parts binary cross_entropy matmul normalize optimizer_ops recurrent_gru
+  foreach(name attention attention_parts binary chain cross_entropy matmul normalize optimizer_ops recurrent_gru
           recurrent_lstm recurrent_simple recurrent_unrolled reduce softmax unary)
     list(APPEND small ${PROJECT_SOURCE_DIR}/src/op/${name}.c)
   endforeach()
@@ -81,9 +81,6 @@ if(FATHOM_FAST)
         -mprefer-vector-width=512)
     target_compile_definitions(fathom_objects PRIVATE FATHOM_HAVE_X86_ISAS=1)
   endif()
-  # Which operands stretch is asked once a row, not once for all rows with each answer's loops apart.
-  set_source_files_properties(${PROJECT_SOURCE_DIR}/src/backend/cpu/vector/binary_f32.c
-                              PROPERTIES COMPILE_OPTIONS -fno-unswitch-loops)
   file(GLOB vector_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/backend/cpu/vector/*.c)
   foreach(isa IN LISTS isas)
     add_library(fathom_${isa} OBJECT ${vector_sources})

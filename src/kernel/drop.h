@@ -6,14 +6,15 @@
 #include <stdint.h>
 
 /* Each of x (count) kept with probability 1 - rate and scaled by 1 / (1 - rate), else 0: inverted
- * dropout (Srivastava et al. 2014). y may be x. */
-static inline void KERNEL(drop)(int64_t count, fm_random_key key, double rate, const REAL *x,
-                                REAL *y)
+ * dropout (Srivastava et al. 2014). x and y begin with element `first` of the tensor, a multiple of 4; y
+ * may be x. */
+static inline void KERNEL(drop)(int64_t first, int64_t count, fm_random_key key, double rate,
+                                const REAL *x, REAL *y)
 {
     REAL scale = (REAL)(1 / (1 - rate));
     for (int64_t i = 0; i < count; i += 4) {
         uint32_t words[4];
-        fm_philox(key, (uint64_t)i / 4, words);
+        fm_philox(key, (uint64_t)(first + i) / 4, words);
         for (int64_t j = i; j < i + 4 && j < count; j++)
             y[j] = (double)fm_uniform_f32(words[j - i]) >= rate ? x[j] * scale : 0;
     }

@@ -76,15 +76,26 @@ static kernel_walk walk_of(const fm_call *call)
     return fm_broadcast_walk(call->inputs, call->input_count, call->outputs[0].shape);
 }
 
+KERNEL_BINARY_RANGE(float, f32)
+KERNEL_BINARY_RANGE(double, f64)
+
+static void run_rows(const fm_call *call, binary_row_f32 *row_f32, binary_row_f64 *row_f64)
+{
+    const fm_tensor *a = &call->inputs[0], *b = &call->inputs[1], *y = &call->outputs[0];
+    if (y->count == 0) return;
+    const kernel_walk walk = walk_of(call);
+    if (a->dtype == FM_F64)
+        binary_range_f64(row_f64, &walk, 0, y->count, a->data, b->data, y->data);
+    else
+        binary_range_f32(row_f32, &walk, 0, y->count, a->data, b->data, y->data);
+}
+
 #define RUN(name)                                                                                  \
-    KERNEL_BINARY_LOOPS(name, float, f32)                                                          \
-    KERNEL_BINARY_LOOPS(name, double, f64)                                                         \
+    KERNEL_BINARY_ROW(name, float, f32)                                                            \
+    KERNEL_BINARY_ROW(name, double, f64)                                                           \
     static void name##_run(const fm_call *call)                                                    \
     {                                                                                              \
-        if (call->outputs[0].count == 0) return;                                                   \
-        kernel_walk walk = walk_of(call);                                                          \
-        FM_RUN_REAL(name##_range, call->inputs[0].dtype, &walk, 0, call->outputs[0].count,         \
-                    call->inputs[0].data, call->inputs[1].data, call->outputs[0].data);            \
+        run_rows(call, name##_row_f32, name##_row_f64);                                            \
     }
 
 #define RECORD(name_, onnx_, flags_, doc_, rule, cases_, grad_a, grad_b)                           \
@@ -131,8 +142,8 @@ static fm_status equal_infer(fm_infer *infer)
     return FM_OK;
 }
 
-KERNEL_BINARY_LOOPS(equal, float, f32)
-KERNEL_BINARY_LOOPS(equal, double, f64)
+KERNEL_BINARY_ROW(equal, float, f32)
+KERNEL_BINARY_ROW(equal, double, f64)
 
 /* a, b i32 -> y (count) f32 or f64 */
 static void equal_run_i32(const fm_call *call, const kernel_walk *walk)
@@ -155,14 +166,12 @@ static void equal_run_i32(const fm_call *call, const kernel_walk *walk)
 
 static void equal_run(const fm_call *call)
 {
-    if (call->outputs[0].count == 0) return;
-    kernel_walk walk = walk_of(call);
-    if (call->inputs[0].dtype == FM_I32) {
+    if (call->inputs[0].dtype != FM_I32) {
+        run_rows(call, equal_row_f32, equal_row_f64);
+    } else if (call->outputs[0].count) {
+        const kernel_walk walk = walk_of(call);
         equal_run_i32(call, &walk);
-        return;
     }
-    FM_RUN_REAL(equal_range, call->inputs[0].dtype, &walk, 0, call->outputs[0].count,
-                call->inputs[0].data, call->inputs[1].data, call->outputs[0].data);
 }
 
 const fm_op fm_op_equal = {

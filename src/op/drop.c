@@ -59,12 +59,16 @@ static fm_status drop_infer(fm_infer *infer)
     return fm_infer_fail(infer, "rate must be in [0, 1), received %g", rate);
 }
 
+void fm_run_drop(const fm_call *call, const fm_drop_attributes *attributes, int64_t first,
+                 const fm_tensor *x, const fm_tensor *y)
+{
+    FM_RUN_REAL(drop, y->dtype, first, y->count, key_of(call, attributes->stream), attributes->rate,
+                x->data, y->data);
+}
+
 static void drop_run(const fm_call *call)
 {
-    const fm_drop_attributes *attributes = call->attributes;
-    const fm_tensor *x = call->inputs, *y = call->outputs;
-    FM_RUN_REAL(drop, y->dtype, y->count, key_of(call, attributes->stream), attributes->rate,
-                x->data, y->data);
+    fm_run_drop(call, call->attributes, 0, call->inputs, call->outputs);
 }
 
 /* Linear in x given the mask, which the same stream draws again. */

@@ -72,6 +72,10 @@ void fm_run_part(const fm_op *op, const void *attributes, const fm_call *call,
                  const fm_tensor *inputs, int input_count, const fm_tensor *outputs,
                  int output_count);
 
+/* drop on a part of its operand: x and y are the elements from `first` on, a multiple of 4. */
+void fm_run_drop(const fm_call *call, const fm_drop_attributes *attributes, int64_t first,
+                 const fm_tensor *x, const fm_tensor *y);
+
 /* flops columns */
 double fm_no_flops(const fm_call *call);      /* moves bytes only                 */
 double fm_input_flops(const fm_call *call);   /* one per element of input 0       */

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-static void count_uses(fm_fuser *f)
+void fm_fuse_count_uses(fm_fuser *f)
 {
     const fm_graph *graph = f->graph;
     memset(f->uses, 0, graph->value_count * sizeof *f->uses);
@@ -260,9 +260,9 @@ fm_status fm_fuse(fm_graph *graph)
     f.first_use = fm_allocate_array(context, graph->value_count, sizeof *f.first_use);
     fm_status status = f.uses && f.first_use ? FM_OK : FM_ERROR_MEMORY;
     for (size_t rule = 0; status == FM_OK && rule < sizeof rules / sizeof *rules; rule++) {
-        count_uses(&f);
+        fm_fuse_count_uses(&f);
         for (size_t i = 0; i < graph->node_count; i++) {
-            if (!graph->nodes[i].dead && rules[rule](&f, &graph->nodes[i])) count_uses(&f);
+            if (!graph->nodes[i].dead && rules[rule](&f, &graph->nodes[i])) fm_fuse_count_uses(&f);
         }
     }
     fm_release(context, f.uses);

@@ -13,6 +13,8 @@ typedef struct fm_fuser {
 /* true: the graph was changed. */
 typedef bool fm_fuse_rule(fm_fuser *f, fm_node *node);
 
+/* Fills both arrays. */
+void fm_fuse_count_uses(fm_fuser *f);
 /* The living node of op `op` that makes `value`, or NULL. */
 fm_node *fm_fuse_made_by(const fm_fuser *f, fm_val value, const fm_op *op);
 /* As made_by, for a value that nobody else reads: its producer can be swallowed. */

@@ -41,6 +41,9 @@ static fm_status run_passes(fm_program *program)
         status = fm_pointwise(graph);
     }
     if (status == FM_OK && !program->options.no_fusion) status = fm_fuse(graph);
+    /* Who looks for the first NaN wants to know the op that made it. */
+    const bool chains = !program->options.no_fusion && !program->options.check_finite;
+    if (status == FM_OK && chains) status = fm_fuse_chains(graph);
     if (status == FM_OK) status = fm_graph_prune(graph);
     if (status == FM_OK) status = fm_autocast(graph, program->options.precision);
     return status == FM_OK ? fm_graph_verify(graph) : status;

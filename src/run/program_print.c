@@ -1,4 +1,5 @@
 /* What compiling decided, in numbers and in words. */
+#include "op/chain.h"
 #include "run/program_inside.h"
 
 fm_program_summary fm_program_summarize(const fm_program *program)
@@ -52,6 +53,52 @@ static void print_step(const fm_program *program, size_t number, bool why, fm_te
     if (why) fm_place_explain(program->graph, step->node, program->options.backends, text);
 }
 
+/* What the steps of a chain would read and write one by one. */
+static double bytes_of_steps(const fm_graph *graph, const fm_node *node)
+{
+    const fm_chain_attributes *a = node->attributes;
+    const double result = (double)fm_value_bytes(graph, node->outputs[0]);
+    double bytes = 0;
+    for (int i = 0; i < a->count; i++) {
+        bytes += result;
+        for (int k = 0; k < a->steps[i].op->max_inputs; k++) {
+            const int source = a->steps[i].sources[k];
+            bytes += source < FM_MAX_INPUTS ? (double)fm_value_bytes(graph, node->inputs[source])
+                                            : result;
+        }
+    }
+    return bytes;
+}
+
+static double bytes_of_operands(const fm_graph *graph, const fm_node *node)
+{
+    double bytes = 0;
+    for (int k = 0; k < node->input_count; k++)
+        bytes += (double)fm_value_bytes(graph, node->inputs[k]);
+    for (int k = 0; k < node->output_count; k++) {
+        bytes += (double)fm_value_bytes(graph, node->outputs[k]);
+    }
+    return bytes;
+}
+
+static void print_chains(const fm_program *program, fm_text *text)
+{
+    int chains = 0, elementwise = 0;
+    double separate = 0, together = 0;
+    for (size_t i = 0; i < program->step_count; i++) {
+        const fm_node *node = program->steps[i].node;
+        if (!fm_op_is_chain(node->op)) continue;
+        const fm_chain_attributes *a = node->attributes;
+        chains++;
+        elementwise += a->count;
+        separate += bytes_of_steps(program->graph, node);
+        together += bytes_of_operands(program->graph, node);
+    }
+    if (!chains) return;
+    fm_text_add(text, "\n%d chains of %d elementwise ops read and write %.4g bytes instead of %.4g",
+                chains, elementwise, together, separate);
+}
+
 fm_status fm_program_print(const fm_program *program, bool why, char **result)
 {
     fm_context *context = program->graph->context;
@@ -68,6 +115,7 @@ fm_status fm_program_print(const fm_program *program, bool why, char **result)
         fm_text_add(&text, "\nthe first %d steps run again only when variables were changed",
                     summary.prologue_steps);
     }
+    print_chains(program, &text);
     fm_text_add(&text, "\n");
     for (size_t i = 0; i < program->step_count; i++) print_step(program, i, why, &text);
     for (size_t i = 0; i < program->plan.commit_count; i++) {

@@ -222,6 +222,7 @@ static void start(fixture *f, const fm_graph *graph, bool oracle, outcome *o)
 {
     const fm_program_options options = {.private_buffers = oracle,
                                         .no_prologue = oracle,
+                                        .no_fusion = oracle,
                                         .shares_arena = !oracle,
                                         .backends = (const char *[]){"portable", NULL}};
     assert_ok(f->context, fm_store_create(f->context, 11, &o->store));

@@ -9,30 +9,36 @@
 #define KERNEL_FILE "kernel/binary.h"
 #include "backend/cpu/vector/instantiate_vector.h"
 
-typedef void range_loop(const kernel_walk *walk, int64_t begin, int64_t end, const float *a,
-                        const float *b, float *y);
+KERNEL_BINARY_RANGE(float, f32)
 
 /* equal is no row of the table: its operands may be integers as well. */
 #define EACH_OP(ROW)                                                                               \
     FM_BINARY_OPS(ROW)                                                                             \
     ROW(equal)
 
-#define LOOPS(name, ...) KERNEL_BINARY_LOOPS(name, float, f32)
+#define LOOPS(name, ...) KERNEL_BINARY_ROW(name, float, f32)
 EACH_OP(LOOPS)
 
-#define ROW(name, ...) {&fm_op_##name, name##_range_f32},
+#define ROW(name, ...) {&fm_op_##name, name##_row_f32},
 static const struct {
     const fm_op *op;
-    range_loop *loop;
+    binary_row_f32 *row;
 } rows[] = {EACH_OP(ROW)};
 
 typedef struct binary {
-    range_loop *loop;
+    binary_row_f32 *row;
     kernel_walk walk;
     double nanoseconds;
 } binary;
 
-static double cost_of(const fm_op *op)
+fm_binary_row *FM_ISA_SYMBOL(fm_cpu_binary_row)(const fm_op *op)
+{
+    int row = 0;
+    while (rows[row].op != op) row++;
+    return rows[row].row;
+}
+
+double FM_ISA_SYMBOL(fm_cpu_binary_cost)(const fm_op *op)
 {
     if (op == &fm_op_pow) return 10;
     if (op == &fm_op_gelu_grad) return 0.8;
@@ -49,13 +55,11 @@ static const char *match_binary(const fm_site *site)
 
 static fm_status prepare_binary(const fm_site *site, fm_need *need)
 {
-    int row = 0;
-    while (rows[row].op != site->op) row++;
     binary *b = fm_allocate(site->context, sizeof *b);
     if (!b) return FM_ERROR_MEMORY;
-    *b = (binary){.loop = rows[row].loop,
+    *b = (binary){.row = FM_ISA_SYMBOL(fm_cpu_binary_row)(site->op),
                   .walk = fm_broadcast_walk(site->inputs, 2, site->outputs[0].shape),
-                  .nanoseconds = cost_of(site->op)};
+                  .nanoseconds = FM_ISA_SYMBOL(fm_cpu_binary_cost)(site->op)};
     need->state = b;
     return FM_OK;
 }
@@ -64,8 +68,8 @@ static void run_range(const void *argument, int64_t begin, int64_t end)
 {
     const fm_call *call = argument;
     const binary *b = call->state;
-    b->loop(&b->walk, begin, end, call->inputs[0].data, call->inputs[1].data,
-            call->outputs[0].data);
+    binary_range_f32(b->row, &b->walk, begin, end, call->inputs[0].data, call->inputs[1].data,
+                     call->outputs[0].data);
 }
 
 static void run_binary(const fm_call *call)

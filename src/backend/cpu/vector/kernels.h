@@ -6,6 +6,7 @@
 #include "base/parallel.h"
 #include "backend/cpu/vector/vector.h"
 #include "fathom/backend.h"
+#include "op/op_attributes.h"
 
 typedef struct fm_kernel_family {
     const fm_kernel *kernels;
@@ -31,6 +32,7 @@ typedef struct fm_kernel_family {
     F(unary)                                                                                       \
     F(binary)                                                                                      \
     F(random)                                                                                      \
+    F(chain)                                                                                       \
     F(reductions)                                                                                  \
     F(normalize_columns)                                                                           \
     F(normalize_rows)                                                                              \
@@ -47,11 +49,22 @@ EACH_FAMILY(DECLARE_FAMILY)
 /* Multiply-adds for which a second thread pays: see FM_PARALLEL_NANOSECONDS. */
 #define PARALLEL_PRODUCT  150e3
 #define LIGHT_NANOSECONDS 0.12 /* an element that is only moved, as fm_in_ranges wants to know it */
+#define DRAW_NANOSECONDS  0.25 /* an element that draws a random number */
 #define LINE              16   /* floats of a cache line: two threads do not write to one */
 
 /* y[i] = f(x[i]) for i < count; y may be x. alpha: the op's parameter, if it has one. */
 typedef void fm_unary_loop(int64_t count, float alpha, const float *x, float *y);
 fm_unary_loop *FM_ISA_SYMBOL(fm_cpu_unary_loop)(const fm_op *op);
+/* y[i] = f(a[i step_a], b[i step_b]) for i < n, the steps 0 or 1; y may be a or b. */
+typedef void fm_binary_row(int64_t n, const float *a, int64_t step_a, const float *b,
+                           int64_t step_b, float *y);
+fm_binary_row *FM_ISA_SYMBOL(fm_cpu_binary_row)(const fm_op *op);
+/* drop on the elements from `first` on, a multiple of 4: x and y begin there; y may be x. */
+void FM_ISA_SYMBOL(fm_cpu_drop)(const fm_call *call, const fm_drop_attributes *attributes,
+                                int64_t first, int64_t count, const float *x, float *y);
+/* Nanoseconds an element. */
+double FM_ISA_SYMBOL(fm_cpu_unary_cost)(const fm_op *op);
+double FM_ISA_SYMBOL(fm_cpu_binary_cost)(const fm_op *op);
 
 /* So many floats that what follows them begins a line. */
 static inline size_t in_lines(size_t floats)

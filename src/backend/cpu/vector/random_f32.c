@@ -6,13 +6,13 @@
 #include "op/op_attributes.h"
 #include "op/op_table.h"
 
-#define DRAW_NANOSECONDS 0.25 /* an element */
 enum { BLOCK = PHILOX_BLOCK };
 
 typedef struct random_range {
     fm_random_key key;
     uint32_t threshold; /* of the 24 bits that a number has */
     float scale;
+    int64_t first; /* the element where x and y begin */
     const float *x;
     float *y;
 } random_range;
@@ -24,8 +24,8 @@ static void drop_range(const void *argument, int64_t begin, int64_t end)
     for (int64_t at = begin; at < end; at += BLOCK) {
         uint32_t words[BLOCK];
         const int64_t n = end - at < BLOCK ? end - at : BLOCK;
-        const float *x = range.x + at;
-        float *y = range.y + at;
+        const float *x = range.x + (at - range.first);
+        float *y = range.y + (at - range.first);
         philox_block(range.key, (uint64_t)at / 4, words);
         KERNEL_INDEPENDENT
         for (int64_t i = 0; i < n; i++) {
@@ -52,14 +52,28 @@ static fm_random_key key_of(const fm_call *call, int64_t stream)
 }
 
 /* u >= rate for u = n 2^-24 with an integer n: n >= rate 2^24. */
+static random_range drop_of(const fm_call *call, const fm_drop_attributes *attributes)
+{
+    return (random_range){.key = key_of(call, attributes->stream),
+                          .threshold = (uint32_t)ceil(attributes->rate * 0x1p24),
+                          .scale = (float)(1 / (1 - attributes->rate))};
+}
+
+void FM_ISA_SYMBOL(fm_cpu_drop)(const fm_call *call, const fm_drop_attributes *attributes,
+                                int64_t first, int64_t count, const float *x, float *y)
+{
+    random_range range = drop_of(call, attributes);
+    range.first = first;
+    range.x = x;
+    range.y = y;
+    drop_range(&range, first, first + count);
+}
+
 static void run_drop(const fm_call *call)
 {
-    const fm_drop_attributes *attributes = call->attributes;
-    const random_range range = {.key = key_of(call, attributes->stream),
-                                .threshold = (uint32_t)ceil(attributes->rate * 0x1p24),
-                                .scale = (float)(1 / (1 - attributes->rate)),
-                                .x = call->inputs[0].data,
-                                .y = call->outputs[0].data};
+    random_range range = drop_of(call, call->attributes);
+    range.x = call->inputs[0].data;
+    range.y = call->outputs[0].data;
     fm_in_ranges(call->threads, call->outputs[0].count, BLOCK, DRAW_NANOSECONDS, drop_range,
                  &range);
 }

@@ -40,7 +40,7 @@ static const unary_row *row_of(const fm_op *op)
     return row;
 }
 
-static double cost_of(const fm_op *op)
+double FM_ISA_SYMBOL(fm_cpu_unary_cost)(const fm_op *op)
 {
     for (size_t i = 0; i < sizeof costs / sizeof *costs; i++) {
         if (costs[i].op == op) return costs[i].nanoseconds;
@@ -66,7 +66,7 @@ static fm_status prepare_unary(const fm_site *site, fm_need *need)
     const unary_row *row = row_of(site->op);
     unary *u = fm_allocate(site->context, sizeof *u);
     if (!u) return FM_ERROR_MEMORY;
-    *u = (unary){.loop = row->loop, .nanoseconds = cost_of(site->op)};
+    *u = (unary){.loop = row->loop, .nanoseconds = FM_ISA_SYMBOL(fm_cpu_unary_cost)(site->op)};
     if (row->has_alpha) u->alpha = (float)((const fm_alpha_attributes *)site->attributes)->alpha;
     need->state = u;
     return FM_OK;
