@@ -14,6 +14,7 @@
 #include "backend/backends.h"
 #include "base/parallel.h"
 #include "base/random.h"
+#include "op/chain.h"
 #include "op/fused_normalize.h"
 #include "op/fused_convolve.h"
 #include "op/fused_ops.h"
@@ -384,7 +385,10 @@ static void cases_of_the_records(void **state)
                                   &fm_op_fused_normalize_add_grad,
                                   &fm_op_fused_convolve,
                                   &fm_op_fused_convolve_transposed,
-                                  &fm_op_convolve_grad};
+                                  &fm_op_convolve_grad,
+                                  &fm_op_chain,
+                                  &fm_op_stored_chain,
+                                  &fm_op_random_chain};
     for (size_t i = 0; i < sizeof fused / sizeof *fused; i++) {
         for (const fm_case *row = fused[i]->cases; row->inputs; row++) {
             check_case(*state, fused[i], row->attributes, row->inputs);

@@ -158,8 +158,8 @@ static void write_out(const kernel_walk *walk, const float *data, int64_t begin,
     }
 }
 
-static fm_chain_slot open_operand(const fm_chain_operand *o, float *data, int64_t begin,
-                                  int64_t count, bool first, fm_chain_slot written)
+static fm_chain_slot open_stretched(const fm_chain_operand *o, float *data, int64_t begin,
+                                    int64_t count, fm_chain_slot written)
 {
     const kernel_walk *walk = &o->walk;
     const int64_t column = begin % walk->row_size, stride = kernel_walk_step(walk, 0);
@@ -168,20 +168,39 @@ static fm_chain_slot open_operand(const fm_chain_operand *o, float *data, int64_
         kernel_walk_row(walk, begin / walk->row_size, at);
         return (fm_chain_slot){data + at[0] + column * stride, stride};
     }
-    if (first || !o->repeats) write_out(walk, data, begin, count, written.at);
+    write_out(walk, data, begin, count, written.at);
     return written;
 }
 
+void fm_chain_open_range(const fm_chain_plan *plan, const fm_call *call, float *registers,
+                         fm_chain_slot *slots)
+{
+    for (int r = 0; r < plan->registers; r++) {
+        slots[FM_CHAIN_REGISTER_SLOT + r] = (fm_chain_slot){registers + r * plan->tile, 1};
+    }
+    const int64_t all = call->outputs[0].count, count = all < plan->tile ? all : plan->tile;
+    for (int k = 0; k < plan->operand_count; k++) {
+        const fm_chain_operand *o = &plan->operands[k];
+        if (!o->repeats) continue;
+        if (o->kind == FM_CHAIN_NUMBER && !o->written_out) {
+            slots[k] = (fm_chain_slot){call->inputs[k].data, 0};
+        } else {
+            slots[k] = slots[o->slot];
+            write_out(&o->walk, call->inputs[k].data, 0, count, slots[k].at);
+        }
+    }
+}
+
 void fm_chain_open_tile(const fm_chain_plan *plan, const fm_call *call, int64_t begin,
-                        int64_t count, bool first, fm_chain_slot *slots)
+                        int64_t count, fm_chain_slot *slots)
 {
     for (int k = 0; k < plan->operand_count; k++) {
         const fm_chain_operand *o = &plan->operands[k];
         float *data = call->inputs[k].data;
         if (o->kind == FM_CHAIN_WHOLE)
             slots[k] = (fm_chain_slot){data + begin, 1};
-        else
-            slots[k] = open_operand(o, data, begin, count, first, slots[o->slot]);
+        else if (!o->repeats)
+            slots[k] = open_stretched(o, data, begin, count, slots[o->slot]);
     }
     for (int k = 0; k < plan->output_count; k++) {
         slots[FM_CHAIN_OUTPUT_SLOT + k] =

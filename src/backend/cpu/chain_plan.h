@@ -53,10 +53,13 @@ typedef struct fm_chain_plan {
 
 void fm_chain_plan_make(const fm_site *site, fm_chain_plan *plan);
 
-/* Fills the slots of operands and outputs for the elements [begin, begin + count). first: of the tiles
- * that have these registers. */
+/* Before the tiles that a thread computes one after the other, each of which begins at a multiple of the
+ * tile: the slots of registers, numbers, and operands that every tile sees the same way. */
+void fm_chain_open_range(const fm_chain_plan *plan, const fm_call *call, float *registers,
+                         fm_chain_slot *slots);
+/* The other slots, for the elements [begin, begin + count). */
 void fm_chain_open_tile(const fm_chain_plan *plan, const fm_call *call, int64_t begin,
-                        int64_t count, bool first, fm_chain_slot *slots);
+                        int64_t count, fm_chain_slot *slots);
 /* Outputs that waited for the last reader of what they lie over. */
 void fm_chain_close_tile(const fm_chain_plan *plan, int64_t count, const fm_chain_slot *slots);
 

@@ -87,12 +87,10 @@ static void run_range(const void *argument, int64_t begin, int64_t end)
     const int64_t tile = c->plan.tile;
     _Alignas(64) float registers[FM_CHAIN_REGISTER_FLOATS];
     fm_chain_slot slots[FM_CHAIN_SLOTS];
-    for (int r = 0; r < c->plan.registers; r++) {
-        slots[FM_CHAIN_REGISTER_SLOT + r] = (fm_chain_slot){registers + r * tile, 1};
-    }
+    fm_chain_open_range(&c->plan, call, registers, slots);
     for (int64_t at = begin; at < end; at += tile) {
         const int64_t n = end - at < tile ? end - at : tile;
-        fm_chain_open_tile(&c->plan, call, at, n, at == begin, slots);
+        fm_chain_open_tile(&c->plan, call, at, n, slots);
         for (int i = 0; i < c->count; i++) run_step(c, i, call, at, n, slots);
         fm_chain_close_tile(&c->plan, n, slots);
     }
