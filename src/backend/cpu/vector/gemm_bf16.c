@@ -94,9 +94,10 @@ INLINE void store_pairs(float *to, vector pairs, size_t left, bool last)
     }
 }
 
-/* Lines side by side: two rows of depth become one of pairs. */
+/* Lines side by side: two rows of depth become one of pairs. The numbers themselves are added to `sums`, where
+ * that is not NULL, not what they are rounded to. */
 static void pack_rows_of_depth(float *to, size_t row, size_t width, source s, size_t lines,
-                               size_t depth)
+                               size_t depth, float *sums)
 {
     for (size_t d = 0; d < depth; d += 2, to += row) {
         const float *first = s.at + (ptrdiff_t)d * s.depth, *second = first + s.depth;
@@ -106,6 +107,7 @@ static void pack_rows_of_depth(float *to, size_t row, size_t width, source s, si
             const vector low = load_up_to(first + i, left);
             const vector high = odd ? (vector){0} : load_up_to(second + i, left);
             store_pairs(to + i, (vector)pair_of(low, high), width - i, d + 2 >= depth);
+            if (sums) store(sums + i, load(sums + i) + low + high);
         }
     }
 }
@@ -170,7 +172,7 @@ static void pack_rows(float *to, size_t row, source s, size_t lines, size_t dept
 static void pack_pairs(float *to, size_t row, size_t width, source s, size_t lines, size_t depth)
 {
     if (s.line == 1) {
-        pack_rows_of_depth(to, row, width, s, lines, depth);
+        pack_rows_of_depth(to, row, width, s, lines, depth, NULL);
     } else if (s.depth == 1) {
         pack_lines_of_depth(to, row, width, s, lines, depth);
     } else {
@@ -261,9 +263,17 @@ static void pack_transposed_panels(const fm_gemm *g, const struct strip *s, size
     }
 }
 
-static void pack_b(const fm_gemm *g, const struct strip *s, size_t from, size_t to, float *packed)
+static void add_lines(source b, size_t lines, size_t depth, float sums[PANEL_WIDTH])
 {
-    const size_t width = strip_width(s);
+    for (size_t d = 0; d < depth; d++, b.at += b.depth) {
+        for (size_t i = 0; i < lines; i++) sums[i] += b.at[(ptrdiff_t)i * b.line];
+    }
+}
+
+static void pack_b(const fm_gemm *g, const struct strip *s, size_t from, size_t to, float *packed,
+                   float sums[PANEL_WIDTH])
+{
+    const size_t width = strip_width(s), numbers = numbers_in(g, from, to);
     source b = {g->b + (ptrdiff_t)(2 * from) * g->b_depth_stride +
                     (ptrdiff_t)s->column * g->b_column_stride,
                 g->b_column_stride, g->b_depth_stride};
@@ -275,26 +285,12 @@ static void pack_b(const fm_gemm *g, const struct strip *s, size_t from, size_t 
     if (g->b_layout == FM_GEMM_PANELS) {
         b = (source){g->b + s->column * g->depth + 2 * from * width, 1, (ptrdiff_t)width};
     }
-    pack_pairs(packed, PANEL_WIDTH, width, b, s->columns, numbers_in(g, from, to));
-}
-
-/* The numbers themselves are added, not what they were rounded to. */
-static void add_b(const fm_gemm *g, const struct strip *s, size_t from, size_t to,
-                  const float *packed, float sums[PANEL_WIDTH])
-{
-    const size_t end = 2 * from + numbers_in(g, from, to);
-    (void)packed;
-    for (size_t d = 2 * from; d < end; d++) {
-        const float *row =
-            g->b + (ptrdiff_t)d * g->b_depth_stride + (ptrdiff_t)s->column * g->b_column_stride;
-        if (g->b_column_stride != 1) {
-            for (size_t i = 0; i < s->columns; i++)
-                sums[i] += row[(ptrdiff_t)i * g->b_column_stride];
-            continue;
-        }
-        for (size_t i = 0; i < s->columns; i += VECTOR_LENGTH)
-            store(sums + i, load(sums + i) + load_up_to(row + i, s->columns - i));
+    if (b.line == 1) {
+        pack_rows_of_depth(packed, PANEL_WIDTH, width, b, s->columns, numbers, sums);
+        return;
     }
+    pack_pairs(packed, PANEL_WIDTH, width, b, s->columns, numbers);
+    if (sums) add_lines(b, s->columns, numbers, sums);
 }
 
 /* ---- tiles --------------------------------------------------------------------------------------- */
@@ -340,7 +336,6 @@ static const struct gemm_reader reader = {.word_depth = 2,
                                           .gather_a = gather_a,
                                           .in_place = in_place,
                                           .pack_b = pack_b,
-                                          .add_b = add_b,
                                           .tile = tile,
                                           .wide_tile = wide_tile};
 
@@ -356,7 +351,7 @@ static operand read_rows(const float *x, ptrdiff_t step, size_t count, size_t n,
 static operand read_columns(const float *x, ptrdiff_t step, size_t count, size_t n, float *to)
 {
     const size_t width = (n + VECTOR_LENGTH - 1) / VECTOR_LENGTH * VECTOR_LENGTH;
-    pack_rows_of_depth(to, width, width, (source){x, 1, step}, n, count);
+    pack_rows_of_depth(to, width, width, (source){x, 1, step}, n, count, NULL);
     return (operand){to, (ptrdiff_t)width};
 }
 

@@ -195,14 +195,14 @@ static bool direct(const struct share *share, const struct strip *s)
            (s->tile_end - s->tile_begin == 1 && !g->b_sums && s->columns == strip_width(s));
 }
 
-static void sum_b(const struct share *share, const struct strip *s, size_t from, size_t to)
+static void pack_strip(const struct share *share, const struct strip *s, size_t from, size_t to)
 {
     const fm_gemm *g = share->g;
+    const bool summed = g->b_sums && s->tile_begin == 0;
     float *sums = share->b_sums + s->column;
-    if (!g->b_sums || s->tile_begin > 0) return;
-    for (size_t j = 0; from == 0 && j < PANEL_WIDTH; j++) sums[j] = 0;
-    share->reader->add_b(g, s, from, to, share->b, sums);
-    if (to == share->words) finish_sums(g, s, sums);
+    for (size_t j = 0; summed && from == 0 && j < PANEL_WIDTH; j++) sums[j] = 0;
+    share->reader->pack_b(g, s, from, to, share->b, summed ? sums : NULL);
+    if (summed && to == share->words) finish_sums(g, s, sums);
 }
 
 /* The strip at depth [from, to). */
@@ -217,10 +217,9 @@ static void run_strip(struct share *share, const struct strip *s, size_t from, s
         t.b = g->b + s->column * (plain ? 1 : share->words) + (ptrdiff_t)from * step;
         t.b_depth = step;
     } else {
-        share->reader->pack_b(g, s, from, to, share->b);
+        pack_strip(share, s, from, to);
         t.b = share->b;
         t.b_depth = PANEL_WIDTH;
-        sum_b(share, s, from, to);
     }
     run_tiles(share, s, from, to, t);
 }

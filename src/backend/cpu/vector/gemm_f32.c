@@ -55,7 +55,18 @@ static void pack_from_panels(const fm_gemm *g, const struct strip *s, size_t fro
     }
 }
 
-static void pack_b(const fm_gemm *g, const struct strip *s, size_t from, size_t to, float *packed)
+static void add_packed(const float *packed, size_t depth, size_t vectors, float sums[PANEL_WIDTH])
+{
+    for (size_t v = 0; v < vectors; v++) {
+        vector sum = load(sums + v * VECTOR_LENGTH);
+        for (size_t d = 0; d < depth; d++)
+            sum += load(packed + d * PANEL_WIDTH + v * VECTOR_LENGTH);
+        store(sums + v * VECTOR_LENGTH, sum);
+    }
+}
+
+static void pack_b(const fm_gemm *g, const struct strip *s, size_t from, size_t to, float *packed,
+                   float sums[PANEL_WIDTH])
 {
     const size_t width = strip_width(s);
     const float *b =
@@ -70,18 +81,7 @@ static void pack_b(const fm_gemm *g, const struct strip *s, size_t from, size_t 
     } else {
         pack_any(packed, width, b, g->b_depth_stride, g->b_column_stride, s->columns, to - from);
     }
-}
-
-static void add_b(const fm_gemm *g, const struct strip *s, size_t from, size_t to,
-                  const float *packed, float sums[PANEL_WIDTH])
-{
-    (void)g;
-    for (size_t v = 0; v < s->vectors; v++) {
-        vector sum = load(sums + v * VECTOR_LENGTH);
-        for (size_t d = 0; d < to - from; d++)
-            sum += load(packed + d * PANEL_WIDTH + v * VECTOR_LENGTH);
-        store(sums + v * VECTOR_LENGTH, sum);
-    }
+    if (sums) add_packed(packed, to - from, s->vectors, sums);
 }
 
 /* ---- tiles --------------------------------------------------------------------------------------- */
@@ -131,7 +131,6 @@ static const struct gemm_reader reader = {.word_depth = 1,
                                           .gather_a = gather_a,
                                           .in_place = in_place,
                                           .pack_b = pack_b,
-                                          .add_b = add_b,
                                           .tile = tile,
                                           .wide_tile = wide_tile};
 

@@ -33,11 +33,10 @@ struct gemm_reader {
     void (*gather_a)(const struct share *share, size_t first, size_t last, size_t from, size_t to);
     /* Can B be read where it lies? */
     bool (*in_place)(const fm_gemm *g);
-    /* A strip of B, [depth][PANEL_WIDTH], zeros behind its columns. */
-    void (*pack_b)(const fm_gemm *g, const struct strip *s, size_t from, size_t to, float *packed);
-    /* Adds strided B, packed as above, to the sums of the strip's columns. */
-    void (*add_b)(const fm_gemm *g, const struct strip *s, size_t from, size_t to,
-                  const float *packed, float sums[PANEL_WIDTH]);
+    /* A strip of B, [depth][PANEL_WIDTH], zeros behind its columns. Where `sums` is not NULL, B is strided and
+     * added to these sums of the strip's columns. */
+    void (*pack_b)(const fm_gemm *g, const struct strip *s, size_t from, size_t to, float *packed,
+                   float sums[PANEL_WIDTH]);
     tile_function *(*tile)(size_t rows, size_t vectors, bool a_rows_contiguous);
     tile_function *(*wide_tile)(size_t rows, bool a_rows_contiguous); /* of WIDE_PANELS panels */
 };
@@ -80,7 +79,7 @@ static inline size_t strip_width(const struct strip *s)
 
 /* Words of columns that lie side by side that are gathered at a time: they stay in the first cache while
  * the tiles beside each other take their numbers. */
-#define GATHERED_WORDS VECTOR_LENGTH
+#define GATHERED_WORDS (VECTOR_LENGTH / 2)
 
 /* The product by a reader: what fm_gemm_isa promises. */
 size_t FM_ISA_SYMBOL(fm_gemm_scratch)(const struct gemm_reader *reader, const fm_gemm *g);
