@@ -41,8 +41,7 @@ void chart_blend(const chart_canvas *canvas, int x, int y, chart_color with, dou
 void chart_text(const chart_canvas *canvas, int x, int y, int times, const char *text,
                 chart_color with)
 {
-    for (; *text; text++, x += times * (LETTER_WIDTH + 1)) {
-        const uint8_t *rows = small_letter_rows(*text);
+    for (const uint8_t *rows; (rows = small_letter_next(&text)); x += times * (LETTER_WIDTH + 1)) {
         for (int r = 0; r < times * LETTER_HEIGHT; r++) {
             for (int b = 0; b < times * LETTER_WIDTH; b++) {
                 bool inked = rows[r / times] >> (LETTER_WIDTH - 1 - b / times) & 1;

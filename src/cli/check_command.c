@@ -122,7 +122,7 @@ int check_run(const arguments *given)
     fm_check_options how = {.limit = given->limit};
     double free_bytes = memory_free();
     if (isfinite(free_bytes)) how.free_memory = free_bytes;
-    fm_status status = fm_recipe_open(s.context, name, given->set.items, given->set.count, &recipe);
+    fm_status status = invocation_open_recipe(&s, &recipe);
     if (status == FM_OK) status = fm_recipe_check(recipe, &s.places, &how, &report);
     terminal_wipe(&s.err);
     if (report && given->json) print_json(name, report);

@@ -54,8 +54,10 @@ static fm_status fail_method(explanation_run *r, const char *word)
                        word, near);
     }
     fm_text text = FM_TEXT(context);
-    for (int i = 0; next_method(NULL, i); i++) fm_text_add(&text, " %s", next_method(NULL, i));
-    fm_fail(context, FM_ERROR_ARGUMENT, "--method: there is no '%s'; methods are%s", word,
+    for (int i = 0; next_method(NULL, i); i++) {
+        fm_text_add(&text, "%s%s", i ? ", " : "", next_method(NULL, i));
+    }
+    fm_fail(context, FM_ERROR_ARGUMENT, "--method: there is no '%s'; methods are %s", word,
             fm_text_string(&text));
     fm_text_release(&text);
     return FM_ERROR_ARGUMENT;

@@ -80,7 +80,7 @@ static void write_caption(const explain_sheet *s, int64_t top, int64_t left,
     snprintf(name, sizeof name, "%s", fm_explain_at(of->method)->name);
     const char *below = of->layer;
     char *cut = strrchr(name, '_');
-    if ((int64_t)strlen(name) * (LETTER_WIDTH + 1) > s->cell_width && cut) {
+    if (small_letter_count(name) * (LETTER_WIDTH + 1) > s->cell_width && cut) {
         *cut = '\0';
         below = cut + 1;
     }

@@ -17,7 +17,24 @@ typedef struct generation {
     fm_generator *generator;
     fm_text text; /* with --json: what was generated */
     int64_t characters;
+    const fm_generate_options *beginning; /* of a text of which nothing is printed yet */
 } generation;
+
+/* Nothing is printed of a text that is refused. */
+static void print_beginning(generation *g)
+{
+    const fm_generate_options *options = g->beginning;
+    const terminal *t = &g->invocation.out;
+    g->beginning = NULL;
+    if (!options) return;
+    if (options->number > 0) {
+        printf("\n%s--- %lld ---%s\n", terminal_dim(t), (long long)options->number + 1,
+               terminal_plain(t));
+    }
+    if (options->prompt) {
+        printf("%s%s%s", terminal_bold(t), options->prompt, terminal_plain(t));
+    }
+}
 
 /* As it comes: a reader sees each token at once. */
 static bool show(void *user, const char *text, size_t size)
@@ -28,6 +45,7 @@ static bool show(void *user, const char *text, size_t size)
         fm_text_add_bytes(&g->text, text, size);
         return !g->text.failed;
     }
+    print_beginning(g);
     fwrite(text, 1, size, stdout);
     return fflush(stdout) == 0;
 }
@@ -48,22 +66,16 @@ static void print_json(const generation *g, const fm_generate_options *options,
 static fm_status generate_text(generation *g, const fm_generate_options *options)
 {
     const arguments *given = g->invocation.given;
-    const terminal *t = &g->invocation.out;
     fm_generated made;
     g->characters = 0;
+    g->beginning = options;
     fm_text_clear(&g->text);
-    if (!given->json && options->number > 0) {
-        printf("\n%s--- %lld ---%s\n", terminal_dim(t), (long long)options->number + 1,
-               terminal_plain(t));
-    }
-    if (!given->json && options->prompt) {
-        printf("%s%s%s", terminal_bold(t), options->prompt, terminal_plain(t));
-    }
     fm_status status = fm_generate(g->generator, options, &made);
     if (given->json) {
         if (status == FM_OK) status = fm_text_status(&g->text);
         if (status == FM_OK) print_json(g, options, &made);
-    } else {
+    } else if (status == FM_OK || !g->beginning) {
+        print_beginning(g);
         printf("\n");
     }
     return status;

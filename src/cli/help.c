@@ -39,7 +39,7 @@ void help_command(FILE *stream, const command *of)
     print_examples(&t, of->examples);
     fputc('\n', stream);
     heading(&t, "Usage");
-    fprintf(stream, "  fathom %s %s [OPTION]...\n\n", of->name, of->usage);
+    fprintf(stream, "  fathom %s%s%s [OPTION]...\n\n", of->name, *of->usage ? " " : "", of->usage);
     heading(&t, "Options");
     for (const option *o = option_table; o->name; o++) {
         if (o->commands & of->bit) print_option(&t, o, width);

@@ -112,14 +112,29 @@ static fm_status read_notes(invocation *s, const char *path, saved_model *saved)
     fm_status status = fm_recipe_parse(s->context, name, recipe, strlen(recipe),
                                        s->given->set.items, s->given->set.count, &saved->recipe);
     if (status != FM_OK) return status;
-    return fm_transform_from_json(s->context, saved->transform_json, strlen(saved->transform_json),
-                                  &saved->transform);
+    status = fm_transform_from_json(s->context, saved->transform_json,
+                                    strlen(saved->transform_json), &saved->transform);
+    return status == FM_OK ? status : fm_fail_prefix(s->context, "%s: ", path);
 }
 
 static bool is_recipe(const char *path)
 {
     const char *dot = strrchr(path, '.');
     return dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
+}
+
+fm_status invocation_open_recipe(invocation *s, fm_recipe **recipe)
+{
+    const arguments *given = s->given;
+    const char *path = given->positional.items[0], *dot = strrchr(path, '.');
+    if (dot && strcmp(dot, ".safetensors") == 0) {
+        *recipe = NULL;
+        return fm_fail(s->context, FM_ERROR_ARGUMENT,
+                       "%s: is a saved model, a recipe was expected; to train it further: fathom "
+                       "train --resume %s",
+                       path, path);
+    }
+    return fm_recipe_open(s->context, path, given->set.items, given->set.count, recipe);
 }
 
 fm_status saved_model_open(invocation *s, const char *path, saved_model *saved)

@@ -21,6 +21,9 @@ bool invocation_open(invocation *s, const arguments *given);
 /* Prints the context's words unless all went well, releases the context, gives the exit code. */
 int invocation_close(invocation *s, fm_status status);
 
+/* The recipe that the command line names, with what it changes. */
+fm_status invocation_open_recipe(invocation *s, fm_recipe **recipe);
+
 /* Samples at a time where nothing is learned: one number, so that train and eval agree to the bit. */
 enum { EVALUATION_BATCH = 256 };
 

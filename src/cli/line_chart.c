@@ -81,8 +81,8 @@ static void draw_grid(const canvas *c)
         snprintf(text, sizeof text, "%.6g", fabs(v) < step / 1000 ? 0 : v);
         int y = (int)(place_y(c, v) + 0.5);
         for (int x = LEFT; x < WIDTH - RIGHT; x++) chart_blend(&c->image, x, y, chart_grid, 1);
-        chart_text(&c->image, LEFT - 6 - (int)strlen(text) * STEP, y - LETTER_HEIGHT / 2, 1, text,
-                   chart_ink);
+        chart_text(&c->image, LEFT - 6 - small_letter_count(text) * STEP, y - LETTER_HEIGHT / 2, 1,
+                   text, chart_ink);
     }
 }
 

@@ -67,6 +67,7 @@ static void print_answer(const arguments *given, const question *q)
     printf("noise_multiplier  %.5g\n", q->noise);
     printf("steps             %lld, each example in one with probability %.4g\n",
            (long long)q->plan.steps, q->plan.sample_rate);
+    if (!isfinite(q->order)) return; /* without noise there is no bound */
     printf("order             %g, of the Renyi divergence that epsilon comes from\n", q->order);
 }
 

@@ -50,7 +50,8 @@ static bool measure(chart *c)
         }
     }
     if (!isfinite(c->low)) return false;
-    double room = c->high > c->low ? 0.04 * (c->high - c->low) : fmax(fabs(c->high), 1) * 0.1;
+    double flat = c->high != 0 ? fabs(c->high) / 10 : 1;
+    double room = c->high > c->low ? 0.04 * (c->high - c->low) : flat;
     c->low -= room;
     c->high += room;
     return true;
@@ -89,6 +90,12 @@ static void add_grid(const chart *c, fm_text *to)
     }
 }
 
+static bool has_value(const curve *of, int64_t i)
+{
+    return i >= 0 && i < of->run->epochs && isfinite(of->series->values[i]);
+}
+
+/* A value between gaps has no line to lie on: it is a dash. */
 static void add_line(const chart *c, const curve *of, fm_text *to)
 {
     bool pen_down = false;
@@ -98,7 +105,7 @@ static void add_line(const chart *c, const curve *of, fm_text *to)
         double value = of->series->values[i];
         if (isfinite(value)) {
             fm_text_add(to, "%s%.1f %.1f", pen_down ? "L" : "M", place_x(c, i), place_y(c, value));
-            if (c->epochs == 1) fm_text_add(to, "h6");
+            if (!has_value(of, i - 1) && !has_value(of, i + 1)) fm_text_add(to, "h6");
         }
         pen_down = isfinite(value);
     }
@@ -166,8 +173,8 @@ static void add_legend(const report *r)
         fm_text_add(r->body, "<span class=key style=\"border-color:var(--c%d)\"></span>%d ", i,
                     i + 1);
         html_add_string(r->body, r->runs[i].name);
-        fm_text_add(r->body, " <span class=soft>(%lld epochs)</span>",
-                    (long long)r->runs[i].epochs);
+        fm_text_add(r->body, " <span class=soft>(%lld epoch%s)</span>",
+                    (long long)r->runs[i].epochs, r->runs[i].epochs == 1 ? "" : "s");
     }
     fm_text_add(r->body, "<br><span class=soft>solid: training, dashed: validation; point at a "
                          "chart, or use the arrow keys on it</span></p>\n");

@@ -29,7 +29,7 @@ const char report_page_head[] =
     ".tip b{color:var(--ink);font-weight:600}.key{display:inline-block;width:1.4em;height:0;"
     "border-top:3px solid;vertical-align:middle;margin:0 .35em 0 .8em}.key.dash{border-top-style:"
     "dashed}\n"
-    ".wide{overflow-x:auto;max-width:100%}table{border-collapse:collapse;"
+    ".wide{overflow-x:auto;max-width:100%;margin-bottom:1rem}table{border-collapse:collapse;"
     "font-variant-numeric:tabular-nums}th,td{padding:.2rem .6rem;text-align:right;"
     "white-space:nowrap;border-bottom:1px solid var(--line)}th{color:var(--soft);font-weight:500}"
     "th:first-child,td:first-child{text-align:left}"

@@ -119,7 +119,7 @@ static void draw_name(const scatter *s, const double at[2], const char *name)
 {
     char text[24];
     snprintf(text, sizeof text, "%.16s", name);
-    int width = (int)strlen(text) * 2 * (LETTER_WIDTH + 1), x = (int)at[0] - width / 2;
+    int width = small_letter_count(text) * 2 * (LETTER_WIDTH + 1), x = (int)at[0] - width / 2;
     int y = (int)at[1] - LETTER_HEIGHT;
     if (x < LEFT) x = LEFT;
     if (x + width > LEFT + SIDE) x = LEFT + SIDE - width;

@@ -86,8 +86,8 @@ void sheet_draw_text(const fm_image *sheet, int64_t top, int64_t left, int64_t w
 {
     const uint8_t ink = INK;
     int64_t most = width / (LETTER_WIDTH + 1);
-    for (int64_t i = 0; text[i] && i < most; i++) {
-        const uint8_t *rows = small_letter_rows(text[i]);
+    const uint8_t *rows;
+    for (int64_t i = 0; i < most && (rows = small_letter_next(&text)); i++) {
         for (int r = 0; r < LETTER_HEIGHT; r++) {
             for (int c = 0; c < LETTER_WIDTH; c++) {
                 if (!(rows[r] >> (LETTER_WIDTH - 1 - c) & 1)) continue;

@@ -82,8 +82,7 @@ static fm_status open_recipe(training *t)
         if (status != FM_OK) return status;
     }
     if (given->positional.count > 0) {
-        return fm_recipe_open(context, given->positional.items[0], given->set.items,
-                              given->set.count, &t->recipe);
+        return invocation_open_recipe(&t->invocation, &t->recipe);
     }
     const char *text = fm_model_file_note(t->resumed, "recipe");
     if (!text) {
@@ -138,6 +137,10 @@ static fm_status open_training(training *t)
     if (status == FM_OK && timeline_of(t)) status = check_writable(t, timeline_of(t));
     if (status == FM_OK) {
         status = fm_recipe_open_data(t->recipe, &t->invocation.places, fitted, &t->data);
+        if (fitted && (status == FM_ERROR_ARGUMENT || status == FM_ERROR_SHAPE)) {
+            status =
+                fm_fail_prefix(t->invocation.context, "--resume %s: ", t->invocation.given->resume);
+        }
     }
     terminal_wipe(&t->invocation.err);
     if (status == FM_OK) status = fm_recipe_create_model(t->recipe, t->data.transform, &t->model);

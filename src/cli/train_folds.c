@@ -175,10 +175,8 @@ static void tell_end(const cross_validation *v)
 
 static fm_status open_folds(cross_validation *v)
 {
-    const arguments *given = v->invocation->given;
     fm_context *context = v->invocation->context;
-    fm_status status = fm_recipe_open(context, given->positional.items[0], given->set.items,
-                                      given->set.count, &v->recipe);
+    fm_status status = invocation_open_recipe(v->invocation, &v->recipe);
     if (status != FM_OK) return status;
     fm_recipe_data *data = fm_allocate_array(context, (size_t)v->folds, sizeof *data);
     if (!data) return FM_ERROR_MEMORY;

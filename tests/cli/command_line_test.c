@@ -74,6 +74,12 @@ static void exit_codes_tell_what_kind(void **state)
         {"$FATHOM train recipes/iris.yaml --out $HERE/m.safetensors", 5, "it can be had from"},
         {"$FATHOM train recipes/spirals.yaml --out $HERE/none/m.safetensors", 5,
          "none/m.safetensors"},
+        {"$FATHOM train $HERE/m.safetensors", 3,
+         "m.safetensors: is a saved model, a recipe was expected; to train it further: fathom "
+         "train "
+         "--resume "},
+        {"$FATHOM check m.safetensors", 3,
+         "m.safetensors: is a saved model, a recipe was expected"},
         {"$FATHOM eval recipes/iris.yaml", 3,
          "is a recipe; train it first: fathom train recipes/iris.yaml"},
         {"$FATHOM eval $HERE/bad.safetensors", 4, "bad.safetensors"},

@@ -52,10 +52,39 @@ static void images_are_named_by_their_class(void **state)
     r = program_run(f, "cd $HERE && $FATHOM predict m.safetensors photo.jpg --json");
     assert_non_null(strstr(r->out, "\"photo.jpg\""));
     assert_non_null(strstr(r->out, "\"red\""));
+    program_run_well(f,
+                     "$FATHOM train recipes/spirals.yaml -q --epochs 1 -o $HERE/table.safetensors");
+    r = program_run(f, "cd $HERE && $FATHOM predict table.safetensors set");
+    assert_int_equal(r->code, 3);
+    assert_non_null(strstr(r->err, "set: images become samples of (height, width)"));
+    assert_non_null(strstr(r->err, "; wanted is (2)"));
     fixture_file(f, "bad.png", "\x89PNG\r\n\x1a\n", 8);
     r = program_run(f, "cd $HERE && $FATHOM predict m.safetensors bad.png");
     assert_true(r->code != 0);
     assert_non_null(strstr(r->err, "bad.png: broken PNG image: the file ends early"));
+}
+
+/* Letters are told apart, marks are left out, what has no letter is one box. */
+static void captions_are_letters(void **state)
+{
+    fixture *f = *state;
+    static const struct {
+        const char *a, *b;
+        bool equal;
+    } rows[] = {
+        {"r\u00e9d", "red", true}, {"Red", "red", false}, {"r\U0001f337d", "r\u03a9d", true}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        write_set(f);
+        char line[512];
+        snprintf(
+            line, sizeof line,
+            "cd $HERE && mv set/train/red \"set/train/%s\" && rm -r set/test && "
+            "$FATHOM show set.yaml --samples a.png && mv \"set/train/%s\" \"set/train/%s\" && "
+            "$FATHOM show set.yaml --samples b.png && rm -r set && (cmp -s a.png b.png; echo $?)",
+            rows[i].a, rows[i].a, rows[i].b);
+        const program_result *r = program_run_well(f, line);
+        if ((strstr(r->out, "b.png\n0\n") != NULL) != rows[i].equal) fail_msg("row %zu", i);
+    }
 }
 
 static void a_contact_sheet_is_written(void **state)
@@ -85,6 +114,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         fixture_test(images_are_named_by_their_class),
+        fixture_test(captions_are_letters),
         fixture_test(a_contact_sheet_is_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

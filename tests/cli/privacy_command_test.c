@@ -69,6 +69,14 @@ static void training_tells_what_it_spends(void **state)
     json_decref(end);
 }
 
+static void no_noise_is_no_privacy(void **state)
+{
+    const program_result *r =
+        program_run_well(*state, "$FATHOM privacy --samples 100 --epochs 3 --noise-multiplier 0");
+    assert_non_null(strstr(r->out, "epsilon           inf at delta 1e-05\n"));
+    assert_null(strstr(r->out, "nan"));
+}
+
 static void contradictions_are_told(void **state)
 {
     static const program_case runs[] = {
@@ -95,6 +103,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         fixture_test(the_accountant_answers),
         fixture_test(training_tells_what_it_spends),
+        fixture_test(no_noise_is_no_privacy),
         fixture_test(contradictions_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

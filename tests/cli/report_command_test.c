@@ -1,4 +1,5 @@
 /* fathom report: one page that loads nothing. */
+#define _GNU_SOURCE
 #include "support/program_run.h"
 
 #include <sys/stat.h>
@@ -113,6 +114,22 @@ static void runs_are_compared(void **state)
     assert_int_equal(count(html, "<section>"), 2);
 }
 
+/* A rate that stays as it is lies in the middle of an axis of its own size, and a run of one epoch beside
+ * a longer one is seen as a dash. */
+static void little_is_seen_as_well(void **state)
+{
+    fixture *f = *state;
+    train(f, "one", "--epochs 1");
+    train(f, "two", "--epochs 2");
+    const char *html = page(f, "one.safetensors two.safetensors");
+    const char *rate = strstr(html, "<figcaption>learning_rate</figcaption>");
+    assert_non_null(strstr(html, "(1 epoch)"));
+    assert_non_null(rate);
+    assert_null(memmem(rate, 2000, ">-0", 3));
+    assert_non_null(memmem(rate, 2000, ">0.001</text>", 13));
+    assert_non_null(memmem(rate, 2000, "stroke=\"var(--c0)\" d=\"M62.0 132.0h6\"", 36));
+}
+
 static void mistakes_are_told(void **state)
 {
     fixture *f = *state;
@@ -131,9 +148,8 @@ static void mistakes_are_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        fixture_test(a_model_becomes_a_page),
-        fixture_test(what_was_not_recorded_is_not_there),
-        fixture_test(runs_are_compared),
+        fixture_test(a_model_becomes_a_page), fixture_test(what_was_not_recorded_is_not_there),
+        fixture_test(runs_are_compared),      fixture_test(little_is_seen_as_well),
         fixture_test(mistakes_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

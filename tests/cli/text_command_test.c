@@ -54,6 +54,10 @@ static void a_text_goes_on(void **state)
     run_fails(f, "cd $HERE && $FATHOM generate g.safetensors --temperature warm",
               "--temperature takes a number, at least 0; received 'warm'");
     run_fails(f, "cd $HERE && $FATHOM generate g.safetensors --top-p 2", "top_p");
+    r = program_run(f, "cd $HERE && $FATHOM generate g.safetensors --prompt $(printf '\\377')");
+    assert_string_equal(r->out, ""); /* not even the prompt */
+    run_fails(f, "cd $HERE && $FATHOM train $OLDPWD/recipes/strokes-mlp.yaml -r g.safetensors",
+              "--resume g.safetensors: data set ");
     run_fails(f, "cd $HERE && $FATHOM train g.yaml --set model.0.embedding.input_dim=9",
               "g.yaml:3:5: embedding: input_dim is 9, but the data has 28 tokens");
     run_fails(f, "cd $HERE && $FATHOM train g.yaml --set model.2.dense=9",

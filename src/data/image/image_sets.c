@@ -334,9 +334,9 @@ fm_status fm_dataset_image_files(fm_context *context, const char *const *paths, 
     }
     if (!possible || count < 1) {
         return fm_fail(context, FM_ERROR_SHAPE,
-                       "images become samples of (height, width), (height, width, 1) or (height, "
-                       "width, 3); wanted is %s",
-                       fm_shape_text(shape, text));
+                       "%s: images become samples of (height, width), (height, width, 1) or "
+                       "(height, width, 3); wanted is %s",
+                       count > 0 ? paths[0] : "no file", fm_shape_text(shape, text));
     }
     fm_file_list *list;
     fm_status status = fm_file_list_create(context, &fm_image_files, &list);
