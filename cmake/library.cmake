@@ -44,9 +44,11 @@ set_source_files_properties(${textbook} PROPERTIES
 # What describes models, compiles graphs and reads recipes and files does little and is large: small
 # code. So are the textbook's kernels where the cpu backend has each of them.
 set(small ${sources})
-list(FILTER small INCLUDE REGEX "/src/(ir|pass|run|nn|io|train|data/file|data/image|data/series|data/text)/|\
-/src/(base/fields|data/dataset|data/transform_fit|data/augment/augment_|data/audio/audio_|\
-data/audio/[a-z_]+_(check|codec|fields|pattern|sets)|op/window_rules|backend/onednn/onednn_weights)")
+list(FILTER small INCLUDE REGEX "/src/(\
+(ir|pass|run|nn|io|train|data/file|data/image|data/series|data/text)/|\
+base/fields|data/dataset|data/transform_fit|data/augment/augment_|data/audio/audio_|\
+data/audio/[a-z_]+_(check|codec|fields|pattern|sets)|op/window_rules|\
+backend/onednn/onednn_weights)")
 if(FATHOM_FAST)
   foreach(name attention attention_parts binary chain cross_entropy matmul normalize optimizer_ops recurrent_gru
           recurrent_lstm recurrent_simple recurrent_unrolled reduce softmax unary)

@@ -20,4 +20,14 @@ static inline double fm_element(const void *data, fm_dtype dtype, size_t i)
     }
 }
 
+/* Of f32 or f64. */
+static inline void fm_element_put(void *data, fm_dtype dtype, size_t i, double value)
+{
+    if (dtype == FM_F64) {
+        ((double *)data)[i] = value;
+    } else {
+        ((float *)data)[i] = (float)value;
+    }
+}
+
 #endif

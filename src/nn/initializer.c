@@ -1,4 +1,5 @@
 /* Initialisers: how variables start. Formulas and sources are in fathom/nn.h. */
+#include "base/element.h"
 #include "base/memory.h"
 #include "base/plain_numbers.h"
 #include "base/random.h"
@@ -19,11 +20,7 @@ typedef struct fill {
 
 static void put(const fill *f, int64_t i, double value)
 {
-    if (f->dtype == FM_F64) {
-        ((double *)f->elements)[i] = value;
-    } else {
-        ((float *)f->elements)[i] = (float)value;
-    }
+    fm_element_put(f->elements, f->dtype, (size_t)i, value);
 }
 
 #define FILL_PARAMETERS                                                                            \

@@ -1,4 +1,5 @@
 /* Recurrent layers: variables, states, directions. */
+#include "base/element.h"
 #include "nn/activation.h"
 #include "nn/recurrent_layer.h"
 #include "ir/ir.h"
@@ -92,11 +93,7 @@ static fm_status fill_forget_bias(fm_context *context, const fm_initializer *sel
     (void)context, (void)self, (void)seed, (void)stream;
     int64_t units = shape.dims[0] / 4;
     for (int64_t i = 0; i < shape.dims[0]; i++) {
-        double value = i / units == 1;
-        if (dtype == FM_F64)
-            ((double *)elements)[i] = value;
-        else
-            ((float *)elements)[i] = (float)value;
+        fm_element_put(elements, dtype, (size_t)i, i / units == 1);
     }
     return FM_OK;
 }

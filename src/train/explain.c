@@ -1,12 +1,13 @@
 /* Explanations by gradients at points: the sample, noisy copies of it, the way from a baseline. */
 #include "train/explain_inside.h"
+#include "base/element.h"
 #include "base/fields.h"
 #include "base/random.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { DEFAULT_STEPS = 64, DEFAULT_SAMPLES = 50, DEFAULT_BATCH = 16, MOST_BATCH = 4096 };
+enum { DEFAULT_STEPS = 64, DEFAULT_SAMPLES = 50 };
 
 const fm_field fm_explain_fields[] = {
     {"steps", "steps of integrated gradients", offsetof(fm_explain_options, steps),
@@ -24,23 +25,26 @@ const fm_field fm_explain_fields[] = {
     {0},
 };
 
+static const fm_field explainer_fields[] = {
+    {"batch_size", "points that are computed at once", offsetof(fm_explainer_options, batch_size),
+     .type = FM_FIELD_INT, .default_value = 16, .minimum = 1, .maximum = 4096},
+    {0},
+};
+
 /* ---- create ------------------------------------------------------------------------------------- */
 
 fm_status fm_explainer_create(fm_model *model, const fm_explainer_options *options,
                               fm_explainer **explainer)
 {
-    const fm_explainer_options asked = options ? *options : (fm_explainer_options){0};
+    fm_explainer_options asked = options ? *options : (fm_explainer_options){0};
     *explainer = NULL;
-    if (asked.batch_size < 0 || asked.batch_size > MOST_BATCH) {
-        return fm_fail(model->context, FM_ERROR_ARGUMENT,
-                       "explain: %lld points at once were asked for, possible are 1 to %d",
-                       (long long)asked.batch_size, MOST_BATCH);
-    }
+    fm_status status = fm_fields_complete(model->context, explainer_fields, &asked, "explain");
+    if (status != FM_OK) return status;
     fm_explainer *made = fm_allocate_zeroed(model->context, sizeof *made);
     if (!made) return FM_ERROR_MEMORY;
     made->context = made->arena.context = made->results.context = model->context;
     made->model = model;
-    made->batch = fm_or_int(asked.batch_size, DEFAULT_BATCH);
+    made->batch = asked.batch_size;
     if (asked.layer && !(made->layer = fm_arena_string(&made->arena, asked.layer))) {
         fm_explainer_destroy(made);
         return FM_ERROR_MEMORY;
@@ -80,8 +84,8 @@ fm_status fm_explainer_prepare(fm_explainer *e, fm_explain_kind kind, fm_explain
     memset(made->selected, 0, (size_t)(e->batch * outputs) * fm_dtype_size(model->options.dtype));
     for (int64_t i = 0; i < e->batch; i++) {
         memcpy((char *)made->x + (size_t)i * bytes, e->sample, bytes);
-        fm_real_put(model->options.dtype, made->selected, i * outputs + e->options.output,
-                    e->options.opposite ? -1 : 1);
+        fm_element_put(made->selected, model->options.dtype,
+                       (size_t)(i * outputs + e->options.output), e->options.opposite ? -1 : 1);
     }
     *program = made;
     return FM_OK;
@@ -160,7 +164,7 @@ static void place_point(void *user, int64_t i, void *row)
     const gradients *g = user;
     (void)i;
     for (int64_t k = 0; k < g->elements; k++) {
-        fm_real_put(g->program->dtype, row, k, g->point[k]);
+        fm_element_put(row, g->program->dtype, (size_t)k, g->point[k]);
     }
 }
 
@@ -196,7 +200,7 @@ static void place_noisy(void *user, int64_t i, void *row)
         fm_random_at((uint64_t)g->explainer->options.seed, (uint32_t)i, fm_stream_of("smoothgrad"));
     for (int64_t k = 0; k < g->elements; k++) {
         double noise = g->deviation * fm_random_normal(&random);
-        fm_real_put(g->program->dtype, row, k, g->point[k] + noise);
+        fm_element_put(row, g->program->dtype, (size_t)k, g->point[k] + noise);
     }
 }
 
@@ -238,7 +242,7 @@ static void place_on_the_way(void *user, int64_t i, void *row)
     double share = i < 2 ? (double)i : ((double)(i - 2) + 0.5) / steps;
     for (int64_t k = 0; k < g->elements; k++) {
         double from = baseline_at(g, k);
-        fm_real_put(g->program->dtype, row, k, from + share * (g->point[k] - from));
+        fm_element_put(row, g->program->dtype, (size_t)k, from + share * (g->point[k] - from));
     }
 }
 

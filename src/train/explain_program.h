@@ -32,13 +32,4 @@ fm_status fm_explain_program_open(fm_model *model, fm_explain_kind kind, int64_t
                                   fm_explain_program *made);
 void fm_explain_program_close(fm_explain_program *made);
 
-static inline void fm_real_put(fm_dtype dtype, void *numbers, int64_t i, double value)
-{
-    if (dtype == FM_F64) {
-        ((double *)numbers)[i] = value;
-    } else {
-        ((float *)numbers)[i] = (float)value;
-    }
-}
-
 #endif

@@ -1,5 +1,6 @@
 /* Codes of variational autoencoders: drawn from the prior, and decoded. */
 #include "fathom/latent.h"
+#include "base/element.h"
 #include "base/fields.h"
 #include "base/random.h"
 #include "train/graph_cut.h"
@@ -49,12 +50,7 @@ static void draw_code(const fm_latent_options *o, fm_dtype dtype, int64_t number
     fm_random random =
         fm_random_at((uint64_t)o->seed, (uint32_t)(o->first + number), fm_stream_of("prior"));
     for (int64_t i = 0; i < elements; i++) {
-        double value = o->temperature * fm_random_normal(&random);
-        if (dtype == FM_F64) {
-            ((double *)code)[i] = value;
-        } else {
-            ((float *)code)[i] = (float)value;
-        }
+        fm_element_put(code, dtype, (size_t)i, o->temperature * fm_random_normal(&random));
     }
 }
 

@@ -1,5 +1,6 @@
 /* One batch through a compiled program. */
 #include "train/model.h"
+#include "base/element.h"
 #include "nn/metric_kinds.h"
 #include "train/privacy/private_training.h"
 
@@ -30,13 +31,7 @@ fm_status fm_compiled_run(fm_model *model, fm_compiled *compiled, const void *x,
             feed(compiled, "y", y, compiled->own_y, &compiled->bound_y, batch * compiled->y_bytes);
     }
     if (status != FM_OK) return status;
-    if (compiled->rate) {
-        if (model->options.dtype == FM_F64) {
-            *(double *)compiled->rate = rate;
-        } else {
-            *(float *)compiled->rate = (float)rate;
-        }
-    }
+    if (compiled->rate) fm_element_put(compiled->rate, model->options.dtype, 0, rate);
     compiled->run = ++model->runs;
     return fm_program_run(compiled->program);
 }

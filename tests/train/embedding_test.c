@@ -558,7 +558,8 @@ static void missing_layers_are_told(void **state)
         "features: no layer 'dense'; the layers are input, hidden (5), dropout (5), head (3)",
         fm_extractor_create(model, &(fm_extractor_options){.layer = "dense"}, &extractor));
     assert_null(extractor);
-    assert_fails(f->context, FM_ERROR_ARGUMENT, "features: -1 samples at once",
+    assert_fails(f->context, FM_ERROR_ARGUMENT,
+                 "features: batch_size must lie between 1 and 1048576, received -1",
                  fm_extractor_create(model, &(fm_extractor_options){.batch_size = -1}, &extractor));
     fm_model_destroy(model);
     options.build = bare;

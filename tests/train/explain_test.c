@@ -493,7 +493,8 @@ static void mistakes_are_told(void **state)
         "grad_cam: samples are (5); wanted are images, (height, width, channels)",
         fm_explain(explainer, x, &(fm_explain_options){.method = FM_EXPLAIN_GRAD_CAM}, &none));
     fm_explainer_destroy(explainer);
-    assert_fails(f->context, FM_ERROR_ARGUMENT, "explain: -1 points at once were asked for",
+    assert_fails(f->context, FM_ERROR_ARGUMENT,
+                 "explain: batch_size must lie between 1 and 4096, received -1",
                  fm_explainer_create(model, &(fm_explainer_options){.batch_size = -1}, &explainer));
     fm_model_destroy(model);
 

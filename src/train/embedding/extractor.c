@@ -8,9 +8,13 @@
 
 #include <string.h>
 
-enum { DEFAULT_BATCH = 32, MOST_BATCH = 1 << 20 };
-
 static const char input_name[] = "input";
+
+static const fm_field extractor_fields[] = {
+    {"batch_size", "samples that are computed at once", offsetof(fm_extractor_options, batch_size),
+     .type = FM_FIELD_INT, .default_value = 32, .minimum = 1, .maximum = 1 << 20},
+    {0},
+};
 
 struct fm_extractor {
     fm_model *model;
@@ -145,19 +149,16 @@ static fm_status open_program(fm_extractor *e, const fm_extractor_options *optio
 fm_status fm_extractor_create(fm_model *model, const fm_extractor_options *options,
                               fm_extractor **extractor)
 {
-    const fm_extractor_options asked = options ? *options : (fm_extractor_options){0};
+    fm_extractor_options asked = options ? *options : (fm_extractor_options){0};
     *extractor = NULL;
-    if (asked.batch_size < 0 || asked.batch_size > MOST_BATCH) {
-        return fm_fail(model->context, FM_ERROR_ARGUMENT,
-                       "features: %lld samples at once were asked for, possible are 1 to %d",
-                       (long long)asked.batch_size, MOST_BATCH);
-    }
+    fm_status status = fm_fields_complete(model->context, extractor_fields, &asked, "features");
+    if (status != FM_OK) return status;
     fm_extractor *made = fm_allocate_zeroed(model->context, sizeof *made);
     if (!made) return FM_ERROR_MEMORY;
     made->model = model;
     made->arena.context = model->context;
-    made->batch = fm_or_int(asked.batch_size, DEFAULT_BATCH);
-    fm_status status = open_program(made, &asked);
+    made->batch = asked.batch_size;
+    status = open_program(made, &asked);
     if (status == FM_OK) {
         *extractor = made;
     } else {

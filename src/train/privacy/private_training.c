@@ -1,5 +1,6 @@
 /* Steps of DP-SGD (Abadi et al. 2016, algorithm 1) out of two programs. */
 #include "train/privacy/private_training.h"
+#include "base/element.h"
 #include "base/fields.h"
 #include "fathom/ops.h"
 #include "nn/private_minimize.h"
@@ -244,11 +245,7 @@ static void weigh_examples(const fm_model *model, int64_t count)
     const fm_private *p = model->private;
     void *weights = fm_program_input(p->sum->program, FM_EXAMPLE_WEIGHT);
     for (int64_t i = 0; weights && i < p->chunk; i++) {
-        if (model->options.dtype == FM_F64) {
-            ((double *)weights)[i] = i < count;
-        } else {
-            ((float *)weights)[i] = i < count;
-        }
+        fm_element_put(weights, model->options.dtype, (size_t)i, i < count);
     }
 }
 
@@ -285,12 +282,8 @@ fm_status fm_private_add(fm_model *model, const void *x, const void *y, int64_t 
 
 static void put_number(const fm_model *model, const char *name, double number)
 {
-    void *input = fm_program_input(model->private->update->program, name);
-    if (model->options.dtype == FM_F64) {
-        *(double *)input = number;
-    } else {
-        *(float *)input = (float)number;
-    }
+    fm_element_put(fm_program_input(model->private->update->program, name), model->options.dtype, 0,
+                   number);
 }
 
 fm_status fm_private_end(fm_model *model, double rate)

@@ -328,9 +328,9 @@ static tile_function *wide_tile(size_t rows, bool a_rows_contiguous)
     return tiles[rows - 1];
 }
 
+/* Fewer words of A than in f32: the numbers that become them are in the cache, too. */
 static const struct gemm_reader reader = {.word_depth = 2,
-                                          .cached_a = 5
-                                                      << 14, /* the numbers that become them, too */
+                                          .cached_a = 5 << 14,
                                           .gathers_a = gathers_a,
                                           .keeps_rows = keeps_rows,
                                           .gather_a = gather_a,
