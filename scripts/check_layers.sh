@@ -29,9 +29,9 @@ find src include/fathom -name '*.[ch]' -print0 | sort -z | xargs -0 awk '
         headers["op"]      = "ops vision_ops recurrent_ops attention_ops"
         headers["run"]     = "program"
         headers["nn"]      = "nn nn_vision nn_recurrent zoo loss metric optimizer schedule nn_attention"
-        headers["data"]    = "data data_files image series text_data augmentation audio"
+        headers["data"]    = "data data_files built_in_data image series text_data augmentation audio"
         headers["io"]      = "event_file io"
-        headers["train"]   = "train recipe gradients forecast check generate tune explain latent embedding privacy"
+        headers["train"]   = "train model_file recipe gradients forecast check generate tune explain latent embedding privacy"
         headers["cli"]     = "fathom" # all of it
         for (row in headers) {
             count = split(headers[row], names, " ")

@@ -19,7 +19,7 @@
  *  - What a transform learns, it learns from the set it is fitted on: give it the training part.
  *  - Everything that shuffles or generates is keyed by a seed (Philox): same seed, same bits, for
  *    any number of workers, from any starting point.
- *  - Files (CSV, IDX, NPY, MNIST) and the JSON form of a transform: fathom/data_files.h.
+ *  - Files, and the JSON form of a transform: data_files.h. Sets without files: built_in_data.h.
  */
 #ifndef FATHOM_DATA_H
 #define FATHOM_DATA_H
@@ -89,8 +89,8 @@ typedef struct fm_dataset_info {
 
 /* Valid as long as the data set. */
 FM_API const fm_dataset_info *fm_dataset_about(const fm_dataset *dataset);
-/* The number of classes of "y" and their names (NULL when they are plain numbers; `names` itself
- * may be NULL); 0 when "y" is absent or not categorical. */
+/* The classes of "y" and their names (NULL: plain numbers; `names` itself may be NULL); 0 when "y" is
+ * absent or not categorical. */
 FM_API int64_t fm_dataset_classes(const fm_dataset *dataset, const char *const **names);
 FM_API void fm_dataset_destroy(fm_dataset *dataset);
 
@@ -106,8 +106,7 @@ typedef struct fm_data_request {
     void *fields[FM_MAX_DATA_FIELDS]; /* memory for count samples each; NULL: not wanted         */
     uint64_t seed;                    /* for sources that augment:                               */
     uint32_t epoch;                   /*   keys of their random numbers                          */
-    int64_t
-        length; /* steps of "x": one of the set's buckets; 0: all. Padding is what is left out  */
+    int64_t length; /* steps of "x": one of the set's buckets; 0: all                            */
 } fm_data_request;
 
 /* FM_ERROR_ARGUMENT when a position lies outside of the set, or length is no bucket; else what its
@@ -292,8 +291,7 @@ FM_API fm_status fm_dataset_transform(fm_context *context, const fm_dataset *dat
 FM_API const fm_dataset_info *fm_transform_input(const fm_transform *transform);
 FM_API const fm_dataset_info *fm_transform_output(const fm_transform *transform);
 
-/* From the model's unit of "y" back to the user's, in place: count rows of the columns of "y".
- * Undoes target_normalize; leaves classes as they are. */
+/* count rows of "y" from the model's unit back to the user's, in place; classes stay as they are. */
 FM_API void fm_transform_restore(const fm_transform *transform, float *values, int64_t count);
 /* count samples of "x" without categories, back to the numbers that the data has, in place. */
 FM_API void fm_transform_restore_x(const fm_transform *transform, float *values, int64_t count);
@@ -303,8 +301,7 @@ FM_API void fm_transform_restore_x(const fm_transform *transform, float *values,
 /*  batch_size  samples in a batch, a multiple of the data set's group. Default 32
  *  shuffle     a new order for each (seed, epoch)
  *  drop_last   leave out the last batch when it is smaller
- *  by_length   put samples of one bucket together, also where the order is not shuffled: short ones
- *              first. No use without buckets
+ *  by_length   with buckets: samples of one together, unshuffled ones too, short ones first
  *  one_length  as if the data had no buckets
  *  seed        of the order and of sources that augment
  *  workers     threads that gather ahead; 0: the caller's, within fm_loader_next
@@ -353,7 +350,7 @@ typedef struct fm_batch_form {
 enum { FM_MAX_BATCH_FORMS = FM_MAX_LIST + 1 };
 FM_API fm_batch_form fm_loader_form(const fm_loader *loader, int i);
 
-/* Starts an epoch at a batch (0; another one after a resume); at any moment, also mid-epoch. */
+/* Starts an epoch at a batch (not 0 after a resume); at any moment. */
 FM_API fm_status fm_loader_begin(fm_loader *loader, int64_t epoch, int64_t first_batch);
 
 /* The next batch, the same for any number of workers. After the last one: FM_OK and count 0.
@@ -365,56 +362,12 @@ FM_API fm_status fm_loader_next(fm_loader *loader, fm_batch *batch);
  * worker, or gathered them itself. */
 FM_API double fm_loader_waited(const fm_loader *loader);
 
-/* ---- Built-in sets: no file needed ----------------------------------------------------------- */
-
-/* Digits "0" to "9" as 28x28 bytes, bright on dark, drawn by a small model of a pen: several ways
- * to write each digit, random slant, size, place, bend, thickness, pressure and noise. Sample i of a
- * part depends on (seed, part, i) alone. "x" u8 (28, 28), "y" u8 (). */
-typedef struct fm_strokes_options {
-    int64_t train_size; /* default 10000 */
-    int64_t test_size;  /* default 2000  */
-    int64_t seed;
-    double distortion; /* of shape; default 1, FM_ZERO: none                                     */
-    double noise;      /* deviation of a pixel as a share of 255; default 0.04                   */
-} fm_strokes_options;
-
-/* test may be NULL; so below. */
-FM_API fm_status fm_dataset_strokes(fm_context *context, const fm_strokes_options *options,
-                                    fm_dataset **train, fm_dataset **test);
-
-/* The same digits, and for each pixel what it belongs to: 0 the background, 1 + d the ink of digit d.
- * "x" as above, "y" u8 (28, 28, 1) of 11 classes. */
-FM_API fm_status fm_dataset_strokes_masks(fm_context *context, const fm_strokes_options *options,
-                                          fm_dataset **train, fm_dataset **test);
-
-/* Sets of two or one numbers. spirals: `classes` interleaved arms that turn `turns` times; moons:
- * two interleaved half circles; both "x" f32 (2), "y" i32 (). sine: "x" f32 (1) uniform in
- * [-pi, pi], "y" f32 (1) = sin(frequency x). noise is the deviation added to coordinates (to y for
- * sine). */
-typedef struct fm_points_options {
-    int64_t train_size; /* default 1000                                                          */
-    int64_t test_size;  /* default 500                                                           */
-    int64_t seed;
-    double noise;     /* default 0.02 for spirals, 0.1 for moons and sine; FM_ZERO: none        */
-    int64_t classes;  /* spirals; default 2, at most 10                                         */
-    double turns;     /* spirals; default 1.5                                                   */
-    double frequency; /* sine; default 1                                                        */
-} fm_points_options;
-
-FM_API fm_status fm_dataset_spirals(fm_context *context, const fm_points_options *options,
-                                    fm_dataset **train, fm_dataset **test);
-FM_API fm_status fm_dataset_moons(fm_context *context, const fm_points_options *options,
-                                  fm_dataset **train, fm_dataset **test);
-FM_API fm_status fm_dataset_sine(fm_context *context, const fm_points_options *options,
-                                 fm_dataset **train, fm_dataset **test);
-
 /* ---- Sets by name --------------------------------------------------------------------------- */
 
 /* Where files are looked for. The library does not read the environment: the program fills this from
  * --data, $FATHOM_DATA and the XDG folders.
- *  folders     in this order, ends with NULL; NULL: the current folder only. A relative file name is
- *              looked for in each, then its last part in each, then one folder deeper, then from
- *              the current folder.
+ *  folders     in this order, ends with NULL; NULL: the current folder only. A relative name is looked
+ *              for in each, then its last part in each, one folder deeper, in the current folder
  *  cache       where a download is put and found again; NULL: no download
  *  url         instead of the set's own address; NULL: the built-in table
  *  from        where files can be had: words that an error adds when one is not found; may be NULL

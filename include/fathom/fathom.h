@@ -13,10 +13,12 @@
  *   metric.h    metrics                                       optimizer.h, schedule.h
  *   program.h   the store of variables, compiled programs     backend.h  writing a backend
  *   data.h      data sets, transforms, the loader             data_files.h  CSV, IDX, NPY, MNIST
+ *   built_in_data.h  digits that are drawn, spirals, moons
  *   series.h    time series: windows, the way back         forecast.h  and what a model says of them
  *   text_data.h vocabularies, running and labelled texts
  *   image.h     PNG and JPEG, folders of images, CIFAR        augmentation.h  variation
- *   train.h     fit, evaluate, predict, checkpoints           gradients.h   their size in each layer
+ *   train.h     fit, evaluate, predict, checkpoints           model_file.h  saving and loading
+ *   gradients.h  their size in each layer
  *   check.h     what can be seen before a training            tune.h     searches for hyper-parameters
  *   generate.h  text from a model of language                  event_file.h  for TensorBoard
  *   latent.h    codes of autoencoders, new samples             explain.h  what a prediction comes from
@@ -31,6 +33,7 @@
 #include "fathom/attention_ops.h"
 #include "fathom/backend.h"
 #include "fathom/base.h"
+#include "fathom/built_in_data.h"
 #include "fathom/check.h"
 #include "fathom/data.h"
 #include "fathom/data_files.h"
@@ -45,6 +48,7 @@
 #include "fathom/latent.h"
 #include "fathom/loss.h"
 #include "fathom/metric.h"
+#include "fathom/model_file.h"
 #include "fathom/nn.h"
 #include "fathom/nn_attention.h"
 #include "fathom/nn_recurrent.h"

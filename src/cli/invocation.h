@@ -5,6 +5,7 @@
 
 #include "cli/arguments.h"
 #include "cli/terminal.h"
+#include "fathom/model_file.h"
 #include "fathom/recipe.h"
 
 typedef struct invocation {

@@ -1,6 +1,7 @@
 #include "cli/machine_note.h"
 #include "cli/json_lines.h"
 #include "cli/terminal.h"
+#include "fathom/model_file.h"
 
 #include <gnu/libc-version.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 #include "base/fields.h"
 #include "data/built_in.h"
 #include "data/dataset.h"
+#include "fathom/built_in_data.h"
 #include "fathom/series.h"
 #include "fathom/text_data.h"
 

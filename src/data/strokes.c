@@ -5,6 +5,7 @@
 #include "data/array_source.h"
 #include "data/built_in.h"
 #include "data/parts.h"
+#include "fathom/built_in_data.h"
 
 #include <math.h>
 #include <stdlib.h>

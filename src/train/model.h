@@ -3,6 +3,7 @@
 #define FM_TRAIN_MODEL_H
 
 #include "base/memory.h"
+#include "fathom/model_file.h"
 #include "fathom/train.h"
 #include "train/snapshot.h"
 

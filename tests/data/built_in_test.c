@@ -1,4 +1,5 @@
 #include "support/fixture.h"
+#include "fathom/built_in_data.h"
 #include "fathom/data.h"
 
 enum { PIXELS = 784 };

@@ -2,6 +2,7 @@
 #include "support/fixture.h"
 #include "data/dataset.h"
 #include "data/series/series_inside.h"
+#include "fathom/built_in_data.h"
 #include "fathom/series.h"
 
 enum { MOST = 4096 };

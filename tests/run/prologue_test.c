@@ -1,5 +1,6 @@
 /* What depends on variables alone is computed once, and again when they were changed. */
 #include "support/training_problem.h"
+#include "fathom/model_file.h"
 #include "fathom/nn.h"
 #include "fathom/ops.h"
 #include "run/store.h"

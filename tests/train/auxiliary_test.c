@@ -1,5 +1,6 @@
 /* Auxiliary heads and losses for each pixel in fit: what is trained, and what is told. */
 #include "support/fixture.h"
+#include "fathom/built_in_data.h"
 #include "fathom/nn_vision.h"
 #include "fathom/train.h"
 

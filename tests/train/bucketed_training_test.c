@@ -2,6 +2,7 @@
 #include "support/training_problem.h"
 #include "base/random.h"
 #include "fathom/gradients.h"
+#include "fathom/model_file.h"
 #include "fathom/nn_attention.h"
 #include "fathom/nn_recurrent.h"
 #include "fathom/nn_vision.h"

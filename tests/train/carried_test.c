@@ -1,5 +1,6 @@
 /* Carried variables: what a layer remembers from run to run, through fit, files and streams. */
 #include "support/training_problem.h"
+#include "fathom/model_file.h"
 #include "fathom/nn.h"
 #include "fathom/ops.h"
 

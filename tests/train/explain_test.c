@@ -1,5 +1,6 @@
 /* Explanations hold what their papers promise. */
 #include "support/training_problem.h"
+#include "fathom/built_in_data.h"
 #include "fathom/explain.h"
 #include "fathom/nn.h"
 #include "fathom/nn_vision.h"

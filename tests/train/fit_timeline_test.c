@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "data/dataset.h"
+#include "fathom/model_file.h"
 #include "fathom/nn.h"
 
 #include <time.h>

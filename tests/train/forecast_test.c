@@ -1,5 +1,6 @@
 /* Forecasts of models whose answers are known: the last value, the last change. */
 #include "support/fixture.h"
+#include "fathom/built_in_data.h"
 #include "fathom/forecast.h"
 #include "fathom/nn.h"
 #include "fathom/ops.h"

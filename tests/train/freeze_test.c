@@ -1,5 +1,6 @@
 /* Variables that are not trained, and weights that a training begins with. */
 #include "support/training_problem.h"
+#include "fathom/model_file.h"
 #include "fathom/nn.h"
 #include "ir/ir.h"
 

@@ -2,6 +2,7 @@
  * the bits. */
 #include "support/training_problem.h"
 #include "fathom/gradients.h"
+#include "fathom/model_file.h"
 #include "fathom/nn.h"
 #include "fathom/ops.h"
 

@@ -1,6 +1,7 @@
 /* Variational autoencoders in fit: what is told, what a resumed run keeps; codes drawn and decoded. */
 #include "support/fixture.h"
 #include "fathom/latent.h"
+#include "fathom/model_file.h"
 #include "fathom/nn.h"
 #include "fathom/ops.h"
 #include "train/model.h"

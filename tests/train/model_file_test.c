@@ -1,4 +1,5 @@
 #include "support/training_problem.h"
+#include "fathom/model_file.h"
 #include "fathom/nn.h"
 #include "io/safetensors.h"
 

@@ -1,6 +1,7 @@
 /* Which columns of a table a model lives on. */
 #include "support/fixture.h"
 #include "base/random.h"
+#include "fathom/built_in_data.h"
 #include "fathom/explain.h"
 #include "fathom/nn.h"
 

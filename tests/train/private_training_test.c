@@ -1,5 +1,6 @@
 /* DP-SGD: clipped sums against gradients that are clipped here, noise, sampling, accounting, resuming. */
 #include "support/training_problem.h"
+#include "fathom/model_file.h"
 #include "fathom/nn.h"
 #include "fathom/nn_attention.h"
 #include "fathom/nn_recurrent.h"

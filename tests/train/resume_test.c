@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "support/training_problem.h"
 #include "base/random.h"
+#include "fathom/model_file.h"
 
 #include <signal.h>
 #include <spawn.h>

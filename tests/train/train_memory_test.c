@@ -1,5 +1,6 @@
 /* The n-th allocation fails, n = 1, 2, 3, ...: an error each time, and nothing is lost. */
 #include "support/training_problem.h"
+#include "fathom/model_file.h"
 
 typedef struct pieces {
     fm_dataset *data;

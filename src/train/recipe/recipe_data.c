@@ -3,6 +3,7 @@
 #include "base/fields.h"
 #include "data/dataset.h"
 #include "fathom/data_files.h"
+#include "fathom/model_file.h"
 #include "fathom/text_data.h"
 #include "fathom/augmentation.h"
 

@@ -3,6 +3,7 @@
 #include "base/byte_size.h"
 #include "base/fields.h"
 #include "base/file.h"
+#include "fathom/model_file.h"
 
 #include <stddef.h>
 #include <string.h>

@@ -1,5 +1,7 @@
 /* Recipes: what is read, and a table of wrong ones with the sentence that each one yields. */
 #include "support/fixture.h"
+#include "fathom/built_in_data.h"
+#include "fathom/model_file.h"
 #include "fathom/recipe.h"
 #include "fathom/nn.h"
 
