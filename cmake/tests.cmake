@@ -131,7 +131,7 @@ if(NOT sanitized)
            WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(check_performance check_counting check_performance_page PROPERTIES LABELS tree)
 
-  foreach(what install find_package pkg_config static c_headers cxx_headers)
+  foreach(what install find_package pkg_config static c_headers cxx_headers cxx_program)
     add_test(NAME consumer_${what} COMMAND bash tests/consumer/consumer_check.sh ${what}
              ${PROJECT_BINARY_DIR} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
     set_tests_properties(consumer_${what} PROPERTIES LABELS consumer SKIP_RETURN_CODE 77

@@ -23,6 +23,15 @@
 #define FM_API __attribute__((visibility("default")))
 #endif
 
+/* Where a struct of options is wanted: FM_OPTIONS(fm_fit_options, .epochs = 10), which in C is
+ * &(fm_fit_options){.epochs = 10}. In C++ (C++20, or GCC's and Clang's earlier ones) names stand in the
+ * order of the struct, and the options live as long as the call. */
+#ifdef __cplusplus
+#define FM_OPTIONS(type, ...) (&static_cast<const type &>(type{__VA_ARGS__}))
+#else
+#define FM_OPTIONS(type, ...) (&(type){__VA_ARGS__})
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif

@@ -87,7 +87,7 @@ typedef struct fm_loss_options {
 
 /* The batch's loss, rank 0. */
 #define fm_loss(g, kind, prediction, label, ...)                                                   \
-    fm_loss_with((g), (kind), (prediction), (label), &(fm_loss_options){__VA_ARGS__})
+    fm_loss_with((g), (kind), (prediction), (label), FM_OPTIONS(fm_loss_options, __VA_ARGS__))
 FM_API fm_val fm_loss_with(fm_graph *g, int kind, fm_val prediction, fm_val label,
                            const fm_loss_options *options);
 

@@ -11,8 +11,8 @@
  * Invariants
  *  - A layer is a thin builder over ops (ops.h). The first dimension of its input is the batch.
  *  - Options are a struct whose zero is the sensible default, given like keyword arguments: a macro
- *    `fm_dense(g, x, ...)` makes the struct, the function `fm_dense_with` takes its address (use
- *    the latter from C++).
+ *    `fm_dense(g, x, ...)` makes the struct (FM_OPTIONS, base.h), the function `fm_dense_with` takes its
+ *    address.
  *  - Each layer has a scope: `.name`, or its kind with a number (dense, dense_1, ...). Its
  *    variables are found below it: dense_1/kernel. Two layers of one `.name` share them.
  *  - In graphs for FM_EVALUATE and FM_PREDICT dropout and noise are the identity, and what is drawn is
@@ -131,14 +131,14 @@ typedef struct fm_dense_options {
     fm_initializer kernel_initializer, bias_initializer;
     double kernel_l1, kernel_l2;
 } fm_dense_options;
-#define fm_dense(g, x, ...) fm_dense_with((g), (x), &(fm_dense_options){__VA_ARGS__})
+#define fm_dense(g, x, ...) fm_dense_with((g), (x), FM_OPTIONS(fm_dense_options, __VA_ARGS__))
 FM_API fm_val fm_dense_with(fm_graph *g, fm_val x, const fm_dense_options *options);
 
 /* (batch, ...) -> (batch, product of the rest). */
 typedef struct fm_flatten_options {
     const char *name;
 } fm_flatten_options;
-#define fm_flatten(g, x, ...) fm_flatten_with((g), (x), &(fm_flatten_options){__VA_ARGS__})
+#define fm_flatten(g, x, ...) fm_flatten_with((g), (x), FM_OPTIONS(fm_flatten_options, __VA_ARGS__))
 FM_API fm_val fm_flatten_with(fm_graph *g, fm_val x, const fm_flatten_options *options);
 
 /* (batch, ...) -> (batch, target_shape); one dimension may be -1. */
@@ -146,7 +146,7 @@ typedef struct fm_reshape_options {
     const char *name;
     fm_ints target_shape; /* required */
 } fm_reshape_options;
-#define fm_reshape(g, x, ...) fm_reshape_with((g), (x), &(fm_reshape_options){__VA_ARGS__})
+#define fm_reshape(g, x, ...) fm_reshape_with((g), (x), FM_OPTIONS(fm_reshape_options, __VA_ARGS__))
 FM_API fm_val fm_reshape_with(fm_graph *g, fm_val x, const fm_reshape_options *options);
 
 /* Options of dropout and its kin; 0 <= rate < 1.
@@ -157,11 +157,11 @@ typedef struct fm_dropout_options {
     const char *name;
     double rate; /* required */
 } fm_dropout_options;
-#define fm_dropout(g, x, ...) fm_dropout_with((g), (x), &(fm_dropout_options){__VA_ARGS__})
+#define fm_dropout(g, x, ...) fm_dropout_with((g), (x), FM_OPTIONS(fm_dropout_options, __VA_ARGS__))
 #define fm_alpha_dropout(g, x, ...)                                                                \
-    fm_alpha_dropout_with((g), (x), &(fm_dropout_options){__VA_ARGS__})
+    fm_alpha_dropout_with((g), (x), FM_OPTIONS(fm_dropout_options, __VA_ARGS__))
 #define fm_gaussian_dropout(g, x, ...)                                                             \
-    fm_gaussian_dropout_with((g), (x), &(fm_dropout_options){__VA_ARGS__})
+    fm_gaussian_dropout_with((g), (x), FM_OPTIONS(fm_dropout_options, __VA_ARGS__))
 FM_API fm_val fm_dropout_with(fm_graph *g, fm_val x, const fm_dropout_options *options);
 FM_API fm_val fm_alpha_dropout_with(fm_graph *g, fm_val x, const fm_dropout_options *options);
 FM_API fm_val fm_gaussian_dropout_with(fm_graph *g, fm_val x, const fm_dropout_options *options);
@@ -172,7 +172,7 @@ typedef struct fm_gaussian_noise_options {
     double stddev; /* required */
 } fm_gaussian_noise_options;
 #define fm_gaussian_noise(g, x, ...)                                                               \
-    fm_gaussian_noise_with((g), (x), &(fm_gaussian_noise_options){__VA_ARGS__})
+    fm_gaussian_noise_with((g), (x), FM_OPTIONS(fm_gaussian_noise_options, __VA_ARGS__))
 FM_API fm_val fm_gaussian_noise_with(fm_graph *g, fm_val x,
                                      const fm_gaussian_noise_options *options);
 
@@ -193,7 +193,8 @@ typedef struct fm_gaussian_sample_options {
     int64_t warm_up;
 } fm_gaussian_sample_options;
 #define fm_gaussian_sample(g, mean, log_variance, ...)                                             \
-    fm_gaussian_sample_with((g), (mean), (log_variance), &(fm_gaussian_sample_options){__VA_ARGS__})
+    fm_gaussian_sample_with((g), (mean), (log_variance),                                           \
+                            FM_OPTIONS(fm_gaussian_sample_options, __VA_ARGS__))
 FM_API fm_val fm_gaussian_sample_with(fm_graph *g, fm_val mean, fm_val log_variance,
                                       const fm_gaussian_sample_options *options);
 
@@ -215,7 +216,7 @@ typedef struct fm_concatenate_options {
     int64_t axis; /* default -1, the last; 0 is the batch and not allowed */
 } fm_concatenate_options;
 #define fm_concatenate(g, values, count, ...)                                                      \
-    fm_concatenate_with((g), (values), (count), &(fm_concatenate_options){__VA_ARGS__})
+    fm_concatenate_with((g), (values), (count), FM_OPTIONS(fm_concatenate_options, __VA_ARGS__))
 FM_API fm_val fm_concatenate_with(fm_graph *g, const fm_val *values, int count,
                                   const fm_concatenate_options *options);
 
@@ -226,7 +227,7 @@ typedef struct fm_prelu_options {
     fm_initializer alpha_initializer; /* default 0.25 */
     fm_ints shared_axes;
 } fm_prelu_options;
-#define fm_prelu(g, x, ...) fm_prelu_with((g), (x), &(fm_prelu_options){__VA_ARGS__})
+#define fm_prelu(g, x, ...) fm_prelu_with((g), (x), FM_OPTIONS(fm_prelu_options, __VA_ARGS__))
 FM_API fm_val fm_prelu_with(fm_graph *g, fm_val x, const fm_prelu_options *options);
 
 /* ---- streams ----------------------------------------------------------------------------------- */

@@ -35,7 +35,7 @@ typedef struct fm_embedding_options {
     fm_initializer embeddings_initializer;
 } fm_embedding_options;
 #define fm_embedding(g, tokens, ...)                                                               \
-    fm_embedding_with((g), (tokens), &(fm_embedding_options){__VA_ARGS__})
+    fm_embedding_with((g), (tokens), FM_OPTIONS(fm_embedding_options, __VA_ARGS__))
 FM_API fm_val fm_embedding_with(fm_graph *g, fm_val tokens, const fm_embedding_options *options);
 
 /* x (batch, ..., output_dim) -> (batch, ..., input_dim): x times the transpose of the embeddings of the
@@ -46,7 +46,7 @@ typedef struct fm_reverse_embedding_options {
     bool bias;
 } fm_reverse_embedding_options;
 #define fm_reverse_embedding(g, x, ...)                                                            \
-    fm_reverse_embedding_with((g), (x), &(fm_reverse_embedding_options){__VA_ARGS__})
+    fm_reverse_embedding_with((g), (x), FM_OPTIONS(fm_reverse_embedding_options, __VA_ARGS__))
 FM_API fm_val fm_reverse_embedding_with(fm_graph *g, fm_val x,
                                         const fm_reverse_embedding_options *options);
 
@@ -65,7 +65,7 @@ typedef struct fm_positional_encoding_options {
     fm_initializer initializer; /* of the learned ones; default glorot_uniform */
 } fm_positional_encoding_options;
 #define fm_positional_encoding(g, x, ...)                                                          \
-    fm_positional_encoding_with((g), (x), &(fm_positional_encoding_options){__VA_ARGS__})
+    fm_positional_encoding_with((g), (x), FM_OPTIONS(fm_positional_encoding_options, __VA_ARGS__))
 FM_API fm_val fm_positional_encoding_with(fm_graph *g, fm_val x,
                                           const fm_positional_encoding_options *options);
 
@@ -93,7 +93,7 @@ typedef struct fm_multi_head_attention_options {
 } fm_multi_head_attention_options;
 #define fm_multi_head_attention(g, inputs, count, ...)                                             \
     fm_multi_head_attention_with((g), (inputs), (count),                                           \
-                                 &(fm_multi_head_attention_options){__VA_ARGS__})
+                                 FM_OPTIONS(fm_multi_head_attention_options, __VA_ARGS__))
 FM_API fm_val fm_multi_head_attention_with(fm_graph *g, const fm_val *inputs, int count,
                                            const fm_multi_head_attention_options *options);
 
@@ -136,11 +136,12 @@ typedef struct fm_transformer_options {
     fm_initializer kernel_initializer, bias_initializer;
 } fm_transformer_options;
 #define fm_transformer_encoder(g, x, ...)                                                          \
-    fm_transformer_encoder_with((g), (x), &(fm_transformer_options){__VA_ARGS__})
+    fm_transformer_encoder_with((g), (x), FM_OPTIONS(fm_transformer_options, __VA_ARGS__))
 FM_API fm_val fm_transformer_encoder_with(fm_graph *g, fm_val x,
                                           const fm_transformer_options *options);
 #define fm_transformer_decoder(g, inputs, count, ...)                                              \
-    fm_transformer_decoder_with((g), (inputs), (count), &(fm_transformer_options){__VA_ARGS__})
+    fm_transformer_decoder_with((g), (inputs), (count),                                            \
+                                FM_OPTIONS(fm_transformer_options, __VA_ARGS__))
 FM_API fm_val fm_transformer_decoder_with(fm_graph *g, const fm_val *inputs, int count,
                                           const fm_transformer_options *options);
 

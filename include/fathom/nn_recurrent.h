@@ -98,7 +98,7 @@ typedef struct fm_recurrent_options {
 } fm_recurrent_options;
 
 #define FM_RECURRENT_(kind, g, x, ...)                                                             \
-    fm_##kind##_with((g), (x), &(fm_recurrent_options){__VA_ARGS__})
+    fm_##kind##_with((g), (x), FM_OPTIONS(fm_recurrent_options, __VA_ARGS__))
 #define fm_simple_rnn(g, x, ...) FM_RECURRENT_(simple_rnn, g, x, __VA_ARGS__)
 #define fm_lstm(g, x, ...)       FM_RECURRENT_(lstm, g, x, __VA_ARGS__)
 #define fm_gru(g, x, ...)        FM_RECURRENT_(gru, g, x, __VA_ARGS__)
@@ -117,7 +117,7 @@ typedef struct fm_masking_options {
     const char *name;
     double mask_value; /* default 0 */
 } fm_masking_options;
-#define fm_masking(g, x, ...) fm_masking_with((g), (x), &(fm_masking_options){__VA_ARGS__})
+#define fm_masking(g, x, ...) fm_masking_with((g), (x), FM_OPTIONS(fm_masking_options, __VA_ARGS__))
 FM_API fm_val fm_masking_with(fm_graph *g, fm_val x, const fm_masking_options *options);
 
 #ifdef __cplusplus

@@ -78,7 +78,7 @@ typedef struct fm_convolution_options {
 } fm_convolution_options;
 
 #define FM_CONVOLUTION_(kind, g, x, ...)                                                           \
-    fm_##kind##_with((g), (x), &(fm_convolution_options){__VA_ARGS__})
+    fm_##kind##_with((g), (x), FM_OPTIONS(fm_convolution_options, __VA_ARGS__))
 #define fm_conv1d(g, x, ...)           FM_CONVOLUTION_(conv1d, g, x, __VA_ARGS__)
 #define fm_conv2d(g, x, ...)           FM_CONVOLUTION_(conv2d, g, x, __VA_ARGS__)
 #define fm_conv3d(g, x, ...)           FM_CONVOLUTION_(conv3d, g, x, __VA_ARGS__)
@@ -123,7 +123,8 @@ typedef struct fm_pooling_options {
     bool count_padding;
 } fm_pooling_options;
 
-#define FM_POOLING_(kind, g, x, ...)    fm_##kind##_with((g), (x), &(fm_pooling_options){__VA_ARGS__})
+#define FM_POOLING_(kind, g, x, ...)                                                               \
+    fm_##kind##_with((g), (x), FM_OPTIONS(fm_pooling_options, __VA_ARGS__))
 #define fm_max_pooling1d(g, x, ...)     FM_POOLING_(max_pooling1d, g, x, __VA_ARGS__)
 #define fm_max_pooling2d(g, x, ...)     FM_POOLING_(max_pooling2d, g, x, __VA_ARGS__)
 #define fm_max_pooling3d(g, x, ...)     FM_POOLING_(max_pooling3d, g, x, __VA_ARGS__)
@@ -144,9 +145,9 @@ typedef struct fm_global_pooling_options {
     bool keep_dims;
 } fm_global_pooling_options;
 #define fm_global_average_pooling(g, x, ...)                                                       \
-    fm_global_average_pooling_with((g), (x), &(fm_global_pooling_options){__VA_ARGS__})
+    fm_global_average_pooling_with((g), (x), FM_OPTIONS(fm_global_pooling_options, __VA_ARGS__))
 #define fm_global_max_pooling(g, x, ...)                                                           \
-    fm_global_max_pooling_with((g), (x), &(fm_global_pooling_options){__VA_ARGS__})
+    fm_global_max_pooling_with((g), (x), FM_OPTIONS(fm_global_pooling_options, __VA_ARGS__))
 FM_API fm_val fm_global_average_pooling_with(fm_graph *g, fm_val x,
                                              const fm_global_pooling_options *options);
 FM_API fm_val fm_global_max_pooling_with(fm_graph *g, fm_val x,
@@ -158,9 +159,9 @@ typedef struct fm_adaptive_pooling_options {
     fm_ints output_size; /* required */
 } fm_adaptive_pooling_options;
 #define fm_adaptive_average_pooling(g, x, ...)                                                     \
-    fm_adaptive_average_pooling_with((g), (x), &(fm_adaptive_pooling_options){__VA_ARGS__})
+    fm_adaptive_average_pooling_with((g), (x), FM_OPTIONS(fm_adaptive_pooling_options, __VA_ARGS__))
 #define fm_adaptive_max_pooling(g, x, ...)                                                         \
-    fm_adaptive_max_pooling_with((g), (x), &(fm_adaptive_pooling_options){__VA_ARGS__})
+    fm_adaptive_max_pooling_with((g), (x), FM_OPTIONS(fm_adaptive_pooling_options, __VA_ARGS__))
 FM_API fm_val fm_adaptive_average_pooling_with(fm_graph *g, fm_val x,
                                                const fm_adaptive_pooling_options *options);
 FM_API fm_val fm_adaptive_max_pooling_with(fm_graph *g, fm_val x,
@@ -196,7 +197,7 @@ typedef struct fm_normalization_options {
 } fm_normalization_options;
 
 #define FM_NORMALIZATION_(kind, g, x, ...)                                                         \
-    fm_##kind##_with((g), (x), &(fm_normalization_options){__VA_ARGS__})
+    fm_##kind##_with((g), (x), FM_OPTIONS(fm_normalization_options, __VA_ARGS__))
 #define fm_batch_normalization(g, x, ...) FM_NORMALIZATION_(batch_normalization, g, x, __VA_ARGS__)
 #define fm_layer_normalization(g, x, ...) FM_NORMALIZATION_(layer_normalization, g, x, __VA_ARGS__)
 #define fm_group_normalization(g, x, ...) FM_NORMALIZATION_(group_normalization, g, x, __VA_ARGS__)
@@ -224,7 +225,8 @@ typedef struct fm_local_response_options {
     double alpha, beta, k;
 } fm_local_response_options;
 #define fm_local_response_normalization(g, x, ...)                                                 \
-    fm_local_response_normalization_with((g), (x), &(fm_local_response_options){__VA_ARGS__})
+    fm_local_response_normalization_with((g), (x),                                                 \
+                                         FM_OPTIONS(fm_local_response_options, __VA_ARGS__))
 FM_API fm_val fm_local_response_normalization_with(fm_graph *g, fm_val x,
                                                    const fm_local_response_options *options);
 
@@ -240,7 +242,8 @@ typedef struct fm_border_options {
     fm_ints padding; /* of cropping: what is cropped */
 } fm_border_options;
 
-#define FM_BORDER_(kind, g, x, ...)     fm_##kind##_with((g), (x), &(fm_border_options){__VA_ARGS__})
+#define FM_BORDER_(kind, g, x, ...)                                                                \
+    fm_##kind##_with((g), (x), FM_OPTIONS(fm_border_options, __VA_ARGS__))
 #define fm_zero_padding(g, x, ...)      FM_BORDER_(zero_padding, g, x, __VA_ARGS__)
 #define fm_reflect_padding(g, x, ...)   FM_BORDER_(reflect_padding, g, x, __VA_ARGS__)
 #define fm_replicate_padding(g, x, ...) FM_BORDER_(replicate_padding, g, x, __VA_ARGS__)
@@ -259,12 +262,12 @@ typedef struct fm_up_sampling_options {
     int interpolation; /* fm_interpolation */
 } fm_up_sampling_options;
 #define fm_up_sampling(g, x, ...)                                                                  \
-    fm_up_sampling_with((g), (x), &(fm_up_sampling_options){__VA_ARGS__})
+    fm_up_sampling_with((g), (x), FM_OPTIONS(fm_up_sampling_options, __VA_ARGS__))
 FM_API fm_val fm_up_sampling_with(fm_graph *g, fm_val x, const fm_up_sampling_options *options);
 
 /* Dropout of whole channels of a sample (Tompson et al. 2015). In recipes also with 1d, 2d, 3d. */
 #define fm_spatial_dropout(g, x, ...)                                                              \
-    fm_spatial_dropout_with((g), (x), &(fm_dropout_options){__VA_ARGS__})
+    fm_spatial_dropout_with((g), (x), FM_OPTIONS(fm_dropout_options, __VA_ARGS__))
 FM_API fm_val fm_spatial_dropout_with(fm_graph *g, fm_val x, const fm_dropout_options *options);
 
 /* x sigmoid(dense(relu(dense(mean over space)))), channel by channel (Hu et al. 2018): the first
@@ -274,7 +277,7 @@ typedef struct fm_squeeze_excite_options {
     int64_t ratio; /* default 16 */
 } fm_squeeze_excite_options;
 #define fm_squeeze_excite(g, x, ...)                                                               \
-    fm_squeeze_excite_with((g), (x), &(fm_squeeze_excite_options){__VA_ARGS__})
+    fm_squeeze_excite_with((g), (x), FM_OPTIONS(fm_squeeze_excite_options, __VA_ARGS__))
 FM_API fm_val fm_squeeze_excite_with(fm_graph *g, fm_val x,
                                      const fm_squeeze_excite_options *options);
 

@@ -81,7 +81,8 @@ typedef struct fm_optimizer {
 
 /* Gradients of loss (rank 0) plus the layers' penalties for all trainable variables, regularised,
  * clipped, and the updates. One call a graph. */
-#define fm_minimize(g, loss, ...) fm_minimize_with((g), (loss), &(fm_optimizer){__VA_ARGS__})
+#define fm_minimize(g, loss, ...)                                                                  \
+    fm_minimize_with((g), (loss), FM_OPTIONS(fm_optimizer, __VA_ARGS__))
 FM_API void fm_minimize_with(fm_graph *g, fm_val loss, const fm_optimizer *optimizer);
 
 /* The learning rate with the rule's default filled in: what to feed without a schedule. */

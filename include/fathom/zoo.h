@@ -67,7 +67,8 @@ FM_API const fm_zoo_record *fm_zoo_at(int i); /* NULL at the end */
 FM_API const fm_zoo_record *fm_zoo_find(const char *name);
 
 /* A name that does not exist is a mistake that suggests the nearest. */
-#define fm_zoo(g, name, x, ...) fm_zoo_with((g), (name), (x), &(fm_zoo_options){__VA_ARGS__})
+#define fm_zoo(g, name, x, ...)                                                                    \
+    fm_zoo_with((g), (name), (x), FM_OPTIONS(fm_zoo_options, __VA_ARGS__))
 FM_API fm_val fm_zoo_with(fm_graph *g, const char *name, fm_val x, const fm_zoo_options *options);
 
 #ifdef __cplusplus

@@ -3,7 +3,9 @@
 #include "base/checked.h"
 #include "base/context.h"
 #include "base/file.h"
+#include "base/map.h"
 #include "base/memory.h"
+#include "data/dataset.h"
 #include "fathom/audio.h"
 #include "fathom/data_files.h"
 #include "fathom/image.h"
@@ -247,12 +249,56 @@ static fm_status prepare(invocation *s, const saved_model *saved, predict_input 
     return fm_dataset_transform(s->context, input->raw, saved->transform, &input->prepared);
 }
 
+static fm_status tell_unknown(invocation *s, const char *input, const fm_column *received,
+                              const fm_column *trained)
+{
+    char number[24];
+    fm_map known = {.context = s->context};
+    fm_status status = FM_OK;
+    const char *first = NULL;
+    int64_t count = 0;
+    for (int64_t k = 0; k < trained->category_count && status == FM_OK; k++) {
+        status = fm_map_set(&known, fm_column_category(trained, k, number), 1);
+    }
+    for (int64_t k = 0; k < received->category_count && received->categories; k++) {
+        uint32_t found;
+        if (status != FM_OK || fm_map_get(&known, received->categories[k], &found)) continue;
+        first = first ? first : received->categories[k];
+        count++;
+    }
+    fm_map_release(&known);
+    if (count == 0) return status;
+    char others[48] = "";
+    if (count > 1) snprintf(others, sizeof others, " and %lld more", (long long)count - 1);
+    fm_report(s->context, FM_LOG_WARNING,
+              "%s: column \"%s\": \"%s\"%s did not occur in training: read as missing", input,
+              trained->name ? trained->name : "", first, others);
+    return status;
+}
+
+/* A word that training has not seen is no mistake, but whoever mistypes one should know. */
+static fm_status tell_unknown_categories(invocation *s, const saved_model *saved,
+                                         const predict_input *input)
+{
+    const fm_data_field *received = &fm_dataset_about(input->raw)->fields[0];
+    const fm_data_field *trained = &fm_transform_input(saved->transform)->fields[0];
+    if (!received->columns || !trained->columns) return FM_OK;
+    if (!fm_shape_equal(received->shape, trained->shape)) return FM_OK; /* the transform says so */
+    fm_status status = FM_OK;
+    for (int64_t c = 0; c < fm_shape_last(trained->shape) && status == FM_OK; c++) {
+        if (trained->columns[c].kind != FM_COLUMN_CATEGORICAL) continue;
+        status = tell_unknown(s, input->name, &received->columns[c], &trained->columns[c]);
+    }
+    return status;
+}
+
 fm_status predict_input_open(invocation *s, const saved_model *saved, const char *path,
                              predict_input *input)
 {
     *input = (predict_input){.name = path};
     source from = {s, saved, path};
     fm_status status = open_raw(&from, &input->raw);
+    if (status == FM_OK) status = tell_unknown_categories(s, saved, input);
     if (status == FM_OK) status = prepare(s, saved, input);
     if (status != FM_OK) predict_input_close(s, input);
     return status;

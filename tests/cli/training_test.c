@@ -369,6 +369,12 @@ static void a_table_is_learned_and_predicted(void **state)
         program_run(f, "$FATHOM predict $HERE/h.safetensors $HERE/new.csv --json | tail -1"));
     assert_near(number_at(event, "values", "price"), 1200, 0.05);
     json_decref(event);
+    fixture_file(f, "odd.csv", "colour,size\nred,20\npink,20\nblue,20\npink,9\n", 42);
+    const program_result *r =
+        program_run_well(f, "$FATHOM predict $HERE/h.safetensors $HERE/odd.csv");
+    assert_non_null(strstr(r->err,
+                           "odd.csv: column \"colour\": \"blue\" and 1 more did not occur in "
+                           "training: read as missing\n"));
 }
 
 static void pictures_are_drawn(void **state)
