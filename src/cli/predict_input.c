@@ -285,7 +285,9 @@ static fm_status tell_unknown_categories(invocation *s, const saved_model *saved
     if (!received->columns || !trained->columns) return FM_OK;
     if (!fm_shape_equal(received->shape, trained->shape)) return FM_OK; /* the transform says so */
     fm_status status = FM_OK;
-    for (int64_t c = 0; c < fm_shape_last(trained->shape) && status == FM_OK; c++) {
+    int rank = trained->shape.rank;
+    int64_t columns = rank > 0 ? trained->shape.dims[rank - 1] : 1;
+    for (int64_t c = 0; c < columns && status == FM_OK; c++) {
         if (trained->columns[c].kind != FM_COLUMN_CATEGORICAL) continue;
         status = tell_unknown(s, input->name, &received->columns[c], &trained->columns[c]);
     }
