@@ -65,6 +65,7 @@ static void a_model_becomes_a_page(void **state)
         "<h3>Machine</h3><div class=wide tabindex=0><table class=words><tr><td>",
         "<tr><td>fathom<td>" FM_VERSION "</tr>",
         "<tr><td>training<td>3 epochs in ",
+        "; steps waited for data ",
         "<h3>Layers</h3>",
         "dense/kernel: 8 of 8, grey is zero",
         "<h3>Recipe</h3><pre tabindex=0>data:",
