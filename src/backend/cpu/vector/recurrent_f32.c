@@ -83,29 +83,19 @@ INLINE vector input_of(const forward *f, int64_t row, int64_t unit, size_t n, in
 
 /* ---- lstm ---------------------------------------------------------------------------------------- */
 
-/* Where m_t goes: to y, or into the projection. */
-static float *output_of(const forward *f, int64_t b, int64_t row)
+/* The gates and the cell of n units from `unit` on; o in the place of the first sums. */
+INLINE void lstm_cell_row(const int cell, const int gate, const float *peephole, const forward *f,
+                          const band *at, int64_t b, int64_t unit, size_t n)
 {
-    return f->projection_panels ? f->inner + b * f->r.units : f->y + row * f->r.units;
-}
-
-/* n units from `unit` on. */
-INLINE void lstm_row(const bool usual, const forward *f, const band *at, int64_t b, int64_t unit,
-                     size_t n)
-{
-    const int cell = usual ? KERNEL_CELL_TANH : f->r.cell;
-    const int gate = usual ? KERNEL_GATE_SIGMOID : f->r.gate;
     const int64_t units = f->r.units, row = row_of(f, at, b);
-    const float *peephole = usual || !f->peephole ? NULL : f->peephole + unit;
-    float *c = f->last_memory + b * units + unit, *m = output_of(f, b, row) + unit;
+    float *c = f->last_memory + b * units + unit, *sums = f->sums + b * SUMS;
     vector a[4], now = load_up_to(c, n);
     UNROLL for (int g = 0; g < 4; g++)
     {
-        a[g] = input_of(f, row, unit, n, g) + load(f->sums + b * SUMS + g * VECTOR_LENGTH);
+        a[g] = input_of(f, row, unit, n, g) + load(sums + g * VECTOR_LENGTH);
     }
     if (is_padding(f, at, b)) {
         UNROLL for (int g = 0; g < 4; g++) a[g] = (vector){0};
-        store_up_to(m, load_up_to(row_before(f, at, b) + unit, n), n);
     } else {
         if (peephole) a[0] += load_up_to(peephole, n) * now;
         if (peephole) a[1] += load_up_to(peephole + units, n) * now;
@@ -115,13 +105,36 @@ INLINE void lstm_row(const bool usual, const forward *f, const band *at, int64_t
         if (peephole) a[3] += load_up_to(peephole + 2 * units, n) * now;
         a[3] = gate_lanes(gate, a[3]);
         store_up_to(c, now, n);
-        store_up_to(m, a[3] * cell_lanes(cell, now), n);
     }
+    store(sums, a[3]);
     keep_gates(f, row, unit, n, 0, 4, a);
     if (f->kept_cells) store_up_to(f->kept_cells + row * units + unit, now, n);
 }
 
-/* h = m P; padding keeps the state, whatever m is there. */
+/* m of the same, which is y or goes into the projection. Behind that padding keeps the state. */
+INLINE void lstm_output_row(const int cell, const forward *f, const band *at, int64_t b,
+                            int64_t unit, size_t n)
+{
+    const int64_t units = f->r.units, row = row_of(f, at, b);
+    const bool projects = f->projection_panels;
+    float *to = projects ? f->inner + b * units : f->y + row * units;
+    vector m = load(f->sums + b * SUMS) *
+               cell_lanes(cell, load_up_to(f->last_memory + b * units + unit, n));
+    if (!projects && is_padding(f, at, b)) m = load_up_to(row_before(f, at, b) + unit, n);
+    store_up_to(to + unit, m, n);
+}
+
+/* One function after the other for all rows: their chains of operations overlap. */
+INLINE void lstm_rows(const int cell, const int gate, const float *peephole, const forward *f,
+                      const band *at, int64_t unit, size_t n)
+{
+    for (int64_t b = at->first; b < at->end; b++) {
+        lstm_cell_row(cell, gate, peephole, f, at, b, unit, n);
+    }
+    for (int64_t b = at->first; b < at->end; b++) lstm_output_row(cell, f, at, b, unit, n);
+}
+
+/* h = m P, or in padding the state as it was. */
 static void project(const forward *f, const band *at)
 {
     const int64_t units = f->r.units, width = f->r.width;
@@ -147,43 +160,54 @@ static void lstm_step(const forward *f, const band *at)
     for (int64_t unit = 0; unit < units; unit += VECTOR_LENGTH) {
         const size_t n = recurrent_units_at(units, unit);
         sum_block(f, at, f->entering, width, f->panels + unit * 4 * width, 4);
-        if (f->is_usual && !f->peephole && n == VECTOR_LENGTH) {
-            for (int64_t b = at->first; b < at->end; b++) {
-                lstm_row(true, f, at, b, unit, VECTOR_LENGTH);
-            }
-        } else {
-            for (int64_t b = at->first; b < at->end; b++) lstm_row(false, f, at, b, unit, n);
-        }
+        if (f->is_usual && !f->peephole && n == VECTOR_LENGTH)
+            lstm_rows(KERNEL_CELL_TANH, KERNEL_GATE_SIGMOID, NULL, f, at, unit, VECTOR_LENGTH);
+        else
+            lstm_rows(f->r.cell, f->r.gate, f->peephole ? f->peephole + unit : NULL, f, at, unit,
+                      n);
     }
     if (f->projection_panels) project(f, at);
 }
 
 /* ---- gru, reset behind the product ---------------------------------------------------------------- */
 
-INLINE void gru_row(const bool usual, const forward *f, const band *at, int64_t b, int64_t unit,
+/* z and r of a row, in the place of their sums. */
+INLINE void gru_gates_row(const int gate, const forward *f, const band *at, int64_t b, int64_t unit,
+                          size_t n, const vector *bias)
+{
+    float *sums = f->sums + b * SUMS;
+    UNROLL for (int g = 0; g < 2; g++)
+    {
+        const vector x = input_of(f, row_of(f, at, b), unit, n, g) + bias[g];
+        store(sums + g * VECTOR_LENGTH, gate_lanes(gate, x + load(sums + g * VECTOR_LENGTH)));
+    }
+}
+
+INLINE void gru_row(const int cell, const forward *f, const band *at, int64_t b, int64_t unit,
                     size_t n, const vector *bias)
 {
-    const int cell = usual ? KERNEL_CELL_TANH : f->r.cell;
-    const int gate = usual ? KERNEL_GATE_SIGMOID : f->r.gate;
     const int64_t units = f->r.units, row = row_of(f, at, b);
+    const float *sums = f->sums + b * SUMS;
     const vector h = load_up_to(row_before(f, at, b) + unit, n);
-    vector x[3], a[4], y = h; /* a: z, r, n, q */
-    UNROLL for (int g = 0; g < 3; g++)
-    {
-        x[g] = input_of(f, row, unit, n, g);
-        a[g] = load(f->sums + b * SUMS + g * VECTOR_LENGTH) + bias[g];
-    }
+    vector a[4], y = h; /* a: z, r, n, q */
+    UNROLL for (int g = 0; g < 2; g++) a[g] = load(sums + g * VECTOR_LENGTH);
+    a[3] = load(sums + 2 * VECTOR_LENGTH) + bias[2];
+    a[2] = cell_lanes(cell, input_of(f, row, unit, n, 2) + a[1] * a[3]);
     if (is_padding(f, at, b)) {
         UNROLL for (int g = 0; g < 4; g++) a[g] = (vector){0};
     } else {
-        a[3] = a[2];
-        a[0] = gate_lanes(gate, x[0] + a[0]);
-        a[1] = gate_lanes(gate, x[1] + a[1]);
-        a[2] = cell_lanes(cell, x[2] + a[1] * a[3]);
         y = a[0] * h + (1 - a[0]) * a[2];
     }
     store_up_to(f->y + row * units + unit, y, n);
     keep_gates(f, row, unit, n, 0, 4, a);
+}
+
+/* As lstm_rows. */
+INLINE void gru_rows(const int cell, const int gate, const forward *f, const band *at, int64_t unit,
+                     size_t n, const vector *bias)
+{
+    for (int64_t b = at->first; b < at->end; b++) gru_gates_row(gate, f, at, b, unit, n, bias);
+    for (int64_t b = at->first; b < at->end; b++) gru_row(cell, f, at, b, unit, n, bias);
 }
 
 static void gru_step(const forward *f, const band *at)
@@ -196,13 +220,10 @@ static void gru_step(const forward *f, const band *at)
             bias[g] = load_up_to(f->bias + g * units + unit, n);
         }
         sum_block(f, at, f->entering, units, f->panels + unit * 3 * units, 3);
-        if (f->is_usual && n == VECTOR_LENGTH) {
-            for (int64_t b = at->first; b < at->end; b++) {
-                gru_row(true, f, at, b, unit, VECTOR_LENGTH, bias);
-            }
-        } else {
-            for (int64_t b = at->first; b < at->end; b++) gru_row(false, f, at, b, unit, n, bias);
-        }
+        if (f->is_usual && n == VECTOR_LENGTH)
+            gru_rows(KERNEL_CELL_TANH, KERNEL_GATE_SIGMOID, f, at, unit, VECTOR_LENGTH, bias);
+        else
+            gru_rows(f->r.cell, f->r.gate, f, at, unit, n, bias);
     }
 }
 
