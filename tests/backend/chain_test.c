@@ -9,7 +9,7 @@
 #include "fathom/program.h"
 
 enum {
-    GRAPHS = 240,
+    GRAPHS = 60,
     MOST_VALUES = 48,
     STEPS = 2,
     MOST_OUTPUTS = 8,
