@@ -50,7 +50,8 @@ base/fields|data/dataset|data/transform_fit|data/augment/augment_|data/audio/aud
 data/audio/[a-z_]+_(check|codec|fields|pattern|sets)|op/window_rules|\
 backend/onednn/onednn_weights)")
 if(FATHOM_FAST)
-  foreach(name attention attention_parts binary chain cross_entropy matmul normalize optimizer_ops recurrent_gru
+  foreach(name attention attention_parts binary chain cross_entropy fused_ops matmul normalize optimizer_ops
+          recurrent_gru
           recurrent_lstm recurrent_simple recurrent_unrolled reduce softmax unary)
     list(APPEND small ${PROJECT_SOURCE_DIR}/src/op/${name}.c)
   endforeach()
@@ -83,6 +84,9 @@ if(FATHOM_FAST)
         -mprefer-vector-width=512)
     target_compile_definitions(fathom_objects PRIVATE FATHOM_HAVE_X86_ISAS=1)
   endif()
+  # It describes products and runs none of their loops.
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/src/backend/cpu/vector/products.c
+                              PROPERTIES COMPILE_OPTIONS "$<$<NOT:$<CONFIG:Debug>>:-Os>")
   file(GLOB vector_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/backend/cpu/vector/*.c)
   foreach(isa IN LISTS isas)
     add_library(fathom_${isa} OBJECT ${vector_sources})

@@ -1,6 +1,8 @@
 #include "op/fused_ops.h"
 #include "op/op_table.h"
 #include "op/op_tools.h"
+#include "op/optimizer_ops.h"
+#include "kernel/update_numbers.h"
 
 #include <string.h>
 
@@ -267,3 +269,102 @@ const fm_op fm_op_dense_sgd = {
     .flops = dense_sgd_flops,
     .in_place = {KERNEL_IN + 1, BIAS_IN + 1},
 };
+
+/* ---- dense_update -------------------------------------------------------------------------------- */
+
+static bool is_update_number(const fm_infer *infer, int i)
+{
+    return infer->shapes[i].rank == 0 && fm_dtype_is_real(infer->dtypes[i]);
+}
+
+static fm_status infer_dense_update(fm_infer *infer)
+{
+    const int slots = infer->op->outputs - 2, dy = FM_UPDATE_SLOTS + slots;
+    const fm_shape x = infer->shapes[FM_UPDATE_GRADIENT], kernel = infer->shapes[0];
+    const fm_dtype dtype = infer->dtypes[0];
+    if (x.rank != 2 || infer->shapes[dy].rank != 2 || x.dims[0] != infer->shapes[dy].dims[0]) {
+        return fm_infer_fail(infer, "x and dy must be matrices with equally many rows");
+    }
+    const fm_shape gradient = {2, {x.dims[1], infer->shapes[dy].dims[1]}};
+    if (!fm_shape_equal(kernel, gradient)) {
+        return fm_infer_fail(infer, "the kernel must have the shape of its gradient");
+    }
+    for (int i = 0; i < infer->input_count; i++) {
+        const bool number = i == FM_UPDATE_RATE || i == FM_UPDATE_ITERATION || i > dy;
+        const bool slot = i >= FM_UPDATE_SLOTS && i < dy;
+        if (number ? !is_update_number(infer, i) : infer->dtypes[i] != dtype) {
+            return fm_infer_fail(infer,
+                                 "rate and iteration must be numbers, all else of one dtype");
+        }
+        if (slot && !fm_shape_equal(infer->shapes[i], kernel)) {
+            return fm_infer_fail(infer, "slots must have the shape of the kernel");
+        }
+    }
+    for (int k = 0; k <= slots + 1; k++) {
+        infer->output_shapes[k] = k <= slots ? kernel : (fm_shape){1, {kernel.dims[1]}};
+        infer->output_dtypes[k] = dtype;
+    }
+    return FM_OK;
+}
+
+/* As dense_sgd: a strip of a row of x^T dy at a time. */
+#define DEFINE_DENSE_UPDATE(REAL, suffix)                                                          \
+    static void dense_update_##suffix(const fm_call *call, const fm_tensor *dy,                    \
+                                      const fm_update_numbers *numbers)                            \
+    {                                                                                              \
+        const fm_shape x = call->inputs[FM_UPDATE_GRADIENT].shape;                                 \
+        const int64_t m = x.dims[0], k = x.dims[1], n = dy->shape.dims[1];                         \
+        const REAL *a = call->inputs[FM_UPDATE_GRADIENT].data, *b = dy->data;                      \
+        const int bf16 = call->precision == FM_PRECISION_BF16;                                     \
+        REAL strip[STRIP];                                                                         \
+        for (int64_t j = 0; j < n; j += STRIP) {                                                   \
+            int64_t width = n - j < STRIP ? n - j : STRIP;                                         \
+            for (int64_t i = 0; i < k; i++) {                                                      \
+                matmul_##suffix(1, width, m, a + i, 1, k, b + j, n, 1, bf16, strip);               \
+                fm_update_elements(call, numbers, i *n + j, width, strip);                         \
+            }                                                                                      \
+        }                                                                                          \
+    }
+DEFINE_DENSE_UPDATE(float, f32)
+DEFINE_DENSE_UPDATE(double, f64)
+
+static const fm_tensor *dy_of_update(const fm_call *call)
+{
+    return &call->inputs[FM_UPDATE_SLOTS + fm_update_slots(call)];
+}
+
+static void run_dense_update(const fm_call *call)
+{
+    static const fm_axes_attributes rows = {.axes = {1, {0}}};
+    const fm_tensor *dy = dy_of_update(call);
+    fm_update_numbers numbers;
+    fm_run_part(&fm_op_sum, &rows, call, dy, 1, &call->outputs[call->output_count - 1], 1);
+    if (!fm_update_begin(call, &numbers)) return;
+    FM_RUN_REAL(dense_update, dy->dtype, call, dy, &numbers);
+}
+
+/* The product, and an operation for each element of the kernel, as the update itself counts. */
+static double dense_update_flops(const fm_call *call)
+{
+    return product_flops(&call->inputs[FM_UPDATE_GRADIENT], dy_of_update(call)) +
+           (double)call->outputs[0].count;
+}
+
+#define DENSE_UPDATE(slots, third, fourth)                                                         \
+    const fm_op fm_op_dense_update_##slots = {                                                     \
+        .name = "dense_update_" #slots,                                                            \
+        .doc = "the update of a kernel whose gradient is x^T dy, and the sums of dy's columns",    \
+        .min_inputs = FM_UPDATE_SLOTS + (slots) + 1,                                               \
+        .max_inputs = FM_UPDATE_SLOTS + (slots) + 2,                                               \
+        .outputs = (slots) + 2,                                                                    \
+        .flags = FM_OP_PRODUCT,                                                                    \
+        .attributes_size = sizeof(fm_update_attributes),                                           \
+        .attributes = fm_update_fields,                                                            \
+        .infer = infer_dense_update,                                                               \
+        .run = run_dense_update,                                                                   \
+        .flops = dense_update_flops,                                                               \
+        .in_place = {FM_UPDATE_PARAMETER + 1, FM_UPDATE_SLOTS + 1, third, fourth},                 \
+    };
+DENSE_UPDATE(1, 0, 0)
+DENSE_UPDATE(2, FM_UPDATE_SLOTS + 2, 0)
+DENSE_UPDATE(3, FM_UPDATE_SLOTS + 2, FM_UPDATE_SLOTS + 3)

@@ -74,7 +74,7 @@
     OP(cache_write)
 
 /* They have no gradient rule: a loss that depends on an update is a mistake. */
-#define FM_UPDATE_OPS(OP)                                                                          \
+#define FM_UPDATE_RULES(OP)                                                                        \
     OP(sgd)                                                                                        \
     OP(momentum)                                                                                   \
     OP(adagrad)                                                                                    \
@@ -86,7 +86,9 @@
     OP(amsgrad)                                                                                    \
     OP(adamax)                                                                                     \
     OP(nadam)                                                                                      \
-    OP(lion)                                                                                       \
+    OP(lion)
+#define FM_UPDATE_OPS(OP)                                                                          \
+    FM_UPDATE_RULES(OP)                                                                            \
     OP(moving_average)
 
 #define FM_DECLARE_OP(name, ...) extern const fm_op fm_op_##name;

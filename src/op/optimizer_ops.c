@@ -1,5 +1,6 @@
 /* The optimisers' update ops: records, and the portable kernels run block by block. */
 #include "op/optimizer_ops.h"
+#include "op/op_table.h"
 
 #include <string.h>
 
@@ -13,6 +14,41 @@
 #include "kernel/update_rules.h"
 #undef REAL
 #undef NAME
+
+/* ---- the rules ------------------------------------------------------------------------------- */
+
+typedef struct update_rule {
+    const fm_op *op;
+    update_rule_f32 *f32;
+    update_rule_f64 *f64;
+} update_rule;
+
+#define RULE(name) {&fm_op_##name, name##_f32, name##_f64},
+#define NAME(name) #name,
+static const update_rule rules[] = {{0}, FM_UPDATE_RULES(RULE)};
+static const char *const rule_names[] = {"none", FM_UPDATE_RULES(NAME) NULL};
+#undef NAME
+
+int fm_update_rule_of(const fm_op *op)
+{
+    for (int i = 1; i < (int)(sizeof rules / sizeof *rules); i++) {
+        if (rules[i].op == op) return i;
+    }
+    return 0;
+}
+
+static const update_rule *rule_of(const fm_call *call)
+{
+    const fm_update_attributes *attributes = call->attributes;
+    return &rules[attributes->rule ? attributes->rule : fm_update_rule_of(call->op)];
+}
+
+const fm_op *fm_update_op(const fm_call *call)
+{
+    return rule_of(call)->op;
+}
+
+/* ---- running --------------------------------------------------------------------------------- */
 
 static double scalar_of(const fm_tensor *tensor)
 {
@@ -36,7 +72,7 @@ static fm_update_numbers numbers_of(const fm_call *call)
                            .correction_1 = 1 - pow(a->beta_1, t),
                            .correction_2 = 1 - pow(a->beta_2, t),
                            .nesterov = a->nesterov};
-    if (call->op == &fm_op_nadam) {
+    if (fm_update_op(call) == &fm_op_nadam) {
         double product = scalar_of(&call->inputs[call->input_count - 1]);
         u.mu = fm_nadam_mu(a->beta_1, a->momentum_decay, t);
         u.next_mu = fm_nadam_mu(a->beta_1, a->momentum_decay, t + 1);
@@ -49,11 +85,18 @@ static fm_update_numbers numbers_of(const fm_call *call)
 /* The kernels work in place: an output that does not lie over its input begins as a copy of it. */
 static void copy_state(const fm_call *call)
 {
-    for (int i = 0; i < call->output_count; i++) {
+    for (int i = 0; i < call->output_count && call->op->in_place[i]; i++) {
         const fm_tensor *from = &call->inputs[call->op->in_place[i] - 1], *to = &call->outputs[i];
         if (from->data == to->data) continue;
         memcpy(to->data, from->data, (size_t)to->count * fm_dtype_size(to->dtype));
     }
+}
+
+int fm_update_slots(const fm_call *call)
+{
+    int slots = 0;
+    while (1 + slots < call->output_count && call->op->in_place[1 + slots]) slots++;
+    return slots;
 }
 
 bool fm_update_begin(const fm_call *call, fm_update_numbers *numbers)
@@ -64,23 +107,30 @@ bool fm_update_begin(const fm_call *call, fm_update_numbers *numbers)
     return true;
 }
 
-static void run_update(const fm_call *call, update_rule_f32 *f32, update_rule_f64 *f64)
+void fm_update_elements(const fm_call *call, const fm_update_numbers *numbers, int64_t at,
+                        int64_t count, const void *g)
 {
-    fm_update_numbers u;
-    if (!fm_update_begin(call, &u)) return;
-    const fm_tensor *p = &call->outputs[0], *g = &call->inputs[FM_UPDATE_GRADIENT];
-    int slots = call->output_count - 1;
+    const update_rule *rule = rule_of(call);
+    const int slots = fm_update_slots(call);
+    const fm_tensor *p = &call->outputs[0];
     double *slots_f64[FM_MAX_SLOTS];
     float *slots_f32[FM_MAX_SLOTS];
     for (int i = 0; i < slots; i++) {
-        slots_f32[i] = call->outputs[1 + i].data;
-        slots_f64[i] = call->outputs[1 + i].data;
+        slots_f32[i] = (float *)call->outputs[1 + i].data + at;
+        slots_f64[i] = (double *)call->outputs[1 + i].data + at;
     }
     if (p->dtype == FM_F64) {
-        update_f64(f64, 0, p->count, p->data, g->data, slots_f64, slots, &u);
+        update_f64(rule->f64, 0, count, (double *)p->data + at, g, slots_f64, slots, numbers);
     } else {
-        update_f32(f32, 0, p->count, p->data, g->data, slots_f32, slots, &u);
+        update_f32(rule->f32, 0, count, (float *)p->data + at, g, slots_f32, slots, numbers);
     }
+}
+
+static void run_update(const fm_call *call)
+{
+    fm_update_numbers u;
+    if (!fm_update_begin(call, &u)) return;
+    fm_update_elements(call, &u, 0, call->outputs[0].count, call->inputs[FM_UPDATE_GRADIENT].data);
 }
 
 double fm_moving_average_begin(const fm_call *call)
@@ -160,7 +210,7 @@ static fm_status infer_moving_average(fm_infer *infer)
         .name = #name_, .doc = doc_, .offset = offsetof(fm_update_attributes, name_),              \
         .type = FM_FIELD_REAL                                                                      \
     }
-static const fm_field fields[] = {
+const fm_field fm_update_fields[] = {
     NUMBER(momentum, "share of the velocity that is kept"),
     NUMBER(rho, "share of the running mean that is kept"),
     NUMBER(beta_1, "share of the first moment that is kept"),
@@ -173,6 +223,8 @@ static const fm_field fields[] = {
     NUMBER(l1_decay, "decoupled: p moves by rate l1_decay towards 0"),
     {"nesterov", "look ahead", .offset = offsetof(fm_update_attributes, nesterov),
      .type = FM_FIELD_BOOL},
+    {"rule", "which update, of an op that several share",
+     .offset = offsetof(fm_update_attributes, rule), .type = FM_FIELD_ENUM, .choices = rule_names},
     {0},
 };
 
@@ -204,10 +256,6 @@ static const fm_update_attributes decaying = {
 
 /* One rule: its name, its formula, how many slots, further numbers after them, operands of a case. */
 #define UPDATE(rule, formula, slots, numbers, operands)                                            \
-    static void run_##rule(const fm_call *call)                                                    \
-    {                                                                                              \
-        run_update(call, rule##_f32, rule##_f64);                                                  \
-    }                                                                                              \
     CASES(rule, operands)                                                                          \
     const fm_op fm_op_##rule = {                                                                   \
         .name = #rule "_update",                                                                   \
@@ -217,9 +265,9 @@ static const fm_update_attributes decaying = {
         .outputs = 1 + (slots),                                                                    \
         .flags = FM_OP_ELEMENTWISE | FM_OP_ANY_LAYOUT,                                             \
         .attributes_size = sizeof(fm_update_attributes),                                           \
-        .attributes = fields,                                                                      \
+        .attributes = fm_update_fields,                                                            \
         .infer = infer_update,                                                                     \
-        .run = run_##rule,                                                                         \
+        .run = run_update,                                                                         \
         .in_place = {FM_UPDATE_PARAMETER + 1, (slots) > 0 ? FM_UPDATE_SLOTS + 1 : 0,               \
                      (slots) > 1 ? FM_UPDATE_SLOTS + 2 : 0,                                        \
                      (slots) > 2 ? FM_UPDATE_SLOTS + 3 : 0},                                       \
@@ -251,7 +299,7 @@ const fm_op fm_op_moving_average = {
     .outputs = 1,
     .flags = FM_OP_ELEMENTWISE | FM_OP_ANY_LAYOUT,
     .attributes_size = sizeof(fm_update_attributes),
-    .attributes = fields,
+    .attributes = fm_update_fields,
     .infer = infer_moving_average,
     .run = run_moving_average,
     .in_place = {1},

@@ -12,9 +12,12 @@ typedef struct fm_update_attributes {
     double momentum, rho, beta_1, beta_2, epsilon, momentum_decay;
     double l1, l2, weight_decay, l1_decay;
     bool nesterov;
+    int rule; /* of an op that several rules share (fused_ops.h): see fm_update_rule_of */
 } fm_update_attributes;
 
 enum { FM_MAX_SLOTS = 3 };
+
+extern const fm_field fm_update_fields[];
 
 /* The inputs. */
 enum {
@@ -42,14 +45,24 @@ extern const fm_op fm_op_lion;             /* m                            */
  * is 0. Attribute: momentum. */
 extern const fm_op fm_op_moving_average;
 
+/* The number by which fm_update_attributes.rule names an op above; 0: it is none. */
+int fm_update_rule_of(const fm_op *op);
+
 /* ---- for their kernels: what comes before the formulas of kernel/update_rules.h --------------- */
 
 struct fm_update_numbers;
 
+/* The rule that the call runs: its op, or the one that its attributes name. */
+const fm_op *fm_update_op(const fm_call *call);
+/* Slots of the call: outputs that lie over an input, without the parameter. */
+int fm_update_slots(const fm_call *call);
 /* The rules work in place: copies what they change to outputs that do not lie over the inputs.
  * false: the iteration is 0 and that is all. */
 bool fm_update_begin(const fm_call *call, struct fm_update_numbers *numbers);
-/* The same; the share of the average that is kept, 1 when the iteration is 0. */
+/* The portable kernel: elements [at, at + count) of the parameter and the slots, whose gradients are g. */
+void fm_update_elements(const fm_call *call, const struct fm_update_numbers *numbers, int64_t at,
+                        int64_t count, const void *g);
+/* As fm_update_begin; the share of the average that is kept, 1 when the iteration is 0. */
 double fm_moving_average_begin(const fm_call *call);
 
 #endif

@@ -231,6 +231,45 @@ static bool fuse_dense_sgd(fm_fuser *f, fm_node *node)
     return true;
 }
 
+/* Beyond so many rows a gradient's way through memory is nothing beside making it, and the kernels make
+ * it in several blocks of rows. */
+enum { MOST_UPDATED_ROWS = 383 };
+
+/* dense_grad(x, dy) and the update that alone reads its first output -> dense_update */
+static bool fuse_dense_update(fm_fuser *f, fm_node *node)
+{
+    static const fm_op *const ops[FM_MAX_SLOTS + 1] = {
+        NULL, &fm_op_dense_update_1, &fm_op_dense_update_2, &fm_op_dense_update_3};
+    const int rule = fm_update_rule_of(node->op), slots = node->output_count - 1;
+    const uint32_t index = (uint32_t)(node - f->graph->nodes);
+    if (!rule || !ops[slots]) return false;
+    fm_node *gradients = fm_fuse_swallowable(f, node->inputs[GRADIENT], &fm_op_dense_grad);
+    if (!gradients || gradients->outputs[0].id != node->inputs[GRADIENT].id) return false;
+    const fm_val x = gradients->inputs[0], sums = gradients->outputs[1];
+    if (fm_val_shape(f->graph, x).dims[0] > MOST_UPDATED_ROWS) return false;
+    if (f->first_use[sums.id] < index) return false;
+
+    fm_val inputs[FM_MAX_INPUTS];
+    const int before = FM_UPDATE_SLOTS + slots;
+    memcpy(inputs, node->inputs, (size_t)before * sizeof *inputs);
+    inputs[GRADIENT] = x;
+    inputs[before] = gradients->inputs[1];
+    for (int i = before; i < node->input_count; i++) inputs[i + 1] = node->inputs[i];
+    fm_val *outputs = fm_arena_allocate(&f->graph->arena, (size_t)(slots + 2) * sizeof *outputs);
+    fm_update_attributes attributes = *(const fm_update_attributes *)node->attributes;
+    attributes.rule = rule;
+    if (!outputs ||
+        !fm_fuse_rewrite(f, node, ops[slots], &attributes, inputs, node->input_count + 1)) {
+        return false;
+    }
+    memcpy(outputs, node->outputs, (size_t)(slots + 1) * sizeof *outputs);
+    node->outputs = outputs;
+    node->output_count = slots + 2;
+    fm_fuse_take_output(f, node, slots + 1, sums);
+    gradients->dead = true;
+    return true;
+}
+
 /* ---- the pass ------------------------------------------------------------------------------------ */
 
 /* One rule over the whole graph, before the next: later rules build on earlier ones. */
@@ -240,6 +279,7 @@ static fm_fuse_rule *const rules[] = {
     fuse_mask,
     fuse_dense_grad,
     fuse_dense_sgd,
+    fuse_dense_update,
     fm_fuse_pool_mask,
     fm_fuse_normalize_relu,
     fm_fuse_normalize_add,

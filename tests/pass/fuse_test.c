@@ -2,7 +2,10 @@
 #include "support/fixture.h"
 
 #include "base/random.h"
+#include "fathom/loss.h"
+#include "fathom/nn.h"
 #include "fathom/ops.h"
+#include "fathom/optimizer.h"
 #include "fathom/program.h"
 #include "op/optimizer_ops.h"
 
@@ -152,11 +155,69 @@ static void dense_training_has_few_steps(void **state)
     fm_graph_destroy(graph);
 }
 
+/* A network of two dense layers with `optimizer`, as fm_program_print tells of it. */
+static char *plan_of(fixture *f, const fm_optimizer *optimizer, int64_t rows)
+{
+    fm_graph *g;
+    fm_store *store;
+    fm_program *program;
+    char *text;
+    assert_ok(f->context, fm_graph_create(f->context, &(fm_graph_options){.mode = FM_TRAIN}, &g));
+    fm_val x = fm_input(g, "x", FM_F32, FM_SHAPE(rows, IN));
+    fm_val labels = fm_input(g, "y", FM_I32, FM_SHAPE(rows));
+    fm_val hidden = fm_dense(g, x, .units = HIDDEN, .activation = FM_RELU);
+    fm_val loss =
+        fm_loss(g, FM_SPARSE_CATEGORICAL_CROSSENTROPY, fm_dense(g, hidden, .units = OUT), labels);
+    fm_minimize_with(g, loss, optimizer);
+    fm_output(g, "loss", loss);
+    assert_ok(f->context, fm_store_create(f->context, 5, &store));
+    assert_ok(f->context, fm_program_create(store, g, NULL, &program));
+    assert_ok(f->context, fm_program_print(program, false, &text));
+    fm_program_destroy(program);
+    fm_store_destroy(store);
+    fm_graph_destroy(g);
+    return text;
+}
+
+/* The gradient of a kernel is never stored, unless something else looks at it, or it is the sum of so many
+ * rows that storing it is nothing. */
+static void updates_join_the_gradients_of_kernels(void **state)
+{
+    fixture *f = *state;
+    static const struct {
+        fm_optimizer optimizer;
+        int64_t rows;
+        const char *op, *rule; /* op NULL: it is dense_grad and the rule's update */
+    } rows[] = {
+        {{.rule = FM_ADAM}, 32, "dense_update_2(", "rule=adam"},
+        {{.rule = FM_SGD, .momentum = 0.9, .nesterov = true},
+         32,
+         "dense_update_1(",
+         "rule=momentum"},
+        {{.rule = FM_RMSPROP, .weight_decay = 0.1}, 32, "dense_update_1(", "rule=rmsprop"},
+        {{.rule = FM_NADAM, .l2 = 0.1}, 32, "dense_update_2(", "rule=nadam"},
+        {{.rule = FM_ADAM, .amsgrad = true}, 383, "dense_update_3(", "rule=amsgrad"},
+        {{.rule = FM_ADAM}, 384, NULL, "adam_update("},
+        {{.rule = FM_ADAM, .global_clip_norm = 1}, 32, NULL, "adam_update("},
+        {{.rule = FM_ADAM, .accumulate_steps = 2}, 32, NULL, "adam_update("},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *text = plan_of(f, &rows[i].optimizer, rows[i].rows);
+        if (!strstr(text, rows[i].rule)) fail_msg("no %s:\n%s", rows[i].rule, text);
+        if (!strstr(text, rows[i].op ? rows[i].op : "dense_grad(") ||
+            (strstr(text, "dense_update") != NULL) != (rows[i].op != NULL)) {
+            fail_msg("row %zu:\n%s", i, text);
+        }
+        fm_text_free(f->context, text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         fixture_test(fused_training_equals_unfused),
         fixture_test(dense_training_has_few_steps),
+        fixture_test(updates_join_the_gradients_of_kernels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,6 +51,12 @@ typedef struct fm_gemm_tile {
                              elements of which it covers without a gap; stride = columns */
 } fm_gemm_tile;
 
+/* Adam's update (kernel/update_rules.h) of a matrix in panels by the gradient C. */
+typedef struct fm_gemm_adam {
+    float *p, *m, *v;
+    float step, root, epsilon, beta_1, fresh_1, beta_2, fresh_2;
+} fm_gemm_adam;
+
 typedef struct fm_gemm {
     size_t rows, columns, depth;
 
@@ -81,6 +87,9 @@ typedef struct fm_gemm {
     void (*function)(void *argument, const fm_gemm_tile *tile); /* for each tile, when it is
         finished, by the part that computed it; may change the values; not with accumulate */
     void *argument;
+    const fm_gemm_adam
+        *adam; /* the same as `function` does, which alone sees C: where a part can, it does
+                                 this instead, beside the next tile's products */
 
     /* [columns]: the sums of strided B over depth 0, 1, 2, ...: the gradient of the bias where B
      * is dY. With accumulate, b_sums += scale * sum. */

@@ -145,6 +145,40 @@ static void point_at_a(const struct share *share, size_t i, size_t row, size_t f
     t->next_a = g->a_depth_stride == 1 ? TILE_ROWS * g->a_row_stride : 0;
 }
 
+/* Can the strip's tiles, the whole depth at once, be updated beside each other? */
+static bool updates_meanwhile(const struct share *share, const struct strip *s,
+                              const struct tile *t)
+{
+    const fm_gemm *g = share->g;
+    const size_t least = g->rows / share->row_tiles,
+                 most = g->rows % share->row_tiles ? least + 1 : least;
+    return g->adam && share->reader->updating_tile && t->a_row == 1 && s->vectors == 2 &&
+           share->reader->updating_tile(least) && share->reader->updating_tile(most);
+}
+
+/* Two buffers in turn: one is filled while the other is what the update reads. */
+static void run_updated_tiles(struct share *share, const struct strip *s, struct tile t)
+{
+    const fm_gemm *g = share->g;
+    _Alignas(64) float buffers[2][TILE_ROWS * PANEL_WIDTH];
+    struct tile_update update = {.adam = g->adam};
+    size_t row = 0, rows = 0;
+
+    t.depth = share->words;
+    t.c_row = PANEL_WIDTH;
+    for (size_t i = s->tile_begin; i < s->tile_end; i++) {
+        row = bound(g->rows, i, share->row_tiles);
+        rows = bound(g->rows, i + 1, share->row_tiles) - row;
+        point_at_a(share, i, row, 0, &t);
+        t.c = buffers[i % 2];
+        share->reader->updating_tile(rows)(&t, &update);
+        update.gradients = t.c;
+        update.offset = s->column * g->rows + row * PANEL_WIDTH;
+        update.vectors = rows * PANEL_WIDTH / VECTOR_LENGTH;
+    }
+    call_function(g, s, &t, row, rows);
+}
+
 /* The tiles of a strip, for depth [from, to). */
 static void run_tiles(struct share *share, const struct strip *s, size_t from, size_t to,
                       struct tile t)
@@ -155,6 +189,10 @@ static void run_tiles(struct share *share, const struct strip *s, size_t from, s
     const bool buffered = panels ? !g->c : s->columns < width;
     struct edge edge;
 
+    if (updates_meanwhile(share, s, &t)) {
+        run_updated_tiles(share, s, t);
+        return;
+    }
     t.depth = to - from;
     t.scale = g->scale;
     t.accumulate = g->accumulate;

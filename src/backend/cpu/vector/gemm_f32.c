@@ -132,7 +132,8 @@ static const struct gemm_reader reader = {.word_depth = 1,
                                           .in_place = in_place,
                                           .pack_b = pack_b,
                                           .tile = tile,
-                                          .wide_tile = wide_tile};
+                                          .wide_tile = wide_tile,
+                                          .updating_tile = FM_ISA_SYMBOL(fm_gemm_updating_tile)};
 
 static size_t scratch_floats(const fm_gemm *gemm)
 {

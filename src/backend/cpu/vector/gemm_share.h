@@ -19,6 +19,15 @@ struct strip {
     size_t tile_begin, tile_end;
 };
 
+/* A finished tile's gradients, and where the tile is stored. */
+struct tile_update {
+    const fm_gemm_adam *adam;
+    const float *gradients;
+    size_t offset, vectors;
+};
+/* A tile of two vectors whose A has contiguous rows, and meanwhile the update of another. */
+typedef void updating_tile(const struct tile *t, const struct tile_update *u);
+
 struct share;
 
 /* A and B in the order in which tiles read them. Words [from, to) of depth, here and below. */
@@ -39,6 +48,7 @@ struct gemm_reader {
                    float sums[PANEL_WIDTH]);
     tile_function *(*tile)(size_t rows, size_t vectors, bool a_rows_contiguous);
     tile_function *(*wide_tile)(size_t rows, bool a_rows_contiguous); /* of WIDE_PANELS panels */
+    updating_tile *(*updating_tile)(size_t rows); /* NULL, also the function: there is none    */
 };
 
 /* The part's share: cells [begin, end) of the grid of row tiles by panels, numbered down the first
@@ -80,6 +90,9 @@ static inline size_t strip_width(const struct strip *s)
 /* Words of columns that lie side by side that are gathered at a time: they stay in the first cache while
  * the tiles beside each other take their numbers. */
 #define GATHERED_WORDS (VECTOR_LENGTH / 2)
+
+/* gemm_adam.c's tiles. */
+updating_tile *FM_ISA_SYMBOL(fm_gemm_updating_tile)(size_t rows);
 
 /* The product by a reader: what fm_gemm_isa promises. */
 size_t FM_ISA_SYMBOL(fm_gemm_scratch)(const struct gemm_reader *reader, const fm_gemm *g);

@@ -4,6 +4,7 @@
 #include "backend/cpu/panels.h"
 #include "base/parallel.h"
 #include "backend/cpu/vector/kernels.h"
+#include "backend/cpu/vector/updates.h"
 #include "base/memory.h"
 #include "op/fused_ops.h"
 #include "op/op_attributes.h"
@@ -322,12 +323,83 @@ static void run_dense_sgd(const fm_call *call)
     fm_gemm_run(p->isa, &gemm, (unsigned)p->threads, call->scratch);
 }
 
-static const char *match_dense_sgd(const fm_site *site)
+static const char *match_dense_step(const fm_site *site)
 {
     for (int i = 0; i < site->output_count; i++) {
         if (site->outputs[i].dtype != FM_F32) return "f32 only";
     }
     return site->outputs[0].count == 0 ? "there are no elements" : NULL;
+}
+
+/* ---- dense_update -------------------------------------------------------------------------------- */
+
+static int dy_of_update(int outputs)
+{
+    return FM_UPDATE_SLOTS + outputs - 2;
+}
+
+/* The gradient is only seen tile by tile, so it need not lie anywhere. */
+static void layouts_of_dense_update(const fm_site *site, fm_layout *inputs, fm_layout *outputs)
+{
+    const int last = site->output_count - 1;
+    inputs[0] = outputs[0] = fm_panels_of(ISA, site->inputs[0].shape);
+    for (int k = 1; k < last; k++) inputs[FM_UPDATE_SLOTS + k - 1] = outputs[k] = outputs[0];
+    outputs[last] = (fm_layout){0};
+}
+
+static product describe_dense_update(const fm_site *site)
+{
+    return describe_gradient(site, FM_UPDATE_GRADIENT, dy_of_update(site->output_count));
+}
+
+static void update_tile(void *argument, const fm_gemm_tile *tile)
+{
+    FM_ISA_SYMBOL(fm_cpu_update_run)
+    (argument, (int64_t)tile->offset, (int64_t)(tile->rows * tile->columns), tile->values);
+}
+
+/* The numbers that kernel/update_rules.h's adam computes with; whether the update is just that. */
+static bool as_plain_adam(const fm_cpu_update *update, fm_gemm_adam *adam)
+{
+    const fm_update_numbers *u = &update->numbers;
+    *adam = (fm_gemm_adam){.p = update->p,
+                           .m = update->slots[0],
+                           .v = update->slots[1],
+                           .step = (float)(u->rate / u->correction_1),
+                           .root = (float)(1 / sqrt(u->correction_2)),
+                           .epsilon = (float)u->epsilon,
+                           .beta_1 = (float)u->beta_1,
+                           .fresh_1 = (float)(1 - u->beta_1),
+                           .beta_2 = (float)u->beta_2,
+                           .fresh_2 = (float)(1 - u->beta_2)};
+    return update->rule == &fm_op_adam && u->l1 == 0 && u->l2 == 0 && u->weight_decay == 0 &&
+           u->l1_decay == 0;
+}
+
+static void leave_tile(void *argument, const fm_gemm_tile *tile)
+{
+    (void)argument, (void)tile;
+}
+
+static void run_dense_update(const fm_call *call)
+{
+    const product *p = call->state;
+    const int sums = call->output_count - 1;
+    fm_cpu_update update;
+    fm_gemm_adam adam;
+    for (int k = 0; k < sums; k++) {
+        begin_with(&call->outputs[k], &call->inputs[call->op->in_place[k] - 1],
+                   fm_gemm_panels_floats(ISA, p->gemm.rows, p->gemm.columns));
+    }
+    const bool updates = FM_ISA_SYMBOL(fm_cpu_update_begin)(call, &update);
+    fm_gemm gemm = p->gemm;
+    gemm.a = floats(call, FM_UPDATE_GRADIENT);
+    gemm.b = floats(call, dy_of_update(call->output_count));
+    gemm.b_sums = call->outputs[sums].data;
+    gemm.function = updates ? update_tile : leave_tile;
+    gemm.argument = &update;
+    if (updates && as_plain_adam(&update, &adam)) gemm.adam = &adam;
+    fm_gemm_run(p->isa, &gemm, (unsigned)p->threads, call->scratch);
 }
 
 /* -------------------------------------------------------------------------------------------------- */
@@ -343,7 +415,8 @@ static const char *refuse_nothing(void)
 #define KERNELS_OF(set, isa, refuse)                                                               \
     KERNEL_OF(set, isa, refuse, matmul, match_matmul)                                              \
     KERNEL_OF(set, isa, refuse, dense_grad, match_sizes)                                           \
-    KERNEL_OF(set, isa, refuse, dense_sgd, match_dense_sgd)
+    KERNEL_OF(set, isa, refuse, dense_sgd, match_dense_step)                                       \
+    KERNEL_OF(set, isa, refuse, dense_update, match_dense_step)
 #define KERNEL_OF(set, isa, refuse, op_, match_op)                                                 \
     static const char *match_##set##_##op_(const fm_site *site)                                    \
     {                                                                                              \
@@ -359,7 +432,10 @@ static const char *refuse_nothing(void)
     ROW_OF(set, name_, precision_, fused_matmul, matmul)                                           \
     ROW_OF(set, name_, precision_, matmul, matmul)                                                 \
     ROW_OF(set, name_, precision_, dense_grad, dense_grad)                                         \
-    ROW_OF(set, name_, precision_, dense_sgd, dense_sgd)
+    ROW_OF(set, name_, precision_, dense_sgd, dense_sgd)                                           \
+    ROW_OF(set, name_, precision_, dense_update_1, dense_update)                                   \
+    ROW_OF(set, name_, precision_, dense_update_2, dense_update)                                   \
+    ROW_OF(set, name_, precision_, dense_update_3, dense_update)
 #define ROW_OF(set, name_, precision_, op_, as)                                                    \
     {.name = name_(#op_),                                                                          \
      .op = &fm_op_##op_,                                                                           \

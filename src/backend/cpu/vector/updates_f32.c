@@ -1,5 +1,6 @@
 /* The optimisers' updates: the rules of kernel/update_rules.h, vectorised by the compiler. */
 #include "backend/cpu/vector/kernels.h"
+#include "backend/cpu/vector/updates.h"
 #include "backend/cpu/vector/vector_math.h"
 #include "op/op_table.h"
 #include "op/optimizer_ops.h"
@@ -11,29 +12,54 @@
 /* Nanoseconds an element: four streams from memory or a division and a root. */
 #define UPDATE_NANOSECONDS 0.25
 
+typedef struct rule_row {
+    const fm_op *op;
+    update_rule_f32 *run;
+} rule_row;
+
+#define RULE_ROW(rule) {&fm_op_##rule, rule##_f32},
+static const rule_row rules[] = {FM_UPDATE_RULES(RULE_ROW)};
+
+static update_rule_f32 *rule_of(const fm_op *op)
+{
+    const rule_row *row = rules;
+    while (row->op != op) row++;
+    return row->run;
+}
+
+bool FM_ISA_SYMBOL(fm_cpu_update_begin)(const fm_call *call, fm_cpu_update *u)
+{
+    *u = (fm_cpu_update){.rule = fm_update_op(call),
+                         .p = call->outputs[0].data,
+                         .slot_count = fm_update_slots(call)};
+    for (int i = 0; i < u->slot_count; i++) u->slots[i] = call->outputs[1 + i].data;
+    return fm_update_begin(call, &u->numbers);
+}
+
+void FM_ISA_SYMBOL(fm_cpu_update_run)(const fm_cpu_update *u, int64_t at, int64_t count,
+                                      const float *g)
+{
+    float *slots[FM_MAX_SLOTS] = {0};
+    for (int i = 0; i < u->slot_count; i++) slots[i] = u->slots[i] + at;
+    update_f32(rule_of(u->rule), 0, count, u->p + at, g, slots, u->slot_count, &u->numbers);
+}
+
 typedef struct update_range {
-    update_rule_f32 *rule;
-    fm_update_numbers numbers;
-    float *p, *slots[FM_MAX_SLOTS];
+    fm_cpu_update update;
     const float *g;
-    int slot_count;
 } update_range;
 
 static void run_range(const void *argument, int64_t begin, int64_t end)
 {
-    const update_range *u = argument;
-    update_f32(u->rule, begin, end, u->p, u->g, u->slots, u->slot_count, &u->numbers);
+    const update_range *r = argument;
+    FM_ISA_SYMBOL(fm_cpu_update_run)(&r->update, begin, end - begin, r->g + begin);
 }
 
-static void run_rule(const fm_call *call, update_rule_f32 *rule)
+static void run_update(const fm_call *call)
 {
-    update_range u = {.rule = rule,
-                      .p = call->outputs[0].data,
-                      .g = call->inputs[FM_UPDATE_GRADIENT].data,
-                      .slot_count = call->output_count - 1};
-    if (!fm_update_begin(call, &u.numbers)) return;
-    for (int i = 0; i < u.slot_count; i++) u.slots[i] = call->outputs[1 + i].data;
-    fm_in_ranges(call->threads, call->outputs[0].count, LINE, UPDATE_NANOSECONDS, run_range, &u);
+    update_range r = {.g = call->inputs[FM_UPDATE_GRADIENT].data};
+    if (!FM_ISA_SYMBOL(fm_cpu_update_begin)(call, &r.update)) return;
+    fm_in_ranges(call->threads, call->outputs[0].count, LINE, UPDATE_NANOSECONDS, run_range, &r);
 }
 
 /* The parameter and the slots; the iteration is f64 always. */
@@ -69,37 +95,16 @@ static void run_moving_average(const fm_call *call)
 
 /* -------------------------------------------------------------------------------------------------- */
 
-#define EACH_RULE(ROW)                                                                             \
-    ROW(sgd)                                                                                       \
-    ROW(momentum)                                                                                  \
-    ROW(adagrad)                                                                                   \
-    ROW(adadelta)                                                                                  \
-    ROW(rmsprop)                                                                                   \
-    ROW(rmsprop_momentum)                                                                          \
-    ROW(rmsprop_centered)                                                                          \
-    ROW(adam)                                                                                      \
-    ROW(amsgrad)                                                                                   \
-    ROW(adamax)                                                                                    \
-    ROW(nadam)                                                                                     \
-    ROW(lion)
-
-#define RUN(rule)                                                                                  \
-    static void run_##rule(const fm_call *call)                                                    \
-    {                                                                                              \
-        run_rule(call, rule##_f32);                                                                \
-    }
-EACH_RULE(RUN)
-
 #define KERNEL_ROW(rule)                                                                           \
     {.name = KERNEL_NAME(#rule "_update"),                                                         \
      .op = &fm_op_##rule,                                                                          \
      .match = match_update,                                                                        \
-     .run = run_##rule},
+     .run = run_update},
 static const fm_kernel kernels[] = {
-    EACH_RULE(KERNEL_ROW){.name = KERNEL_NAME("moving_average"),
-                          .op = &fm_op_moving_average,
-                          .match = match_update,
-                          .run = run_moving_average},
+    FM_UPDATE_RULES(KERNEL_ROW){.name = KERNEL_NAME("moving_average"),
+                                .op = &fm_op_moving_average,
+                                .match = match_update,
+                                .run = run_moving_average},
 };
 
 const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_updates) = FAMILY(kernels);
