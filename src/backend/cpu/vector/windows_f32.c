@@ -108,10 +108,14 @@ typedef struct windows_run {
     bool streamed;      /* the result is not in the cache when it is read  */
 } windows_run;
 
+/* Pixels whose columns follow each other in the result, as all do that have one panel, at once. */
 static void activate(const fm_windows *w, const struct window_tile *t, int rows)
 {
-    for (int r = 0; r < rows; r++) {
-        w->activation((int64_t)t->columns, 0, t->c + t->to[r], t->c + t->to[r]);
+    const int64_t columns = (int64_t)t->columns;
+    for (int r = 0, end; r < rows; r = end) {
+        for (end = r + 1; end < rows && t->to[end] == t->to[end - 1] + columns;) end++;
+        float *values = t->c + t->to[r];
+        w->activation((end - r) * columns, 0, values, values);
     }
 }
 
