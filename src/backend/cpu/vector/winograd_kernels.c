@@ -12,6 +12,8 @@ extern const fm_winograd_isa FM_ISA_SYMBOL(fm_winograd_isa);
  * kernel, transforming the kernel takes what the products save, reading it at least if that is
  * done once for all runs. */
 enum { LEAST_CHANNELS = 8, LEAST_TILES = 24, LEAST_TILES_READY = 12, MOST_KERNEL = 600 * 600 };
+/* Of the 16 of a tile: 36 multiplications make them, 9 make one by the definition. */
+enum { LEAST_RESULTS = 6 };
 
 typedef struct winograd_state {
     fm_winograd geometry;
@@ -48,7 +50,9 @@ static const char *match_window(const fm_site *site, const fm_shape *kernel, con
     if (channels < LEAST_CHANNELS || filters < LEAST_CHANNELS) return "few channels";
     if (channels > MOST_KERNEL / filters)
         return "so many channels that its kernel leaves the caches";
-    const int64_t tiles = y->dims[0] * ((y->dims[1] + 3) / 4) * ((y->dims[2] + 3) / 4);
+    const int64_t in_image = ((y->dims[1] + 3) / 4) * ((y->dims[2] + 3) / 4);
+    if (y->dims[1] * y->dims[2] < LEAST_RESULTS * in_image) return "tiles are mostly empty";
+    const int64_t tiles = y->dims[0] * in_image;
     return tiles < least_tiles ? "few results for so many weights" : NULL;
 }
 
