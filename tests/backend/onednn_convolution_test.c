@@ -4,8 +4,6 @@
 #include "op/fused_convolve.h"
 #include "op/op_table.h"
 
-#if FATHOM_HAVE_ONEDNN
-
 /* Sizes of x, the kernel, strides and so on; the same in both spatial dimensions. */
 typedef struct layer {
     int n, side, channels, filters, kernel, stride, begin, end, dilation, groups;
@@ -210,28 +208,14 @@ static void refusals(void **state)
     assert_false(check(*state, &fm_op_fused_convolve, &softplus, "f(4,14,14,32) f(1,1,32,64)"));
 }
 
-#else
-
-static void built_without_onednn(void **state)
-{
-    (void)state;
-    skip();
-}
-
-#endif
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#if FATHOM_HAVE_ONEDNN
         fixture_test(layers_of_networks),
         fixture_test(fused_layers),
         fixture_test(one_and_three_dimensions),
         fixture_test(relu_keeps_nan),
         fixture_test(refusals),
-#else
-        cmocka_unit_test(built_without_onednn),
-#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

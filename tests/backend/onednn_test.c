@@ -10,8 +10,6 @@
 #include "op/op_table.h"
 #include "op/optimizer_ops.h"
 
-#if FATHOM_HAVE_ONEDNN
-
 #include <pthread.h>
 
 /* ---- single ops ---------------------------------------------------------------------------------- */
@@ -384,20 +382,9 @@ static void every_allocation_may_fail(void **state)
     fm_graph_destroy(graph);
 }
 
-#else
-
-static void built_without_onednn(void **state)
-{
-    (void)state;
-    skip();
-}
-
-#endif
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#if FATHOM_HAVE_ONEDNN
         fixture_test(matmuls),
         fixture_test(fused_matmuls),
         fixture_test(activations_keep_nan),
@@ -407,9 +394,6 @@ int main(void)
         fixture_test(training_equals_portable),
         fixture_test(two_contexts_on_two_threads),
         fixture_test(every_allocation_may_fail),
-#else
-        cmocka_unit_test(built_without_onednn),
-#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
