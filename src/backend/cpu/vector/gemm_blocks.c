@@ -150,10 +150,10 @@ static bool updates_meanwhile(const struct share *share, const struct strip *s,
                               const struct tile *t)
 {
     const fm_gemm *g = share->g;
-    const size_t least = g->rows / share->row_tiles,
-                 most = g->rows % share->row_tiles ? least + 1 : least;
-    return g->adam && share->reader->updating_tile && t->a_row == 1 && s->vectors == 2 &&
-           share->reader->updating_tile(least) && share->reader->updating_tile(most);
+    if (!g->adam || !share->reader->updating_tile || t->a_row != 1 || s->vectors != 2) return false;
+    const size_t least = g->rows / share->row_tiles;
+    const size_t most = least + (g->rows % share->row_tiles != 0);
+    return share->reader->updating_tile(least) && share->reader->updating_tile(most);
 }
 
 /* Two buffers in turn: one is filled while the other is what the update reads. */
