@@ -53,6 +53,8 @@ typedef struct fm_need {
     void *state; /* released by the kernel's release */
 } fm_need;
 
+enum { FM_MOST_TOGETHER = 64 };
+
 typedef struct fm_kernel {
     const char *name; /* "cpu.matmul" */
     const fm_op *op;
@@ -65,6 +67,10 @@ typedef struct fm_kernel {
     fm_status (*prepare)(const fm_site *site, fm_need *need); /* NULL: nothing to prepare */
     void (*run)(const fm_call *call);
     void (*release)(fm_context *context, void *state);
+    /* NULL, or what has the results of `run` on each of the calls, at most FM_MOST_TOGETHER, in one region
+     * of threads. They have equal attributes and the same operands of rank 0, work in place (fm_op.in_place),
+     * and none reads or writes what another writes. */
+    void (*run_together)(const fm_call *const *calls, int count);
 } fm_kernel;
 
 typedef struct fm_backend {

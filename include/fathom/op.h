@@ -25,6 +25,7 @@ typedef enum fm_op_flag {
     FM_OP_NOT_DIFFERENTIABLE =
         32,             /* has no gradient by nature (comparisons, argmax): zero           */
     FM_OP_PRODUCT = 64, /* sums products of its operands and heeds fm_call.precision       */
+    FM_OP_UPDATE = 128, /* an optimiser's step: small ones wait for each other             */
 } fm_op_flag;
 
 /* A tensor at run time: row-major, 64-byte aligned. */

@@ -41,12 +41,38 @@ static fm_status add_edge(sorter *s, uint32_t from, uint32_t to)
     return FM_OK;
 }
 
+/* Updates of so few bytes wait, with their gradients, for the others of the step: one pass over all of them
+ * (run/together.h) costs less than a meeting of the threads for each. */
+enum { SMALL_UPDATE_BYTES = 1 << 17 };
+
+static bool reads_update(const fm_graph *graph, const fm_node *node)
+{
+    for (int k = 0; k < node->input_count; k++) {
+        const fm_value *input = fm_value_of(graph, node->inputs[k]);
+        if (input->kind == FM_TEMPORARY && graph->nodes[input->producer].op->flags & FM_OP_UPDATE) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Updates come as soon as they can, so that their gradients need no memory any more; small ones come last,
+ * and behind them what reads them. */
+static int rank_of(const fm_graph *graph, const fm_node *node)
+{
+    enum { NOW, ORDINARY, LAST, BEHIND };
+    if (node->role != FM_UPDATE) return ORDINARY;
+    if (fm_value_bytes(graph, node->outputs[0]) > SMALL_UPDATE_BYTES) return NOW;
+    if (node->op->flags & FM_OP_UPDATE) return LAST;
+    return reads_update(graph, node) ? BEHIND : NOW;
+}
+
 static bool comes_first(const sorter *s, uint32_t a, uint32_t b)
 {
     const fm_node *nodes = s->graph->nodes;
     if (s->first && s->first[a] != s->first[b]) return s->first[a];
-    bool update_a = nodes[a].role == FM_UPDATE, update_b = nodes[b].role == FM_UPDATE;
-    return update_a != update_b ? update_a : a < b;
+    const int rank_a = rank_of(s->graph, &nodes[a]), rank_b = rank_of(s->graph, &nodes[b]);
+    return rank_a != rank_b ? rank_a < rank_b : a < b;
 }
 
 static void push_ready(sorter *s, uint32_t node)

@@ -5,6 +5,7 @@
 #include "base/float_mode.h"
 #include "base/random.h"
 #include "fathom/program.h"
+#include "run/together.h"
 
 #include <string.h>
 
@@ -210,6 +211,7 @@ static void add_step(fm_program *program, uint32_t position)
                            .step = &program->store->step,
                            .state = placement->need.state};
     step->scratch = plan->scratch_buffer[position];
+    step->together = 0;
     if (position < plan->prologue) {
         program->prologue_count++;
         return;
@@ -255,11 +257,14 @@ static fm_status make_steps(fm_program *program)
     program->tensors = fm_allocate_array(context, operands, sizeof *program->tensors);
     program->tensor_buffers = fm_allocate_array(context, operands, sizeof(uint32_t));
     program->steps = fm_allocate_array(context, plan->order.count + 1, sizeof(fm_step));
+    program->calls = fm_allocate_array(context, plan->order.count + 1, sizeof *program->calls);
     program->commits = fm_allocate_array(context, plan->commit_count + 1, sizeof *program->commits);
-    if (!program->tensors || !program->tensor_buffers || !program->steps || !program->commits) {
+    if (!program->tensors || !program->tensor_buffers || !program->steps || !program->calls ||
+        !program->commits) {
         return FM_ERROR_MEMORY;
     }
     for (uint32_t i = 0; i < plan->order.count; i++) add_step(program, i);
+    fm_together_find(program);
     point_at_memory(program);
     return FM_OK;
 }
@@ -317,6 +322,7 @@ void fm_program_destroy(fm_program *program)
     fm_release(context, program->tensors);
     fm_release(context, program->tensor_buffers);
     fm_release(context, program->steps);
+    fm_release(context, program->calls);
     fm_release(context, program->commits);
     fm_program_discard(program);
     fm_release(context, program);
@@ -383,16 +389,28 @@ static fm_status check_outputs(const fm_program *program, const fm_step *step)
     return FM_OK;
 }
 
+static void run_step(const fm_program *program, const fm_step *step)
+{
+    if (step->together == 1) {
+        step->run(&step->call);
+        return;
+    }
+    const fm_kernel *kernel = program->placements[step->node - program->graph->nodes].kernel;
+    kernel->run_together(program->calls + (step - program->steps), (int)step->together);
+}
+
 static fm_status run_steps(const fm_program *program, size_t first)
 {
     const fm_step_watch *watch = program->watch;
     const fm_step *end = program->steps + program->step_count;
-    for (const fm_step *step = program->steps + first; step < end; step++) {
+    for (const fm_step *step = program->steps + first; step < end; step += step->together) {
         const double began = watch ? fm_now() : 0;
-        step->run(&step->call);
+        run_step(program, step);
         if (watch) watch->note(watch->user, program, step, began, fm_now());
-        if (!program->options.check_finite) continue;
-        fm_status status = check_outputs(program, step);
+        fm_status status = FM_OK;
+        for (uint32_t i = 0; program->options.check_finite && i < step->together; i++) {
+            if (status == FM_OK) status = check_outputs(program, step + i);
+        }
         if (status != FM_OK) return status;
     }
     return FM_OK;

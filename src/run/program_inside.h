@@ -10,7 +10,8 @@ typedef struct fm_step {
     void (*run)(const fm_call *call);
     fm_call call;
     const fm_node *node;
-    uint32_t scratch; /* its buffer in the plan, FM_NO_BUFFER without */
+    uint32_t scratch;  /* its buffer in the plan, FM_NO_BUFFER without              */
+    uint32_t together; /* so many steps, from this one on, run as one; 0: an earlier's */
 } fm_step;
 
 /* Is told of each step that has run. */
@@ -44,6 +45,7 @@ struct fm_program {
     size_t tensor_count;
     uint32_t *tensor_buffers; /* by tensor: its buffer in the plan */
     fm_step *steps;
+    const fm_call **calls;             /* by step */
     size_t step_count, prologue_count; /* the first steps are the prologue            */
     uint64_t seen;                     /* the store's changes that the prologue knows */
     fm_program_commit *commits;

@@ -49,6 +49,7 @@ static void print_step(const fm_program *program, size_t number, bool why, fm_te
     if (placement->need.scratch_bytes) {
         fm_text_add(text, ", scratch %zu", placement->need.scratch_bytes);
     }
+    if (step->together > 1) fm_text_add(text, ", as one with the %u behind it", step->together - 1);
     fm_text_add(text, "\n");
     if (why) fm_place_explain(program->graph, step->node, program->options.backends, text);
 }

@@ -62,6 +62,48 @@ static void run_update(const fm_call *call)
     fm_in_ranges(call->threads, call->outputs[0].count, LINE, UPDATE_NANOSECONDS, run_range, &r);
 }
 
+/* ---- many parameters ----------------------------------------------------------------------------- */
+
+/* Tensors behind each other, each from a line on: `end` is where the next one begins. */
+typedef struct together {
+    const fm_call *const *calls;
+    int count;
+    int64_t ends[FM_MOST_TOGETHER];
+    fm_cpu_update first;
+} together;
+
+static void run_together_range(const void *argument, int64_t begin, int64_t end)
+{
+    const together *t = argument;
+    int i = 0;
+    while (t->ends[i] <= begin) i++;
+    for (int64_t start = i ? t->ends[i - 1] : 0; i < t->count && start < end;
+         start = t->ends[i++]) {
+        const fm_call *call = t->calls[i];
+        const int64_t from = begin > start ? begin - start : 0, count = call->outputs[0].count;
+        const int64_t to = end - start < count ? end - start : count;
+        fm_cpu_update update = t->first;
+        update.p = call->outputs[0].data;
+        for (int k = 0; k < update.slot_count; k++) update.slots[k] = call->outputs[1 + k].data;
+        const float *g = call->inputs[FM_UPDATE_GRADIENT].data;
+        if (from < to) FM_ISA_SYMBOL(fm_cpu_update_run)(&update, from, to - from, g + from);
+    }
+}
+
+static void run_together(const fm_call *const *calls, int count)
+{
+    together t = {.calls = calls, .count = count};
+    int64_t end = 0;
+    for (int i = 0; i < count; i++) {
+        end += (int64_t)in_lines((size_t)calls[i]->outputs[0].count);
+        t.ends[i] = end;
+    }
+    if (!FM_ISA_SYMBOL(fm_cpu_update_begin)(calls[0], &t.first)) return;
+    fm_in_ranges(calls[0]->threads, end, LINE, UPDATE_NANOSECONDS, run_together_range, &t);
+}
+
+/* -------------------------------------------------------------------------------------------------- */
+
 /* The parameter and the slots; the iteration is f64 always. */
 static const char *match_update(const fm_site *site)
 {
@@ -99,7 +141,8 @@ static void run_moving_average(const fm_call *call)
     {.name = KERNEL_NAME(#rule "_update"),                                                         \
      .op = &fm_op_##rule,                                                                          \
      .match = match_update,                                                                        \
-     .run = run_update},
+     .run = run_update,                                                                            \
+     .run_together = run_together},
 static const fm_kernel kernels[] = {
     FM_UPDATE_RULES(KERNEL_ROW){.name = KERNEL_NAME("moving_average"),
                                 .op = &fm_op_moving_average,
