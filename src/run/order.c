@@ -43,7 +43,7 @@ static fm_status add_edge(sorter *s, uint32_t from, uint32_t to)
 
 /* Updates of so few bytes wait, with their gradients, for the others of the step: one pass over all of them
  * (run/together.h) costs less than a meeting of the threads for each. */
-enum { SMALL_UPDATE_BYTES = 1 << 17 };
+enum { SMALL_UPDATE_BYTES = 1 << 14 };
 
 static bool reads_update(const fm_graph *graph, const fm_node *node)
 {

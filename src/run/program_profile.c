@@ -21,11 +21,16 @@ static double bytes_of(const fm_call *call)
     return bytes;
 }
 
+/* Steps that run as one share its time by their bytes. */
 static void note_shortest(void *user, const fm_program *program, const fm_step *step, double began,
                           double ended)
 {
-    double *shortest = (double *)user + (step - program->steps);
-    if (ended - began < *shortest) *shortest = ended - began;
+    double *shortest = (double *)user + (step - program->steps), bytes = 0;
+    for (uint32_t i = 0; i < step->together; i++) bytes += bytes_of(&step[i].call);
+    for (uint32_t i = 0; i < step->together; i++) {
+        const double share = step->together == 1 ? 1 : bytes_of(&step[i].call) / bytes;
+        if ((ended - began) * share < shortest[i]) shortest[i] = (ended - began) * share;
+    }
 }
 
 static fm_status time_steps(fm_program *program, int runs, double *seconds)
