@@ -107,7 +107,8 @@ static void a_file_tells_all(void **state)
     assert_count(text, "\"name\":\"step\"", 2 * 5);
     assert_count(text, "\"ph\":\"i\",\"pid\":1,\"tid\":0", 2);
     assert_count(text, "\"name\":\"validation\"", 2);
-    assert_count(text, "\"name\":\"checkpoint\"", 2);
+    assert_true(count_of(text, "\"name\":\"checkpoint\"") >=
+                2); /* more where calls that write nothing are slow */
     assert_count(text, "\"name\":\"batch\"", 4 * 5);
     assert_count(text, "\"samples\":22", 4);
     assert_count(text, "worker 2\"", 2);
