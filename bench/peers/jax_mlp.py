@@ -8,11 +8,9 @@ mlp-dropout  784-128-10, ReLU, dropout 0.2, cross-entropy, Adam rate 0.001, batc
 
 import jax_side
 import peer_side
+import peer_workloads
 
-WORKLOADS = {
-    "mlp": dict(sizes=[784, 512, 256, 10], dropout=0.0, batch=128, optimizer="SGD", rate=0.01),
-    "mlp-dropout": dict(sizes=[784, 128, 10], dropout=0.2, batch=32, optimizer="Adam", rate=0.001),
-}
+WORKLOADS = peer_workloads.MLPS
 SAMPLES, MOST_BATCHES = 60000, 2048
 
 SETTINGS = {

@@ -11,17 +11,10 @@ shakespeare-lstm tokens of 65, 64 steps: embedding of 256, LSTM 256, LSTM 256, 6
 
 import jax_side
 import peer_side
+import peer_workloads
 
-DIGITS = dict(kind="digits", rows=28, units=64, classes=10, batch=128, rate=0.001,
-              optimizer="Adam")
-WORKLOADS = {
-    "mnist-lstm": dict(DIGITS, cell="lstm"),
-    "mnist-gru": dict(DIGITS, cell="gru"),
-    "shakespeare-lstm": dict(kind="characters", vocabulary=65, context=64, width=256, batch=64,
-                             rate=0.001, optimizer="Adam"),
-    "gpt-small": dict(kind="gpt", vocabulary=65, context=128, width=128, heads=4, blocks=4, hidden=512,
-                      batch=64, rate=0.001, optimizer="Adam"),
-}
+WORKLOADS = {name: peer_workloads.SEQUENCES[name]
+             for name in ("mnist-lstm", "mnist-gru", "shakespeare-lstm", "gpt-small")}
 
 SETTINGS = {
     "train": {
@@ -65,7 +58,7 @@ def gru(layers, p, gates, state):
 
 
 # cell: its step, gates, states, whether the recurrent product has a bias of its own
-CELLS = {"lstm": (lstm, 4, 2, False), "gru": (gru, 3, 1, True)}
+CELLS = {"LSTM": (lstm, 4, 2, False), "GRU": (gru, 3, 1, True)}
 
 
 def new_recurrent(layers, cell, inputs, units):
@@ -99,13 +92,13 @@ def digits(layers, workload):
 def characters(layers, workload):
     width, vocabulary = workload["width"], workload["vocabulary"]
     parameters = dict(tokens=layers.normal(vocabulary, width, fan=2),
-                      first=new_recurrent(layers, "lstm", width, width),
-                      second=new_recurrent(layers, "lstm", width, width),
+                      first=new_recurrent(layers, "LSTM", width, width),
+                      second=new_recurrent(layers, "LSTM", width, width),
                       head=layers.new_dense(width, vocabulary))
 
     def apply(p, state, x, training, key):
-        x = recurrent(layers, "lstm", p["first"], p["tokens"][x])
-        x = recurrent(layers, "lstm", p["second"], x)
+        x = recurrent(layers, "LSTM", p["first"], p["tokens"][x])
+        x = recurrent(layers, "LSTM", p["second"], x)
         return layers.dense(p["head"], x).reshape(-1, vocabulary), state
     return parameters, (), apply
 

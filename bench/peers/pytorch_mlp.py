@@ -8,12 +8,10 @@ mlp-dropout  784-128-10, ReLU, dropout 0.2, cross-entropy, Adam rate 0.001, batc
 """
 
 import peer_side
+import peer_workloads
 import pytorch_side
 
-WORKLOADS = {
-    "mlp": dict(sizes=[784, 512, 256, 10], dropout=0.0, batch=128, optimizer="SGD", rate=0.01),
-    "mlp-dropout": dict(sizes=[784, 128, 10], dropout=0.2, batch=32, optimizer="Adam", rate=0.001),
-}
+WORKLOADS = peer_workloads.MLPS
 SAMPLES = 60000
 
 SETTINGS = {

@@ -16,20 +16,10 @@ the most probable one, with the keys and values of those before kept (in place, 
 """
 
 import peer_side
+import peer_workloads
 import pytorch_side
 
-GPT = dict(kind="gpt", vocabulary=65, context=128, width=128, heads=4, blocks=4, hidden=512, batch=64,
-           rate=0.001)
-DIGITS = dict(kind="digits", rows=28, units=64, classes=10, batch=128, rate=0.001,
-              optimizer="Adam")
-WORKLOADS = {
-    "mnist-lstm": dict(DIGITS, cell="LSTM"),
-    "mnist-gru": dict(DIGITS, cell="GRU"),
-    "shakespeare-lstm": dict(kind="characters", vocabulary=65, context=64, width=256, batch=64,
-                             rate=0.001, optimizer="Adam"),
-    "gpt-small": dict(GPT, dropout=0.0, optimizer="Adam"),
-    "shakespeare-gpt": dict(GPT, dropout=0.1, optimizer="AdamW"),
-}
+WORKLOADS = peer_workloads.SEQUENCES
 
 # attention: by scaled_dot_product_attention, or by two products and a softmax
 SETTINGS = {
