@@ -145,7 +145,7 @@ static void finish_row(const windows_run *run, const float *sums, int64_t at, in
         vector sum = load_up_to(sums + j, left);
         if (run->bias) sum += load_up_to(run->bias + column + j, left);
         if (run->residual) sum += load_up_to(run->residual + at + j, left);
-        if (s->relu) sum = keep_where(sum, ~(sum <= 0));
+        if (s->relu) sum = larger_of((vector){0}, sum);
         if (run->mask) sum = keep_where(sum, load_up_to(run->mask + at + j, left) > 0);
         if (left >= V) {
             store(to + j, sum);

@@ -24,7 +24,7 @@ INLINE vector finish(const fm_windows *w, vector sum, ptrdiff_t at, ptrdiff_t ch
 {
     if (w->bias) sum += load_up_to(w->bias + channel, count);
     if (w->residual) sum += load_up_to(w->residual + at, count);
-    if (w->relu) sum = keep_where(sum, ~(sum <= 0));
+    if (w->relu) sum = larger_of((vector){0}, sum);
     if (w->mask) sum = keep_where(sum, load_up_to(w->mask + at, count) > 0);
     return sum;
 }

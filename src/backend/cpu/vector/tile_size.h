@@ -20,6 +20,7 @@
 #define EACH_ROWS(f) f(1) f(2) f(3) f(4)
 #endif
 #define PANEL_WIDTH (2 * VECTOR_LENGTH)
+#define FETCH_STEP  4 /* steps of depth for each row of results that is fetched meanwhile */
 
 #define FOR_ROWS    UNROLL for (int r = 0; r < rows; r++)
 #define FOR_VECTORS UNROLL for (int v = 0; v < vectors; v++)

@@ -8,7 +8,6 @@
 #define WIDE_PANELS  4 /* hence for enough independent sums                          */
 #define WIDE_VECTORS (2 * WIDE_PANELS)
 #define LINE_FLOATS  16
-#define FETCH_STEP   4
 
 /* A tile of C and what it is computed from. B's vector v at depth d is at
  * b + d * b_depth + v / 2 * b_panel + v % 2 * VECTOR_LENGTH. */
@@ -76,7 +75,7 @@ INLINE void tile_epilogue(const struct tile *t, vector sum[][WIDE_VECTORS], int 
             FOR_ROWS sum[r][v] += bias;
         }
     }
-    if (t->relu) FOR_ROWS FOR_VECTORS sum[r][v] = keep_where(sum[r][v], ~(sum[r][v] <= 0));
+    if (t->relu) FOR_ROWS FOR_VECTORS sum[r][v] = larger_of((vector){0}, sum[r][v]);
     if (t->mask) {
         FOR_ROWS FOR_VECTORS
         {

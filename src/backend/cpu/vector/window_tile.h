@@ -14,6 +14,7 @@ struct window_tile {
     const ptrdiff_t *chunks;
     ptrdiff_t chunk_count, chunk_length;
     const int32_t *from, *to;
+    ptrdiff_t from_step, to_step; /* from a pixel to the next of its row */
     float *c;
     size_t columns;        /* that are stored: of the last vector some may not exist  */
     const float *bias;     /* [columns]                                                */
@@ -26,7 +27,7 @@ struct window_tile {
 INLINE vector finish_vector(const struct window_tile *t, vector sum, vector residual, vector mask)
 {
     if (t->residual) sum += residual;
-    if (t->relu) sum = keep_where(sum, ~(sum <= 0));
+    if (t->relu) sum = larger_of((vector){0}, sum);
     return t->mask ? keep_where(sum, mask > 0) : sum;
 }
 
@@ -67,17 +68,19 @@ INLINE void finish_tile(const struct window_tile *t, vector sum[][2], int rows, 
             FOR_ROWS sum[r][v] += bias;
         }
     }
-    FOR_ROWS FOR_VECTORS
-    {
-        const ptrdiff_t at = t->to[r] + v * VECTOR_LENGTH;
-        vector residual = {0}, mask = {0};
-        if (t->residual) residual = load(t->residual + at);
-        if (t->mask) mask = load(t->mask + at);
-        const vector result = finish_vector(t, sum[r][v], residual, mask);
-        if (t->streamed)
-            stream(t->c + at, result);
-        else
-            store(t->c + at, result);
+    const float *const residual = t->residual, *const mask = t->mask;
+    const int32_t *const to = t->to;
+    float *const c = t->c;
+    if (residual) FOR_ROWS FOR_VECTORS sum[r][v] += load(residual + to[r] + v * VECTOR_LENGTH);
+    if (t->relu) FOR_ROWS FOR_VECTORS sum[r][v] = larger_of((vector){0}, sum[r][v]);
+    if (mask) {
+        FOR_ROWS FOR_VECTORS sum[r][v] =
+            keep_where(sum[r][v], load(mask + to[r] + v * VECTOR_LENGTH) > 0);
+    }
+    if (t->streamed) {
+        FOR_ROWS FOR_VECTORS stream(c + to[r] + v * VECTOR_LENGTH, sum[r][v]);
+    } else {
+        FOR_ROWS FOR_VECTORS store(c + to[r] + v * VECTOR_LENGTH, sum[r][v]);
     }
 }
 
@@ -115,6 +118,55 @@ INLINE void window_compute(const struct window_tile *t, const int rows, const in
             }
             b += t->b_step;
         }
+    }
+    finish_tile(t, sum, rows, vectors);
+}
+
+/* Whether the windows are one chunk, as those of 1x1 kernels are, lie evenly in A and in C, and are deep
+ * enough to fetch all rows of C meanwhile. Of a band's pixels none is nearer to the next than those beside
+ * each other. */
+INLINE bool is_even_tile(const struct window_tile *t, int64_t rows)
+{
+    const ptrdiff_t last = rows - 1;
+    return t->chunk_count == 1 && t->chunk_length >= FETCH_STEP * TILE_ROWS &&
+           t->from[last] - t->from[0] == last * t->from_step &&
+           t->to[last] - t->to[0] == last * t->to_step;
+}
+
+/* What the end of an even tile reads and writes, a row at every FETCH_STEP-th step of depth: all at
+ * once would hold up what the first steps load. */
+INLINE ptrdiff_t prefetch_row(const struct window_tile *t, ptrdiff_t at, ptrdiff_t last,
+                              int vectors)
+{
+    if (!t->streamed) FOR_VECTORS __builtin_prefetch(t->c + at + v * VECTOR_LENGTH, 1);
+    if (t->residual) FOR_VECTORS __builtin_prefetch(t->residual + at + v * VECTOR_LENGTH);
+    if (t->mask) FOR_VECTORS __builtin_prefetch(t->mask + at + v * VECTOR_LENGTH);
+    return at < last ? at + t->to_step : last;
+}
+
+/* The same where three pointers reach all rows, which leaves registers for what is fetched meanwhile. */
+INLINE void even_window_compute(const struct window_tile *t, const int rows, const int vectors)
+{
+    const ptrdiff_t a_row = t->from_step, last = t->to[rows - 1];
+    const float *a0 = t->a + t->from[0] + t->chunks[0], *b = t->b;
+    const float *a4 = rows > 4 ? a0 + 4 * a_row : a0, *a8 = rows > 8 ? a0 + 8 * a_row : a0;
+    ptrdiff_t at = t->to[0];
+    vector sum[TILE_ROWS][2];
+
+    FOR_ROWS FOR_VECTORS sum[r][v] = (vector){0};
+    for (ptrdiff_t d = t->chunk_length; d > 0; d--) {
+        vector column[2];
+        if (d % FETCH_STEP == 0) at = prefetch_row(t, at, last, vectors);
+        FOR_VECTORS column[v] = load(b + v * VECTOR_LENGTH);
+        FOR_ROWS
+        {
+            const vector number = broadcast((r < 4 ? a0 : r < 8 ? a4 : a8)[r % 4 * a_row]);
+            FOR_VECTORS sum[r][v] = multiply_add(number, column[v], sum[r][v]);
+        }
+        a0++;
+        a4++;
+        a8++;
+        b += t->b_step;
     }
     finish_tile(t, sum, rows, vectors);
 }

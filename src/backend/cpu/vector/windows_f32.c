@@ -16,13 +16,26 @@
     {                                                                                              \
         window_compute(t, rows, vectors);                                                          \
     }
+#define EVEN_TILE(rows, vectors)                                                                   \
+    static void even_tile_##rows##x##vectors(const struct window_tile *t)                          \
+    {                                                                                              \
+        even_window_compute(t, rows, vectors);                                                     \
+    }
 #define TILES(rows)                                                                                \
     TILE(rows, 1)                                                                                  \
     TILE(rows, 2)
-#define TILE_ENTRY(rows) {tile_##rows##x1, tile_##rows##x2},
+#define EVEN_TILES(rows)                                                                           \
+    EVEN_TILE(rows, 1)                                                                             \
+    EVEN_TILE(rows, 2)
+#define TILE_ENTRY(rows)      {tile_##rows##x1, tile_##rows##x2},
+#define EVEN_TILE_ENTRY(rows) {even_tile_##rows##x1, even_tile_##rows##x2},
 
 EACH_ROWS(TILES)
-static void (*const tiles[TILE_ROWS][2])(const struct window_tile *t) = {EACH_ROWS(TILE_ENTRY)};
+EACH_ROWS(EVEN_TILES)
+typedef void window_function(const struct window_tile *t);
+/* [rows - 1][vectors - 1] */
+static window_function *const tiles[TILE_ROWS][2] = {EACH_ROWS(TILE_ENTRY)};
+static window_function *const even_tiles[TILE_ROWS][2] = {EACH_ROWS(EVEN_TILE_ENTRY)};
 
 /* ---- B ------------------------------------------------------------------------------------------- */
 
@@ -143,13 +156,15 @@ static void run_pixels(const fm_windows *w, const fm_window_phase *phase, int64_
     const int vectors = t.columns <= VECTOR_LENGTH ? 1 : 2;
     t.from = phase->from;
     t.to = phase->to;
+    t.from_step = w->plan->source_step[1] * w->plan->source_channels;
+    t.to_step = w->plan->result_step[1] * w->plan->result_channels;
     for (int64_t i = 0; i < tiles_down; i++) {
         const int64_t rows = height + (i < higher);
         fetch_ahead(&next->source);
         fetch_ahead(&next->residual);
         fetch_ahead(&next->mask);
         if (next->pixels) fetch_pixels(next, t.from, rows);
-        tiles[rows - 1][vectors - 1](&t);
+        (is_even_tile(&t, rows) ? even_tiles : tiles)[rows - 1][vectors - 1](&t);
         if (w->activation) activate(w, &t, (int)rows);
         t.from += rows;
         t.to += rows;

@@ -266,7 +266,7 @@ INLINE vector finish(const fm_winograd_epilogue *e, vector value, int64_t at, in
 {
     if (e->bias) value += load_up_to(e->bias + f, count);
     if (e->residual) value += load_up_to(e->residual + at, count);
-    if (e->relu) value = keep_where(value, ~(value <= 0));
+    if (e->relu) value = larger_of((vector){0}, value);
     if (e->mask) value = keep_where(value, load_up_to(e->mask + at, count) > 0);
     return value;
 }
