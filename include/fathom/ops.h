@@ -35,7 +35,8 @@ FM_API fm_val fm_floor(fm_graph *g, fm_val x); /* derivative zero */
 /* ---- activations ------------------------------------------------------------------------------ */
 FM_API fm_val fm_sigmoid(fm_graph *g, fm_val x);
 FM_API fm_val fm_tanh(fm_graph *g, fm_val x);
-FM_API fm_val fm_relu(fm_graph *g, fm_val x); /* derivative 0 at 0 */
+FM_API fm_val fm_relu(fm_graph *g, fm_val x);  /* derivative 0 at 0 */
+FM_API fm_val fm_relu6(fm_graph *g, fm_val x); /* min(max(x, 0), 6); derivative 0 at 0 and 6 */
 FM_API fm_val fm_leaky_relu(fm_graph *g, fm_val x, double negative_slope);
 FM_API fm_val fm_elu(fm_graph *g, fm_val x, double alpha); /* Clevert et al. 2015 */
 FM_API fm_val fm_selu(fm_graph *g, fm_val x);              /* Klambauer et al. 2017 */
@@ -45,10 +46,11 @@ FM_API fm_val fm_silu(fm_graph *g, fm_val x);              /* x sigmoid(x), swis
 FM_API fm_val fm_mish(fm_graph *g, fm_val x);              /* Misra 2019 */
 FM_API fm_val fm_softplus(fm_graph *g, fm_val x);
 FM_API fm_val fm_softsign(fm_graph *g, fm_val x);
-FM_API fm_val fm_hard_sigmoid(fm_graph *g, fm_val x);         /* relu6(x + 3) / 6 */
-FM_API fm_val fm_hard_swish(fm_graph *g, fm_val x);           /* x hard_sigmoid(x) */
-FM_API fm_val fm_relu_grad(fm_graph *g, fm_val dy, fm_val y); /* dy where y > 0, else 0 */
-FM_API fm_val fm_gelu_grad(fm_graph *g, fm_val dy, fm_val x); /* dy times the slope at x */
+FM_API fm_val fm_hard_sigmoid(fm_graph *g, fm_val x);          /* relu6(x + 3) / 6 */
+FM_API fm_val fm_hard_swish(fm_graph *g, fm_val x);            /* x hard_sigmoid(x) */
+FM_API fm_val fm_relu_grad(fm_graph *g, fm_val dy, fm_val y);  /* dy where y > 0, else 0 */
+FM_API fm_val fm_relu6_grad(fm_graph *g, fm_val dy, fm_val y); /* dy where 0 < y < 6, else 0 */
+FM_API fm_val fm_gelu_grad(fm_graph *g, fm_val dy, fm_val x);  /* dy times the slope at x */
 FM_API fm_val fm_gelu_tanh_grad(fm_graph *g, fm_val dy, fm_val x);
 FM_API fm_val fm_silu_grad(fm_graph *g, fm_val dy, fm_val x);
 FM_API fm_val fm_softmax(fm_graph *g, fm_val x);     /* over the last axis */

@@ -63,6 +63,12 @@ BINARY(relu_grad)
     return b > 0 ? a : 0;
 }
 
+/* likewise, b is relu6's output. */
+BINARY(relu6_grad)
+{
+    return b > 0 && b < 6 ? a : 0;
+}
+
 /* a is the gradient that flows in, b is gelu's input: F(b) + b f(b) with the normal distribution F and its
  * density f. */
 BINARY(gelu_grad)

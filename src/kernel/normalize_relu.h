@@ -1,5 +1,6 @@
-/* The gradient of relu(y), y = gamma u + beta with u = (x - mean) rstd normalised over the rows of
- * x (rows, c), as of kernel/normalize.h: dy counts where y > 0, which is computed again. */
+/* The gradient of relu(y) or, `six`, relu6(y), y = gamma u + beta with u = (x - mean) rstd normalised over the rows of
+ * x (rows, c), as of kernel/normalize.h: dy counts where y > 0 and, if
+ * `six`, y < 6, which is computed again. */
 #include <stdint.h>
 
 #ifndef FM_KERNEL_NORMALIZE_RELU_H
@@ -9,17 +10,18 @@ enum { KERNEL_COLUMNS = 32 };
 
 /* x, dy, dx (rows, stride) of which `width` columns; gamma, beta, mean, rstd, dgamma, dbeta (width).
  * dx may be dy. */
-static void KERNEL(normalize_relu_columns)(int64_t rows, int64_t stride, int width, const REAL *x,
-                                           const REAL *gamma, const REAL *beta, const REAL *mean,
-                                           const REAL *rstd, const REAL *dy, REAL *dx, REAL *dgamma,
-                                           REAL *dbeta)
+static void KERNEL(normalize_relu_columns)(int64_t rows, int64_t stride, int width, int six,
+                                           const REAL *x, const REAL *gamma, const REAL *beta,
+                                           const REAL *mean, const REAL *rstd, const REAL *dy,
+                                           REAL *dx, REAL *dgamma, REAL *dbeta)
 {
     double sum[KERNEL_COLUMNS] = {0}, product[KERNEL_COLUMNS] = {0};
     for (int pass = 0; pass < 2; pass++) {
         for (int64_t at = 0; at < rows * stride; at += stride) {
             for (int j = 0; j < width; j++) {
                 double u = ((double)x[at + j] - (double)mean[j]) * (double)rstd[j];
-                double dz = gamma[j] * (REAL)u + beta[j] > 0 ? (double)dy[at + j] : 0;
+                REAL y = gamma[j] * (REAL)u + beta[j];
+                double dz = y > 0 && (!six || y < 6) ? (double)dy[at + j] : 0;
                 if (pass == 0) {
                     sum[j] += dz;
                     product[j] += dz * u;
@@ -36,7 +38,7 @@ static void KERNEL(normalize_relu_columns)(int64_t rows, int64_t stride, int wid
     }
 }
 
-static inline void KERNEL(normalize_relu_grad)(int64_t rows, int64_t c, const REAL *x,
+static inline void KERNEL(normalize_relu_grad)(int64_t rows, int64_t c, int six, const REAL *x,
                                                const REAL *gamma, const REAL *beta,
                                                const REAL *mean, const REAL *rstd, const REAL *dy,
                                                REAL *dx, REAL *dgamma, REAL *dbeta)
@@ -44,7 +46,7 @@ static inline void KERNEL(normalize_relu_grad)(int64_t rows, int64_t c, const RE
     for (int64_t j = 0; j < c; j += KERNEL_COLUMNS) {
         int width = (int)(c - j < KERNEL_COLUMNS ? c - j : KERNEL_COLUMNS);
         KERNEL(normalize_relu_columns)
-        (rows, c, width, x + j, gamma + j, beta + j, mean + j, rstd + j, dy + j, dx + j, dgamma + j,
-         dbeta + j);
+        (rows, c, width, six, x + j, gamma + j, beta + j, mean + j, rstd + j, dy + j, dx + j,
+         dgamma + j, dbeta + j);
     }
 }

@@ -104,6 +104,12 @@ UNARY(relu)
     return x < 0 ? 0 : x;
 }
 
+/* Krizhevsky 2010, "Convolutional deep belief networks on CIFAR-10". NaN stays NaN. */
+UNARY(relu6)
+{
+    return x < 0 ? 0 : x > 6 ? 6 : x;
+}
+
 /* Maas, Hannun, Ng 2013. */
 UNARY(leaky_relu)
 {

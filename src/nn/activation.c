@@ -11,12 +11,6 @@ fm_val fm_linear_activation(fm_graph *g, fm_val x)
     return x;
 }
 
-/* Its derivative at 0 and 6 is 0. */
-fm_val fm_relu6_activation(fm_graph *g, fm_val x)
-{
-    return fm_clip(g, x, 0, 6);
-}
-
 fm_val fm_leaky_relu_activation(fm_graph *g, fm_val x)
 {
     return fm_leaky_relu(g, x, 0.2);

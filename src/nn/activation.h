@@ -7,7 +7,7 @@
 #define FM_ACTIVATIONS(X) X(linear, "x", fm_linear_activation) FM_OTHER_ACTIVATIONS(X)
 #define FM_OTHER_ACTIVATIONS(X)                                                                    \
     X(relu, "max(x, 0)", fm_relu)                                                                  \
-    X(relu6, "min(max(x, 0), 6)", fm_relu6_activation)                                             \
+    X(relu6, "min(max(x, 0), 6)", fm_relu6)                                                        \
     X(leaky_relu, "x where x > 0, else 0.2 x", fm_leaky_relu_activation)                           \
     X(prelu, "x where x > 0, else alpha x, alpha a variable", fm_prelu_activation)                 \
     X(elu, "x where x > 0, else exp(x) - 1", fm_elu_activation)                                    \
@@ -29,7 +29,6 @@
     X(hard_silu, "another name of hard_swish", fm_hard_swish)
 
 fm_val fm_linear_activation(fm_graph *g, fm_val x);
-fm_val fm_relu6_activation(fm_graph *g, fm_val x);
 fm_val fm_leaky_relu_activation(fm_graph *g, fm_val x);
 fm_val fm_prelu_activation(fm_graph *g, fm_val x);
 fm_val fm_elu_activation(fm_graph *g, fm_val x);

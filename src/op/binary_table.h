@@ -27,6 +27,8 @@
     ROW(less, NULL, Z | N, "a < b ? 1 : 0", fm_infer_broadcast, AWAY_FROM_ZERO_CASES, NONE, NONE)  \
     ROW(relu_grad, NULL, Z, "b > 0 ? a : 0", fm_infer_broadcast, AWAY_FROM_ZERO_CASES,             \
         fm_relu_grad(g, dy, b), NONE)                                                              \
+    ROW(relu6_grad, NULL, Z, "0 < b < 6 ? a : 0", fm_infer_broadcast, AWAY_FROM_ZERO_CASES,        \
+        fm_relu6_grad(g, dy, b), NONE)                                                             \
     ROW(gelu_grad, NULL, Z, "a times gelu's slope at b", fm_infer_broadcast, ANY_CASES,            \
         fm_gelu_grad(g, dy, b), fm_mul(g, fm_mul(g, dy, a), gelu_bend(g, b)))                      \
     ROW(gelu_tanh_grad, NULL, Z, "a times gelu_tanh's slope at b", fm_infer_broadcast, ANY_CASES,  \

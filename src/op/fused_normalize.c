@@ -46,9 +46,18 @@ static fm_status infer_like_x(const fm_infer *infer, int from)
     return FM_OK;
 }
 
+static fm_status check_activation(const fm_infer *infer, int activation, bool needed)
+{
+    if (activation == FM_FUSED_RELU || activation == FM_FUSED_RELU6) return FM_OK;
+    if (activation == FM_FUSED_NONE && !needed) return FM_OK;
+    return fm_infer_fail(infer, "the activation must be relu or relu6");
+}
+
 static fm_status infer_normalize(fm_infer *infer)
 {
-    fm_status status = infer_batch(infer);
+    const fm_fused_normalize_attributes *a = infer->attributes;
+    fm_status status = check_activation(infer, a->activation, false);
+    if (status == FM_OK) status = infer_batch(infer);
     if (status == FM_OK) status = infer_like_x(infer, 3);
     if (status != FM_OK) return status;
     fm_shape kept = infer->shapes[X];
@@ -73,7 +82,9 @@ static fm_status infer_gradients(fm_infer *infer, int from)
 
 static fm_status infer_normalize_grad(fm_infer *infer)
 {
-    return infer_gradients(infer, 5);
+    const fm_fused_normalize_grad_attributes *a = infer->attributes;
+    fm_status status = check_activation(infer, a->activation, true);
+    return status == FM_OK ? infer_gradients(infer, 5) : status;
 }
 
 static fm_status infer_normalize_add_grad(fm_infer *infer)
@@ -92,15 +103,18 @@ static void run_normalize(const fm_call *call)
     if (call->input_count == 4) {
         fm_run_part(&fm_op_add, NULL, call, (fm_tensor[]){*y, call->inputs[3]}, 2, y, 1);
     }
-    if (a->relu) fm_run_part(&fm_op_relu, NULL, call, y, 1, y, 1);
+    const fm_op *activation = fm_fused_activation_op(a->activation);
+    if (activation) fm_run_part(activation, NULL, call, y, 1, y, 1);
 }
 
 static void run_normalize_grad(const fm_call *call)
 {
+    const fm_fused_normalize_grad_attributes *a = call->attributes;
     const fm_tensor *in = call->inputs, *out = call->outputs;
     const int64_t c = in[GAMMA].count, rows = in[X].count / c;
-    FM_RUN_REAL(normalize_relu_grad, out->dtype, rows, c, in[X].data, in[GAMMA].data, in[2].data,
-                in[3].data, in[4].data, in[5].data, out[0].data, out[1].data, out[2].data);
+    FM_RUN_REAL(normalize_relu_grad, out->dtype, rows, c, a->activation == FM_FUSED_RELU6,
+                in[X].data, in[GAMMA].data, in[2].data, in[3].data, in[4].data, in[5].data,
+                out[0].data, out[1].data, out[2].data);
 }
 
 static void run_normalize_add_grad(const fm_call *call)
@@ -124,18 +138,30 @@ static const fm_field normalize_fields[] = {
      .doc = "added to the variance",
      .offset = offsetof(fm_fused_normalize_attributes, epsilon),
      .type = FM_FIELD_REAL},
-    {.name = "relu",
-     .doc = "applied last",
-     .offset = offsetof(fm_fused_normalize_attributes, relu),
-     .type = FM_FIELD_BOOL},
+    {.name = "activation",
+     .doc = "applied last: none, relu or relu6",
+     .offset = offsetof(fm_fused_normalize_attributes, activation),
+     .type = FM_FIELD_ENUM,
+     .choices = fm_fused_activation_names},
     {0},
 };
 
-static const fm_fused_normalize_attributes case_attributes[] = {{1e-3, true}, {1e-5, false}};
+static const fm_field grad_fields[] = {
+    {.name = "activation",
+     .doc = "whose gradient is taken: relu or relu6",
+     .offset = offsetof(fm_fused_normalize_grad_attributes, activation),
+     .type = FM_FIELD_ENUM,
+     .choices = fm_fused_activation_names},
+    {0},
+};
+
+static const fm_fused_normalize_attributes case_attributes[] = {
+    {1e-3, FM_FUSED_RELU}, {1e-5, FM_FUSED_NONE}, {1e-3, FM_FUSED_RELU6}};
+static const fm_fused_normalize_grad_attributes relu = {FM_FUSED_RELU}, relu6 = {FM_FUSED_RELU6};
 
 const fm_op fm_op_fused_normalize = {
     .name = "fused_normalize",
-    .doc = "batch normalisation, a residual added, relu",
+    .doc = "batch normalisation, a residual added, an activation",
     .min_inputs = 3,
     .max_inputs = 4,
     .outputs = 3,
@@ -147,21 +173,25 @@ const fm_op fm_op_fused_normalize = {
     .cases = (const fm_case[]){{"f(2,3,3,5) f(5) f(5)", &case_attributes[0]},
                                {"f(7,17) f(17) f(17) f(7,17)", &case_attributes[0]},
                                {"f(2,3,4) f(4) f(4) f(2,3,4)", &case_attributes[1]},
+                               {"f(3,2,9) f(9) f(9)", &case_attributes[2]},
                                {NULL, NULL}},
 };
 
 const fm_op fm_op_fused_normalize_grad = {
     .name = "fused_normalize_grad",
-    .doc = "the gradients of relu after batch normalisation",
+    .doc = "the gradients of relu or relu6 after batch normalisation",
     .min_inputs = 6,
     .max_inputs = 6,
     .outputs = 3,
+    .attributes_size = sizeof(fm_fused_normalize_grad_attributes),
+    .attributes = grad_fields,
     .infer = infer_normalize_grad,
     .run = run_normalize_grad,
     .flops = normalize_flops,
     .in_place = {6},
-    .cases = (const fm_case[]){{"f(2,3,3,5) f(5) f(5) f(1,1,1,5) p(1,1,1,5) f(2,3,3,5)", NULL},
-                               {"f(7,17) f(17) f(17) f(1,17) p(1,17) f(7,17)", NULL},
+    .cases = (const fm_case[]){{"f(2,3,3,5) f(5) f(5) f(1,1,1,5) p(1,1,1,5) f(2,3,3,5)", &relu},
+                               {"f(7,17) f(17) f(17) f(1,17) p(1,17) f(7,17)", &relu},
+                               {"f(9,3) f(3) f(3) f(1,3) p(1,3) f(9,3)", &relu6},
                                {NULL, NULL}},
 };
 

@@ -1,20 +1,24 @@
 /* Ops that the fuse pass makes of a batch normalisation (fm_normalize_over, axes all but the last,
- * gamma (c)) and what surrounds it: a residual sum, relu, relu's gradient. Each computes what its parts
+ * gamma (c)) and what surrounds it: a residual sum, relu or relu6, their gradient. Each computes what its parts
  * compute; they exist after differentiation only and have no gradient rules. */
 #ifndef FM_OP_FUSED_NORMALIZE_H
 #define FM_OP_FUSED_NORMALIZE_H
 
-#include "fathom/op.h"
+#include "op/fused_ops.h"
 
 typedef struct fm_fused_normalize_attributes {
     double epsilon;
-    bool relu;
+    int activation; /* FM_FUSED_NONE, FM_FUSED_RELU or FM_FUSED_RELU6 */
 } fm_fused_normalize_attributes;
 
-/* x, gamma, beta, maybe a residual of x's shape -> y = relu(normalised x + residual), mean, rstd */
+/* x, gamma, beta, maybe a residual of x's shape -> y = activation(normalised x + residual), mean, rstd */
 extern const fm_op fm_op_fused_normalize;
 
-/* x, gamma, beta, mean, rstd, dy -> dx, dgamma, dbeta of y = relu(normalised x): where relu let
+typedef struct fm_fused_normalize_grad_attributes {
+    int activation; /* FM_FUSED_RELU or FM_FUSED_RELU6 */
+} fm_fused_normalize_grad_attributes;
+
+/* x, gamma, beta, mean, rstd, dy -> dx, dgamma, dbeta of y = activation(normalised x): where that let
  * through is computed again, so that backward needs no y. */
 extern const fm_op fm_op_fused_normalize_grad;
 

@@ -10,8 +10,8 @@
 #include "kernel/instantiate.h"
 
 const char *const fm_fused_activation_names[] = {
-    "none", "relu",     "sigmoid",      "tanh",       "gelu", "gelu_tanh",
-    "silu", "softplus", "hard_sigmoid", "hard_swish", NULL};
+    "none", "relu",     "sigmoid",      "tanh",       "gelu",  "gelu_tanh",
+    "silu", "softplus", "hard_sigmoid", "hard_swish", "relu6", NULL};
 
 static const fm_op *const activation_ops[FM_FUSED_ACTIVATION_COUNT] = {NULL,
                                                                        &fm_op_relu,
@@ -22,7 +22,8 @@ static const fm_op *const activation_ops[FM_FUSED_ACTIVATION_COUNT] = {NULL,
                                                                        &fm_op_silu,
                                                                        &fm_op_softplus,
                                                                        &fm_op_hard_sigmoid,
-                                                                       &fm_op_hard_swish};
+                                                                       &fm_op_hard_swish,
+                                                                       &fm_op_relu6};
 
 const fm_op *fm_fused_activation_op(int activation)
 {

@@ -18,6 +18,7 @@ typedef enum fm_fused_activation {
     FM_FUSED_SOFTPLUS,
     FM_FUSED_HARD_SIGMOID,
     FM_FUSED_HARD_SWISH,
+    FM_FUSED_RELU6,
     FM_FUSED_ACTIVATION_COUNT
 } fm_fused_activation;
 

@@ -34,6 +34,7 @@
     ROW(tanh, "Tanh", Z, "hyperbolic tangent of x", "w(3,4)",                                      \
         fm_mul(g, dy, fm_scalar_minus(g, 1, fm_square(g, y))))                                     \
     ROW(relu, "Relu", Z, "max(x, 0)", "n(3,4)", fm_relu_grad(g, dy, y))                            \
+    ROW(relu6, NULL, Z, "min(max(x, 0), 6)", "n(3,4)", fm_relu6_grad(g, dy, y))                    \
     ROW(selu, "Selu", Z, "1.0507 elu(x, 1.67326)", "n(3,4)", selu_grad(g, x, y, dy))               \
     ROW(gelu, "Gelu", Z, "x / 2 (1 + erf(x / sqrt 2))", "w(3,4)", fm_gelu_grad(g, dy, x))        \
     ROW(gelu_tanh, "Gelu", Z, "x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))", "w(3,4)",       \

@@ -1,4 +1,4 @@
-/* Batch normalisation with the residual sum and the relu behind it, forward and backward. */
+/* Batch normalisation with the residual sum and the relu or relu6 behind it, forward and backward. */
 #include "op/fused_normalize.h"
 #include "op/op_table.h"
 #include "op/vision_attributes.h"
@@ -40,10 +40,10 @@ static bool is_earlier(const fm_fuser *f, fm_val value, const fm_node *node)
 /* `normalize` becomes the fused op in its place, for its mean and rstd may be read before `last` runs,
  * whose output it takes over. */
 static bool become_fused(fm_fuser *f, fm_node *normalize, fm_node *last, const fm_val *residual,
-                         bool relu)
+                         int activation)
 {
     const fm_normalize_attributes *plain = normalize->attributes;
-    const fm_fused_normalize_attributes a = {plain->epsilon, relu};
+    const fm_fused_normalize_attributes a = {plain->epsilon, activation};
     const fm_val *in = normalize->inputs;
     const fm_val inputs[] = {in[X], in[GAMMA], in[BETA], residual ? *residual : (fm_val){0}};
     const int count = residual ? 4 : 3;
@@ -66,20 +66,27 @@ static fm_node *normalize_of_sum(const fm_fuser *f, const fm_node *sum, fm_val *
     return NULL;
 }
 
-/* relu(normalize) and relu(normalize + residual) -> fused_normalize */
+/* FM_FUSED_NONE when fused_normalize does not have the op. */
+static int activation_of(const fm_op *op)
+{
+    return op == &fm_op_relu ? FM_FUSED_RELU : op == &fm_op_relu6 ? FM_FUSED_RELU6 : FM_FUSED_NONE;
+}
+
+/* relu(normalize) and relu(normalize + residual) -> fused_normalize; of relu6 likewise */
 bool fm_fuse_normalize_relu(fm_fuser *f, fm_node *node)
 {
-    if (node->op != &fm_op_relu) return false;
+    const int activation = activation_of(node->op);
+    if (activation == FM_FUSED_NONE) return false;
     fm_node *normalize = open_normalize(f, node->inputs[0]);
     if (normalize) {
-        if (!become_fused(f, normalize, node, NULL, true)) return false;
+        if (!become_fused(f, normalize, node, NULL, activation)) return false;
         node->dead = true;
         return true;
     }
     fm_val residual;
     fm_node *sum = fm_fuse_swallowable(f, node->inputs[0], &fm_op_add);
     normalize = sum ? normalize_of_sum(f, sum, &residual) : NULL;
-    if (!normalize || !become_fused(f, normalize, node, &residual, true)) return false;
+    if (!normalize || !become_fused(f, normalize, node, &residual, activation)) return false;
     sum->dead = node->dead = true;
     return true;
 }
@@ -89,18 +96,18 @@ bool fm_fuse_normalize_add(fm_fuser *f, fm_node *node)
 {
     fm_val residual;
     fm_node *normalize = node->op == &fm_op_add ? normalize_of_sum(f, node, &residual) : NULL;
-    if (!normalize || !become_fused(f, normalize, node, &residual, false)) return false;
+    if (!normalize || !become_fused(f, normalize, node, &residual, FM_FUSED_NONE)) return false;
     node->dead = true;
     return true;
 }
 
-/* relu's gradient in front of the normalisation's, for the forward op `inputs` of them. */
-static fm_node *masked_by_fused(const fm_fuser *f, const fm_node *mask, int inputs)
+/* The forward op, with `activation` and `inputs` operands, whose activation's gradient `mask` is. */
+static fm_node *masked_by_fused(const fm_fuser *f, const fm_node *mask, int activation, int inputs)
 {
     fm_node *forward = fm_fuse_made_by(f, mask->inputs[1], &fm_op_fused_normalize);
     if (!forward || forward->outputs[0].id != mask->inputs[1].id) return NULL;
     const fm_fused_normalize_attributes *a = forward->attributes;
-    return a->relu && forward->input_count == inputs ? forward : NULL;
+    return a->activation == activation && forward->input_count == inputs ? forward : NULL;
 }
 
 static bool is_gradient_of(const fm_node *grad, const fm_node *forward)
@@ -111,17 +118,23 @@ static bool is_gradient_of(const fm_node *grad, const fm_node *forward)
            grad->inputs[GRAD_RSTD].id == forward->outputs[2].id;
 }
 
-/* normalize_grad(.., relu_grad(dy, y)), y = relu(normalize) -> fused_normalize_grad, which needs no y */
+/* normalize_grad(.., relu_grad(dy, y)), y = relu(normalize) -> fused_normalize_grad, which needs no y;
+ * of relu6 likewise */
 bool fm_fuse_normalize_grad(fm_fuser *f, fm_node *node)
 {
     if (node->op != &fm_op_normalize_grad) return false;
     const fm_val *in = node->inputs;
+    fm_fused_normalize_grad_attributes a = {FM_FUSED_RELU};
     fm_node *mask = fm_fuse_swallowable(f, in[GRAD_DY], &fm_op_relu_grad);
-    fm_node *forward = mask ? masked_by_fused(f, mask, 3) : NULL;
+    if (!mask) {
+        mask = fm_fuse_swallowable(f, in[GRAD_DY], &fm_op_relu6_grad);
+        a.activation = FM_FUSED_RELU6;
+    }
+    fm_node *forward = mask ? masked_by_fused(f, mask, a.activation, 3) : NULL;
     if (!forward || !is_gradient_of(node, forward)) return false;
     const fm_val inputs[] = {in[X],         in[GAMMA],     forward->inputs[BETA],
                              in[GRAD_MEAN], in[GRAD_RSTD], mask->inputs[0]};
-    if (!fm_fuse_rewrite(f, node, &fm_op_fused_normalize_grad, NULL, inputs, 6)) return false;
+    if (!fm_fuse_rewrite(f, node, &fm_op_fused_normalize_grad, &a, inputs, 6)) return false;
     mask->dead = true;
     return true;
 }
@@ -131,7 +144,8 @@ bool fm_fuse_normalize_grad(fm_fuser *f, fm_node *node)
 bool fm_fuse_normalize_add_grad(fm_fuser *f, fm_node *mask)
 {
     fm_graph *graph = f->graph;
-    const fm_node *forward = mask->op == &fm_op_relu_grad ? masked_by_fused(f, mask, 4) : NULL;
+    if (mask->op != &fm_op_relu_grad) return false;
+    const fm_node *forward = masked_by_fused(f, mask, FM_FUSED_RELU, 4);
     fm_node *grad = NULL;
     for (size_t i = index_of(f, mask); forward && !grad && i < graph->node_count; i++) {
         fm_node *node = &graph->nodes[i];

@@ -61,13 +61,15 @@ static void normalisation(void **state)
 
 static void batch_norm_with_relu(void **state)
 {
+    static const int activations[] = {FM_FUSED_NONE, FM_FUSED_RELU, FM_FUSED_RELU6};
+    const fm_fused_normalize_grad_attributes relu = {FM_FUSED_RELU};
     char text[256];
     for (int i = 0; i < NORMAL_SHAPES; i++) {
         const char *x = normal_shapes[i].x, *gamma = normal_shapes[i].gamma;
         const char *kept = normal_shapes[i].statistics;
         if (normal_shapes[i].axes.at[0] != 0) continue;
-        for (int relu = 0; relu < 2; relu++) {
-            const fm_fused_normalize_attributes a = {1e-3, relu};
+        for (int k = 0; k < 3; k++) {
+            const fm_fused_normalize_attributes a = {1e-3, activations[k]};
             snprintf(text, sizeof text, "f(%s) f(%s) f(%s)", x, gamma, gamma);
             check_kernels_on(*state, &fm_op_fused_normalize, &a, text, near);
             snprintf(text, sizeof text, "f(%s) f(%s) f(%s) f(%s)", x, gamma, gamma, x);
@@ -75,11 +77,53 @@ static void batch_norm_with_relu(void **state)
         }
         snprintf(text, sizeof text, "f(%s) f(%s) f(%s) f(%s) p(%s) f(%s)", x, gamma, gamma, kept,
                  kept, x);
-        check_kernels_on(*state, &fm_op_fused_normalize_grad, NULL, text, near);
+        check_kernels_on(*state, &fm_op_fused_normalize_grad, &relu, text, near);
         snprintf(text, sizeof text, "f(%s) f(%s) f(%s) p(%s) f(%s) f(%s)", x, gamma, kept, kept, x,
                  x);
         check_kernels_on(*state, &fm_op_fused_normalize_add_grad, NULL, text, near);
     }
+}
+
+/* A job in which relu6 cuts below and above: gamma, operand 1, is ten times as large. */
+static void check_cut(fixture *f, const fm_op *op, const void *attributes, const char *text,
+                      int64_t *cut)
+{
+    op_case parsed = op_case_parse(text);
+    op_job job = op_job_make(f, op, attributes, &parsed);
+    const int64_t channels = fm_shape_elements(job.inputs.inputs[1].shape);
+    for (int64_t i = 0; i < channels; i++) job.values[1][i] *= 10;
+    check_kernels(f, &job, 10 * near);
+    if (op == &fm_op_fused_normalize) {
+        op_result fast = op_job_run(f, &job, FM_F32, NULL, 2);
+        for (int64_t i = 0; i < fm_shape_elements(job.inputs.inputs[0].shape); i++) {
+            const double y = fast.values[0][i];
+            assert_true(y >= 0 && y <= 6);
+            cut[0] += y == 0;
+            cut[1] += y == 6;
+            cut[2] += y > 0 && y < 6;
+        }
+        op_result_release(f, &fast);
+    }
+    op_job_release(f, &job);
+}
+
+static void batch_norm_with_relu6(void **state)
+{
+    const fm_fused_normalize_attributes a = {1e-3, FM_FUSED_RELU6};
+    const fm_fused_normalize_grad_attributes grad = {FM_FUSED_RELU6};
+    int64_t cut[3] = {0}; /* below, above, neither */
+    char text[256];
+    for (int i = 0; i < NORMAL_SHAPES; i++) {
+        const char *x = normal_shapes[i].x, *gamma = normal_shapes[i].gamma;
+        const char *kept = normal_shapes[i].statistics;
+        if (normal_shapes[i].axes.at[0] != 0) continue;
+        snprintf(text, sizeof text, "f(%s) f(%s) f(%s)", x, gamma, gamma);
+        check_cut(*state, &fm_op_fused_normalize, &a, text, cut);
+        snprintf(text, sizeof text, "f(%s) f(%s) f(%s) f(%s) p(%s) f(%s)", x, gamma, gamma, kept,
+                 kept, x);
+        check_cut(*state, &fm_op_fused_normalize_grad, &grad, text, cut);
+    }
+    for (int k = 0; k < 3; k++) assert_true(cut[k] > 20);
 }
 
 /* A mean a thousand times the deviation: E[x^2] - mean^2 would have no correct digit in f32. */
@@ -256,6 +300,7 @@ int main(void)
 #if FATHOM_HAVE_FAST
         fixture_test(normalisation),
         fixture_test(batch_norm_with_relu),
+        fixture_test(batch_norm_with_relu6),
         fixture_test(nothing_cancels),
         fixture_test(max_pools),
         fixture_test(average_pools),

@@ -40,6 +40,7 @@ static double gelu_tanh_slope(double x)
     F(sqrt, sqrt(x)) F(rsqrt, pow(x, -0.5)) F(reciprocal, pow(x, -1)) F(exp, exp(x))               \
     F(expm1, exp(x) - 1) F(log, log(x)) F(log1p, log(1 + x)) F(sin, sin(x)) F(cos, cos(x))         \
     F(erf, erf(x)) F(floor, floor(x)) F(sigmoid, sigmoid(x)) F(tanh, tanh(x)) F(relu, fmax(x, 0))  \
+    F(relu6, fmin(fmax(x, 0), 6))                                                                  \
     F(selu, 1.0507009873554805 * (x > 0 ? x : 1.6732632423543772 * (exp(x) - 1)))                  \
     F(gelu, x * 0.5 * erfc(-x / sqrt(2)))                                                          \
     F(gelu_tanh, x * sigmoid(2 * sqrt(2 / acos(-1)) * (x + 0.044715 * pow(x, 3))))                 \
@@ -52,6 +53,7 @@ static double gelu_tanh_slope(double x)
     F(add, a + b) F(sub, a - b) F(mul, a * b) F(div, a / b) F(pow, pow(a, b))                      \
     F(maximum, fmax(a, b)) F(minimum, fmin(a, b)) F(greater, a > b) F(less, a < b)                 \
     F(equal, a == b) F(relu_grad, b > 0 ? a : 0) F(leaky_relu, fmax(a, 0) + b * fmin(a, 0))        \
+    F(relu6_grad, b > 0 && b < 6 ? a : 0)                                                          \
     F(sigmoid_cross_entropy, -b * log(sigmoid(a)) - (1 - b) * log(sigmoid(-a)))                    \
     F(elu, a > 0 ? a : b * (exp(a) - 1))                                                           \
     F(gelu_grad, a * (0.5 * erfc(-b / sqrt(2)) + b * exp(-b * b / 2) / sqrt(2 * acos(-1))))        \
@@ -438,8 +440,8 @@ static bool expected_at(const evaluation *e, const char *name, int64_t i, double
 static bool tested_elsewhere(const fm_op *op)
 {
 #define IS(name) op == &fm_op_##name ||
-    return FM_UPDATE_OPS(IS) FM_VISION_OPS(IS) FM_RECURRENT_OPS(IS)
-               FM_ATTENTION_OPS(IS) IS(secret_noise)(op->flags & FM_OP_RANDOM) != 0;
+    return FM_UPDATE_OPS(IS) FM_VISION_OPS(IS) FM_RECURRENT_OPS(IS) FM_ATTENTION_OPS(IS)
+               IS(secret_noise)(op->flags & FM_OP_RANDOM) != 0;
 }
 
 static void values_agree_with_a_direct_evaluation(void **state)

@@ -6,7 +6,7 @@
 #include "fathom/program.h"
 #include "fathom/vision_ops.h"
 
-enum { N = 3, SIDE = 8, CHANNELS = 5, PARAMETERS = 12 };
+enum { N = 3, SIDE = 8, CHANNELS = 5, PARAMETERS = 15 };
 
 static fm_status fill(fm_context *context, const fm_initializer *self, fm_dtype dtype,
                       fm_shape shape, uint64_t seed, uint32_t stream, void *elements)
@@ -40,7 +40,7 @@ static fm_val unit(fm_graph *g, fm_val x, fm_val *parameters, int *count, fm_val
     return y;
 }
 
-/* relu(bn), pooled and not; relu(bn + residual); bn + residual with no relu. */
+/* relu(bn), pooled and not; relu(bn + residual); bn + residual with no relu; relu6(bn). */
 static fm_graph *build(fixture *f)
 {
     fm_graph *g;
@@ -53,7 +53,8 @@ static fm_graph *build(fixture *f)
     const fm_pool pool = {.kernel_size = {2, {3, 3}},
                           .window = {.strides = {2, {2, 2}}, .padding_begin = {2, {1, 1}}}};
     fm_val pooled = fm_max_pool(g, stem, &pool);
-    fm_val block = fm_relu(g, unit(g, pooled, parameters, &count, &statistic));
+    fm_val block = fm_relu6(g, unit(g, pooled, parameters, &count, &statistic));
+    block = fm_relu(g, unit(g, block, parameters, &count, &statistic));
     block = unit(g, block, parameters, &count, &statistic);
     block = fm_relu(g, fm_add(g, block, pooled));
     block = fm_add(g, block, unit(g, block, parameters, &count, &statistic));
@@ -94,8 +95,9 @@ static void finish(run *r)
 
 static void compare(const fm_graph *graph, const run *a, const run *b)
 {
-    static const char *const names[] = {"loss", "statistic", "d0", "d1", "d2", "d3",  "d4",
-                                        "d5",   "d6",        "d7", "d8", "d9", "d10", "d11"};
+    static const char *const names[] = {"loss", "statistic", "d0",  "d1",  "d2", "d3",
+                                        "d4",   "d5",        "d6",  "d7",  "d8", "d9",
+                                        "d10",  "d11",       "d12", "d13", "d14"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const float *x = fm_program_output(a->program, names[i]);
         const float *y = fm_program_output(b->program, names[i]);
@@ -130,7 +132,7 @@ static int occurrences(const char *text, const char *word)
     return count;
 }
 
-/* Four normalisations become four fused ones, forward; backward the last has nothing to mask, and
+/* All normalisations become fused ones, forward; backward one has nothing to mask, and
  * relu's gradient on the pooled tensor goes into the convolution in front of it. */
 static void few_steps_remain(void **state)
 {
@@ -139,11 +141,12 @@ static void few_steps_remain(void **state)
     fm_graph *graph = build(f);
     run fused = execute(f, graph, (fm_program_options){0});
     assert_ok(f->context, fm_program_print(fused.program, false, &text));
-    const bool right = occurrences(text, " fused_normalize(") == 4 &&
-                       occurrences(text, " fused_normalize_grad(") == 1 &&
+    const bool right = occurrences(text, " fused_normalize(") == 5 &&
+                       occurrences(text, " fused_normalize_grad(") == 2 &&
                        occurrences(text, " fused_normalize_add_grad(") == 1 &&
                        occurrences(text, " normalize(") == 0 && occurrences(text, " relu(") == 0 &&
-                       occurrences(text, " relu_grad(") == 0;
+                       occurrences(text, " relu_grad(") == 0 && occurrences(text, " relu6(") == 0 &&
+                       occurrences(text, "relu6_grad(") == 0;
     if (!right) fail_msg("%s", text);
     fm_text_free(f->context, text);
     finish(&fused);

@@ -30,8 +30,8 @@ typedef struct geometry {
     int end;                  /* the first dimension of x that belongs to columns */
     int64_t parts, part_rows; /* of each of outer */
     int64_t block, streams;   /* rows at a time: of sums, and of what has none */
-    float epsilon;
-    bool relu, large; /* large: the result is not in the cache when it is read */
+    float epsilon, ceiling;   /* of relu6; of relu not a number, which nothing is above or cut to */
+    bool relu, large;         /* large: the result is not in the cache when it is read */
 } geometry;
 
 /* One call. Scratch: two lines of `columns` for each part, then the coefficients of each of outer. */
@@ -225,6 +225,7 @@ INLINE void apply_block(const work *w, const float *lines, int64_t row, int64_t 
                         bool relu, int64_t j, int vectors, size_t count)
 {
     const int64_t columns = w->g.columns;
+    const vector ceiling = broadcast(w->g.ceiling);
     vector mean[WIDE], scale[WIDE], beta[WIDE];
     for (int v = 0; v < vectors; v++) {
         mean[v] = take(lines + MEAN * columns + j + v * V, count);
@@ -236,7 +237,7 @@ INLINE void apply_block(const work *w, const float *lines, int64_t row, int64_t 
             const int64_t at = r * columns + j + v * V;
             vector y = affine(take(w->x + at, count) - mean[v], scale[v], beta[v]);
             if (residual) y += take(w->residual + at, count);
-            if (relu) y = larger_of((vector){0}, y);
+            if (relu) y = smaller_of(ceiling, larger_of((vector){0}, y));
             put_result(w->y + at, y, count, w->g.large);
         }
     }
@@ -279,11 +280,18 @@ static void apply_parts(const void *argument, int thread, int64_t begin, int64_t
 
 /* ---- sums of the gradient ------------------------------------------------------------------------ */
 
+/* dz where y lies between 0 and the ceiling: relu's gradient, or relu6's. */
+INLINE vector let_through(vector dz, vector y, vector ceiling)
+{
+    return keep_where(dz, (y > (vector){0}) & ~(y >= ceiling));
+}
+
 /* Adds a block's sums of dz and dz (x - mean); dz is dy where relu let it through. */
 INLINE void add_block(const work *w, const float *lines, float *sums, int64_t row, int64_t rows,
                       bool relu, bool masked, int64_t j, int vectors, size_t count)
 {
     const int64_t columns = w->g.columns;
+    const vector ceiling = broadcast(w->g.ceiling);
     vector mean[WIDE], scale[WIDE], beta[WIDE], first[WIDE] = {0}, second[WIDE] = {0};
     for (int v = 0; v < vectors; v++) {
         mean[v] = take(lines + MEAN * columns + j + v * V, count);
@@ -296,7 +304,7 @@ INLINE void add_block(const work *w, const float *lines, float *sums, int64_t ro
             const int64_t at = r * columns + j + v * V;
             const vector x = take(w->x + at, count) - mean[v];
             vector dz = take(w->dy + at, count);
-            if (relu) dz = keep_where(dz, affine(x, scale[v], beta[v]) > (vector){0});
+            if (relu) dz = let_through(dz, affine(x, scale[v], beta[v]), ceiling);
             if (masked) {
                 dz = keep_where(dz, take(w->residual + at, count) > (vector){0});
                 put(w->dz + at, dz, count);
@@ -388,6 +396,7 @@ INLINE void gradient_block(const work *w, const float *lines, int64_t row, int64
 {
     const int64_t columns = w->g.columns;
     const float *dy = w->dz ? w->dz : w->dy;
+    const vector ceiling = broadcast(w->g.ceiling);
     vector at[LINES][WIDE];
     for (int v = 0; v < vectors; v++) {
         for (int line = 0; line < LINES; line++) {
@@ -399,7 +408,7 @@ INLINE void gradient_block(const work *w, const float *lines, int64_t row, int64
             const int64_t i = r * columns + j + v * V;
             const vector x = take(w->x + i, count) - at[MEAN][v];
             vector dz = take(dy + i, count);
-            if (relu) dz = keep_where(dz, affine(x, at[SCALE][v], at[BETA][v]) > (vector){0});
+            if (relu) dz = let_through(dz, affine(x, at[SCALE][v], at[BETA][v]), ceiling);
             const vector rest = multiply_add(x, at[SLOPE][v], at[OFFSET][v]);
             put_result(w->dx + i, multiply_add(dz, at[SCALE][v], rest), count, w->g.large);
         }
@@ -490,17 +499,32 @@ static fm_status prepare_columns(const fm_site *site, fm_need *need)
     return measure_axes(site, &g) ? prepare_with(site, &g, need) : FM_ERROR_INTERNAL;
 }
 
+static fm_status prepare_activated(const fm_site *site, int activation, float epsilon,
+                                   fm_need *need)
+{
+    const fm_shape x = site->inputs[0].shape;
+    geometry g = measure(x, 0, x.rank - 1, 1);
+    g.epsilon = epsilon;
+    g.relu = activation != FM_FUSED_NONE;
+    g.ceiling = activation == FM_FUSED_RELU6 ? 6 : NAN;
+    return prepare_with(site, &g, need);
+}
+
 static fm_status prepare_fused(const fm_site *site, fm_need *need)
 {
     const fm_fused_normalize_attributes *a = site->attributes;
-    const fm_shape x = site->inputs[0].shape;
-    geometry g = measure(x, 0, x.rank - 1, 1);
-    g.relu = true;
-    if (site->op == &fm_op_fused_normalize) {
-        g.epsilon = (float)a->epsilon;
-        g.relu = a->relu;
-    }
-    return prepare_with(site, &g, need);
+    return prepare_activated(site, a->activation, (float)a->epsilon, need);
+}
+
+static fm_status prepare_fused_grad(const fm_site *site, fm_need *need)
+{
+    const fm_fused_normalize_grad_attributes *a = site->attributes;
+    return prepare_activated(site, a->activation, 0, need);
+}
+
+static fm_status prepare_fused_add_grad(const fm_site *site, fm_need *need)
+{
+    return prepare_activated(site, FM_FUSED_RELU, 0, need);
 }
 
 static work work_of(const fm_call *call)
@@ -600,9 +624,9 @@ static const fm_kernel kernels[] = {
     KERNEL_ROW(normalize, "normalize_columns", match_columns, prepare_columns),
     KERNEL_ROW(normalize_grad, "normalize_columns_grad", match_columns, prepare_columns),
     KERNEL_ROW(fused_normalize, "fused_normalize", refuse_unless_f32, prepare_fused),
-    KERNEL_ROW(fused_normalize_grad, "fused_normalize_grad", refuse_unless_f32, prepare_fused),
+    KERNEL_ROW(fused_normalize_grad, "fused_normalize_grad", refuse_unless_f32, prepare_fused_grad),
     KERNEL_ROW(fused_normalize_add_grad, "fused_normalize_add_grad", refuse_unless_f32,
-               prepare_fused),
+               prepare_fused_add_grad),
 };
 
 const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_normalize_columns) = FAMILY(kernels);
