@@ -60,14 +60,14 @@ fm_status fm_file_read(fm_context *context, const char *path, size_t limit, char
     return status;
 }
 
-/* Creates "PATH.NUMBER.tmp" under a number that nobody uses. Not mkstemp: its files are private to
+/* Creates "TARGET.NUMBER.tmp" under a number that nobody uses. Not mkstemp: its files are private to
  * the user whatever the umask says. */
 static fm_status create_temporary(fm_context *context, fm_file_writer *writer)
 {
-    fm_random random = fm_random_at((uint64_t)getpid(), 0, fm_stream_of(writer->path));
+    fm_random random = fm_random_at((uint64_t)getpid(), 0, fm_stream_of(writer->target));
     for (int attempt = 0; attempt < 100; attempt++) {
         fm_text name = FM_TEXT(context);
-        fm_text_add(&name, "%s.%08x.tmp", writer->path, fm_random_word(&random));
+        fm_text_add(&name, "%s.%08x.tmp", writer->target, fm_random_word(&random));
         fm_release(context, writer->temporary);
         writer->temporary = name.bytes;
         if (fm_text_status(&name) != FM_OK) return FM_ERROR_MEMORY;
@@ -83,34 +83,77 @@ static fm_status create_temporary(fm_context *context, fm_file_writer *writer)
     return fm_fail_system(context, writer->path, "create");
 }
 
-/* Renaming over a device would replace it, over a folder it fails, after all the work. */
-static fm_status check_replaceable(fm_context *context, const char *path)
+enum { LONGEST_PATH = 4096, MOST_LINKS = 40 };
+
+/* The folder of "a/b" is "a/.", that of "b" is ".". False where the path is too long. */
+static bool folder_of(const char *path, char folder[LONGEST_PATH])
 {
-    struct stat about;
-    if (stat(path, &about) != 0 || S_ISREG(about.st_mode)) return FM_OK;
-    return fm_fail(context, FM_ERROR_IO, "%s: is %s, the name of a file was expected", path,
-                   S_ISDIR(about.st_mode) ? "a folder" : "no ordinary file");
+    const char *slash = strrchr(path, '/');
+    size_t length = slash ? (size_t)(slash - path) + 1 : 0;
+    if (length + 2 > LONGEST_PATH) return false;
+    memcpy(folder, path, length);
+    memcpy(folder + length, ".", 2);
+    return true;
+}
+
+/* Where symbolic links end, also at a file that is not there yet: links stay, what they name is
+ * written. */
+static fm_status follow_links(fm_context *context, const char *path, char target[LONGEST_PATH])
+{
+    char link[LONGEST_PATH];
+    errno = ENAMETOOLONG;
+    if (strlen(path) >= LONGEST_PATH) return fm_fail_system(context, path, "create");
+    memcpy(target, path, strlen(path) + 1);
+    for (int links = 0; links < MOST_LINKS; links++) {
+        ssize_t size = readlink(target, link, sizeof link - 1);
+        if (size < 0) return FM_OK;
+        char *slash = link[0] == '/' ? NULL : strrchr(target, '/');
+        size_t kept = slash ? (size_t)(slash - target) + 1 : 0;
+        if (kept + (size_t)size >= LONGEST_PATH) break;
+        memcpy(target + kept, link, (size_t)size);
+        target[kept + (size_t)size] = '\0';
+    }
+    errno = ELOOP;
+    return fm_fail_system(context, path, "create");
+}
+
+/* Renaming over a device would replace it, over a folder it fails, after all the work; over a file
+ * that is protected it succeeds. */
+static fm_status check_replaceable(fm_context *context, const char *path, const char *target,
+                                   struct stat *about)
+{
+    if (stat(target, about) != 0) {
+        about->st_mode = 0;
+        return FM_OK;
+    }
+    if (!S_ISREG(about->st_mode)) {
+        return fm_fail(context, FM_ERROR_IO, "%s: is %s, the name of a file was expected", path,
+                       S_ISDIR(about->st_mode) ? "a folder" : "no ordinary file");
+    }
+    bool writable = faccessat(AT_FDCWD, target, W_OK, AT_EACCESS) == 0;
+    return writable ? FM_OK : fm_fail_system(context, path, "write");
 }
 
 fm_status fm_file_writer_open(fm_context *context, const char *path, fm_file_writer *writer)
 {
     *writer = (fm_file_writer){.context = context};
-    fm_status status = check_replaceable(context, path);
+    char target[LONGEST_PATH];
+    struct stat about;
+    fm_status status = follow_links(context, path, target);
+    if (status == FM_OK) status = check_replaceable(context, path, target, &about);
     if (status != FM_OK) return status;
     writer->path = fm_copy_string(context, path);
-    status = writer->path ? create_temporary(context, writer) : FM_ERROR_MEMORY;
+    writer->target = writer->path ? fm_copy_string(context, target) : NULL;
+    status = writer->target ? create_temporary(context, writer) : FM_ERROR_MEMORY;
+    if (status == FM_OK && about.st_mode) fchmod(fileno(writer->stream), about.st_mode & 0777);
     if (status != FM_OK) fm_file_writer_abandon(writer);
     return status;
 }
 
 static void sync_folder_of(const char *path)
 {
-    char folder[4096];
-    const char *slash = strrchr(path, '/');
-    size_t length = slash ? (size_t)(slash - path) + 1 : 0;
-    if (length >= sizeof folder) return;
-    memcpy(folder, path, length);
-    memcpy(folder + length, ".", 2);
+    char folder[LONGEST_PATH];
+    if (!folder_of(path, folder)) return;
     int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (descriptor < 0) return;
     fsync(descriptor);
@@ -123,10 +166,10 @@ fm_status fm_file_writer_commit(fm_file_writer *writer)
     writer->stream = NULL;
     bool written = !ferror(stream) && fflush(stream) == 0 && fsync(fileno(stream)) == 0;
     written = fclose(stream) == 0 && written;
-    written = written && rename(writer->temporary, writer->path) == 0;
+    written = written && rename(writer->temporary, writer->target) == 0;
     fm_status status = written ? FM_OK : fm_fail_system(writer->context, writer->path, "write");
     if (written) {
-        sync_folder_of(writer->path);
+        sync_folder_of(writer->target);
     } else {
         unlink(writer->temporary);
     }
@@ -141,6 +184,7 @@ void fm_file_writer_abandon(fm_file_writer *writer)
         unlink(writer->temporary);
     }
     fm_release(writer->context, writer->path);
+    fm_release(writer->context, writer->target);
     fm_release(writer->context, writer->temporary);
     *writer = (fm_file_writer){.context = writer->context};
 }
@@ -158,4 +202,19 @@ fm_status fm_file_write_text(const fm_text *text, const char *path)
 bool fm_file_exists(const char *path)
 {
     return access(path, F_OK) == 0;
+}
+
+bool fm_file_same(const char *a, const char *b)
+{
+    char folder_a[LONGEST_PATH], folder_b[LONGEST_PATH];
+    struct stat of_a, of_b;
+    const bool there = stat(a, &of_a) == 0;
+    if (there != (stat(b, &of_b) == 0)) return false;
+    if (!there) {
+        const char *slash_a = strrchr(a, '/'), *slash_b = strrchr(b, '/');
+        if (strcmp(slash_a ? slash_a + 1 : a, slash_b ? slash_b + 1 : b) != 0) return false;
+        if (!folder_of(a, folder_a) || !folder_of(b, folder_b)) return false;
+        if (stat(folder_a, &of_a) != 0 || stat(folder_b, &of_b) != 0) return false;
+    }
+    return of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
 }

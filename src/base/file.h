@@ -17,11 +17,12 @@ fm_status fm_file_read(fm_context *context, const char *path, size_t limit, char
 /* A file that appears under its name only when it is complete. */
 typedef struct fm_file_writer {
     fm_context *context;
-    char *path, *temporary;
+    char *path, *target, *temporary; /* target: where the path's symbolic links end */
     FILE *stream; /* write here with fwrite or fprintf; errors are found by commit */
 } fm_file_writer;
 
-/* FM_ERROR_IO where the name is a folder's, a device's or a pipe's. */
+/* FM_ERROR_IO where the name is a folder's, a device's or a pipe's, or a file's that may not be
+ * written. A file that is there keeps its permissions. */
 fm_status fm_file_writer_open(fm_context *context, const char *path, fm_file_writer *writer);
 /* Flushes, syncs, renames over the old file, syncs the folder. Closes the writer either way. */
 fm_status fm_file_writer_commit(fm_file_writer *writer);
@@ -32,5 +33,7 @@ void fm_file_writer_abandon(fm_file_writer *writer);
 fm_status fm_file_write_text(const fm_text *text, const char *path);
 
 bool fm_file_exists(const char *path);
+/* Whether two names are one file's, which need not be there yet. */
+bool fm_file_same(const char *a, const char *b);
 
 #endif

@@ -205,19 +205,92 @@ static void what_is_no_file_is_not_replaced(void **state)
     assert_int_equal(entries_of(f->folder), 1);
 }
 
+static void links_stay_and_what_they_name_is_written(void **state)
+{
+    fixture *f = *state;
+    char near[512], far[512], whole[512];
+    struct stat about;
+    assert_int_equal(mkdir(fixture_path(f, "disk"), 0755), 0);
+    snprintf(near, sizeof near, "%s", fixture_path(f, "near"));
+    snprintf(far, sizeof far, "%s", fixture_path(f, "disk/far"));
+    snprintf(whole, sizeof whole, "%s", fixture_path(f, "disk/whole"));
+    assert_int_equal(symlink("disk/far", near), 0);
+    assert_int_equal(symlink(whole, far), 0);
+    assert_ok(f->context, write_file(f->context, near, "not there before"));
+    assert_content(f->context, whole, "not there before");
+    assert_ok(f->context, write_file(f->context, near, "replaced"));
+    assert_content(f->context, whole, "replaced");
+    assert_int_equal(lstat(near, &about), 0);
+    assert_true(S_ISLNK(about.st_mode));
+    assert_int_equal(lstat(far, &about), 0);
+    assert_true(S_ISLNK(about.st_mode));
+
+    assert_int_equal(unlink(far), 0);
+    assert_int_equal(symlink("../near", far), 0);
+    assert_fails(f->context, FM_ERROR_IO, "near: cannot create: Too many levels of symbolic links",
+                 write_file(f->context, near, "round and round"));
+}
+
+static void names_of_one_file_are_known(void **state)
+{
+    fixture *f = *state;
+    char here[512], other[512];
+    snprintf(here, sizeof here, "%s", fixture_path(f, "model"));
+    snprintf(other, sizeof other, "%s", fixture_path(f, "./model"));
+    assert_true(fm_file_same(here, other)); /* which is not there yet */
+    assert_false(fm_file_same(here, fixture_path(f, "models")));
+    assert_false(fm_file_same(here, "model"));
+    fixture_file(f, "model", "", 0);
+    assert_true(fm_file_same(here, other));
+    snprintf(other, sizeof other, "%s", fixture_path(f, "link"));
+    assert_false(fm_file_same(here, other));
+    assert_int_equal(symlink("model", other), 0);
+    assert_true(fm_file_same(here, other));
+}
+
+/* Of a user to whom not everything is writable, as it is to root. */
+static fm_status write_as_nobody(fm_context *context, const char *path)
+{
+    bool root = geteuid() == 0;
+    const struct passwd *nobody = root ? getpwnam("nobody") : NULL;
+    if (root && (!nobody || seteuid(nobody->pw_uid) != 0)) skip();
+    fm_status status = write_file(context, path, "new");
+    if (root && seteuid(0) != 0) fail();
+    return status;
+}
+
 static void unwritable_folder_is_an_error(void **state)
 {
     fixture *f = *state;
     const char *path = fixture_file(f, "model", "old", 3);
-    bool root = geteuid() == 0; /* to whom no folder is unwritable */
-    const struct passwd *nobody = root ? getpwnam("nobody") : NULL;
+    chmod(path, 0666);
     chmod(f->folder, 0555);
-    if (root && (!nobody || seteuid(nobody->pw_uid) != 0)) skip();
-    fm_status status = write_file(f->context, path, "new");
-    if (root && seteuid(0) != 0) fail();
+    fm_status status = write_as_nobody(f->context, path);
     chmod(f->folder, 0755);
     assert_fails(f->context, FM_ERROR_IO, "cannot create: Permission denied", status);
     assert_content(f->context, path, "old");
+}
+
+static void protected_file_is_not_replaced(void **state)
+{
+    fixture *f = *state;
+    const char *path = fixture_file(f, "model", "old", 3);
+    chmod(path, 0444);
+    chmod(f->folder, 0777);
+    fm_status status = write_as_nobody(f->context, path);
+    assert_fails(f->context, FM_ERROR_IO, "cannot write: Permission denied", status);
+    assert_content(f->context, path, "old");
+}
+
+static void replaced_file_keeps_its_permissions(void **state)
+{
+    fixture *f = *state;
+    struct stat about;
+    const char *path = fixture_file(f, "model", "old", 3);
+    chmod(path, 0600);
+    assert_ok(f->context, write_file(f->context, path, "new"));
+    assert_int_equal(stat(path, &about), 0);
+    assert_int_equal(about.st_mode & 0777, 0600);
 }
 
 static void full_disk_keeps_the_old_file(void **state)
@@ -294,7 +367,7 @@ static void every_allocation_may_fail(void **state)
     fixture *f = *state;
     char path[512];
     snprintf(path, sizeof path, "%s", fixture_path(f, "model"));
-    assert_in_range(fail_each_allocation(f, write_and_read, path), 3, 6);
+    assert_in_range(fail_each_allocation(f, write_and_read, path), 3, 7);
     assert_int_equal(entries_of(f->folder), 1);
 }
 
@@ -311,7 +384,11 @@ int main(void)
         fixture_test(two_writers_of_one_name_do_not_mix),
         fixture_test(missing_folder_is_an_error),
         fixture_test(what_is_no_file_is_not_replaced),
+        fixture_test(links_stay_and_what_they_name_is_written),
+        fixture_test(names_of_one_file_are_known),
         fixture_test(unwritable_folder_is_an_error),
+        fixture_test(protected_file_is_not_replaced),
+        fixture_test(replaced_file_keeps_its_permissions),
         fixture_test(full_disk_keeps_the_old_file),
         fixture_test(killed_writer_leaves_a_whole_file),
         fixture_test(every_allocation_may_fail),
