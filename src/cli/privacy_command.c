@@ -3,6 +3,7 @@
 #include "cli/exit_codes.h"
 #include "cli/invocation.h"
 #include "cli/json_lines.h"
+#include "base/checked.h"
 
 #include <math.h>
 
@@ -20,23 +21,37 @@ static bool is_given(double number)
     return number != 0 || signbit(number);
 }
 
-static const char *what_is_missing(const arguments *given)
+static int64_t batch_of(const arguments *given)
+{
+    return given->batch ? given->batch : DEFAULT_BATCH;
+}
+
+static const char *what_is_wrong(const arguments *given)
 {
     if (given->examples == 0) return "how many examples are there? --samples N";
-    if (given->epochs == 0 && given->steps == 0) return "how long? --epochs N, or --steps N";
+    if ((given->epochs == 0) == (given->steps == 0)) {
+        return given->epochs ? "--epochs N and --steps N both tell how long: one of them"
+                             : "how long? --epochs N, or --steps N";
+    }
     if (is_given(given->epsilon) == is_given(given->noise_multiplier)) {
         return "--noise-multiplier S asks for its epsilon, --epsilon E for its noise: one of them";
+    }
+    if (batch_of(given) > given->examples) {
+        return given->batch ? "--batch-size is more than --samples"
+                            : "--samples is less than the batch of 32: --batch-size N";
     }
     return NULL;
 }
 
 static fm_privacy_plan plan_of(const arguments *given)
 {
-    int64_t batch = given->batch ? given->batch : DEFAULT_BATCH;
-    int64_t in_epoch = given->examples / batch > 0 ? given->examples / batch : 1;
+    int64_t batch = batch_of(given), steps = given->steps;
+    if (steps == 0 && !fm_checked_mul_i64(given->epochs, given->examples / batch, &steps)) {
+        steps = INT64_MAX;
+    }
     return (fm_privacy_plan){
         .sample_rate = (double)batch / (double)given->examples,
-        .steps = given->steps ? given->steps : given->epochs * in_epoch,
+        .steps = steps,
         .delta = is_given(given->delta) ? given->delta : default_delta,
     };
 }
@@ -75,9 +90,9 @@ int privacy_run(const arguments *given)
 {
     invocation s;
     question q = {0};
-    const char *missing = what_is_missing(given);
-    if (missing) {
-        fprintf(stderr, "fathom privacy: %s\nTry 'fathom privacy --help'.\n", missing);
+    const char *wrong = what_is_wrong(given);
+    if (wrong) {
+        fprintf(stderr, "fathom privacy: %s\nTry 'fathom privacy --help'.\n", wrong);
         return EXIT_USAGE;
     }
     if (!invocation_open(&s, given)) return EXIT_INTERNAL;

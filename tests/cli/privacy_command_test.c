@@ -14,7 +14,9 @@ static void the_accountant_answers(void **state)
         {"$FATHOM privacy -n 10 --epsilon 3", 2, "how long? --epochs N, or --steps N"},
         {"$FATHOM privacy -n 10 -e 3", 2, "one of them"},
         {"$FATHOM privacy -n 10 -e 3 --epsilon 3 --noise-multiplier 1", 2, "one of them"},
-        {"$FATHOM privacy -n 10 -e 3 --epsilon 3", 3, "above 0 and at most 1, received 3.2"},
+        {"$FATHOM privacy -n 10 -e 3 --epsilon 3", 2, "less than the batch of 32: --batch-size N"},
+        {"$FATHOM privacy -n 10 -b 11 -e 3 --epsilon 3", 2, "--batch-size is more than --samples"},
+        {"$FATHOM privacy -n 10 -b 5 -e 3 --steps 8 --epsilon 3", 2, "both tell how long"},
         {"$FATHOM privacy recipe.yaml", 2, "'recipe.yaml' is one word too many"},
     };
     check_program(f, "", runs, sizeof runs / sizeof runs[0]);
