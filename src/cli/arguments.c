@@ -1,5 +1,6 @@
 #include "cli/arguments.h"
 #include "base/fields.h"
+#include "base/file.h"
 #include "base/plain_numbers.h"
 #include "fathom/tensor.h"
 
@@ -15,13 +16,13 @@ const option option_table[] = {
          FOR_CHECK | FOR_SHOW,
      OPTION_TEXT, AT(data), 0, NULL,
      "look for data files in DIR first, then in $FATHOM_DATA and the cache"},
-    {"out", 'o', "FILE", FOR_TRAIN, OPTION_TEXT, AT(out), 0, NULL,
+    {"out", 'o', "FILE", FOR_TRAIN, OPTION_OUTPUT, AT(out), 0, NULL,
      "save the model as FILE; default: the recipe's name with .safetensors, here"},
-    {"out", 'o', "FILE", FOR_PREDICT, OPTION_TEXT, AT(out), 0, NULL,
+    {"out", 'o', "FILE", FOR_PREDICT, OPTION_OUTPUT, AT(out), 0, NULL,
      "write forecasts of a time series to FILE as CSV (default: to stdout); of an autoencoder "
      "inputs "
      "and their reconstructions as a PNG image"},
-    {"out", 'o', "FILE", FOR_GENERATE, OPTION_TEXT, AT(out), 0, NULL,
+    {"out", 'o', "FILE", FOR_GENERATE, OPTION_OUTPUT, AT(out), 0, NULL,
      "write new pictures of a variational autoencoder to FILE as PNG; default generated.png"},
     {"out", 'o', "DIR", FOR_TUNE, OPTION_TEXT, AT(out), 0, NULL,
      "keep the search in DIR; default: its name with .search, here"},
@@ -29,13 +30,13 @@ const option option_table[] = {
      "trials at once, which divide the threads between them; default: one a thread, at most 8"},
     {"restart", '\0', NULL, FOR_TUNE, OPTION_SWITCH, AT(restart), 0, NULL,
      "forget what the folder knows and begin anew"},
-    {"out", 'o', "FILE", FOR_REPORT, OPTION_TEXT, AT(out), 0, NULL,
+    {"out", 'o', "FILE", FOR_REPORT, OPTION_OUTPUT, AT(out), 0, NULL,
      "write the page to FILE; default report.html"},
-    {"out", 'o', "FILE", FOR_EXPLAIN, OPTION_TEXT, AT(out), 0, NULL,
+    {"out", 'o', "FILE", FOR_EXPLAIN, OPTION_OUTPUT, AT(out), 0, NULL,
      "images: write the maps to FILE as PNG, default explanation.png; texts: a page of HTML; "
      "attention: "
      "a page, FILE.html, or a picture"},
-    {"out", 'o', "FILE", FOR_EMBED, OPTION_TEXT, AT(out), 0, NULL,
+    {"out", 'o', "FILE", FOR_EMBED, OPTION_OUTPUT, AT(out), 0, NULL,
      "draw the map into FILE, a PNG image; default embedding.png"},
     {"epochs", 'e', "N", FOR_TRAIN, OPTION_KEY, 0, 1, "train.epochs",
      "passes over the training data"},
@@ -52,7 +53,7 @@ const option option_table[] = {
     {"tensorboard", '\0', "DIR", FOR_TRAIN, OPTION_TEXT, AT(tensorboard), 0, NULL,
      "write events for TensorBoard into DIR: curves, histograms of weights and gradients, the "
      "graph"},
-    {"timeline", '\0', "FILE", FOR_TRAIN, OPTION_TEXT, AT(timeline), 0, NULL,
+    {"timeline", '\0', "FILE", FOR_TRAIN, OPTION_OUTPUT, AT(timeline), 0, NULL,
      "write what took how long, thread by thread, into FILE (JSON) for chrome://tracing and "
      "ui.perfetto.dev: steps, waiting for data, decoding, augmenting, validation, checkpoints"},
     {"gradients", 'g', NULL, FOR_TRAIN, OPTION_SWITCH, AT(gradients), 0, NULL,
@@ -75,7 +76,7 @@ const option option_table[] = {
      "of an autoencoder the narrowest layer"},
     {"pool", '\0', NULL, FOR_EMBED, OPTION_SWITCH, AT(pool), 0, NULL,
      "the mean over steps or over height and width in place of all elements"},
-    {"features", '\0', "FILE", FOR_EMBED, OPTION_TEXT, AT(features), 0, NULL,
+    {"features", '\0', "FILE", FOR_EMBED, OPTION_OUTPUT, AT(features), 0, NULL,
      "write the features into FILE as well: .npy for NumPy, .csv with classes and places in the "
      "map"},
     {"perplexity", '\0', "P", FOR_EMBED, OPTION_REAL, AT(perplexity), 1, NULL,
@@ -114,7 +115,7 @@ const option option_table[] = {
      "take samples of the recipe's test data: 7, or 0-9, or 0,5,8"},
     {"horizon", '\0', "N", FOR_PREDICT, OPTION_NUMBER, AT(horizon), 1, NULL,
      "forecast N rows of a time series; default: as many as the model does at once"},
-    {"plot", '\0', "FILE", FOR_PREDICT | FOR_EVAL, OPTION_TEXT, AT(plot), 0, NULL,
+    {"plot", '\0', "FILE", FOR_PREDICT | FOR_EVAL, OPTION_OUTPUT, AT(plot), 0, NULL,
      "draw a time series and its forecasts as a PNG image"},
     {"picture", 'p', NULL, FOR_PREDICT, OPTION_SWITCH, AT(picture), 0, NULL,
      "draw images in the terminal above their classes"},
@@ -122,7 +123,7 @@ const option option_table[] = {
      "look at N samples of each part, evenly spread; default: all"},
     {"limit", '\0', "N", FOR_EMBED, OPTION_NUMBER, AT(limit), 4, NULL,
      "take N samples, evenly spread; default 2000"},
-    {"samples", '\0', "FILE", FOR_SHOW, OPTION_TEXT, AT(samples), 0, NULL,
+    {"samples", '\0', "FILE", FOR_SHOW, OPTION_OUTPUT, AT(samples), 0, NULL,
      "write a PNG image of training samples of a recipe, augmented, with their classes; of "
      "recordings the spectrograms"},
     {"samples", 'n', "N", FOR_PRIVACY, OPTION_NUMBER, AT(examples), 1, NULL,
@@ -305,6 +306,7 @@ static bool store_option(parser *p, const option *o, const char *value)
         *(bool *)place = true;
         return true;
     case OPTION_TEXT:
+    case OPTION_OUTPUT:
         *(const char **)place = value;
         return true;
     case OPTION_NUMBER:
@@ -388,6 +390,49 @@ static bool check_positional(const arguments *given, FILE *errors)
     return true;
 }
 
+static bool complain_overwriting(const arguments *given, const option *o, const char *path,
+                                 const char *what, FILE *errors)
+{
+    fprintf(errors, "fathom %s: --%s %s: would be written over %s\n", given->command->name, o->name,
+            path, what);
+    return hint(given->command, errors);
+}
+
+static const char *output_of(const arguments *given, const option *o)
+{
+    if (o->kind != OPTION_OUTPUT || !(o->commands & given->command->bit)) return NULL;
+    return *(const char *const *)((const char *)given + o->offset);
+}
+
+/* What is read, or written too, must not be lost. A resumed model alone goes on under its name. */
+static bool check_output(const arguments *given, const option *o, const char *path, FILE *errors)
+{
+    for (int i = 0; i < given->positional.count; i++) {
+        if (!fm_file_same(path, given->positional.items[i])) continue;
+        return complain_overwriting(given, o, path, "a file that is read", errors);
+    }
+    if (given->resume && o->offset != AT(out) && fm_file_same(path, given->resume)) {
+        return complain_overwriting(given, o, path, "the file of --resume", errors);
+    }
+    for (const option *other = o + 1; other->name; other++) {
+        const char *too = output_of(given, other);
+        if (!too || !fm_file_same(path, too)) continue;
+        char what[64];
+        snprintf(what, sizeof what, "what --%s writes", other->name);
+        return complain_overwriting(given, o, path, what, errors);
+    }
+    return true;
+}
+
+static bool check_outputs(const arguments *given, FILE *errors)
+{
+    for (const option *o = option_table; o->name && !given->help; o++) {
+        const char *path = output_of(given, o);
+        if (path && !check_output(given, o, path, errors)) return false;
+    }
+    return true;
+}
+
 /* ---- all of it --------------------------------------------------------------------------------- */
 
 enum { LONGEST_ASSIGNMENT = 64 }; /* a key of the table and a number */
@@ -429,7 +474,7 @@ bool arguments_parse(int count, char **words, arguments *given, FILE *errors)
         const char *word = words[p.at++];
         if (!take_word(&p, word, &only_positional)) return false;
     }
-    return check_positional(given, errors);
+    return check_positional(given, errors) && check_outputs(given, errors);
 }
 
 void arguments_release(arguments *given)

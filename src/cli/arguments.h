@@ -52,6 +52,7 @@ enum {
 typedef enum option_kind {
     OPTION_SWITCH,   /* bool                                               */
     OPTION_TEXT,     /* const char *                                       */
+    OPTION_OUTPUT,   /* const char *: a file that the command writes       */
     OPTION_NUMBER,   /* int64_t, at least `minimum`                        */
     OPTION_REAL,     /* double, at least `minimum`; FM_ZERO where 0 was given */
     OPTION_SET,      /* string_list of KEY=VALUE                           */

@@ -71,6 +71,30 @@ static const char *timeline_of(const training *t)
     return given ? given : fm_recipe_about(t->recipe)->fit.timeline;
 }
 
+/* The recipe names outputs, too, so that two may have one name although the command line was fine. */
+static fm_status check_outputs(training *t)
+{
+    const fm_recipe_settings *settings = fm_recipe_about(t->recipe);
+    const struct {
+        const char *what, *path;
+    } outputs[] = {{"model", t->out},
+                   {"best model", settings->keep_best ? t->best : NULL},
+                   {"timeline", timeline_of(t)},
+                   {"history", settings->fit.csv}};
+    fm_status status = FM_OK;
+    for (size_t i = 0; i < sizeof outputs / sizeof outputs[0] && status == FM_OK; i++) {
+        const char *path = outputs[i].path;
+        for (size_t j = 0; j < i && path && status == FM_OK; j++) {
+            if (!outputs[j].path || !fm_file_same(path, outputs[j].path)) continue;
+            status = fm_fail(t->invocation.context, FM_ERROR_ARGUMENT,
+                             "%s: the %s would be written over the %s", path, outputs[i].what,
+                             outputs[j].what);
+        }
+        if (path && status == FM_OK) status = check_writable(t, path);
+    }
+    return status;
+}
+
 /* ---- opening ----------------------------------------------------------------------------------- */
 
 static fm_status open_recipe(training *t)
@@ -133,8 +157,7 @@ static fm_status open_training(training *t)
     choose_out(t);
     choose_best(t);
     const char *fitted = t->resumed ? fm_model_file_note(t->resumed, "transform") : NULL;
-    status = check_writable(t, t->out);
-    if (status == FM_OK && timeline_of(t)) status = check_writable(t, timeline_of(t));
+    status = check_outputs(t);
     if (status == FM_OK) {
         status = fm_recipe_open_data(t->recipe, &t->invocation.places, fitted, &t->data);
         if (fitted && (status == FM_ERROR_ARGUMENT || status == FM_ERROR_SHAPE)) {

@@ -287,6 +287,32 @@ static void what_cannot_be_written_is_told(void **state)
     assert_string_equal(program_run(f, "ls $HERE | grep safetensors")->out, "");
 }
 
+static void what_is_read_or_written_too_is_not_lost(void **state)
+{
+    fixture *f = *state;
+    static const program_case runs[] = {
+        {"cp recipes/spirals.yaml $HERE/r.yaml; $FATHOM train $HERE/r.yaml -o $HERE/./r.yaml", 2,
+         "r.yaml: would be written over a file that is read"},
+        {"cmp recipes/spirals.yaml $HERE/r.yaml", 0, ""},
+        {"$FATHOM train $HERE/r.yaml -o $HERE/m.safetensors --timeline $HERE/m.safetensors", 2,
+         "m.safetensors: would be written over what --timeline writes"},
+        {"cd $HERE; $FATHOM train r.yaml --timeline r.safetensors", 3,
+         "r.safetensors: the timeline would be written over the model"},
+        {"cd $HERE; $FATHOM train r.yaml -o a.safetensors --set train.csv=t --timeline ./t", 3,
+         "t: the history would be written over the timeline"},
+        {"$FATHOM train " SPIRALS "--epochs 1 -q -o $HERE/m.safetensors", 0, "saved as"},
+        {"$FATHOM train --resume $HERE/m.safetensors -o $HERE/n --timeline $HERE/m.safetensors", 2,
+         "m.safetensors: would be written over the file of --resume"},
+        {"ln -s m.safetensors $HERE/link; $FATHOM embed $HERE/m.safetensors -o $HERE/link", 2,
+         "link: would be written over a file that is read"},
+        {"$FATHOM embed $HERE/m.safetensors -o $HERE/a.csv --features $HERE/a.csv", 2,
+         "would be written over what --features writes"},
+        {"$FATHOM train --resume $HERE/m.safetensors -o $HERE/m.safetensors -q", 0, "saved as"},
+        {"$FATHOM eval $HERE/m.safetensors", 0, "accuracy"},
+    };
+    check_program(f, "", runs, sizeof runs / sizeof runs[0]);
+}
+
 /* One row of f32 as NumPy writes it (format version 1). */
 static void write_npy(fixture *f, const char *name, const float *row, int count)
 {
@@ -564,6 +590,7 @@ int main(void)
         fixture_test(after_an_interrupt_it_goes_on),
         fixture_test(a_line_to_go_on_is_one_for_a_shell),
         fixture_test(what_cannot_be_written_is_told),
+        fixture_test(what_is_read_or_written_too_is_not_lost),
         fixture_test(predictions_name_classes),
         fixture_test(a_table_is_learned_and_predicted),
         fixture_test(pictures_are_drawn),
