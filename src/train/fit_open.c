@@ -114,11 +114,21 @@ static fm_status open_private(fm_fit_run *run)
     return FM_OK;
 }
 
+/* A loader's batches have room for batch_size samples, zeros behind the last: no more room than all
+ * samples take. */
+static int64_t batch_within(const fm_dataset *data, int64_t batch_size)
+{
+    const fm_dataset_info *info = fm_dataset_about(data);
+    if (info->rows > 0 || info->group > 1 || info->count < 1) return batch_size;
+    return info->count < batch_size ? info->count : batch_size;
+}
+
 static fm_status open_loaders(fm_fit_run *run)
 {
     const fm_fit_options *options = &run->options;
     fm_loader_options loader = {
-        .batch_size = options->batch_size,
+        .batch_size = options->drop_last ? options->batch_size
+                                         : batch_within(run->train, options->batch_size),
         .shuffle = !options->no_shuffle,
         .drop_last = options->drop_last,
         .seed = options->seed,
@@ -135,6 +145,7 @@ static fm_status open_loaders(fm_fit_run *run)
     if (status != FM_OK || !run->validation) return status;
     loader.shuffle = loader.drop_last = false;
     loader.by_length = true;
+    loader.batch_size = batch_within(run->validation, options->batch_size);
     loader.workers =
         fm_model_workers(run->model, run->validation, options->batch_size, options->workers);
     status = fm_model_check_data(run->model, run->validation, true);

@@ -193,6 +193,40 @@ static fm_callback diary_callback(diary *d)
                          .train_end = on_train_end};
 }
 
+static void *allocate_below_a_megabyte(void *user, size_t size)
+{
+    (void)user;
+    return size < 1 << 20 ? malloc(size) : NULL;
+}
+
+static void release(void *user, void *pointer)
+{
+    (void)user;
+    free(pointer);
+}
+
+/* Nothing has room for more samples than there are. */
+static void a_batch_larger_than_the_data_is_all_of_it(void **state)
+{
+    (void)state;
+    uint64_t digests[2];
+    const int64_t sizes[2] = {PROBLEM_SAMPLES, 1 << 24};
+    for (int i = 0; i < 2; i++) {
+        fm_context *context;
+        const fm_context_options options = {.allocate = allocate_below_a_megabyte,
+                                            .release = release};
+        assert_int_equal(fm_context_create(&options, &context), FM_OK);
+        trainer t = open_trainer(context);
+        assert_ok(context, fm_fit(t.model, t.data,
+                                  &(fm_fit_options){
+                                      .batch_size = sizes[i], .epochs = 3, .validation = t.test}));
+        digests[i] = problem_digest(t.model);
+        close_trainer(&t);
+        fm_context_destroy(context);
+    }
+    assert_true(digests[0] == digests[1]);
+}
+
 static void hooks_come_in_order(void **state)
 {
     fixture *f = *state;
@@ -559,6 +593,7 @@ int main(void)
         fixture_test(evaluate_is_what_fit_validated),
         fixture_test(validation_split_is_the_end),
         fixture_test(epoch_loss_is_a_mean_over_samples),
+        fixture_test(a_batch_larger_than_the_data_is_all_of_it),
         fixture_test(hooks_come_in_order),
         fixture_test(a_callback_stops_and_fit_resumes),
         fixture_test(a_failing_hook_ends_fit),
