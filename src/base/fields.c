@@ -361,7 +361,9 @@ const char *fm_nearest(const char *word, const char *(*next)(const void *list, i
                        const void *list)
 {
     const char *best = NULL, *candidate;
-    int least = (int)strlen(word) / 3 + 2; /* at most a third of the letters, and one more */
+    const int letters = (int)strlen(word);
+    int least = letters / 3 + 2; /* at most a third of the letters, and one more; not all of them */
+    if (letters < least) least = letters;
     for (int i = 0; (candidate = next(list, i)); i++) {
         int distance = edit_distance(word, candidate);
         if (distance >= least) continue;

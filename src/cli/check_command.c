@@ -53,16 +53,17 @@ static void print_forecast(const terminal *t, const fm_check_report *report)
 {
     char count[32], step[32], epoch[32], run[32], memory[32], line[512];
     if (report->steps == 0) return;
-    snprintf(
-        line, sizeof line,
-        "a step of %lld samples takes %s, an epoch of %s steps %s, %lld epoch%s %s; %s of memory; "
-        "loss %.4g, after %lld steps %.4g",
-        (long long)report->batch_size, show_seconds(report->step_seconds, step),
-        show_count((double)report->steps_per_epoch, count),
-        show_seconds(report->epoch_seconds, epoch), (long long)report->epochs,
-        report->epochs == 1 ? "" : "s", show_seconds(report->run_seconds, run),
-        show_bytes((double)report->memory, memory), report->first_loss, (long long)report->steps,
-        report->last_loss);
+    snprintf(line, sizeof line,
+             "a step of %lld sample%s takes %s, an epoch of %s step%s %s, %lld epoch%s %s; %s of "
+             "memory; "
+             "loss %.4g, after %lld steps %.4g",
+             (long long)report->batch_size, report->batch_size == 1 ? "" : "s",
+             show_seconds(report->step_seconds, step),
+             show_count((double)report->steps_per_epoch, count),
+             report->steps_per_epoch == 1 ? "" : "s", show_seconds(report->epoch_seconds, epoch),
+             (long long)report->epochs, report->epochs == 1 ? "" : "s",
+             show_seconds(report->run_seconds, run), show_bytes((double)report->memory, memory),
+             report->first_loss, (long long)report->steps, report->last_loss);
     int at = printf("%-8s", "forecast");
     terminal_wrap(t->stream, line, at + 1, at, terminal_text_width(t));
 }

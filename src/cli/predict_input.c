@@ -187,6 +187,11 @@ static fm_status open_text(const source *from, fm_dataset **raw)
 static fm_status open_images(const source *from, fm_dataset **raw)
 {
     const fm_recipe_settings *about = fm_recipe_about(from->saved->recipe);
+    if (recipe_sound(from->saved->recipe)) { /* whose spectrograms have a shape that fits images */
+        return fm_fail(from->invocation->context, FM_ERROR_ARGUMENT,
+                       "%s: an image, but the model has learned from the data set %s: recordings",
+                       from->path, about->dataset->name);
+    }
     bool images = strcmp(about->dataset->name, "images") == 0 ||
                   strcmp(about->dataset->name, "image_masks") == 0; /* which begins with them */
     return fm_dataset_image_files(from->invocation->context, &from->path, 1,

@@ -264,6 +264,8 @@ static void add_default(const fm_field *field, char *text, size_t size)
         add_number(field->default_value, text, size);
     } else if (field->type == FM_FIELD_BOOL || field->type == FM_FIELD_NOT) {
         add(text, size, ", default %s", field->type == FM_FIELD_NOT ? "true" : "false");
+    } else if (field->type == FM_FIELD_ENUM && !strstr(field->doc, "default")) {
+        add(text, size, "; default %s", field->choices[0]);
     }
 }
 

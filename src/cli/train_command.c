@@ -196,7 +196,8 @@ static void announce(const training *t)
                              (json_int_t)samples_of(t->data.test), "threads", threads));
     }
     if (given->quiet) return;
-    fprintf(stderr, "%s samples", show_count((double)samples_of(t->data.train), count));
+    const int64_t samples = samples_of(t->data.train);
+    fprintf(stderr, "%s sample%s", show_count((double)samples, count), samples == 1 ? "" : "s");
     announce_part(t->data.validation, "to validate");
     announce_part(t->data.test, "to test");
     fprintf(stderr, "; %s parameters; %d thread%s\n", show_count((double)t->parameters, count),

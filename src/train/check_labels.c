@@ -50,9 +50,9 @@ static fm_status check_outputs(fm_checking *c)
     if (classes == 0 || c->class_count <= classes) return FM_OK;
     return fm_check_add(
         c->record, FM_FINDING_NOTE, FM_CHECK_LABELS,
-        "the last layer has %lld outputs, the data %lld classes: %lld outputs learn "
+        "the last layer has %lld outputs, of which the data has %lld as classes: the others learn "
         "never to be right",
-        (long long)c->class_count, (long long)classes, (long long)(c->class_count - classes));
+        (long long)c->class_count, (long long)classes);
 }
 
 /* ---- balance ------------------------------------------------------------------------------------ */

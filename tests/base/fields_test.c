@@ -205,6 +205,10 @@ static void nearest_name_is_suggested(void **state)
     assert_null(fm_nearest_string("convolution", names));
     assert_string_equal(fm_nearest_field("unit", fields), "units");
     assert_null(fm_nearest_field("unit", NULL));
+    const char *const letters[] = {"a", "xy", NULL};
+    assert_null(fm_nearest_string("z", letters));
+    assert_null(fm_nearest_string("", letters));
+    assert_string_equal(fm_nearest_string("zy", letters), "xy");
     char endless[200];
     memset(endless, 'a', sizeof endless);
     endless[sizeof endless - 1] = '\0';

@@ -70,6 +70,18 @@ static void recordings_are_named_by_their_class(void **state)
     assert_non_null(strstr(r->out, "accuracy"));
 }
 
+static void models_of_recordings_see_nothing(void **state)
+{
+    fixture *f = *state;
+    write_set(f);
+    fixture_file(f, "a.pgm", "P5\n2 2\n255\nabcd", 15);
+    program_run_well(f, "cd $HERE && $FATHOM train set.yaml -q -o m.safetensors");
+    const program_result *r = program_run(f, "cd $HERE && $FATHOM predict m.safetensors a.pgm");
+    assert_int_equal(r->code, 3);
+    assert_non_null(strstr(r->err, "a.pgm: an image, but the model has learned from the data set "
+                                   "recordings: recordings"));
+}
+
 static void models_of_tables_hear_nothing(void **state)
 {
     fixture *f = *state;
@@ -118,6 +130,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         fixture_test(recordings_are_named_by_their_class),
+        fixture_test(models_of_recordings_see_nothing),
         fixture_test(models_of_tables_hear_nothing),
         fixture_test(spectrograms_are_drawn),
         fixture_test(recipes_are_checked),

@@ -132,6 +132,29 @@ static void tables_are_listed(void **state)
     }
 }
 
+static void choices_tell_their_default(void **state)
+{
+    static const program_case runs[] = {
+        {"$FATHOM show layers dense | tr -s ' \\n' ' '", 0, "hard_swish, softmax, log_softmax"},
+        {"$FATHOM show layers dense | tr -s ' \\n' ' '", 0, "hard_silu; default linear)"},
+        {"$FATHOM show datasets csv | tr -s ' \\n' ' '", 0, "(one of auto, yes, no; default auto)"},
+    };
+    check_program(*state, "", runs, sizeof runs / sizeof runs[0]);
+}
+
+static void one_is_no_plural(void **state)
+{
+    static const program_case runs[] = {
+        {"cd $HERE; printf 'data: {set: spirals, train_size: 1}\\nmodel: [dense: 2]\\noptimizer: "
+         "sgd\\n"
+         "loss: sparse_categorical_crossentropy\\n' > r.yaml; $FATHOM train r.yaml 2>&1",
+         0, "1 sample, 500 to test"},
+        {"$FATHOM check $HERE/r.yaml | tr -s ' \\n' ' '", 0, "a step of 1 sample takes"},
+        {"$FATHOM check $HERE/r.yaml | tr -s ' \\n' ' '", 0, "an epoch of 1 step "},
+    };
+    check_program(*state, "", runs, sizeof runs / sizeof runs[0]);
+}
+
 static void lines_fit_the_width(void **state)
 {
     const program_result *r = program_run(*state, "COLUMNS=70 $FATHOM help train");
@@ -147,7 +170,8 @@ int main(void)
         fixture_test(help_begins_with_examples), fixture_test(the_manual_page_is_up_to_date),
         fixture_test(complaints_suggest),        fixture_test(exit_codes_tell_what_kind),
         fixture_test(errors_are_events_too),     fixture_test(tables_are_listed),
-        fixture_test(lines_fit_the_width),
+        fixture_test(lines_fit_the_width),       fixture_test(choices_tell_their_default),
+        fixture_test(one_is_no_plural),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,6 +44,9 @@ static fm_status fail_yaml(reader *r)
         return fm_fail(context, FM_ERROR_MEMORY, "%s: no memory to read it", r->source);
     }
     const char *problem = p->problem ? p->problem : "this is not YAML";
+    if (strcmp(problem, "found character that cannot start any token") == 0) {
+        problem = "nothing begins with a tab, '@', '`' or '%' (lines are indented with spaces)";
+    }
     if (p->error == YAML_READER_ERROR) {
         return fm_fail(context, FM_ERROR_FORMAT, "%s: %s at byte %zu", r->source, problem,
                        p->problem_offset);

@@ -74,6 +74,7 @@ static void what_is_not_a_recipe_is_refused_in_words(void **state)
         {"a: \"x\\0y\"", "r.yaml:1:4: a text must not hold a zero byte"},
         {"a: [1, 2\nb: 3\n", "r.yaml:2:2: not YAML: did not find expected ',' or ']', "
                              "while parsing a flow sequence that begins in line 1"},
+        {"a:\n\tb: c", "r.yaml:2:1: not YAML: nothing begins with a tab"},
         {"a: b: c", "r.yaml:1:5: not YAML: mapping values are not allowed in this context"},
         {"a: \xff", "r.yaml: invalid leading UTF-8 octet at byte 3"},
     };
