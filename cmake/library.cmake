@@ -87,6 +87,12 @@ if(FATHOM_FAST)
   # It describes products and runs none of their loops.
   set_source_files_properties(${PROJECT_SOURCE_DIR}/src/backend/cpu/vector/products.c
                               PROPERTIES COMPILE_OPTIONS "$<$<NOT:$<CONFIG:Debug>>:-Os>")
+  # Tiles are many, and each has one loop, which versions of it would not make faster.
+  set_source_files_properties(
+    ${PROJECT_SOURCE_DIR}/src/backend/cpu/vector/gemm_bf16.c
+    ${PROJECT_SOURCE_DIR}/src/backend/cpu/vector/gemm_f32.c
+    PROPERTIES COMPILE_OPTIONS
+      "$<$<C_COMPILER_ID:GNU>:-fno-version-loops-for-strides;-fno-unswitch-loops;-fno-split-loops>")
   file(GLOB vector_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/backend/cpu/vector/*.c)
   foreach(isa IN LISTS isas)
     add_library(fathom_${isa} OBJECT ${vector_sources})

@@ -22,28 +22,33 @@ static inline void fetch_ahead(ahead *a)
     for (; a->from < end; a->from += LINE) __builtin_prefetch(a->from, 0, 2);
 }
 
-/* The same for rows that do not follow each other. */
+/* The same for rows that do not follow each other, a few lines at a time. */
 typedef struct rows_ahead {
     const float *row;
-    ptrdiff_t step; /* floats to the next row */
-    int64_t floats; /* of a row               */
-    int64_t rows;   /* still to come          */
-    int64_t share;  /* rows                   */
+    ptrdiff_t step;        /* floats to the next row        */
+    int64_t floats, begin; /* of a row, of these fetched    */
+    int64_t rows;          /* still to come                 */
+    int64_t share;         /* lines                         */
 } rows_ahead;
 
 static inline rows_ahead rows_ahead_of(const float *row, ptrdiff_t step, int64_t floats,
                                        int64_t rows, int64_t shares)
 {
-    return (rows_ahead){row, step, floats, rows, rows / shares + 1};
+    const int64_t lines = rows * ((floats + LINE - 1) / LINE);
+    return (rows_ahead){row, step, floats, 0, rows, lines / shares + 1};
 }
 
-static inline void fetch_rows_ahead(rows_ahead *a)
+static inline void fetch_lines_ahead(rows_ahead *a, int64_t lines)
 {
-    const int64_t rows = a->rows < a->share ? a->rows : a->share;
-    for (int64_t r = 0; r < rows; r++, a->row += a->step) {
-        for (int64_t i = 0; i < a->floats; i += LINE) __builtin_prefetch(a->row + i, 0, 2);
+    for (; lines > 0 && a->rows > 0; lines--) {
+        __builtin_prefetch(a->row + a->begin, 0, 2);
+        a->begin += LINE;
+        if (a->begin >= a->floats) {
+            a->begin = 0;
+            a->row += a->step;
+            a->rows--;
+        }
     }
-    a->rows -= rows;
 }
 
 #endif

@@ -179,7 +179,8 @@ static void run_updated_tiles(struct share *share, const struct strip *s, struct
     call_function(g, s, &t, row, rows);
 }
 
-/* The tiles of a strip, for depth [from, to). */
+/* The tiles of a strip, for depth [from, to). One tile is changed into the next: a copy in a struct of
+ * its own would wait until the results stored last are in the cache. */
 static void run_tiles(struct share *share, const struct strip *s, size_t from, size_t to,
                       struct tile t)
 {
@@ -187,6 +188,7 @@ static void run_tiles(struct share *share, const struct strip *s, size_t from, s
     const bool last = to == share->words, panels = g->c_layout == FM_GEMM_PANELS;
     const size_t width = strip_width(s);
     const bool buffered = panels ? !g->c : s->columns < width;
+    const ptrdiff_t target_row = panels ? (ptrdiff_t)width : g->c_row_stride;
     struct edge edge;
 
     if (updates_meanwhile(share, s, &t)) {
@@ -198,29 +200,26 @@ static void run_tiles(struct share *share, const struct strip *s, size_t from, s
     t.accumulate = g->accumulate;
     t.continued = from > 0 && !g->accumulate;
     t.relu = g->relu && last;
-    t.mask_row = g->mask_row_stride;
-    t.c_row = panels ? (ptrdiff_t)width : g->c_row_stride;
+    t.ahead_lines = share->next_a.share + share->next_b.share;
     for (size_t i = s->tile_begin; i < s->tile_end; i++) {
         const size_t row = bound(g->rows, i, share->row_tiles);
         const size_t rows = bound(g->rows, i + 1, share->row_tiles) - row;
         const ptrdiff_t r = (ptrdiff_t)row, c = (ptrdiff_t)s->column;
-        struct tile tile = t;
-        point_at_a(share, i, row, from, &tile);
-        tile.c = !g->c    ? NULL
-                 : panels ? g->c + s->column * g->rows + row * width
-                          : g->c + r * g->c_row_stride + c;
-        tile.mask = g->mask && last ? g->mask + r * g->mask_row_stride + c : NULL;
-        tile.bias = g->bias && last ? g->bias + c : NULL;
-        float *target = tile.c;
-        fetch_rows_ahead(&share->next_a);
-        fetch_rows_ahead(&share->next_b);
-        if (buffered) edge_in(&edge, &tile, rows, s->columns);
-        if (panels && buffered) tile.c_row = (ptrdiff_t)width;
-        share->reader->tile(rows, s->vectors, tile.a_row == 1)(&tile);
-        if (g->function && last) call_function(g, s, &tile, row, rows);
-        if (buffered && target) {
-            copy_rows(target, t.c_row, tile.c, tile.c_row, rows, s->columns);
-        }
+        float *target = !g->c    ? NULL
+                        : panels ? g->c + s->column * g->rows + row * width
+                                 : g->c + r * g->c_row_stride + c;
+        point_at_a(share, i, row, from, &t);
+        t.c = target;
+        t.c_row = target_row;
+        t.mask = g->mask && last ? g->mask + r * g->mask_row_stride + c : NULL;
+        t.mask_row = g->mask_row_stride;
+        t.bias = g->bias && last ? g->bias + c : NULL;
+        t.ahead = share->next_b.rows > 0 ? &share->next_b : &share->next_a;
+        if (buffered) edge_in(&edge, &t, rows, s->columns);
+        if (panels && buffered) t.c_row = target_row;
+        share->reader->tile(rows, s->vectors, t.a_row == 1)(&t);
+        if (g->function && last) call_function(g, s, &t, row, rows);
+        if (buffered && target) copy_rows(target, target_row, t.c, t.c_row, rows, s->columns);
     }
 }
 
@@ -321,9 +320,15 @@ static void run_few_rows(struct share *share, unsigned part, unsigned parts)
     }
 }
 
+/* Times that tiles beside [from, to) of depth fetch what is ahead. */
+static int64_t fetches_of(size_t tiles, size_t from, size_t to)
+{
+    return (int64_t)(tiles * ((to - from) / FETCH_STEP) + 1);
+}
+
 /* B of the panel after this one at depth [from, to): the next, or at the end the next block's first. */
 static rows_ahead next_panel(const struct share *share, size_t panel, size_t from, size_t to,
-                             size_t shares)
+                             size_t tiles)
 {
     const fm_gemm *g = share->g;
     const size_t word = share->reader->word_depth;
@@ -336,7 +341,8 @@ static rows_ahead next_panel(const struct share *share, size_t panel, size_t fro
     if (depth == share->words) return (rows_ahead){0};
     const ptrdiff_t row = (ptrdiff_t)(depth * word), column = (ptrdiff_t)(next * PANEL_WIDTH);
     return rows_ahead_of(g->b + row * g->b_depth_stride + column, g->b_depth_stride, PANEL_WIDTH,
-                         (int64_t)(MIN(to - from, share->words - depth) * word), (int64_t)shares);
+                         (int64_t)(MIN(to - from, share->words - depth) * word),
+                         fetches_of(tiles, from, to));
 }
 
 /* The share's cells among row tiles [first, last), depth [from, to): a strip of each panel that it
@@ -369,21 +375,21 @@ static rows_ahead next_gathered(const struct share *share, size_t first, size_t 
 {
     const fm_gemm *g = share->g;
     const size_t word = share->reader->word_depth, row = bound(g->rows, first, share->row_tiles);
-    const size_t shares = (share->end - share->begin) / share->row_tiles * (last - first) + 1;
+    const size_t tiles = (share->end - share->begin) / share->row_tiles * (last - first);
+    const int64_t shares = fetches_of(tiles, from, to);
     size_t rows = bound(g->rows, last, share->row_tiles) - row;
     if (g->read_a) return (rows_ahead){0};
     if (g->a_row_stride == 1) {
         return rows_ahead_of(g->a + row + (ptrdiff_t)(to * word) * g->a_depth_stride,
                              g->a_depth_stride, (int64_t)rows,
-                             (int64_t)(MIN(to - from, share->words - to) * word), (int64_t)shares);
+                             (int64_t)(MIN(to - from, share->words - to) * word), shares);
     }
     if (g->a_depth_stride != 1) return (rows_ahead){0};
     const bool other_rows = to == share->words;
     const size_t begin = other_rows ? row + rows : row, depth = other_rows ? 0 : to * word;
     if (other_rows) rows = MIN(rows, g->rows - begin);
     return rows_ahead_of(g->a + (ptrdiff_t)begin * g->a_row_stride + depth, g->a_row_stride,
-                         (int64_t)MIN((to - from) * word, g->depth - depth), (int64_t)rows,
-                         (int64_t)shares);
+                         (int64_t)MIN((to - from) * word, g->depth - depth), (int64_t)rows, shares);
 }
 
 /* Block by block: A's stays in the second cache while all panels read it. */

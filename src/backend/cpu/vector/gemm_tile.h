@@ -15,22 +15,24 @@ INLINE void tile_compute(const struct tile *t, const int rows, const int vectors
     vector sum[TILE_ROWS][WIDE_VECTORS];
 
     tile_begin(t, sum, rows, vectors);
-    for (size_t d = t->depth; d > 0; d--) {
-        vector column[WIDE_VECTORS];
+    for (size_t d = t->depth; d > 0;) {
         fetch_ends(t, &ends, d, rows, vectors);
         if (IN_PLACE_A && t->next_a && d % LINE_FLOATS == 0) {
             FOR_ROWS __builtin_prefetch((r < 4 ? a0 : r < 8 ? a4 : a8) + r % 4 * a_row + t->next_a);
         }
-        FOR_VECTORS column[v] = load(b + v / 2 * t->b_panel + v % 2 * VECTOR_LENGTH);
-        FOR_ROWS
-        {
-            const float *a = (r < 4 ? a0 : r < 8 ? a4 : a8) + r % 4 * a_row;
-            FOR_VECTORS sum[r][v] = ADD_WORD(sum[r][v], a, column[v]);
-        }
-        a0 += t->a_depth;
-        a4 += t->a_depth;
-        a8 += t->a_depth;
-        b += t->b_depth;
+        do {
+            vector column[WIDE_VECTORS];
+            FOR_VECTORS column[v] = load(b + v / 2 * t->b_panel + v % 2 * VECTOR_LENGTH);
+            FOR_ROWS
+            {
+                const float *a = (r < 4 ? a0 : r < 8 ? a4 : a8) + r % 4 * a_row;
+                FOR_VECTORS sum[r][v] = ADD_WORD(sum[r][v], a, column[v]);
+            }
+            a0 += t->a_depth;
+            a4 += t->a_depth;
+            a8 += t->a_depth;
+            b += t->b_depth;
+        } while (--d % FETCH_STEP != 0);
     }
     tile_epilogue(t, sum, rows, vectors);
 }

@@ -2,6 +2,7 @@
 #ifndef FM_BACKEND_CPU_TILE_SUMS_H
 #define FM_BACKEND_CPU_TILE_SUMS_H
 
+#include "backend/cpu/vector/ahead.h"
 #include "backend/cpu/vector/tile_size.h"
 
 #define WIDE_ROWS    3 /* so few rows leave room for a tile over WIDE_PANELS panels, */
@@ -25,7 +26,9 @@ struct tile {
     float scale;
     ptrdiff_t
         next_a; /* A's next tile lies so far behind this one and is not in a near cache; 0: it is */
-    bool continued; /* start from what C holds, the sum over the depth before */
+    rows_ahead *ahead;   /* what is read after this tile: fetched beside it, `ahead_lines` */
+    int64_t ahead_lines; /* at every FETCH_STEP-th step; NULL: nothing                     */
+    bool continued;      /* start from what C holds, the sum over the depth before */
     bool relu;
     bool accumulate;
 };
@@ -53,6 +56,7 @@ INLINE void fetch_ends(const struct tile *t, struct tile_ends *ends, size_t step
         ends->mask += ends->c < ends->last_c ? t->mask_row : 0;
     }
     ends->c = ends->c < ends->last_c ? ends->c + t->c_row : ends->last_c;
+    if (t->ahead) fetch_lines_ahead(t->ahead, t->ahead_lines);
 }
 
 INLINE void tile_begin(const struct tile *t, vector sum[][WIDE_VECTORS], int rows, int vectors)
