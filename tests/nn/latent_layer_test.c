@@ -178,23 +178,18 @@ static void mistakes_are_worded(void **state)
     assert_mistake(f, g, FM_ERROR_SHAPE, "a metric must have rank 0, received shape (2)");
 }
 
-static fm_status build_all(fm_context *context, void *argument)
+static void build_all(fm_graph *g, const void *argument)
 {
     (void)argument;
-    fm_graph *g;
-    fm_status status =
-        fm_graph_create(context, &(fm_graph_options){.mode = FM_TRAIN, .dtype = FM_F64}, &g);
-    if (status != FM_OK) return status;
     fm_val x = fm_input(g, "x", FM_F64, FM_SHAPE(2, 4));
     fm_gaussian_sample(g, fm_dense(g, x, .units = 3), fm_dense(g, x, .units = 3), .warm_up = 5);
-    status = fm_graph_status(g);
-    fm_graph_destroy(g);
-    return status;
 }
 
 static void each_allocation_may_fail(void **state)
 {
-    assert_true(fail_each_allocation(*state, build_all, NULL) > 5);
+    const graph_trial trial = {
+        .build = build_all, .graph = {.mode = FM_TRAIN, .dtype = FM_F64}, .only_built = true};
+    assert_true(fail_each_allocation_of(*state, &trial) > 5);
 }
 
 int main(void)

@@ -309,25 +309,20 @@ static void records_are_whole(void **state)
     }
 }
 
-static fm_status build_all(fm_context *context, void *argument)
+static void build_all(fm_graph *g, const void *argument)
 {
     (void)argument;
-    fm_graph *g;
-    fm_status status =
-        fm_graph_create(context, &(fm_graph_options){.mode = FM_TRAIN, .dtype = FM_F64}, &g);
-    if (status != FM_OK) return status;
     fm_val x = fm_input(g, "x", FM_F64, FM_SHAPE(2, 3, 4));
     fm_val y = fm_dense(g, fm_flatten(g, x), .units = 3, .kernel_l2 = 0.1);
     y = fm_dropout(g, fm_prelu(g, y), .rate = 0.1);
     fm_concatenate(g, ((fm_val[]){y, fm_activate(g, y, FM_GELU)}), 2);
-    status = fm_graph_status(g);
-    fm_graph_destroy(g);
-    return status;
 }
 
 static void each_allocation_may_fail(void **state)
 {
-    assert_true(fail_each_allocation(*state, build_all, NULL) > 5);
+    const graph_trial trial = {
+        .build = build_all, .graph = {.mode = FM_TRAIN, .dtype = FM_F64}, .only_built = true};
+    assert_true(fail_each_allocation_of(*state, &trial) > 5);
 }
 
 int main(void)

@@ -196,26 +196,21 @@ static void f32_follows_f64(void **state)
     }
 }
 
-static fm_status minimize_once(fm_context *context, void *argument)
+static void minimize_once(fm_graph *g, const void *argument)
 {
     (void)argument;
-    fm_graph *g;
-    fm_status status =
-        fm_graph_create(context, &(fm_graph_options){.mode = FM_TRAIN, .dtype = FM_F64}, &g);
-    if (status != FM_OK) return status;
     fm_val x = fm_input(g, "x", FM_F64, FM_SHAPE(4, 2));
     fm_val y = fm_input(g, "y", FM_I32, FM_SHAPE(4));
     fm_val loss = fm_loss(g, FM_SPARSE_CATEGORICAL_CROSSENTROPY, fm_dense(g, x, .units = 3), y);
     fm_minimize(g, loss, .rule = FM_NADAM, .accumulate_steps = 2, .global_clip_norm = 1,
                 .ema_momentum = 0.9);
-    status = fm_graph_status(g);
-    fm_graph_destroy(g);
-    return status;
 }
 
 static void each_allocation_may_fail(void **state)
 {
-    assert_true(fail_each_allocation(*state, minimize_once, NULL) > 10);
+    const graph_trial trial = {
+        .build = minimize_once, .graph = {.mode = FM_TRAIN, .dtype = FM_F64}, .only_built = true};
+    assert_true(fail_each_allocation_of(*state, &trial) > 10);
 }
 
 int main(void)

@@ -594,13 +594,9 @@ static void mistakes_are_worded(void **state)
     }
 }
 
-static fm_status build_all(fm_context *context, void *argument)
+static void build_all(fm_graph *g, const void *argument)
 {
     (void)argument;
-    fm_graph *g;
-    fm_graph_options options = {.mode = FM_TRAIN, .dtype = FM_F64};
-    fm_status status = fm_graph_create(context, &options, &g);
-    if (status != FM_OK) return status;
     fm_val x = fm_masking(g, fm_input(g, "x", FM_F64, FM_SHAPE(2, 3, 4))), grad;
     x = fm_gru(g, x, .units = 2, .bidirectional = true, .return_sequences = true, .dropout = 0.1,
                .recurrent_dropout = 0.1, .zero_output_for_mask = true);
@@ -609,14 +605,13 @@ static fm_status build_all(fm_context *context, void *argument)
     x = fm_simple_rnn(g, x, .units = 2, .stateful = true, .kernel_l2 = 0.1);
     fm_val first = fm_graph_variable(g, 0);
     if (first.id) fm_grad(g, fm_sum(g, x, (fm_ints){0}, false), &first, 1, &grad);
-    status = fm_graph_status(g);
-    fm_graph_destroy(g);
-    return status;
 }
 
 static void each_allocation_may_fail(void **state)
 {
-    assert_true(fail_each_allocation(*state, build_all, NULL) > 20);
+    const graph_trial trial = {
+        .build = build_all, .graph = {.mode = FM_TRAIN, .dtype = FM_F64}, .only_built = true};
+    assert_true(fail_each_allocation_of(*state, &trial) > 20);
 }
 
 int main(void)

@@ -345,13 +345,9 @@ static void mistakes_are_worded(void **state)
     }
 }
 
-static fm_status build_all(fm_context *context, void *argument)
+static void build_all(fm_graph *g, const void *argument)
 {
     (void)argument;
-    fm_graph *g;
-    fm_status status =
-        fm_graph_create(context, &(fm_graph_options){.mode = FM_TRAIN, .dtype = FM_F64}, &g);
-    if (status != FM_OK) return status;
     fm_val x = fm_input(g, "x", FM_F64, FM_SHAPE(2, 6, 6, 4));
     x = fm_conv2d(g, x, .filters = 4, .kernel_size = {1, {3}}, .kernel_l2 = 0.1);
     x = fm_batch_normalization(g, fm_reflect_padding(g, x));
@@ -359,14 +355,13 @@ static fm_status build_all(fm_context *context, void *argument)
     x = fm_group_normalization(g, fm_max_pooling2d(g, x), .groups = 2);
     x = fm_local_response_normalization(g, fm_up_sampling(g, x));
     fm_add_auxiliary(g, fm_global_average_pooling(g, x), 0.5);
-    status = fm_graph_status(g);
-    fm_graph_destroy(g);
-    return status;
 }
 
 static void each_allocation_may_fail(void **state)
 {
-    assert_true(fail_each_allocation(*state, build_all, NULL) > 5);
+    const graph_trial trial = {
+        .build = build_all, .graph = {.mode = FM_TRAIN, .dtype = FM_F64}, .only_built = true};
+    assert_true(fail_each_allocation_of(*state, &trial) > 5);
 }
 
 int main(void)

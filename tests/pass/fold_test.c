@@ -1,9 +1,8 @@
 /* Batch normalisation with running statistics disappears into the kernel before it. */
-#include "support/fixture.h"
+#include "support/graphs.h"
 
 #include "base/random.h"
 #include "fathom/ops.h"
-#include "fathom/program.h"
 #include "fathom/vision_ops.h"
 
 static fm_status fill_uniform(fm_context *context, const fm_initializer *self, fm_dtype dtype,
@@ -217,26 +216,16 @@ static void training_folds_nothing(void **state)
     fm_store_destroy(store);
 }
 
-static fm_status compile_residual(fm_context *context, void *argument)
+static void build_residual(fm_graph *g, const void *argument)
 {
     (void)argument;
-    fm_graph *g;
-    fm_store *store = NULL;
-    fm_program *program = NULL;
-    fm_status status = fm_graph_create(context, NULL, &g);
-    if (status != FM_OK) return status;
     fm_output(g, "y", residual(g, fm_input(g, "x", FM_F32, FM_SHAPE(2, 5, 5, 4))));
-    status = fm_store_create(context, 1, &store);
-    if (status == FM_OK) status = fm_program_create(store, g, NULL, &program);
-    fm_graph_destroy(g);
-    fm_program_destroy(program);
-    fm_store_destroy(store);
-    return status;
 }
 
 static void every_failed_allocation_is_reported(void **state)
 {
-    assert_true(fail_each_allocation(*state, compile_residual, NULL) > 50);
+    const graph_trial trial = {.build = build_residual};
+    assert_true(fail_each_allocation_of(*state, &trial) > 50);
 }
 
 int main(void)

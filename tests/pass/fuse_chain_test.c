@@ -1,8 +1,7 @@
 /* Which nodes become one chain, in which order of steps, and which do not. */
-#include "support/fixture.h"
+#include "support/graphs.h"
 
 #include "fathom/ops.h"
-#include "fathom/program.h"
 
 enum { ROWS = 6, COLUMNS = 20 };
 
@@ -201,30 +200,17 @@ static void options_leave_nodes_apart(void **state)
     EXPECT_NONE(&s, .check_finite = true);
 }
 
-static fm_status compile(fm_context *context, void *argument)
+static void build_chain(fm_graph *g, const void *argument)
 {
     (void)argument;
-    fm_graph *g = NULL;
-    fm_store *store = NULL;
-    fm_program *program = NULL;
-    fm_status status = fm_graph_create(context, &(fm_graph_options){.mode = FM_TRAIN}, &g);
-    if (status == FM_OK) {
-        const fm_val x = fm_input(g, "x", FM_F32, FM_SHAPE(ROWS, COLUMNS));
-        fm_output(g, "y", fm_mul(g, fm_sigmoid(g, x), fm_leaky_relu(g, x, 0.1)));
-        status = fm_graph_status(g);
-    }
-    if (status == FM_OK) status = fm_store_create(context, 1, &store);
-    if (status == FM_OK) status = fm_program_create(store, g, NULL, &program);
-    if (status == FM_OK) status = fm_program_run(program);
-    fm_program_destroy(program);
-    fm_store_destroy(store);
-    fm_graph_destroy(g);
-    return status;
+    const fm_val x = fm_input(g, "x", FM_F32, FM_SHAPE(ROWS, COLUMNS));
+    fm_output(g, "y", fm_mul(g, fm_sigmoid(g, x), fm_leaky_relu(g, x, 0.1)));
 }
 
 static void every_failed_allocation_is_reported(void **state)
 {
-    assert_true(fail_each_allocation(*state, compile, NULL) > 30);
+    const graph_trial trial = {.build = build_chain, .graph = {.mode = FM_TRAIN}};
+    assert_true(fail_each_allocation_of(*state, &trial) > 30);
 }
 
 int main(void)

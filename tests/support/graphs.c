@@ -46,3 +46,29 @@ void assert_mistake(fixture *f, fm_graph *graph, fm_status status, const char *w
     assert_string_equal(fm_error_message(f->context), words);
     fm_graph_destroy(graph);
 }
+
+static fm_status try_graph(fm_context *context, void *argument)
+{
+    const graph_trial *trial = argument;
+    fm_graph *graph;
+    fm_store *store = NULL;
+    fm_program *program = NULL;
+    fm_status status = fm_graph_create(context, &trial->graph, &graph);
+    if (status != FM_OK) return status;
+    trial->build(graph, trial->argument);
+    status = fm_graph_status(graph);
+    if (status == FM_OK && !trial->only_built) {
+        status = fm_store_create(context, 1, &store);
+        if (status == FM_OK) status = fm_program_create(store, graph, &trial->program, &program);
+        if (status == FM_OK) status = fm_program_run(program);
+    }
+    fm_program_destroy(program);
+    fm_store_destroy(store);
+    fm_graph_destroy(graph);
+    return status;
+}
+
+int fail_each_allocation_of(fixture *f, const graph_trial *trial)
+{
+    return fail_each_allocation(f, try_graph, (void *)(uintptr_t)trial);
+}

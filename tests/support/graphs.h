@@ -22,4 +22,15 @@ void read_variable(fixture *f, fm_store *store, const char *path, double *elemen
 /* The graph must have failed with this status and exactly these words; destroys it. */
 void assert_mistake(fixture *f, fm_graph *graph, fm_status status, const char *words);
 
+/* What fail_each_allocation does with a graph: `build` fills it; then it is compiled and run once. */
+typedef struct graph_trial {
+    void (*build)(fm_graph *graph, const void *argument);
+    const void *argument;
+    fm_graph_options graph;
+    fm_program_options program;
+    bool only_built;
+} graph_trial;
+
+int fail_each_allocation_of(fixture *f, const graph_trial *trial);
+
 #endif
