@@ -24,7 +24,7 @@
 #ifndef FATHOM_AUDIO_H
 #define FATHOM_AUDIO_H
 
-#include "fathom/data.h"
+#include "fathom/data_files.h"
 
 #ifdef __cplusplus
 extern "C" {

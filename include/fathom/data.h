@@ -162,13 +162,6 @@ typedef struct fm_data_source {
 FM_API fm_status fm_dataset_create(fm_context *context, const fm_data_source *source, void *state,
                                    const fm_dataset_info *info, fm_dataset **dataset);
 
-/* What a set of files does with one that cannot be read. */
-typedef enum fm_broken_file {
-    FM_BROKEN_FAIL, /* reading its sample fails and names it                                     */
-    FM_BROKEN_SKIP  /* all are read when the set is opened; broken ones are logged, counted and
-                       left out                                                                  */
-} fm_broken_file;
-
 /* Arrays in memory. data[i] holds info->count samples of field i. `borrow`: the arrays must outlive
  * the data set and all that came from it; otherwise they are copied. Integer labels in a "y" without
  * columns become classes 0..max when they are scalars from 0 to 65535. */

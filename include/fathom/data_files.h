@@ -17,6 +17,13 @@
 extern "C" {
 #endif
 
+/* What a set of files does with one that cannot be read. */
+typedef enum fm_broken_file {
+    FM_BROKEN_FAIL, /* reading its sample fails and names it                                     */
+    FM_BROKEN_SKIP  /* all are read when the set is opened; broken ones are logged, counted and
+                       left out                                                                  */
+} fm_broken_file;
+
 /* ---- IDX ------------------------------------------------------------------------------------ */
 
 /* IDX (Y. LeCun, "The MNIST database"): two zero bytes, type, rank, big-endian sizes, elements. The

@@ -18,7 +18,7 @@
 #ifndef FATHOM_IMAGE_H
 #define FATHOM_IMAGE_H
 
-#include "fathom/data.h"
+#include "fathom/data_files.h"
 
 #ifdef __cplusplus
 extern "C" {

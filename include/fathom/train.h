@@ -228,9 +228,8 @@ typedef struct fm_history {
 /* Of the last fm_fit, of a resumed run from its beginning; valid until the next fit or load. */
 FM_API const fm_history *fm_model_history(const fm_model *model);
 
-/* A value of an epoch by name: "loss", "accuracy", "val_loss", "val_accuracy" (metrics by their
- * names), "learning_rate", "seconds", "data_wait", "epsilon" of private training. False when there is none of that
- * name. */
+/* A value of an epoch by name: "loss", "accuracy", "val_loss", "val_accuracy" (metrics by their names),
+ * "learning_rate", "seconds", "data_wait", "epsilon" of private training. False: there is none. */
 FM_API bool fm_epoch_value(const fm_model *model, const fm_epoch *epoch, const char *name,
                            double *value);
 
@@ -265,8 +264,7 @@ FM_API void fm_event_scores(const fm_event *event, fm_scores *scores);
 
 /* Hooks may be NULL; a status other than FM_OK ends fit with it. Within a hook the model may be
  * evaluated and saved.
- *  state   numbers that a checkpoint keeps and a resumed fit puts back before train_begin, found
- *          by the callback's name */
+ *  state   a checkpoint keeps it, a resumed fit puts it back before train_begin, by the name */
 typedef struct fm_callback {
     const char *name;
     void *user;
@@ -289,8 +287,7 @@ typedef enum fm_monitor_mode {
 
 /* Stops when `monitor` has not become better by more than min_delta for `patience` epochs.
  *  patience       default 1
- *  restore_best   when training is over (not after a callback's stop) the variables are those of
- *                 the best epoch
+ *  restore_best   at the end (not at a callback's stop) the variables are those of the best epoch
  *  start_epoch    earlier epochs are not looked at */
 typedef struct fm_early_stopping {
     const char *monitor;
@@ -323,15 +320,14 @@ typedef struct fm_checkpoint {
     int mode;
 } fm_checkpoint;
 
-FM_API extern const fm_field fm_early_stopping_fields[];
-FM_API extern const fm_field
-    fm_reduce_on_plateau_fields[]; /* monitor, mode and those of the rule */
-FM_API extern const fm_field fm_checkpoint_fields[];
+/* Of reducing on a plateau: monitor, mode and those of the rule. */
+FM_API extern const fm_field fm_early_stopping_fields[], fm_reduce_on_plateau_fields[],
+    fm_checkpoint_fields[];
 
 /* ---- fit --------------------------------------------------------------------------------------- */
 
 /*  epochs            the number of the last one plus 1, as Keras counts; default 1
- *  batch_size        default 32
+ *  batch_size        default 32; above the number of samples, and without drop_last: all of them
  *  validation_split  this share from the end of the data, taken before shuffling (Keras)
  *  validation        or this set; borrowed
  *  no_shuffle        the data's own order in each epoch; so are sequences side by side

@@ -142,9 +142,8 @@ static void build_gradient(fm_graph *g, const void *argument)
 
 static void memory_may_run_out(void **state)
 {
-    const graph_trial trial = {.build = build_gradient,
-                               .program = {.precision = FM_PRECISION_BF16}};
-    assert_true(fail_each_allocation_of(*state, &trial) > 30);
+    const graph_trial one = {.build = build_gradient, .program = {.precision = FM_PRECISION_BF16}};
+    assert_true(fail_each_allocation_of(*state, &one) > 30);
 }
 
 int main(void)
