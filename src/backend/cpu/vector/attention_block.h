@@ -9,9 +9,10 @@
 #define FM_BACKEND_CPU_ATTENTION_BLOCK_H
 
 #include "backend/cpu/gemm.h"
-#include "backend/cpu/vector/kernels.h"
+#include "backend/cpu/vector/ahead.h"
 #include "backend/cpu/vector/operand_reader.h"
 #include "backend/cpu/vector/philox_vector.h"
+#include "backend/cpu/vector/transpose.h"
 #include "backend/cpu/vector/vector_math.h"
 #include "op/attention_attributes.h"
 
@@ -70,6 +71,55 @@ static inline attention_item attention_item_at(const kernel_attention *a, const 
         .end = smaller(a->queries, p->blocks * (chunk + 1) / p->chunks * BLOCK_QUERIES)};
 }
 
+/* Elements of q, of y and dy, of k and of v that lie before an item's. */
+INLINE int64_t at_queries(const kernel_attention *a, const attention_item *item)
+{
+    return (item->batch * a->queries + item->begin) * a->q_step +
+           item->key_head * (a->heads / a->key_heads) * a->key_dim;
+}
+
+INLINE int64_t at_results(const kernel_attention *a, const attention_item *item)
+{
+    const int64_t position = item->batch * a->queries + item->begin;
+    return (position * a->heads + item->key_head * (a->heads / a->key_heads)) * a->value_dim;
+}
+
+INLINE int64_t at_keys(const kernel_attention *a, const attention_item *item)
+{
+    return item->batch * a->keys * a->k_step + item->key_head * a->key_dim;
+}
+
+INLINE int64_t at_values(const kernel_attention *a, const attention_item *item)
+{
+    return item->batch * a->keys * a->v_step + item->key_head * a->value_dim;
+}
+
+/* ---- the item after ------------------------------------------------------------------------------ */
+
+/* Its rows lie far apart and come from a far memory: they are fetched a few at a tile. */
+typedef struct item_ahead {
+    rows_ahead of[5];
+    int count;
+} item_ahead;
+
+INLINE void fetch_item(item_ahead *next)
+{
+    for (int i = 0; i < next->count; i++) fetch_rows_ahead(&next->of[i]);
+}
+
+INLINE void add_rows(item_ahead *next, const float *row, ptrdiff_t step, int64_t floats,
+                     int64_t rows, int64_t shares)
+{
+    next->of[next->count++] = rows_ahead_of(row, step, floats, rows, shares);
+}
+
+/* Tiles of queries with a block of keys that an item goes through at most. */
+INLINE int64_t tiles_of(const kernel_attention *a, const attention_item *item)
+{
+    const int64_t tiles = (item->end - item->begin + TILE_ROWS - 1) / TILE_ROWS;
+    return a->heads / a->key_heads * tiles * ((a->keys + BLOCK_KEYS - 1) / BLOCK_KEYS);
+}
+
 INLINE float dot(const float *x, const float *y, int64_t n)
 {
     vector sum = {0};
@@ -117,6 +167,11 @@ typedef struct seen_keys {
     const float *mask; /* of the block's first key; NULL: all */
 } seen_keys;
 
+INLINE bool all_seen(const seen_keys *s, int64_t j)
+{
+    return !s->mask && s->seen - j >= V;
+}
+
 /* All ones in the lanes of the keys from j on that are seen. */
 INLINE lanes seen_lanes(const seen_keys *s, int64_t j)
 {
@@ -132,6 +187,14 @@ INLINE const float *mask_of(const kernel_attention *a, const float *mask, int64_
                             int64_t query, int64_t key)
 {
     return mask ? mask + batch * a->mask_batch + query * a->mask_query + key : NULL;
+}
+
+/* Of `count` keys from `first` on. */
+INLINE seen_keys seen_by(const kernel_attention *a, const float *mask, int64_t batch, int64_t query,
+                         int64_t first, int64_t count)
+{
+    return (seen_keys){smaller(kernel_attention_reach(a, query) - first, count),
+                       mask_of(a, mask, batch, query, first)};
 }
 
 INLINE vector choose(lanes condition, vector x, vector y)
@@ -156,12 +219,12 @@ INLINE dropping dropping_of(const kernel_attention *a)
 
 enum { WORDS = BLOCK_KEYS + 2 * PHILOX_BLOCK + V };
 
-/* The random words of elements first, first + 1, ..., first + count - 1. */
+/* The random words of elements first, first + 1, ..., first + count - 1, in whole vectors. */
 INLINE const uint32_t *draw_words(const dropping *d, int64_t first, int64_t count,
                                   uint32_t words[WORDS])
 {
     const int64_t lead = first & 3;
-    for (int64_t i = 0; i < count + lead; i += PHILOX_BLOCK) {
+    for (int64_t i = 0; i < rounded(count, V) + lead; i += PHILOX_BLOCK) {
         philox_block(d->key, (uint64_t)(first - lead + i) / 4, words + i);
     }
     return words + lead;

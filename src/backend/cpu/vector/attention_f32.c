@@ -3,7 +3,6 @@
  * keys (Milakov, Gimelshein 2018; Dao et al. 2022). One or a few queries, as when generating, read keys
  * and values where they lie. */
 #include "backend/cpu/vector/attention_block.h"
-#include "backend/cpu/vector/transpose.h"
 #include "base/memory.h"
 #include "op/op_table.h"
 
@@ -29,58 +28,103 @@ typedef struct block {
     float *sums, *scores, *weights, *q_words; /* (BLOCK_QUERIES, value_width), twice
         (TILE_ROWS, BLOCK_KEYS), (BLOCK_QUERIES, key_width) */
     float largest[BLOCK_QUERIES], total[BLOCK_QUERIES];
+    item_ahead next;
 } block;
 
-static float nan_or_nothing(const float *x, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++) {
-        if (x[i] != x[i]) return x[i];
-    }
-    return -INFINITY;
-}
+/* ---- rows of scores ------------------------------------------------------------------------------ */
 
-/* One query's scores (filled: in whole vectors) as e^(score - largest), 0 where it does not see; the
- * running maximum and sum move on. Returns what the sums of before are to be multiplied by. Where weights
- * are going to be rounded, `largest` is the logarithm of a power of two above (kernel/attention.h). */
-INLINE float weigh_row(float *s, const seen_keys *keys, int64_t filled, float scale, bool rounds,
-                       float *largest, float *total)
+/* The largest of one query's scaled scores s: the larger ones of each lane. */
+INLINE vector largest_scores(const float *s, const seen_keys *keys, float scale)
 {
-    vector best = broadcast(-INFINITY), sum = {0};
+    vector largest = broadcast(-INFINITY);
     for (int64_t j = 0; j < keys->seen; j += V) {
         vector x = load(s + j) * scale;
-        if (keys->mask || keys->seen - j < V) {
-            x = choose(seen_lanes(keys, j), x, broadcast(-INFINITY));
-        }
-        store(s + j, x);
-        best = larger_of(x, best);
+        if (!all_seen(keys, j)) x = choose(seen_lanes(keys, j), x, broadcast(-INFINITY));
+        largest = larger_of(x, largest);
     }
-    const float before = *largest, in_block = largest_of_lanes(best);
-    const float above = rounds ? ceilf(in_block * LOG2_E) * LN2 : in_block;
-    float now = in_block > before ? above : before;
-    if (now == -INFINITY) now = nan_or_nothing(s, keys->seen);
-    const bool none = now == -INFINITY;
-    const int64_t seen = none ? 0 : keys->seen;
-    for (int64_t j = 0; j < seen; j += V) {
-        const vector e = exp_down_lanes(load(s + j) - now);
+    return largest;
+}
+
+/* The scores as e^(score - shift), 0 where the query does not see, up to `filled`, whole vectors. Returns
+ * their sum, in lanes. */
+INLINE vector weigh_scores(float *s, const seen_keys *keys, int64_t filled, float scale,
+                           float shift)
+{
+    vector sum = {0};
+    int64_t j = 0;
+    for (; j < keys->seen; j += V) {
+        vector e = exp_down_lanes(load(s + j) * scale - shift);
+        if (!all_seen(keys, j)) e = keep_where(e, seen_lanes(keys, j));
         sum += e;
         store(s + j, e);
     }
-    for (int64_t j = rounded(seen > 0 ? seen : 0, V); j < filled; j += V) store(s + j, (vector){0});
-    const float shrink = none ? 1 : before == -INFINITY ? 0 : vector_exp(before - now);
+    for (; j < filled; j += V) store(s + j, (vector){0});
+    return sum;
+}
+
+/* Of a query in each lane: the running maximum moves on to what a block of keys has as largest score, and
+ * `shrink` is what the sums of before are to be multiplied by. Where weights are going to be rounded, a
+ * maximum is the logarithm of a power of two above (kernel/attention.h). Returns what scores are shifted
+ * by: the maximum, 0 where no key was seen. */
+INLINE vector move_maximum(vector in_block, bool rounds, vector *largest, vector *shrink)
+{
+    const vector before = *largest, nothing = broadcast(-INFINITY);
+    vector above = in_block;
+    if (rounds) {
+        float lane[V];
+        store(lane, in_block * LOG2_E);
+        for (int i = 0; i < V; i++) lane[i] = ceilf(lane[i]);
+        above = load(lane) * LN2;
+    }
+    const vector now = choose(in_block > before, above, before);
+    const lanes none = now == nothing;
     *largest = now;
-    *total = *total * shrink + sum_of_lanes(sum);
-    return shrink;
+    *shrink = choose(none, broadcast(1), exp_down_lanes(before - now));
+    return choose(none, (vector){0}, now);
 }
 
 static void drop_row(const block *b, int64_t query, int64_t first_key, int64_t count, float *s)
 {
     const kernel_attention *a = &b->w->a;
-    uint32_t words[WORDS] = {0}; /* vectors go on behind the last key */
+    uint32_t words[WORDS];
     const int64_t row = (b->batch * a->heads + b->head) * a->queries + query;
     const uint32_t *drawn = draw_words(&b->w->drop, row * a->keys + first_key, count, words);
     for (int64_t j = 0; j < count; j += V) {
         store(s + j, load(s + j) * kept_of(&b->w->drop, drawn + j));
     }
+}
+
+_Static_assert(TILE_ROWS <= V, "each query of a tile has a lane");
+
+/* The scores of a tile become weights; what its queries have summed up over the keys before shrinks. */
+static void weigh_tile(block *b, int64_t top, int64_t rows, int64_t first, int64_t count)
+{
+    const work *w = b->w;
+    const int64_t width = w->plan.value_width, query = b->first + top;
+    const float scale = (float)w->a.scale;
+    float shift[V], shrunk[V];
+    seen_keys keys[TILE_ROWS];
+    vector of_rows[V], shrink;
+    for (int64_t r = rows; r < V; r++) of_rows[r] = (vector){0};
+    for (int64_t r = 0; r < rows; r++) {
+        keys[r] = seen_by(&w->a, w->mask, b->batch, query + r, first, count);
+        of_rows[r] = largest_scores(b->scores + r * BLOCK_KEYS, &keys[r], scale);
+    }
+    vector largest = load_up_to(b->largest + top, (size_t)rows);
+    store(shift,
+          move_maximum(largest_of_rows(of_rows), w->plan.read->numbers > 1, &largest, &shrink));
+    store(shrunk, shrink);
+    for (int64_t r = 0; r < rows; r++) {
+        float *s = b->scores + r * BLOCK_KEYS, *sums = b->sums + (top + r) * width;
+        of_rows[r] = weigh_scores(s, &keys[r], rounded(count, V), scale, shift[r]);
+        if (w->a.rate != 0 && keys[r].seen > 0) drop_row(b, query + r, first, keys[r].seen, s);
+        if (first == 0 || shrunk[r] == 1) continue;
+        for (int64_t j = 0; j < width; j += V) store(sums + j, load(sums + j) * shrunk[r]);
+    }
+    for (int64_t r = rows; r < V; r++) of_rows[r] = (vector){0};
+    const vector total = load_up_to(b->total + top, (size_t)rows);
+    store_up_to(b->largest + top, largest, (size_t)rows);
+    store_up_to(b->total + top, total * shrink + sums_of_rows(of_rows), (size_t)rows);
 }
 
 /* `rows` queries from the block's `top` on, the keys [first, first + BLOCK_KEYS). */
@@ -102,17 +146,7 @@ static void attend_tile(block *b, int64_t top, int64_t rows, int64_t first)
                                   .c = b->scores,
                                   .c_row = BLOCK_KEYS},
                     rows, count);
-    for (int64_t r = 0; r < rows; r++) {
-        float *s = b->scores + r * BLOCK_KEYS, *sums = b->sums + (top + r) * width;
-        const seen_keys keys = {smaller(kernel_attention_reach(a, query + r) - first, count),
-                                mask_of(a, b->w->mask, b->batch, query + r, first)};
-        const float shrink = weigh_row(s, &keys, rounded(count, V), (float)a->scale,
-                                       read->numbers > 1, &b->largest[top + r], &b->total[top + r]);
-        if (first > 0 && shrink != 1) {
-            for (int64_t j = 0; j < width; j += V) store(sums + j, load(sums + j) * shrink);
-        }
-        if (a->rate != 0 && keys.seen > 0) drop_row(b, query + r, first, keys.seen, s);
-    }
+    weigh_tile(b, top, rows, first, count);
     const operand weights =
         read->rows(b->scores, BLOCK_KEYS, (size_t)rows, (size_t)count, b->weights);
     const int64_t first_word = (int64_t)words_in(read, (size_t)first);
@@ -129,28 +163,24 @@ static void attend_tile(block *b, int64_t top, int64_t rows, int64_t first)
                   rows, width);
 }
 
-/* y = sums / total */
+/* y = sums / total; a query that saw no key has none. */
 static void finish_block(const block *b)
 {
     const work *w = b->w;
     const kernel_attention *a = &w->a;
     const int64_t width = w->plan.value_width, n = a->value_dim;
+    float *lse = w->lse + (b->batch * a->heads + b->head) * a->queries + b->first;
     for (int64_t r = 0; r < b->count; r++) {
-        const int64_t query = b->first + r;
-        float *y = w->y + ((b->batch * a->queries + query) * a->heads + b->head) * n;
+        float *y = w->y + ((b->batch * a->queries + b->first + r) * a->heads + b->head) * n;
         const float *sums = b->sums + r * width, total = b->total[r];
-        const bool sees = b->largest[r] != -INFINITY; /* else the sums are 0 */
-        const float share = sees ? 1 / total : 0;
+        const float share = total != 0 ? 1 / total : 0;
         for (int64_t j = 0; j < n; j += V) {
-            const vector value = load(sums + j) * share;
-            if (n - j >= V) {
-                store(y + j, value);
-            } else {
-                store_first(y + j, value, (size_t)(n - j));
-            }
+            store_up_to(y + j, load(sums + j) * share, (size_t)(n - j));
         }
-        w->lse[(b->batch * a->heads + b->head) * a->queries + query] =
-            sees ? b->largest[r] + vector_log(total) : 0;
+    }
+    for (int64_t r = 0; r < b->count; r++) {
+        const float total = b->total[r];
+        lse[r] = total != 0 ? b->largest[r] + vector_log(total) : 0;
     }
 }
 
@@ -166,9 +196,24 @@ static void attend_block(block *b)
     for (int64_t first = 0; first < reach; first += BLOCK_KEYS) {
         for (int64_t top = 0; top < b->count; top += TILE_ROWS) {
             attend_tile(b, top, smaller(TILE_ROWS, b->count - top), first);
+            fetch_item(&b->next);
         }
     }
     finish_block(b);
+}
+
+static item_ahead ahead_of_item(const work *w, int64_t index, int64_t shares)
+{
+    const kernel_attention *a = &w->a;
+    item_ahead next = {.count = 0};
+    if (index >= w->plan.items) return next;
+    const attention_item item = attention_item_at(a, &w->plan, index);
+    const int64_t reach = kernel_attention_reach(a, item.end - 1);
+    add_rows(&next, w->q + at_queries(a, &item), a->q_step, a->heads / a->key_heads * a->key_dim,
+             item.end - item.begin, shares);
+    add_rows(&next, w->k + at_keys(a, &item), a->k_step, a->key_dim, reach, shares);
+    add_rows(&next, w->v + at_values(a, &item), a->v_step, a->value_dim, reach, shares);
+    return next;
 }
 
 static void attend_item(const work *w, int64_t index, float *scratch)
@@ -177,9 +222,11 @@ static void attend_item(const work *w, int64_t index, float *scratch)
     const struct operand_reader *read = w->plan.read;
     const attention_item item = attention_item_at(a, &w->plan, index);
     const int64_t group = a->heads / a->key_heads, reach = kernel_attention_reach(a, item.end - 1);
-    const float *k = w->k + item.batch * a->keys * a->k_step + item.key_head * a->key_dim;
-    const float *v = w->v + item.batch * a->keys * a->v_step + item.key_head * a->value_dim;
-    block b = {.w = w, .batch = item.batch};
+    const float *k = w->k + at_keys(a, &item), *v = w->v + at_values(a, &item);
+    block b;
+    b.w = w;
+    b.batch = item.batch;
+    b.next = ahead_of_item(w, index + 1, tiles_of(a, &item));
     b.scores = scratch;
     b.weights = b.scores + TILE_ROWS * BLOCK_KEYS;
     b.sums = b.weights + TILE_ROWS * BLOCK_KEYS;
@@ -201,10 +248,10 @@ static void attend_item(const work *w, int64_t index, float *scratch)
     }
 }
 
-static void attend_part(const void *argument, int part, int parts)
+static void attend_items(const void *argument, int part, int64_t begin, int64_t end)
 {
     const work *w = argument;
-    for (int64_t i = part; i < w->plan.items; i += parts) {
+    for (int64_t i = begin; i < end; i++) {
         attend_item(w, i, w->scratch + part * w->plan.part_floats);
     }
 }
@@ -265,21 +312,26 @@ static void attend_query(const work *w, int64_t batch, int64_t head, int64_t que
     const float *k = w->k + batch * a->keys * a->k_step + source * a->key_dim;
     const float *v = w->v + batch * a->keys * a->v_step + source * n;
     float *y = w->y + ((batch * a->queries + query) * a->heads + head) * n;
+    const float scale = (float)a->scale;
     float s[BLOCK_KEYS], largest = -INFINITY, total = 0;
     for (int64_t j = 0; j < n; j++) y[j] = 0;
     for (int64_t first = 0; first < reach; first += BLOCK_KEYS) {
         const int64_t count = smaller(BLOCK_KEYS, reach - first);
         const seen_keys keys = {count, mask_of(a, w->mask, batch, query, first)};
         score_keys(q, k + first * a->k_step, a->k_step, count, a->key_dim, s);
-        const float shrink = weigh_row(s, &keys, count, (float)a->scale, false, &largest, &total);
+        const float in_block = largest_of_lanes(largest_scores(s, &keys, scale));
+        const float now = in_block > largest ? in_block : largest;
+        const float shift = now == -INFINITY ? 0 : now, shrink = vector_exp_down(largest - shift);
+        total = total * shrink + sum_of_lanes(weigh_scores(s, &keys, count, scale, shift));
+        largest = now;
         for (int64_t j = 0; j < n; j += V) {
             add_values(s, v + first * a->v_step + j, a->v_step, count, shrink, y + j,
                        (size_t)(n - j));
         }
     }
-    const bool sees = largest != -INFINITY;
-    for (int64_t j = 0; j < n; j++) y[j] = sees ? y[j] / total : 0;
-    w->lse[(batch * a->heads + head) * a->queries + query] = sees ? largest + vector_log(total) : 0;
+    for (int64_t j = 0; j < n; j++) y[j] = total != 0 ? y[j] / total : 0;
+    w->lse[(batch * a->heads + head) * a->queries + query] =
+        total != 0 ? largest + vector_log(total) : 0;
 }
 
 static void attend_rows(const void *argument, int64_t begin, int64_t end)
@@ -330,7 +382,7 @@ static void run(const fm_call *call)
         fm_in_ranges(call->threads, a->batch * a->heads * a->queries, 1, row, attend_rows, &w);
         return;
     }
-    fm_in_parts(w.plan.threads, attend_part, &w);
+    fm_in_pieces(w.plan.threads, &(fm_pieces){w.plan.items, 1, false, attend_items, &w});
 }
 
 PREPARE

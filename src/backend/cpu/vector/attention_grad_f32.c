@@ -73,27 +73,28 @@ typedef struct block {
     int64_t batch, head, first, count; /* of queries */
     operand q_rows, dy_rows, q_columns, dy_columns, k_columns;
     float mean[BLOCK_QUERIES]; /* dy . y */
+    item_ahead next;
 } block;
 
 /* ---- rows ---------------------------------------------------------------------------------------- */
 
-/* Scores s become weights z p, slopes (dy . v) become ds without the scale; zeros beyond what is seen. */
-static void slope_row(const block *b, int64_t r, int64_t first, const seen_keys *keys, float *s,
-                      float *slopes)
+/* Scores s become weights z p, slopes (dy . v) become ds without the scale; zeros from what is seen up to
+ * `filled`. */
+static void slope_row(const block *b, int64_t r, int64_t first, const seen_keys *keys,
+                      int64_t filled, float *s, float *slopes)
 {
     const kernel_attention *a = &b->w->a;
     const int64_t row = (b->batch * a->heads + b->head) * a->queries + b->first + r;
     const float lse = b->w->lse[row], scale = (float)a->scale;
     const vector mean = broadcast(b->mean[r]);
     const dropping *drop = &b->w->drop;
-    uint32_t words[WORDS] = {0}; /* vectors go on behind the last key */
+    uint32_t words[WORDS];
     const uint32_t *drawn = NULL;
     int64_t j = 0;
     if (a->rate != 0 && keys->seen > 0) {
         drawn = draw_words(drop, row * a->keys + first, keys->seen, words);
     }
     for (; j < keys->seen; j += V) {
-        const bool all = !keys->mask && keys->seen - j >= V;
         vector p = exp_down_lanes(load(s + j) * scale - lse), slope = load(slopes + j),
                z = broadcast(1);
         if (drawn) {
@@ -101,7 +102,7 @@ static void slope_row(const block *b, int64_t r, int64_t first, const seen_keys 
             slope *= z;
         }
         vector ds = p * (slope - mean);
-        if (!all) {
+        if (!all_seen(keys, j)) {
             const lanes seen = seen_lanes(keys, j);
             p = keep_where(p, seen);
             ds = keep_where(ds, seen);
@@ -109,7 +110,7 @@ static void slope_row(const block *b, int64_t r, int64_t first, const seen_keys 
         store(s + j, p * z);
         store(slopes + j, ds);
     }
-    for (; j < BLOCK_KEYS; j += V) {
+    for (; j < filled; j += V) {
         store(s + j, (vector){0});
         store(slopes + j, (vector){0});
     }
@@ -129,6 +130,7 @@ static void slope_tile(const block *b, int64_t top, int64_t rows, int64_t first)
 {
     const kernel_attention *a = &b->w->a;
     const int64_t count = keys_seen(b, top + rows, first);
+    if (count == 0) return;
     const struct operand_reader *read = b->w->plan.read;
     const int64_t width = b->w->plan.key_width;
     float *s = b->m.p + top * BLOCK_KEYS, *slopes = b->m.ds + top * BLOCK_KEYS;
@@ -145,14 +147,12 @@ static void slope_tile(const block *b, int64_t top, int64_t rows, int64_t first)
     t.b = b->m.values + first * (int64_t)t.depth;
     t.c = slopes;
     multiply_panels(read, t, rows, count);
+    /* as far as key_tile reads */
+    const int64_t filled = smaller(rounded(count + TILE_ROWS - 1, V), BLOCK_KEYS);
     for (int64_t r = top; r < top + rows; r++, s += BLOCK_KEYS, slopes += BLOCK_KEYS) {
-        const seen_keys keys = {kernel_attention_reach(a, b->first + r) - first < count
-                                    ? kernel_attention_reach(a, b->first + r) - first
-                                    : count,
-                                mask_of(a, b->w->mask, b->batch, b->first + r, first)};
-        slope_row(b, r, first, &keys, s, slopes);
+        const seen_keys keys = seen_by(a, b->w->mask, b->batch, b->first + r, first, count);
+        slope_row(b, r, first, &keys, filled, s, slopes);
     }
-    if (count == 0) return;
     const operand ds = read->rows(b->m.ds + top * BLOCK_KEYS, BLOCK_KEYS, (size_t)rows,
                                   (size_t)count, b->m.ds_rows);
     const int64_t first_word = (int64_t)words_in(read, (size_t)first);
@@ -183,16 +183,16 @@ static void key_tile(const block *b, operand p, operand ds, int64_t first, int64
     const int64_t word = (int64_t)words_in(read, (size_t)top);
     const struct tile t = {.depth = words_in(read, (size_t)(b->count - top)),
                            .a_row = 1,
-                           .a_depth = BLOCK_KEYS,
+                           .a_depth = p.step,
                            .continued = true};
     struct tile of_k = t, of_v = t;
-    of_k.a = ds.rows + word * BLOCK_KEYS + key;
+    of_k.a = ds.rows + word * ds.step + key;
     of_k.b = b->q_columns.rows + word * b->q_columns.step;
     of_k.b_depth = b->q_columns.step;
     of_k.c = b->m.dk + (first + key) * plan->key_width;
     of_k.c_row = plan->key_width;
     multiply_rows(read, of_k, rows, plan->key_width);
-    of_v.a = p.rows + word * BLOCK_KEYS + key;
+    of_v.a = p.rows + word * p.step + key;
     of_v.b = b->dy_columns.rows + word * b->dy_columns.step;
     of_v.b_depth = b->dy_columns.step;
     of_v.c = b->m.dv + (first + key) * plan->value_width;
@@ -204,9 +204,9 @@ static void key_tile(const block *b, operand p, operand ds, int64_t first, int64
 static void key_tiles(const block *b, int64_t first, int64_t count)
 {
     const struct operand_reader *read = b->w->plan.read;
-    const size_t queries = (size_t)b->count;
-    const operand p = read->columns(b->m.p, BLOCK_KEYS, queries, BLOCK_KEYS, b->m.p_columns);
-    const operand ds = read->columns(b->m.ds, BLOCK_KEYS, queries, BLOCK_KEYS, b->m.ds_columns);
+    const size_t queries = (size_t)b->count, keys = (size_t)rounded(count, V);
+    const operand p = read->columns(b->m.p, BLOCK_KEYS, queries, keys, b->m.p_columns);
+    const operand ds = read->columns(b->m.ds, BLOCK_KEYS, queries, keys, b->m.ds_columns);
     for (int64_t key = 0; key < count; key += TILE_ROWS) {
         key_tile(b, p, ds, first, key, smaller(TILE_ROWS, count - key));
     }
@@ -249,6 +249,7 @@ static void run_block(block *b)
     for (int64_t first = 0; first < reach; first += BLOCK_KEYS) {
         for (int64_t top = 0; top < b->count; top += TILE_ROWS) {
             slope_tile(b, top, smaller(TILE_ROWS, b->count - top), first);
+            fetch_item(&b->next);
         }
         key_tiles(b, first, keys_seen(b, b->count, first));
     }
@@ -268,14 +269,32 @@ static void write_keys(const work *w, int64_t batch, int64_t key_head, const flo
                w->plan.value_width, a->keys, a->value_dim, 1);
 }
 
+static item_ahead ahead_of_item(const work *w, int64_t index, int64_t shares)
+{
+    const kernel_attention *a = &w->a;
+    item_ahead next = {.count = 0};
+    if (index >= w->plan.items) return next;
+    const attention_item item = attention_item_at(a, &w->plan, index);
+    const int64_t reach = kernel_attention_reach(a, item.end - 1), group = a->heads / a->key_heads;
+    const int64_t queries = item.end - item.begin, y_step = a->heads * a->value_dim;
+    add_rows(&next, w->q + at_queries(a, &item), a->q_step, group * a->key_dim, queries, shares);
+    add_rows(&next, w->k + at_keys(a, &item), a->k_step, a->key_dim, reach, shares);
+    add_rows(&next, w->v + at_values(a, &item), a->v_step, a->value_dim, reach, shares);
+    add_rows(&next, w->y + at_results(a, &item), y_step, group * a->value_dim, queries, shares);
+    add_rows(&next, w->dy + at_results(a, &item), y_step, group * a->value_dim, queries, shares);
+    return next;
+}
+
 static void run_item(const work *w, int64_t index, float *scratch)
 {
     const kernel_attention *a = &w->a;
     const attention_item item = attention_item_at(a, &w->plan, index);
     const int64_t group = a->heads / a->key_heads, reach = kernel_attention_reach(a, item.end - 1);
-    const float *k = w->k + item.batch * a->keys * a->k_step + item.key_head * a->key_dim;
-    const float *v = w->v + item.batch * a->keys * a->v_step + item.key_head * a->value_dim;
-    block b = {.w = w, .batch = item.batch};
+    const float *k = w->k + at_keys(a, &item), *v = w->v + at_values(a, &item);
+    block b;
+    b.w = w;
+    b.batch = item.batch;
+    b.next = ahead_of_item(w, index + 1, tiles_of(a, &item));
     lay_out(a, &w->plan, scratch, &b.m);
     if (w->sums) {
         b.m.dk = w->sums + index * sum_floats(a, &w->plan);
@@ -297,10 +316,10 @@ static void run_item(const work *w, int64_t index, float *scratch)
     if (!w->sums) write_keys(w, item.batch, item.key_head, b.m.dk, b.m.dv);
 }
 
-static void run_part(const void *argument, int part, int parts)
+static void run_items(const void *argument, int part, int64_t begin, int64_t end)
 {
     const work *w = argument;
-    for (int64_t i = part; i < w->plan.items; i += parts) {
+    for (int64_t i = begin; i < end; i++) {
         run_item(w, i, w->scratch + part * w->plan.part_floats);
     }
 }
@@ -356,7 +375,7 @@ static void run(const fm_call *call)
               .dv = c.dv,
               .scratch = call->scratch};
     if (w.plan.chunks > 1) w.sums = w.scratch + w.plan.part_floats * w.plan.threads;
-    fm_in_parts(w.plan.threads, run_part, &w);
+    fm_in_pieces(w.plan.threads, &(fm_pieces){w.plan.items, 1, false, run_items, &w});
     if (w.sums) fm_in_parts(w.plan.threads, join_part, &w);
 }
 

@@ -30,25 +30,34 @@ INLINE void transpose(vector row[VECTOR_LENGTH])
 #endif
 }
 
-/* The sum of each row's lanes, row j's in lane j: halves of two rows are added until one is left. */
-#define JOIN(row, s)                                                                               \
+/* What becomes of each row's lanes, row j's in lane j: halves of two rows are joined until one is left. */
+#define JOIN(row, s, operation)                                                                    \
     UNROLL for (int i = 0; i < VECTOR_LENGTH; i += 2 * (s))                                        \
     {                                                                                              \
         const vector upper = row[i], lower = row[i + (s)];                                         \
-        row[i] = __builtin_shufflevector(upper, lower, LANES(UPPER, s)) +                          \
-                 __builtin_shufflevector(upper, lower, LANES(LOWER, s));                           \
+        row[i] = operation(__builtin_shufflevector(upper, lower, LANES(UPPER, s)),                 \
+                           __builtin_shufflevector(upper, lower, LANES(LOWER, s)));                \
     }
+#if VECTOR_LENGTH == 16
+#define JOIN_ROWS(row, operation)                                                                  \
+    JOIN(row, 1, operation) JOIN(row, 2, operation) JOIN(row, 4, operation) JOIN(row, 8, operation)
+#elif VECTOR_LENGTH == 8
+#define JOIN_ROWS(row, operation)                                                                  \
+    JOIN(row, 1, operation) JOIN(row, 2, operation) JOIN(row, 4, operation)
+#else
+#define JOIN_ROWS(row, operation) JOIN(row, 1, operation) JOIN(row, 2, operation)
+#endif
+#define SUM_OF(x, y) (x) + (y)
 
 INLINE vector sums_of_rows(vector row[VECTOR_LENGTH])
 {
-    JOIN(row, 1)
-    JOIN(row, 2)
-#if VECTOR_LENGTH > 4
-    JOIN(row, 4)
-#endif
-#if VECTOR_LENGTH > 8
-    JOIN(row, 8)
-#endif
+    JOIN_ROWS(row, SUM_OF)
+    return row[0];
+}
+
+INLINE vector largest_of_rows(vector row[VECTOR_LENGTH])
+{
+    JOIN_ROWS(row, larger_of)
     return row[0];
 }
 
