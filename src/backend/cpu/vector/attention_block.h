@@ -98,7 +98,7 @@ INLINE int64_t at_values(const kernel_attention *a, const attention_item *item)
 
 /* Its rows lie far apart and come from a far memory: they are fetched a few at a tile. */
 typedef struct item_ahead {
-    rows_ahead of[5];
+    rows_ahead of[8];
     int count;
 } item_ahead;
 

@@ -159,7 +159,7 @@ static void attend_tile(block *b, int64_t top, int64_t rows, int64_t first)
                                 .b_depth = b->values.step,
                                 .c = b->sums + top * width,
                                 .c_row = width,
-                                .continued = true},
+                                .continued = first > 0},
                   rows, width);
 }
 
@@ -188,7 +188,9 @@ static void attend_block(block *b)
 {
     const kernel_attention *a = &b->w->a;
     const int64_t reach = kernel_attention_reach(a, b->first + b->count - 1);
-    memset(b->sums, 0, (size_t)(b->count * b->w->plan.value_width) * sizeof *b->sums);
+    if (kernel_attention_reach(a, b->first + smaller(TILE_ROWS, b->count) - 1) == 0) {
+        memset(b->sums, 0, (size_t)(b->count * b->w->plan.value_width) * sizeof *b->sums);
+    }
     for (int64_t r = 0; r < b->count; r++) {
         b->largest[r] = -INFINITY;
         b->total[r] = 0;
@@ -213,6 +215,8 @@ static item_ahead ahead_of_item(const work *w, int64_t index, int64_t shares)
              item.end - item.begin, shares);
     add_rows(&next, w->k + at_keys(a, &item), a->k_step, a->key_dim, reach, shares);
     add_rows(&next, w->v + at_values(a, &item), a->v_step, a->value_dim, reach, shares);
+    add_rows(&next, w->y + at_results(a, &item), a->heads * a->value_dim,
+             a->heads / a->key_heads * a->value_dim, item.end - item.begin, shares);
     return next;
 }
 

@@ -71,6 +71,7 @@ typedef struct block {
     const work *w;
     item_memory m;
     int64_t batch, head, first, count; /* of queries */
+    bool continues;                    /* the sums of dk and dv */
     operand q_rows, dy_rows, q_columns, dy_columns, k_columns;
     float mean[BLOCK_QUERIES]; /* dy . y */
     item_ahead next;
@@ -165,7 +166,7 @@ static void slope_tile(const block *b, int64_t top, int64_t rows, int64_t first)
                                 .b_depth = b->k_columns.step,
                                 .c = b->m.dq + top * width,
                                 .c_row = width,
-                                .continued = true},
+                                .continued = first > 0},
                   rows, width);
 }
 
@@ -184,7 +185,7 @@ static void key_tile(const block *b, operand p, operand ds, int64_t first, int64
     const struct tile t = {.depth = words_in(read, (size_t)(b->count - top)),
                            .a_row = 1,
                            .a_depth = p.step,
-                           .continued = true};
+                           .continued = b->continues};
     struct tile of_k = t, of_v = t;
     of_k.a = ds.rows + word * ds.step + key;
     of_k.b = b->q_columns.rows + word * b->q_columns.step;
@@ -227,6 +228,12 @@ static void write_rows(float *to, int64_t step, const float *from, int64_t width
     }
 }
 
+/* Rows [from, to). */
+static void zero_rows(float *rows, int64_t width, int64_t from, int64_t to)
+{
+    memset(rows + from * width, 0, (size_t)((to - from) * width) * sizeof *rows);
+}
+
 static void run_block(block *b)
 {
     const work *w = b->w;
@@ -244,7 +251,9 @@ static void run_block(block *b)
     for (int64_t r = 0; r < b->count; r++) {
         b->mean[r] = dot(dy + r * y_step, y + r * y_step, a->value_dim);
     }
-    memset(b->m.dq, 0, (size_t)(BLOCK_QUERIES * w->plan.key_width) * sizeof(float));
+    if (keys_seen(b, smaller(TILE_ROWS, b->count), 0) == 0) {
+        zero_rows(b->m.dq, w->plan.key_width, 0, b->count); /* of tiles without a key */
+    }
     const int64_t reach = kernel_attention_reach(a, b->first + b->count - 1);
     for (int64_t first = 0; first < reach; first += BLOCK_KEYS) {
         for (int64_t top = 0; top < b->count; top += TILE_ROWS) {
@@ -269,6 +278,7 @@ static void write_keys(const work *w, int64_t batch, int64_t key_head, const flo
                w->plan.value_width, a->keys, a->value_dim, 1);
 }
 
+/* What an item reads, and where it writes. */
 static item_ahead ahead_of_item(const work *w, int64_t index, int64_t shares)
 {
     const kernel_attention *a = &w->a;
@@ -277,11 +287,17 @@ static item_ahead ahead_of_item(const work *w, int64_t index, int64_t shares)
     const attention_item item = attention_item_at(a, &w->plan, index);
     const int64_t reach = kernel_attention_reach(a, item.end - 1), group = a->heads / a->key_heads;
     const int64_t queries = item.end - item.begin, y_step = a->heads * a->value_dim;
-    add_rows(&next, w->q + at_queries(a, &item), a->q_step, group * a->key_dim, queries, shares);
-    add_rows(&next, w->k + at_keys(a, &item), a->k_step, a->key_dim, reach, shares);
-    add_rows(&next, w->v + at_values(a, &item), a->v_step, a->value_dim, reach, shares);
-    add_rows(&next, w->y + at_results(a, &item), y_step, group * a->value_dim, queries, shares);
-    add_rows(&next, w->dy + at_results(a, &item), y_step, group * a->value_dim, queries, shares);
+    const int64_t at_q = at_queries(a, &item), at_y = at_results(a, &item);
+    const int64_t at_k = at_keys(a, &item), at_v = at_values(a, &item);
+    const int64_t key_floats = group * a->key_dim, value_floats = group * a->value_dim;
+    add_rows(&next, w->q + at_q, a->q_step, key_floats, queries, shares);
+    add_rows(&next, w->k + at_k, a->k_step, a->key_dim, reach, shares);
+    add_rows(&next, w->v + at_v, a->v_step, a->value_dim, reach, shares);
+    add_rows(&next, w->y + at_y, y_step, value_floats, queries, shares);
+    add_rows(&next, w->dy + at_y, y_step, value_floats, queries, shares);
+    add_rows(&next, w->dq + at_q, a->q_step, key_floats, queries, shares);
+    add_rows(&next, w->dk + at_k, a->k_step, a->key_dim, reach, shares);
+    add_rows(&next, w->dv + at_v, a->v_step, a->value_dim, reach, shares);
     return next;
 }
 
@@ -300,16 +316,19 @@ static void run_item(const work *w, int64_t index, float *scratch)
         b.m.dk = w->sums + index * sum_floats(a, &w->plan);
         b.m.dv = b.m.dk + a->keys * w->plan.key_width;
     }
-    memset(b.m.dk, 0, (size_t)(a->keys * w->plan.key_width) * sizeof(float));
-    memset(b.m.dv, 0, (size_t)(a->keys * w->plan.value_width) * sizeof(float));
+    zero_rows(b.m.dk, w->plan.key_width, reach, a->keys);
+    zero_rows(b.m.dv, w->plan.value_width, reach, a->keys);
     const struct operand_reader *read = w->plan.read;
     read->panels(k, a->k_step, (size_t)reach, (size_t)a->key_dim, b.m.keys);
     read->panels(v, a->v_step, (size_t)reach, (size_t)a->value_dim, b.m.values);
     b.k_columns = read->columns(k, a->k_step, (size_t)reach, (size_t)a->key_dim, b.m.k_columns);
     for (int64_t h = 0; h < group; h++) {
         b.head = item.key_head * group + h;
-        for (b.first = item.begin; b.first < item.end; b.first += BLOCK_QUERIES) {
+        const int64_t blocks = (item.end - item.begin + BLOCK_QUERIES - 1) / BLOCK_QUERIES;
+        for (int64_t i = blocks; i-- > 0;) { /* the last one first: it sees the most keys */
+            b.first = item.begin + i * BLOCK_QUERIES;
             b.count = smaller(BLOCK_QUERIES, item.end - b.first);
+            b.continues = h > 0 || i < blocks - 1;
             run_block(&b);
         }
     }
