@@ -96,7 +96,8 @@ INLINE int64_t at_values(const kernel_attention *a, const attention_item *item)
 
 /* ---- the item after ------------------------------------------------------------------------------ */
 
-/* Its rows lie far apart and come from a far memory: they are fetched a few at a tile. */
+/* Its rows lie far apart and come from a far memory: a few are fetched after each
+ * product of tiles, which leaves the memory alone. */
 typedef struct item_ahead {
     rows_ahead of[8];
     int count;
@@ -113,11 +114,14 @@ INLINE void add_rows(item_ahead *next, const float *row, ptrdiff_t step, int64_t
     next->of[next->count++] = rows_ahead_of(row, step, floats, rows, shares);
 }
 
-/* Tiles of queries with a block of keys that an item goes through at most. */
-INLINE int64_t tiles_of(const kernel_attention *a, const attention_item *item)
+/* In how many shares: as many as an item has products of tiles, roughly, where a tile of queries and a panel
+ * of keys make `products` of them. */
+INLINE int64_t shares_of(const kernel_attention *a, const attention_item *item, double products)
 {
     const int64_t tiles = (item->end - item->begin + TILE_ROWS - 1) / TILE_ROWS;
-    return a->heads / a->key_heads * tiles * ((a->keys + BLOCK_KEYS - 1) / BLOCK_KEYS);
+    const int64_t panels = (a->keys + PANEL_WIDTH - 1) / PANEL_WIDTH;
+    const double seen = a->causal ? 0.5 : 1;
+    return (int64_t)(seen * products * (double)(a->heads / a->key_heads * tiles * panels)) + 1;
 }
 
 INLINE float dot(const float *x, const float *y, int64_t n)
@@ -134,7 +138,7 @@ INLINE float dot(const float *x, const float *y, int64_t n)
 
 /* c (rows <= TILE_ROWS, columns) = or += a (rows, depth) b (depth, columns); columns are whole vectors. */
 INLINE void multiply_rows(const struct operand_reader *r, struct tile t, int64_t rows,
-                          int64_t columns)
+                          int64_t columns, item_ahead *next)
 {
     const float *b = t.b;
     float *c = t.c;
@@ -142,18 +146,20 @@ INLINE void multiply_rows(const struct operand_reader *r, struct tile t, int64_t
         t.b = b + j;
         t.c = c + j;
         r->tile((size_t)rows, columns - j > V ? 2 : 1, t.a_row == 1)(&t);
+        fetch_item(next);
     }
 }
 
 /* c (rows, columns rounded up to vectors) = a (rows, depth) times the panels at b. */
 INLINE void multiply_panels(const struct operand_reader *r, struct tile t, int64_t rows,
-                            int64_t columns)
+                            int64_t columns, item_ahead *next)
 {
     tile_function *const compute[2] = {r->tile((size_t)rows, 1, false),
                                        r->tile((size_t)rows, 2, false)};
     t.b_depth = PANEL_WIDTH;
     for (int64_t i = 0; i < columns; i += PANEL_WIDTH) {
         compute[columns - i > V](&t);
+        fetch_item(next);
         t.b += (int64_t)t.depth * PANEL_WIDTH;
         t.c += PANEL_WIDTH;
     }

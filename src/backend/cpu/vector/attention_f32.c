@@ -145,7 +145,7 @@ static void attend_tile(block *b, int64_t top, int64_t rows, int64_t first)
                                   .b = b->keys + first * (int64_t)words,
                                   .c = b->scores,
                                   .c_row = BLOCK_KEYS},
-                    rows, count);
+                    rows, count, &b->next);
     weigh_tile(b, top, rows, first, count);
     const operand weights =
         read->rows(b->scores, BLOCK_KEYS, (size_t)rows, (size_t)count, b->weights);
@@ -160,7 +160,7 @@ static void attend_tile(block *b, int64_t top, int64_t rows, int64_t first)
                                 .c = b->sums + top * width,
                                 .c_row = width,
                                 .continued = first > 0},
-                  rows, width);
+                  rows, width, &b->next);
 }
 
 /* y = sums / total; a query that saw no key has none. */
@@ -198,7 +198,6 @@ static void attend_block(block *b)
     for (int64_t first = 0; first < reach; first += BLOCK_KEYS) {
         for (int64_t top = 0; top < b->count; top += TILE_ROWS) {
             attend_tile(b, top, smaller(TILE_ROWS, b->count - top), first);
-            fetch_item(&b->next);
         }
     }
     finish_block(b);
@@ -230,7 +229,7 @@ static void attend_item(const work *w, int64_t index, float *scratch)
     block b;
     b.w = w;
     b.batch = item.batch;
-    b.next = ahead_of_item(w, index + 1, tiles_of(a, &item));
+    b.next = ahead_of_item(w, index + 1, shares_of(a, &item, 1.25));
     b.scores = scratch;
     b.weights = b.scores + TILE_ROWS * BLOCK_KEYS;
     b.sums = b.weights + TILE_ROWS * BLOCK_KEYS;

@@ -127,7 +127,7 @@ INLINE int64_t keys_seen(const block *b, int64_t rows, int64_t first)
 }
 
 /* p and ds of a tile of queries, and its part of dq. */
-static void slope_tile(const block *b, int64_t top, int64_t rows, int64_t first)
+static void slope_tile(block *b, int64_t top, int64_t rows, int64_t first)
 {
     const kernel_attention *a = &b->w->a;
     const int64_t count = keys_seen(b, top + rows, first);
@@ -141,13 +141,13 @@ static void slope_tile(const block *b, int64_t top, int64_t rows, int64_t first)
     t.a_row = b->q_rows.step;
     t.b = b->m.keys + first * (int64_t)t.depth;
     t.c = s;
-    multiply_panels(read, t, rows, count);
+    multiply_panels(read, t, rows, count, &b->next);
     t.depth = words_in(read, (size_t)a->value_dim);
     t.a = b->dy_rows.rows + top * b->dy_rows.step;
     t.a_row = b->dy_rows.step;
     t.b = b->m.values + first * (int64_t)t.depth;
     t.c = slopes;
-    multiply_panels(read, t, rows, count);
+    multiply_panels(read, t, rows, count, &b->next);
     /* as far as key_tile reads */
     const int64_t filled = smaller(rounded(count + TILE_ROWS - 1, V), BLOCK_KEYS);
     for (int64_t r = top; r < top + rows; r++, s += BLOCK_KEYS, slopes += BLOCK_KEYS) {
@@ -167,12 +167,11 @@ static void slope_tile(const block *b, int64_t top, int64_t rows, int64_t first)
                                 .c = b->m.dq + top * width,
                                 .c_row = width,
                                 .continued = first > 0},
-                  rows, width);
+                  rows, width, &b->next);
 }
 
 /* dk and dv of a tile of keys: the products of ds and p, transposed, with the queries that see it. */
-static void key_tile(const block *b, operand p, operand ds, int64_t first, int64_t key,
-                     int64_t rows)
+static void key_tile(block *b, operand p, operand ds, int64_t first, int64_t key, int64_t rows)
 {
     const attention_plan *plan = &b->w->plan;
     const struct operand_reader *read = plan->read;
@@ -192,17 +191,17 @@ static void key_tile(const block *b, operand p, operand ds, int64_t first, int64
     of_k.b_depth = b->q_columns.step;
     of_k.c = b->m.dk + (first + key) * plan->key_width;
     of_k.c_row = plan->key_width;
-    multiply_rows(read, of_k, rows, plan->key_width);
+    multiply_rows(read, of_k, rows, plan->key_width, &b->next);
     of_v.a = p.rows + word * p.step + key;
     of_v.b = b->dy_columns.rows + word * b->dy_columns.step;
     of_v.b_depth = b->dy_columns.step;
     of_v.c = b->m.dv + (first + key) * plan->value_width;
     of_v.c_row = plan->value_width;
-    multiply_rows(read, of_v, rows, plan->value_width);
+    multiply_rows(read, of_v, rows, plan->value_width, &b->next);
 }
 
 /* The same of all keys [first, first + count) that the block sees. */
-static void key_tiles(const block *b, int64_t first, int64_t count)
+static void key_tiles(block *b, int64_t first, int64_t count)
 {
     const struct operand_reader *read = b->w->plan.read;
     const size_t queries = (size_t)b->count, keys = (size_t)rounded(count, V);
@@ -258,7 +257,6 @@ static void run_block(block *b)
     for (int64_t first = 0; first < reach; first += BLOCK_KEYS) {
         for (int64_t top = 0; top < b->count; top += TILE_ROWS) {
             slope_tile(b, top, smaller(TILE_ROWS, b->count - top), first);
-            fetch_item(&b->next);
         }
         key_tiles(b, first, keys_seen(b, b->count, first));
     }
@@ -310,7 +308,7 @@ static void run_item(const work *w, int64_t index, float *scratch)
     block b;
     b.w = w;
     b.batch = item.batch;
-    b.next = ahead_of_item(w, index + 1, tiles_of(a, &item));
+    b.next = ahead_of_item(w, index + 1, shares_of(a, &item, 3.5));
     lay_out(a, &w->plan, scratch, &b.m);
     if (w->sums) {
         b.m.dk = w->sums + index * sum_floats(a, &w->plan);
