@@ -9,7 +9,6 @@
 #define FM_BACKEND_CPU_ATTENTION_BLOCK_H
 
 #include "backend/cpu/gemm.h"
-#include "backend/cpu/vector/ahead.h"
 #include "backend/cpu/vector/operand_reader.h"
 #include "backend/cpu/vector/philox_vector.h"
 #include "backend/cpu/vector/transpose.h"
@@ -96,32 +95,36 @@ INLINE int64_t at_values(const kernel_attention *a, const attention_item *item)
 
 /* ---- the item after ------------------------------------------------------------------------------ */
 
-/* Its rows lie far apart and come from a far memory: a few are fetched after each
- * product of tiles, which leaves the memory alone. */
+/* Its rows lie far apart and come from a far memory: the products of tiles fetch them, some lines at every
+ * FETCH_STEP-th step, which leaves time for that. */
 typedef struct item_ahead {
     rows_ahead of[8];
-    int count;
+    int count, now;
+    int64_t lines; /* at a step */
 } item_ahead;
 
-INLINE void fetch_item(item_ahead *next)
-{
-    for (int i = 0; i < next->count; i++) fetch_rows_ahead(&next->of[i]);
-}
-
 INLINE void add_rows(item_ahead *next, const float *row, ptrdiff_t step, int64_t floats,
-                     int64_t rows, int64_t shares)
+                     int64_t rows)
 {
-    next->of[next->count++] = rows_ahead_of(row, step, floats, rows, shares);
+    next->of[next->count++] = rows_ahead_of(row, step, floats, rows, 1);
 }
 
-/* In how many shares: as many as an item has products of tiles, roughly, where a tile of queries and a panel
- * of keys make `products` of them. */
-INLINE int64_t shares_of(const kernel_attention *a, const attention_item *item, double products)
+/* So many lines at a step that all are fetched. Each pair of a query and a key takes `words` multiply-adds. */
+INLINE void share_out(item_ahead *next, const kernel_attention *a, const attention_plan *p,
+                      double words)
 {
-    const int64_t tiles = (item->end - item->begin + TILE_ROWS - 1) / TILE_ROWS;
-    const int64_t panels = (a->keys + PANEL_WIDTH - 1) / PANEL_WIDTH;
-    const double seen = a->causal ? 0.5 : 1;
-    return (int64_t)(seen * products * (double)(a->heads / a->key_heads * tiles * panels)) + 1;
+    const double pairs = fm_attention_pairs(a) / (double)p->items;
+    const double steps = pairs * words / (TILE_ROWS * PANEL_WIDTH * FETCH_STEP);
+    int64_t lines = 0;
+    for (int i = 0; i < next->count; i++) lines += next->of[i].share;
+    next->lines = lines / ((int64_t)steps + 1) + 1;
+}
+
+INLINE void fetch_beside(struct tile *t, item_ahead *next)
+{
+    while (next->now < next->count && next->of[next->now].rows == 0) next->now++;
+    t->ahead = next->now < next->count ? &next->of[next->now] : NULL;
+    t->ahead_lines = next->lines;
 }
 
 INLINE float dot(const float *x, const float *y, int64_t n)
@@ -145,8 +148,8 @@ INLINE void multiply_rows(const struct operand_reader *r, struct tile t, int64_t
     for (int64_t j = 0; j < columns; j += PANEL_WIDTH) {
         t.b = b + j;
         t.c = c + j;
+        fetch_beside(&t, next);
         r->tile((size_t)rows, columns - j > V ? 2 : 1, t.a_row == 1)(&t);
-        fetch_item(next);
     }
 }
 
@@ -158,8 +161,8 @@ INLINE void multiply_panels(const struct operand_reader *r, struct tile t, int64
                                        r->tile((size_t)rows, 2, false)};
     t.b_depth = PANEL_WIDTH;
     for (int64_t i = 0; i < columns; i += PANEL_WIDTH) {
+        fetch_beside(&t, next);
         compute[columns - i > V](&t);
-        fetch_item(next);
         t.b += (int64_t)t.depth * PANEL_WIDTH;
         t.c += PANEL_WIDTH;
     }

@@ -203,7 +203,7 @@ static void attend_block(block *b)
     finish_block(b);
 }
 
-static item_ahead ahead_of_item(const work *w, int64_t index, int64_t shares)
+static item_ahead ahead_of_item(const work *w, int64_t index)
 {
     const kernel_attention *a = &w->a;
     item_ahead next = {.count = 0};
@@ -211,11 +211,13 @@ static item_ahead ahead_of_item(const work *w, int64_t index, int64_t shares)
     const attention_item item = attention_item_at(a, &w->plan, index);
     const int64_t reach = kernel_attention_reach(a, item.end - 1);
     add_rows(&next, w->q + at_queries(a, &item), a->q_step, a->heads / a->key_heads * a->key_dim,
-             item.end - item.begin, shares);
-    add_rows(&next, w->k + at_keys(a, &item), a->k_step, a->key_dim, reach, shares);
-    add_rows(&next, w->v + at_values(a, &item), a->v_step, a->value_dim, reach, shares);
+             item.end - item.begin);
+    add_rows(&next, w->k + at_keys(a, &item), a->k_step, a->key_dim, reach);
+    add_rows(&next, w->v + at_values(a, &item), a->v_step, a->value_dim, reach);
     add_rows(&next, w->y + at_results(a, &item), a->heads * a->value_dim,
-             a->heads / a->key_heads * a->value_dim, item.end - item.begin, shares);
+             a->heads / a->key_heads * a->value_dim, item.end - item.begin);
+    const double words = (double)(a->key_dim + a->value_dim) / (double)w->plan.read->numbers;
+    share_out(&next, a, &w->plan, words);
     return next;
 }
 
@@ -229,7 +231,7 @@ static void attend_item(const work *w, int64_t index, float *scratch)
     block b;
     b.w = w;
     b.batch = item.batch;
-    b.next = ahead_of_item(w, index + 1, shares_of(a, &item, 1.25));
+    b.next = ahead_of_item(w, index + 1);
     b.scores = scratch;
     b.weights = b.scores + TILE_ROWS * BLOCK_KEYS;
     b.sums = b.weights + TILE_ROWS * BLOCK_KEYS;

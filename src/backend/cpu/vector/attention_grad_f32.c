@@ -277,7 +277,7 @@ static void write_keys(const work *w, int64_t batch, int64_t key_head, const flo
 }
 
 /* What an item reads, and where it writes. */
-static item_ahead ahead_of_item(const work *w, int64_t index, int64_t shares)
+static item_ahead ahead_of_item(const work *w, int64_t index)
 {
     const kernel_attention *a = &w->a;
     item_ahead next = {.count = 0};
@@ -288,14 +288,17 @@ static item_ahead ahead_of_item(const work *w, int64_t index, int64_t shares)
     const int64_t at_q = at_queries(a, &item), at_y = at_results(a, &item);
     const int64_t at_k = at_keys(a, &item), at_v = at_values(a, &item);
     const int64_t key_floats = group * a->key_dim, value_floats = group * a->value_dim;
-    add_rows(&next, w->q + at_q, a->q_step, key_floats, queries, shares);
-    add_rows(&next, w->k + at_k, a->k_step, a->key_dim, reach, shares);
-    add_rows(&next, w->v + at_v, a->v_step, a->value_dim, reach, shares);
-    add_rows(&next, w->y + at_y, y_step, value_floats, queries, shares);
-    add_rows(&next, w->dy + at_y, y_step, value_floats, queries, shares);
-    add_rows(&next, w->dq + at_q, a->q_step, key_floats, queries, shares);
-    add_rows(&next, w->dk + at_k, a->k_step, a->key_dim, reach, shares);
-    add_rows(&next, w->dv + at_v, a->v_step, a->value_dim, reach, shares);
+    add_rows(&next, w->q + at_q, a->q_step, key_floats, queries);
+    add_rows(&next, w->k + at_k, a->k_step, a->key_dim, reach);
+    add_rows(&next, w->v + at_v, a->v_step, a->value_dim, reach);
+    add_rows(&next, w->y + at_y, y_step, value_floats, queries);
+    add_rows(&next, w->dy + at_y, y_step, value_floats, queries);
+    add_rows(&next, w->dq + at_q, a->q_step, key_floats, queries);
+    add_rows(&next, w->dk + at_k, a->k_step, a->key_dim, reach);
+    add_rows(&next, w->dv + at_v, a->v_step, a->value_dim, reach);
+    const double words =
+        (double)(3 * a->key_dim + 2 * a->value_dim) / (double)w->plan.read->numbers;
+    share_out(&next, a, &w->plan, words);
     return next;
 }
 
@@ -308,7 +311,7 @@ static void run_item(const work *w, int64_t index, float *scratch)
     block b;
     b.w = w;
     b.batch = item.batch;
-    b.next = ahead_of_item(w, index + 1, shares_of(a, &item, 3.5));
+    b.next = ahead_of_item(w, index + 1);
     lay_out(a, &w->plan, scratch, &b.m);
     if (w->sums) {
         b.m.dk = w->sums + index * sum_floats(a, &w->plan);
