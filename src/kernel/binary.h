@@ -73,9 +73,7 @@ BINARY(relu6_grad)
  * density f. */
 BINARY(gelu_grad)
 {
-    REAL below = (REAL)0.5 * (1 + KERNEL_ERF(b * (REAL)0.70710678118654752440));
-    REAL density = (REAL)0.39894228040143267794 * KERNEL_EXP((REAL)-0.5 * b * b);
-    return a * (below + b * density);
+    return a * (KERNEL_NORMAL(b) + b * KERNEL_BELL(b));
 }
 
 /* (1 + t) / 2 + b / 2 (1 - t^2) u', t = tanh(u), u = sqrt(2 / pi) (b + 0.044715 b^3). */

@@ -21,6 +21,8 @@
 #define KERNEL_COS(x)    cosf(x)
 #define KERNEL_TANH(x)   tanhf(x)
 #define KERNEL_ERF(x)    erff(x)
+#define KERNEL_NORMAL(x) (0.5f * (1 + erff((x)*0.70710678118654752440f)))
+#define KERNEL_BELL(x)   (0.39894228040143267794f * expf(-0.5f * (x) * (x)))
 #include KERNEL_FILE
 #include "kernel/instantiate_end.h"
 
@@ -38,6 +40,8 @@
 #define KERNEL_COS(x)    cos(x)
 #define KERNEL_TANH(x)   tanh(x)
 #define KERNEL_ERF(x)    erf(x)
+#define KERNEL_NORMAL(x) (0.5 * (1 + erf((x)*0.70710678118654752440)))
+#define KERNEL_BELL(x)   (0.39894228040143267794 * exp(-0.5 * (x) * (x)))
 #include KERNEL_FILE
 #include "kernel/instantiate_end.h"
 

@@ -13,3 +13,5 @@
 #undef KERNEL_COS
 #undef KERNEL_TANH
 #undef KERNEL_ERF
+#undef KERNEL_NORMAL
+#undef KERNEL_BELL

@@ -132,7 +132,7 @@ UNARY(selu)
 /* Hendrycks, Gimpel 2016: x times the normal distribution function. */
 UNARY(gelu)
 {
-    return (REAL)0.5 * x * (1 + KERNEL_ERF(x * (REAL)0.70710678118654752440));
+    return x * KERNEL_NORMAL(x);
 }
 
 /* The same paper's approximation, u = sqrt(2 / pi) (x + 0.044715 x^3). */

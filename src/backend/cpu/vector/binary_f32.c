@@ -41,7 +41,7 @@ fm_binary_row *FM_ISA_SYMBOL(fm_cpu_binary_row)(const fm_op *op)
 double FM_ISA_SYMBOL(fm_cpu_binary_cost)(const fm_op *op)
 {
     if (op == &fm_op_pow) return 10;
-    if (op == &fm_op_gelu_grad) return 0.8;
+    if (op == &fm_op_gelu_grad) return 0.6;
     const bool heavy =
         op == &fm_op_sigmoid_cross_entropy || op == &fm_op_gelu_tanh_grad || op == &fm_op_silu_grad;
     return heavy ? 0.5 : LIGHT_NANOSECONDS;

@@ -20,7 +20,9 @@
 #ifndef KERNEL_TANH
 #define KERNEL_TANH(x) vector_tanh(x)
 #endif
-#define KERNEL_ERF(x) vector_erf(x)
+#define KERNEL_ERF(x)    vector_erf(x)
+#define KERNEL_NORMAL(x) vector_normal(x)
+#define KERNEL_BELL(x)   vector_bell(x)
 #include KERNEL_FILE
 #include "kernel/instantiate_end.h"
 
