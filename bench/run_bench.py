@@ -183,15 +183,27 @@ def peer_command(job, peer, python, options):
     may use either precision."""
     command = [python, ROOT / "bench" / "peers" / WORKLOADS[job.name][peer], "--workload", job.name,
                *job.words(), "--seconds", options.seconds / 3]
-    fastest, setting, tried = job.precision, options.setting, None
-    if not setting:
-        tries = {precision: last_json(command + ["--precision", precision, "--mode", "best", "--rounds", 1])
-                 for precision in dict.fromkeys(["float32", job.precision])}
-        fastest = max(tries, key=lambda precision: tries[precision]["samples_per_second"])
-        setting = tries[fastest]["setting"]
-        tried = {precision: best["tried"] for precision, best in tries.items()}
-    return command + ["--precision", fastest, "--mode", "setting", "--setting", setting, "--rounds", 3,
+    precisions = options.peer_precision or dict.fromkeys(["float32", job.precision])
+    precision, setting, tried = search(command, list(precisions), options.setting)
+    return command + ["--precision", precision, "--mode", "setting", "--setting", setting, "--rounds", 3,
                       "--patience", options.patience], tried
+
+
+def search(command, precisions, settings):
+    """The precision and setting with which the peer is fastest, of all that its script has unless some
+    are named; what each of them did, by precision, None where there was no choice."""
+    if len(precisions) == 1 and settings and len(settings) == 1:
+        return precisions[0], settings[0], None
+    tried, best = {}, (0, None, None)
+    for precision in precisions:
+        tried[precision] = {}
+        for setting in settings or [None]:
+            mode = ["--mode", "setting", "--setting", setting] if setting else ["--mode", "best"]
+            result = last_json(command + ["--precision", precision, *mode, "--rounds", 1])
+            speed, name = result["samples_per_second"], result["setting"]
+            tried[precision].update(result.get("tried", {name: speed}))
+            best = max(best, (speed, precision, name))
+    return best[1], best[2], tried
 
 
 @dataclasses.dataclass
@@ -310,6 +322,18 @@ def measure_machine(threads):
                 date=datetime.date.today().isoformat())
 
 
+def note_machine(threads):
+    """Unless that was done today, of this processor and this version."""
+    path = RESULTS / "machine.json"
+    now = {"processor": processor(), "commit": commit(), "date": datetime.date.today().isoformat()}
+    if path.exists():
+        noted = json.loads(path.read_text(encoding="utf-8"))
+        known = {peak["threads"] for peak in noted.get("peaks", [])}
+        if known.issuperset(threads) and now.items() <= noted.items():
+            return
+    write_json(path, measure_machine(threads))
+
+
 def show_side(name, side):
     setting = side["rounds"][0].get("setting", "")
     if side["rounds"][0].get("precision") == "bfloat16":
@@ -364,7 +388,10 @@ def parse():
     parser.add_argument("--precision", choices=PEAKS, nargs="+", default=["float32"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4, help="of work in a round of each side")
-    parser.add_argument("--setting", help="the peer's setting; default: it tries all of them first")
+    parser.add_argument("--setting", nargs="+",
+                        help="the peer's settings that are tried first; default: all")
+    parser.add_argument("--peer-precision", choices=PEAKS, nargs="+",
+                        help="that are tried likewise; default: float32 and ours")
     parser.add_argument("--missing", action="store_true", help="only what has no result yet")
     parser.add_argument("--patience", type=float, default=20,
                         help="seconds to wait before a round while others keep the cores busy")
@@ -389,7 +416,7 @@ def main():
              + ", ".join(name for name in WORKLOADS if peer in WORKLOADS[name]))
 
     RESULTS.mkdir(parents=True, exist_ok=True)
-    write_json(RESULTS / "machine.json", measure_machine(sorted({1, PROCESSORS, *options.threads})))
+    note_machine(sorted({1, PROCESSORS, *options.threads}))
     broken = 0
     for job in jobs_of(options, peer):
         if options.missing and job.file(job.batch).exists():
