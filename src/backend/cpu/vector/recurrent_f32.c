@@ -1,6 +1,8 @@
 /* Recurrent cells over sequences. Each thread takes rows of the batch through all steps, band by band, so
  * threads never wait for each other; a step goes block by block through the recurrent kernel's panels, and
- * what a band's sums become is computed while they are in the first cache. */
+ * what a band's sums become is computed while they are in the first cache. Of fewer rows than threads each
+ * thread takes units instead, and its part of a large kernel stays in its second cache; then they wait for
+ * each other after each step. */
 #include "backend/cpu/vector/kernels.h"
 #include "backend/cpu/vector/recurrent_lanes.h"
 #include "backend/cpu/vector/recurrent_product.h"
@@ -12,7 +14,7 @@
 
 typedef struct forward forward;
 
-/* Rows [first, end) of one step. */
+/* Rows and units of one step. */
 typedef void band_step(const forward *f, const band *at);
 
 enum { SUMS = FM_RECURRENT_VECTORS * VECTOR_LENGTH };
@@ -157,7 +159,7 @@ static void project(const forward *f, const band *at)
 static void lstm_step(const forward *f, const band *at)
 {
     const int64_t units = f->r.units, width = f->r.width;
-    for (int64_t unit = 0; unit < units; unit += VECTOR_LENGTH) {
+    for (int64_t unit = at->unit; unit < at->unit_end; unit += VECTOR_LENGTH) {
         const size_t n = recurrent_units_at(units, unit);
         sum_block(f, at, f->entering, width, f->panels + unit * 4 * width, 4);
         if (f->is_usual && !f->peephole && n == VECTOR_LENGTH)
@@ -213,7 +215,7 @@ INLINE void gru_rows(const int cell, const int gate, const forward *f, const ban
 static void gru_step(const forward *f, const band *at)
 {
     const int64_t units = f->r.units;
-    for (int64_t unit = 0; unit < units; unit += VECTOR_LENGTH) {
+    for (int64_t unit = at->unit; unit < at->unit_end; unit += VECTOR_LENGTH) {
         const size_t n = recurrent_units_at(units, unit);
         vector bias[3] = {{0}, {0}, {0}};
         for (int g = 0; f->bias && g < 3; g++) {
@@ -250,8 +252,8 @@ static void candidate_row(const forward *f, const band *at, int64_t b, int64_t u
 static void candidate_step(const forward *f, const band *at, const float *a, const float *panels)
 {
     const int64_t units = f->r.units;
-    for (int64_t first = 0; first < units; first += SUMS) {
-        const int64_t end = units - first < SUMS ? units : first + SUMS;
+    for (int64_t first = at->unit; first < at->unit_end; first += SUMS) {
+        const int64_t end = at->unit_end - first < SUMS ? at->unit_end : first + SUMS;
         const int vectors = (int)((end - first + VECTOR_LENGTH - 1) / VECTOR_LENGTH);
         sum_block(f, at, a, units, panels + first * units, vectors);
         for (int64_t b = at->first; b < at->end; b++) {
@@ -326,11 +328,29 @@ static recurrent_ahead look_ahead(const forward *f, const band *at)
                                 (at->end - at->first) * width * f->gates * units);
 }
 
+/* The state behind the last step. */
+static void keep_last(const forward *f, int64_t first, int64_t end)
+{
+    const int64_t width = f->r.width;
+    const band at = {.step = f->r.time};
+    for (int64_t b = first; b < end; b++) {
+        memcpy(f->last + b * width, row_before(f, &at, b), (size_t)width * sizeof(float));
+    }
+}
+
+static void enter_memory(const forward *f, int64_t first, int64_t end)
+{
+    const int64_t units = f->r.units;
+    if (!f->memory) return;
+    memcpy(f->last_memory + first * units, f->memory + first * units,
+           (size_t)((end - first) * units) * sizeof(float));
+}
+
 static void run_band(const forward *f, int64_t first, int64_t end)
 {
     const int64_t time = f->r.time;
     recurrent_ahead ahead;
-    band at = {.first = first, .end = end};
+    band at = {.first = first, .end = end, .unit_end = f->r.units};
     for (int64_t step = 0; step < time; step++) {
         at.step = step, at.time = kernel_step_time(&f->r, step), at.ahead = NULL;
         if (step + 1 < time && end - first >= RECURRENT_FETCHED_ROWS) {
@@ -340,23 +360,47 @@ static void run_band(const forward *f, int64_t first, int64_t end)
         enter_states(f, &at);
         f->step(f, &at);
     }
-    at.step = time;
-    for (int64_t b = first; b < end; b++) {
-        memcpy(f->last + b * f->r.width, row_before(f, &at, b), (size_t)f->r.width * sizeof(float));
-    }
+    keep_last(f, first, end);
 }
 
 static void run_rows(const void *argument, int64_t first, int64_t end)
 {
     const forward *f = argument;
-    const int64_t units = f->r.units;
-    if (f->memory) {
-        memcpy(f->last_memory + first * units, f->memory + first * units,
-               (size_t)((end - first) * units) * sizeof(float));
-    }
+    enter_memory(f, first, end);
     for (int64_t b = first; b < end; b += f->band) {
         run_band(f, b, end - b < f->band ? end : b + f->band);
     }
+}
+
+/* One step of all rows by all threads, each with scratch of its own. */
+typedef struct shared_step {
+    const forward *f;
+    int64_t step;
+} shared_step;
+
+static void run_units(const void *argument, int part, int parts)
+{
+    const shared_step *shared = argument;
+    forward f = *shared->f;
+    const int64_t units = f.r.units, step = f.gates > 1 ? VECTOR_LENGTH : SUMS;
+    f.entering += part * f.r.batch * f.r.width;
+    f.sums += part * f.r.batch * SUMS;
+    const band at = {.step = shared->step,
+                     .time = kernel_step_time(&f.r, shared->step),
+                     .end = f.r.batch,
+                     .unit = fm_range_bound(units, step, part, parts),
+                     .unit_end = fm_range_bound(units, step, part + 1, parts)};
+    enter_states(&f, &at);
+    f.step(&f, &at);
+}
+
+static void run_shared(const forward *f, int parts)
+{
+    enter_memory(f, 0, f->r.batch);
+    for (int64_t step = 0; step < f->r.time; step++) {
+        fm_in_parts(parts, run_units, &(shared_step){f, step});
+    }
+    keep_last(f, 0, f->r.batch);
 }
 
 /* ---- kernels ------------------------------------------------------------------------------------- */
@@ -369,6 +413,7 @@ typedef struct recurrent_state {
     bool packs, packs_projection;           /* they do not come in panels      */
     size_t room[ROOMS + 1];                 /* where each begins, in floats    */
     int64_t threads;
+    bool shares_steps; /* all threads work on each step */
 } recurrent_state;
 
 static int gates_of(const fm_site *site)
@@ -418,6 +463,17 @@ static void layouts_of_recurrent(const fm_site *site, fm_layout *inputs, fm_layo
     }
 }
 
+/* Multiply-adds of a step that are worth waiting for each other behind it: half of them take longer. */
+enum { SHARED_STEP = 150000 };
+
+/* A step whose second product reads all of what its first one made is not shared. */
+static bool shares_steps(const recurrent_state *state, int64_t batch)
+{
+    const fm_recurrent_kernel *kernel = &state->kernel;
+    if (kernel->apart || state->projection.gates || batch >= state->threads) return false;
+    return batch * kernel->gates * kernel->units * kernel->width >= SHARED_STEP;
+}
+
 static fm_status prepare_recurrent(const fm_site *site, fm_need *need)
 {
     const fm_shape y = site->outputs[0].shape;
@@ -429,19 +485,21 @@ static fm_status prepare_recurrent(const fm_site *site, fm_need *need)
     state->packs = !site->input_layouts[1].type;
     state->packs_projection =
         state->projection.gates && !site->input_layouts[projection_at(site)].type;
+    const double work =
+        (double)(batch * y.dims[1]) * (double)(kernel->gates * units * kernel->width +
+                                               state->projection.width * state->projection.units);
+    state->threads = work < PARALLEL_PRODUCT ? 1 : site->threads;
+    state->shares_steps = shares_steps(state, batch);
+    const int64_t rows = state->shares_steps ? state->threads * batch : batch;
     const size_t floats[ROOMS] = {
         [PANELS] = state->packs ? fm_recurrent_kernel_floats(kernel, VECTOR_LENGTH) : 0,
         [PROJECTION_PANELS] = state->packs_projection
                                   ? fm_recurrent_kernel_floats(&state->projection, VECTOR_LENGTH)
                                   : 0,
-        [ENTERING] = (size_t)(batch * kernel->width),
+        [ENTERING] = (size_t)(rows * kernel->width),
         [INNER] = kernel->apart || state->projection.gates ? (size_t)(batch * units) : 0,
-        [BLOCK_SUMS] = (size_t)batch * SUMS};
+        [BLOCK_SUMS] = (size_t)rows * SUMS};
     for (int i = 0; i < ROOMS; i++) state->room[i + 1] = state->room[i] + in_lines(floats[i]);
-    const double work =
-        (double)(batch * y.dims[1]) * (double)(kernel->gates * units * kernel->width +
-                                               state->projection.width * state->projection.units);
-    state->threads = work < PARALLEL_PRODUCT ? 1 : site->threads;
     need->scratch_bytes = state->room[ROOMS] * sizeof(float);
     need->state = state;
     return FM_OK;
@@ -490,6 +548,10 @@ static forward describe(const fm_call *call, int fixed, band_step *step)
 static void run_recurrent(const fm_call *call, forward *f)
 {
     const recurrent_state *state = call->state;
+    if (state->shares_steps) {
+        run_shared(f, (int)state->threads);
+        return;
+    }
     const int64_t parts = state->threads < f->r.batch ? state->threads : f->r.batch;
     const fm_ranges ranges = {f->r.batch, 1, run_rows, f};
     f->band = recurrent_band(f->r.batch, f->gates * f->r.units * f->r.width);

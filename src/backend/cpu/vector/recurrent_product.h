@@ -33,10 +33,11 @@ typedef struct recurrent_ahead {
     int64_t floats, share; /* done of its row; lines at a time        */
 } recurrent_ahead;
 
-/* Rows [first, end) of a batch at one step, which reads time `time`; NULL: nothing is fetched for the step
- * behind it. */
+/* Rows [first, end) of a batch at one step, which reads time `time`, and forward units [unit, unit_end);
+ * NULL: nothing is fetched for the step behind it. */
 typedef struct band {
     int64_t step, time, first, end;
+    int64_t unit, unit_end;
     recurrent_ahead *ahead;
 } band;
 
