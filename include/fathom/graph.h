@@ -22,8 +22,9 @@
 extern "C" {
 #endif
 
+/* A handle of a value. id 0 is the poisoned one; others mean something in the graph that made them only. */
 typedef struct fm_val {
-    uint32_t id; /* 0 is the poisoned value */
+    uint32_t id;
 } fm_val;
 
 typedef struct fm_graph fm_graph;

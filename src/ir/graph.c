@@ -106,10 +106,17 @@ static fm_val out_of_memory(fm_graph *graph)
     return (fm_val){0};
 }
 
-bool fm_all_valid(const fm_val *values, int count)
+bool fm_all_valid(fm_graph *graph, const fm_val *values, int count)
 {
     for (int i = 0; i < count; i++) {
         if (!values[i].id) return false;
+        if (values[i].id < graph->value_count) continue;
+        fm_graph_fail(
+            graph, FM_ERROR_ARGUMENT,
+            "value number %u is none of this graph's: a value belongs to the graph that it "
+            "was made in, and a model function makes all of them anew in each call",
+            values[i].id);
+        return false;
     }
     return true;
 }
@@ -258,26 +265,32 @@ fm_val fm_scalar(fm_graph *graph, double value)
     return fm_full(graph, (fm_shape){0}, value);
 }
 
+/* Of the user's handle: one of another graph is read as the poisoned value. */
+static const fm_value *look(const fm_graph *graph, fm_val value)
+{
+    return &graph->values[value.id < graph->value_count ? value.id : 0];
+}
+
 fm_shape fm_val_shape(const fm_graph *graph, fm_val value)
 {
-    return fm_value_of(graph, value)->shape;
+    return look(graph, value)->shape;
 }
 
 fm_dtype fm_val_dtype(const fm_graph *graph, fm_val value)
 {
-    return fm_value_of(graph, value)->dtype;
+    return look(graph, value)->dtype;
 }
 
 const char *fm_val_name(const fm_graph *graph, fm_val value)
 {
-    return fm_value_of(graph, value)->name;
+    return look(graph, value)->name;
 }
 
 /* ---- masks ------------------------------------------------------------------------------------ */
 
 void fm_mask_set(fm_graph *graph, fm_val value, fm_val mask)
 {
-    if (!value.id || !mask.id) return;
+    if (!fm_all_valid(graph, (fm_val[]){value, mask}, 2)) return;
     fm_shape shape = fm_val_shape(graph, value), given = fm_val_shape(graph, mask);
     bool fits = shape.rank >= 2 && given.rank == 2 && given.dims[0] == shape.dims[0] &&
                 given.dims[1] == shape.dims[1] && fm_val_dtype(graph, mask) == graph->options.dtype;
@@ -300,7 +313,7 @@ void fm_mask_set(fm_graph *graph, fm_val value, fm_val mask)
 
 fm_val fm_mask_of(const fm_graph *graph, fm_val value)
 {
-    return fm_value_of(graph, value)->mask;
+    return look(graph, value)->mask;
 }
 
 /* ---- scopes ---------------------------------------------------------------------------------- */
@@ -410,14 +423,14 @@ fm_val fm_graph_variable(const fm_graph *graph, int i)
 
 bool fm_val_trainable(const fm_graph *graph, fm_val variable)
 {
-    const fm_value *value = fm_value_of(graph, variable);
+    const fm_value *value = look(graph, variable);
     return value->kind == FM_VARIABLE && !graph->variables[value->variable].frozen &&
            !graph->variables[value->variable].options.not_trainable;
 }
 
 bool fm_val_frozen(const fm_graph *graph, fm_val variable)
 {
-    const fm_value *value = fm_value_of(graph, variable);
+    const fm_value *value = look(graph, variable);
     return value->kind == FM_VARIABLE && graph->variables[value->variable].frozen;
 }
 
@@ -437,7 +450,7 @@ void fm_graph_check_freeze(fm_graph *graph)
 
 void fm_update(fm_graph *graph, fm_val variable, fm_val next)
 {
-    if (!variable.id || !next.id) return;
+    if (!fm_all_valid(graph, (fm_val[]){variable, next}, 2)) return;
     const fm_value *value = fm_value_of(graph, variable), *after = fm_value_of(graph, next);
     if (value->kind != FM_VARIABLE) {
         fm_graph_fail(graph, FM_ERROR_ARGUMENT, "only variables can be updated");
@@ -461,7 +474,7 @@ void fm_update(fm_graph *graph, fm_val variable, fm_val next)
 
 void fm_output(fm_graph *graph, const char *name, fm_val value)
 {
-    if (!value.id || graph->status != FM_OK) return;
+    if (graph->status != FM_OK || !fm_all_valid(graph, &value, 1)) return;
     if (fm_graph_output(graph, name).id) {
         fm_graph_fail(graph, FM_ERROR_ARGUMENT, "there is already an output '%s'", name);
         return;

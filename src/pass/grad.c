@@ -127,7 +127,10 @@ static bool check_loss(fm_graph *graph, fm_val loss)
 void fm_grad(fm_graph *graph, fm_val loss, const fm_val *wrt, int count, fm_val *grads)
 {
     for (int i = 0; i < count; i++) grads[i] = (fm_val){0};
-    if (graph->status != FM_OK || !loss.id || !fm_all_valid(wrt, count)) return;
+    if (graph->status != FM_OK || !fm_all_valid(graph, &loss, 1) ||
+        !fm_all_valid(graph, wrt, count)) {
+        return;
+    }
     if (!check_loss(graph, loss)) return;
 
     gradient_walk walk = {.graph = graph, .values = graph->value_count, .nodes = graph->node_count};

@@ -253,6 +253,40 @@ static void wrong_activation(fm_graph *g)
     fm_dense(g, input(g, FM_SHAPE(2, 4)), .units = 3, .activation = 99);
 }
 
+/* Kept from another call of the model function, for example. */
+static const fm_val foreign = {1000};
+#define FOREIGN                                                                                    \
+    "value number 1000 is none of this graph's: a value belongs to the graph that it was made "    \
+    "in, "                                                                                         \
+    "and a model function makes all of them anew in each call"
+
+static void layer_of_a_foreign_value(fm_graph *g)
+{
+    fm_dense(g, foreign, .units = 3);
+}
+
+static void op_of_a_foreign_value(fm_graph *g)
+{
+    fm_add(g, input(g, FM_SHAPE(2, 4)), foreign);
+}
+
+static void foreign_output(fm_graph *g)
+{
+    assert_int_equal(fm_val_shape(g, foreign).rank, 0);
+    fm_output(g, "y", foreign);
+}
+
+static void foreign_update(fm_graph *g)
+{
+    fm_update(g, fm_variable(g, "w", FM_F64, FM_SHAPE(2), NULL), foreign);
+}
+
+static void gradient_in_a_foreign_value(fm_graph *g)
+{
+    fm_val grad;
+    fm_grad(g, fm_sum(g, input(g, FM_SHAPE(2, 4)), (fm_ints){0}, false), &foreign, 1, &grad);
+}
+
 static void mistakes_are_worded(void **state)
 {
     fixture *f = *state;
@@ -279,6 +313,11 @@ static void mistakes_are_worded(void **state)
          "(2, 10), branch 1 is (3, 10)"},
         {one_branch, FM_ERROR_ARGUMENT, "subtract takes 2 inputs, received 1"},
         {wrong_activation, FM_ERROR_ARGUMENT, "dense: activation has no choice number 99"},
+        {layer_of_a_foreign_value, FM_ERROR_ARGUMENT, FOREIGN},
+        {op_of_a_foreign_value, FM_ERROR_ARGUMENT, FOREIGN},
+        {foreign_output, FM_ERROR_ARGUMENT, FOREIGN},
+        {foreign_update, FM_ERROR_ARGUMENT, FOREIGN},
+        {gradient_in_a_foreign_value, FM_ERROR_ARGUMENT, FOREIGN},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         fm_graph *g = graph_for(f, FM_TRAIN);
