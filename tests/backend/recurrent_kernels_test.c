@@ -153,11 +153,20 @@ static const fm_recurrent_attributes variants[] = {
      .has = {[FM_RECURRENT_BIAS] = true, [FM_RECURRENT_DLAST] = true}},
 };
 
+enum { VARIANTS = sizeof variants / sizeof *variants };
+
+/* Watched, each size of a cell has one variant in turn: every loop is run, every tail is met. */
+static bool is_tried(size_t cell_index, int size, size_t variant)
+{
+    return !fixture_is_watched() || (cell_index + (size_t)size) % VARIANTS == variant;
+}
+
 static void cells_go_forward(void **state)
 {
     for (size_t c = 0; c < sizeof cells / sizeof *cells; c++) {
         for (int k = 0; k < (int)(sizeof sizes / sizeof *sizes); k++) {
-            for (size_t v = 0; v < sizeof variants / sizeof *variants; v++) {
+            for (size_t v = 0; v < VARIANTS; v++) {
+                if (!is_tried(c, k, v)) continue;
                 fm_recurrent_attributes a = variants[v];
                 for (int i = FM_RECURRENT_DY; i < FM_RECURRENT_OPTIONALS; i++) a.has[i] = false;
                 check_forward(*state, &cells[c], a, k);
@@ -170,8 +179,8 @@ static void cells_go_back(void **state)
 {
     for (size_t c = 0; c < sizeof cells / sizeof *cells; c++) {
         for (int k = 0; k < (int)(sizeof sizes / sizeof *sizes); k++) {
-            for (size_t v = 0; v < sizeof variants / sizeof *variants; v++) {
-                check_backward(*state, &cells[c], variants[v], k);
+            for (size_t v = 0; v < VARIANTS; v++) {
+                if (is_tried(c, k, v)) check_backward(*state, &cells[c], variants[v], k);
             }
         }
     }
