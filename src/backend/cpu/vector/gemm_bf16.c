@@ -94,20 +94,53 @@ INLINE void store_pairs(float *to, vector pairs, size_t left, bool last)
     }
 }
 
-/* Lines side by side: two rows of depth become one of pairs. The numbers themselves are added to `sums`, where
- * that is not NULL, not what they are rounded to. */
+/* Lines side by side in one or two vectors: two rows of depth become one of pairs. The numbers themselves are
+ * added to `sums`, not what they are rounded to. */
+INLINE void pack_vectors_of_depth(float *to, size_t row, size_t width, source s, size_t lines,
+                                  size_t depth, float *sums, const int vectors)
+{
+    vector sum[2] = {{0}};
+    if (sums) FOR_VECTORS sum[v] = load(sums + v * VECTOR_LENGTH);
+    for (size_t d = 0; d < depth; d += 2, to += row, s.at += 2 * s.depth) {
+        const bool odd = d + 1 == depth;
+        FOR_VECTORS
+        {
+            const size_t i = (size_t)v * VECTOR_LENGTH, left = i < lines ? lines - i : 0;
+            const vector low = load_up_to(s.at + i, left);
+            const vector high = odd ? (vector){0} : load_up_to(s.at + s.depth + i, left);
+            store_pairs(to + i, (vector)pair_of(low, high), width - i, d + 2 >= depth);
+            if (sums) sum[v] = sum[v] + low + high;
+        }
+    }
+    if (sums) FOR_VECTORS store(sums + v * VECTOR_LENGTH, sum[v]);
+}
+
+/* A tile of A, whose few lines are the part of a vector. */
+static void pack_part_of_depth(float *to, size_t row, size_t width, source s, size_t lines,
+                               size_t depth)
+{
+    pack_vectors_of_depth(to, row, width, s, MIN(lines, (size_t)VECTOR_LENGTH - 1), depth, NULL, 1);
+}
+
 static void pack_rows_of_depth(float *to, size_t row, size_t width, source s, size_t lines,
                                size_t depth, float *sums)
 {
-    for (size_t d = 0; d < depth; d += 2, to += row) {
-        const float *first = s.at + (ptrdiff_t)d * s.depth, *second = first + s.depth;
-        const bool odd = d + 1 == depth;
-        for (size_t i = 0; i < width; i += VECTOR_LENGTH) {
-            const size_t left = i < lines ? lines - i : 0;
-            const vector low = load_up_to(first + i, left);
-            const vector high = odd ? (vector){0} : load_up_to(second + i, left);
-            store_pairs(to + i, (vector)pair_of(low, high), width - i, d + 2 >= depth);
-            if (sums) store(sums + i, load(sums + i) + low + high);
+    const size_t both = 2 * VECTOR_LENGTH;
+    if (width < VECTOR_LENGTH) {
+        pack_part_of_depth(to, row, width, s, lines, depth);
+        return;
+    }
+    for (size_t i = 0; i < width; i += both, s.at += both, to += both) {
+        const size_t left = i < lines ? lines - i : 0;
+        float *these = sums ? sums + i : NULL;
+        if (width - i < both) {
+            pack_vectors_of_depth(to, row, width - i, s, left, depth, these, 1);
+        } else if (left < both) {
+            pack_vectors_of_depth(to, row, both, s, left, depth, these, 2);
+        } else if (these) {
+            pack_vectors_of_depth(to, row, both, s, both, depth, these, 2);
+        } else {
+            pack_vectors_of_depth(to, row, both, s, both, depth, NULL, 2);
         }
     }
 }
