@@ -110,7 +110,7 @@ const fm_gemm_isa *fm_gemm_bf16_at(int index);
 /* The one that multiplies pairs, NULL where the processor cannot. */
 const fm_gemm_isa *fm_gemm_bf16_in_pairs(void);
 
-/* Floats of scratch that one part needs (any pointers in *gemm; its sizes, layouts and A's strides
+/* Floats of scratch that one part needs (any pointers in *gemm; its sizes, layouts and strides
  * count). A multiple of 16, so that parts side by side stay aligned. */
 static inline size_t fm_gemm_scratch_floats(const fm_gemm_isa *isa, const fm_gemm *gemm)
 {

@@ -3,7 +3,8 @@
 #include "backend/cpu/vector/copy_rows.h"
 #include "backend/cpu/vector/gemm_share.h"
 
-#define DEPTH_BLOCK 256 /* words: a panel of B this deep stays in the first cache */
+#define DEPTH_BLOCK 256       /* words: a panel of B this deep stays in the first cache */
+#define KEPT_B      (1 << 16) /* words: all of B, in the second cache                   */
 
 typedef struct gemm_reader reader;
 
@@ -35,13 +36,6 @@ static size_t row_tiles_of(const fm_gemm *g)
     return (g->rows + TILE_ROWS - 1) / TILE_ROWS;
 }
 
-/* At most so many row tiles at a time: their part of A, a block deep, stays in the second cache. */
-static size_t most_row_tiles(const reader *r, size_t depth)
-{
-    const size_t cached = r->cached_a / (depth + 1) / TILE_ROWS;
-    return cached < 8 ? 8 : cached;
-}
-
 /* An odd number of lines: tiles that are written side by side would all want the same few places of the
  * first cache. */
 static size_t tile_step_of(size_t depth)
@@ -61,20 +55,42 @@ static bool wide_pays(const reader *r, const fm_gemm *g)
            r->in_place(g);
 }
 
-/* Rows of one tile, a block deep, or rows of depth as wide as the tiles gathered at a time. */
-static size_t stage_floats(const reader *r, const fm_gemm *g, size_t depth)
+/* Do parts get rows of their own? */
+static bool cut_by_rows(const reader *r, const fm_gemm *g, size_t blocks)
 {
-    const size_t tiles = MIN(row_tiles_of(g), most_row_tiles(r, depth));
-    const size_t words = MAX(depth, GATHERED_WORDS * tiles);
+    return g->rows > g->columns && r->gathers_a(g, blocks);
+}
+
+/* Is B packed once for all rows, and stays in the second cache? */
+static bool keeps_b(const reader *r, const fm_gemm *g, size_t blocks)
+{
+    return cut_by_rows(r, g, blocks) && !r->in_place(g) &&
+           words_of(r, g) * sums_floats(g) <= KEPT_B;
+}
+
+/* At most so many row tiles at a time: their part of A, a block deep, stays in the second cache. */
+static size_t most_row_tiles(const reader *r, const fm_gemm *g, size_t blocks)
+{
+    const size_t depth = block_depth(words_of(r, g), blocks);
+    const size_t cached = r->cached_a / (keeps_b(r, g, blocks) ? 2 : 1) / (depth + 1) / TILE_ROWS;
+    return cached < 8 ? 8 : cached;
+}
+
+/* Rows of one tile, a block deep, or rows of depth as wide as the tiles gathered at a time. */
+static size_t stage_floats(const reader *r, const fm_gemm *g, size_t blocks)
+{
+    const size_t tiles = MIN(row_tiles_of(g), most_row_tiles(r, g, blocks));
+    const size_t words = MAX(block_depth(words_of(r, g), blocks), GATHERED_WORDS * tiles);
     return g->read_a ? in_lines(TILE_ROWS * words * r->word_depth) : 0;
 }
 
 static size_t scratch_of_blocks(const reader *r, const fm_gemm *g, size_t blocks)
 {
     const size_t words = words_of(r, g), depth = block_depth(words, blocks);
-    const size_t at_once = MIN(row_tiles_of(g), most_row_tiles(r, depth));
+    const size_t at_once = MIN(row_tiles_of(g), most_row_tiles(r, g, blocks));
     const size_t gathered = at_once * tile_step_of(wide_pays(r, g) ? words : depth);
-    return depth * PANEL_WIDTH + sums_floats(g) + stage_floats(r, g, depth) +
+    const size_t packed = keeps_b(r, g, blocks) ? words * sums_floats(g) : depth * PANEL_WIDTH;
+    return packed + sums_floats(g) + stage_floats(r, g, blocks) +
            (r->gathers_a(g, blocks) ? gathered : 0);
 }
 
@@ -232,14 +248,18 @@ static bool direct(const struct share *share, const struct strip *s)
            (s->tile_end - s->tile_begin == 1 && !g->b_sums && s->columns == strip_width(s));
 }
 
-static void pack_strip(const struct share *share, const struct strip *s, size_t from, size_t to)
+static const float *packed_strip(const struct share *share, const struct strip *s, size_t from,
+                                 size_t to)
 {
     const fm_gemm *g = share->g;
+    float *b = share->b + (share->keeps_b ? s->column * share->words + from * PANEL_WIDTH : 0);
+    if (share->b_is_packed) return b;
     const bool summed = g->b_sums && s->tile_begin == 0;
     float *sums = share->b_sums + s->column;
     for (size_t j = 0; summed && from == 0 && j < PANEL_WIDTH; j++) sums[j] = 0;
-    share->reader->pack_b(g, s, from, to, share->b, summed ? sums : NULL);
+    share->reader->pack_b(g, s, from, to, b, summed ? sums : NULL);
     if (summed && to == share->words) finish_sums(g, s, sums);
+    return b;
 }
 
 /* The strip at depth [from, to). */
@@ -254,8 +274,7 @@ static void run_strip(struct share *share, const struct strip *s, size_t from, s
         t.b = g->b + s->column * (plain ? 1 : share->words) + (ptrdiff_t)from * step;
         t.b_depth = step;
     } else {
-        pack_strip(share, s, from, to);
-        t.b = share->b;
+        t.b = packed_strip(share, s, from, to);
         t.b_depth = PANEL_WIDTH;
     }
     run_tiles(share, s, from, to, t);
@@ -418,7 +437,7 @@ void FM_ISA_SYMBOL(fm_gemm_share_run)(const reader *r, const fm_gemm *g, unsigne
         .g = g,
         .reader = r,
         .b = scratch,
-        .b_sums = scratch + block_depth(words, blocks) * PANEL_WIDTH,
+        .keeps_b = keeps_b(r, g, blocks),
         .row_tiles = row_tiles_of(g),
         .words = words,
         .depth_blocks = blocks,
@@ -428,14 +447,16 @@ void FM_ISA_SYMBOL(fm_gemm_share_run)(const reader *r, const fm_gemm *g, unsigne
     const size_t panels = (g->columns + PANEL_WIDTH - 1) / PANEL_WIDTH;
 
     if (g->rows == 0 || g->columns == 0) return;
+    share.b_sums =
+        scratch + (share.keeps_b ? words * sums_floats(g) : share.block_depth * PANEL_WIDTH);
     share.stage = share.b_sums + sums_floats(g);
-    if (r->gathers_a(g, blocks)) share.a = share.stage + stage_floats(r, g, share.block_depth);
+    if (r->gathers_a(g, blocks)) share.a = share.stage + stage_floats(r, g, blocks);
     if (wide_pays(r, g)) {
         run_few_rows(&share, part, parts);
         return;
     }
     size_t top = 0, bottom = share.row_tiles, cells = panels * share.row_tiles;
-    if (share.a && g->rows > g->columns) { /* each part gathers rows of its own */
+    if (cut_by_rows(r, g, blocks)) { /* each part gathers rows of its own */
         top = bound(share.row_tiles, part, parts);
         bottom = bound(share.row_tiles, part + 1, parts);
         share.end = cells;
@@ -443,10 +464,11 @@ void FM_ISA_SYMBOL(fm_gemm_share_run)(const reader *r, const fm_gemm *g, unsigne
         share.begin = bound(cells, part, parts);
         share.end = bound(cells, part + 1, parts);
     }
-    const size_t most = most_row_tiles(r, share.block_depth);
+    const size_t most = most_row_tiles(r, g, blocks);
     const size_t pieces = (bottom - top + most - 1) / most;
     for (size_t i = 0; i < pieces; i++) {
         run_rows(&share, top + bound(bottom - top, i, pieces),
                  top + bound(bottom - top, i + 1, pieces));
+        share.b_is_packed = share.keeps_b;
     }
 }

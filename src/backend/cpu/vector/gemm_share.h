@@ -56,7 +56,9 @@ struct gemm_reader {
 struct share {
     const fm_gemm *g;
     const struct gemm_reader *reader;
-    float *b;               /* scratch: a panel of B, a block deep                     */
+    float *b;               /* scratch: a panel of B, a block deep, or all of it       */
+    bool keeps_b;           /* all of it, which is packed beside the first rows        */
+    bool b_is_packed;
     float *b_sums;          /* PANEL_WIDTH for each panel                              */
     float *stage;           /* rows that g->read_a writes                              */
     float *a;               /* tiles of A, a block deep; NULL: they are read in place  */
