@@ -2,11 +2,14 @@
 #include "op/op_table.h"
 #include "op/op_tools.h"
 
+#define KERNEL_FILE "kernel/moments.h"
+#include "kernel/instantiate.h"
+
 /* ---- fused_convolve and fused_convolve_transposed ------------------------------------------------ */
 
 static const fm_op *part_of(const fm_op *fused)
 {
-    return fused == &fm_op_fused_convolve ? &fm_op_convolve : &fm_op_convolve_transposed;
+    return fused == &fm_op_fused_convolve_transposed ? &fm_op_convolve_transposed : &fm_op_convolve;
 }
 
 static fm_status infer_fused(fm_infer *infer)
@@ -145,6 +148,54 @@ const fm_op fm_op_fused_convolve_transposed = {
             CASE("f(3,9,9,20) f(3,3,8,20) f(3,9,9,8) f(3,9,9,8)", .convolve = {SAME, {2, {9, 9}}},
                  .residual = true, .mask = true),
             {NULL, NULL}},
+};
+
+/* ---- convolve_moments ---------------------------------------------------------------------------- */
+
+static fm_status infer_moments(fm_infer *infer)
+{
+    fm_status status = infer_fused(infer);
+    if (status != FM_OK) return status;
+    fm_shape kept = infer->output_shapes[0];
+    for (int i = 0; i < kept.rank - 1; i++) {
+        if (kept.dims[i] == 0) return fm_infer_fail(infer, "there are no pixels");
+        kept.dims[i] = 1;
+    }
+    for (int i = 1; i < 3; i++) {
+        infer->output_shapes[i] = kept;
+        infer->output_dtypes[i] = infer->output_dtypes[0];
+    }
+    return FM_OK;
+}
+
+static void run_moments(const fm_call *call)
+{
+    const fm_tensor *y = call->outputs;
+    const int64_t channels = call->outputs[1].count;
+    run_fused(call);
+    if (y->count == 0) return;
+    FM_RUN_REAL(moments, y->dtype, y->count / channels, channels, y->data, call->outputs[1].data,
+                call->outputs[2].data);
+}
+
+const fm_op fm_op_convolve_moments = {
+    .name = "convolve_moments",
+    .doc = "fused_convolve, the mean and the variance of each channel",
+    .min_inputs = 2,
+    .max_inputs = 5,
+    .outputs = 3,
+    .flags = FM_OP_PRODUCT,
+    .attributes_size = sizeof(fm_fused_convolve_attributes),
+    .attributes = fused_fields,
+    .infer = infer_moments,
+    .run = run_moments,
+    .flops = fused_flops,
+    .cases = (const fm_case[]){CASE("f(2,4,5,3) f(3,3,3,4)", .convolve = {SAME, {0}}),
+                               CASE("f(2,5,4,2) f(3,3,1,6) f(6) f(2,3,2,6)",
+                                    .convolve = {STRIDED, {0}}, .bias = true, .residual = true),
+                               CASE("f(3,9,9,8) f(3,3,8,20) f(20)", .convolve = {SAME, {0}},
+                                    .bias = true, .activation = FM_FUSED_RELU),
+                               {NULL, NULL}},
 };
 
 /* ---- convolve_grad ------------------------------------------------------------------------------- */

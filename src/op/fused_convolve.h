@@ -16,6 +16,10 @@ typedef struct fm_fused_convolve_attributes {
 } fm_fused_convolve_attributes;
 extern const fm_op fm_op_fused_convolve, fm_op_fused_convolve_transposed;
 
+/* fused_convolve's operands -> its y, and of each channel of y over all pixels the mean and the variance,
+ * the mean of the squares about it (1, 1..., channels). */
+extern const fm_op fm_op_convolve_moments;
+
 /* x, dy -> as convolve_kernel_grad, the sums of dy over all but its channels: the gradients of a
  * convolution's kernel and bias. */
 extern const fm_op fm_op_convolve_grad;

@@ -5,6 +5,8 @@
 
 #define KERNEL_FILE "kernel/normalize_relu.h"
 #include "kernel/instantiate.h"
+#define KERNEL_FILE "kernel/moments.h"
+#include "kernel/instantiate.h"
 
 enum { X, GAMMA };
 
@@ -68,6 +70,21 @@ static fm_status infer_normalize(fm_infer *infer)
     return FM_OK;
 }
 
+static fm_status infer_by_moments(fm_infer *infer)
+{
+    const fm_fused_normalize_attributes *a = infer->attributes;
+    fm_status status = check_activation(infer, a->activation, false);
+    if (status == FM_OK) status = infer_batch(infer);
+    if (status == FM_OK) status = infer_like_x(infer, 5);
+    if (status != FM_OK) return status;
+    fm_shape kept = infer->shapes[X];
+    for (int i = 0; i < kept.rank - 1; i++) kept.dims[i] = 1;
+    infer->output_shapes[0] = infer->shapes[X];
+    infer->output_shapes[1] = kept;
+    for (int i = 0; i < 2; i++) infer->output_dtypes[i] = infer->dtypes[X];
+    return FM_OK;
+}
+
 static fm_status infer_gradients(fm_infer *infer, int from)
 {
     fm_status status = infer_batch(infer);
@@ -94,17 +111,35 @@ static fm_status infer_normalize_add_grad(fm_infer *infer)
 
 /* ---- portable kernels ---------------------------------------------------------------------------- */
 
+/* What is done to normalised numbers: operand `residual`, if there is one, and the activation. */
+static void run_rest(const fm_call *call, int residual)
+{
+    const fm_fused_normalize_attributes *a = call->attributes;
+    const fm_op *activation = fm_fused_activation_op(a->activation);
+    const fm_tensor *y = call->outputs;
+    if (call->input_count > residual) {
+        fm_run_part(&fm_op_add, NULL, call, (fm_tensor[]){*y, call->inputs[residual]}, 2, y, 1);
+    }
+    if (activation) fm_run_part(activation, NULL, call, y, 1, y, 1);
+}
+
 static void run_normalize(const fm_call *call)
 {
     const fm_fused_normalize_attributes *a = call->attributes;
     const fm_normalize_attributes plain = plain_attributes(call->inputs[X].shape, a->epsilon);
-    const fm_tensor *y = call->outputs;
     fm_run_part(&fm_op_normalize, &plain, call, call->inputs, 3, call->outputs, 3);
-    if (call->input_count == 4) {
-        fm_run_part(&fm_op_add, NULL, call, (fm_tensor[]){*y, call->inputs[3]}, 2, y, 1);
-    }
-    const fm_op *activation = fm_fused_activation_op(a->activation);
-    if (activation) fm_run_part(activation, NULL, call, y, 1, y, 1);
+    run_rest(call, 3);
+}
+
+static void run_by_moments(const fm_call *call)
+{
+    const fm_fused_normalize_attributes *a = call->attributes;
+    const fm_tensor *in = call->inputs, *out = call->outputs;
+    const int64_t c = in[GAMMA].count;
+    if (c == 0) return;
+    FM_RUN_REAL(normalize_by, out->dtype, in[X].count / c, c, a->epsilon, in[X].data,
+                in[GAMMA].data, in[2].data, in[3].data, in[4].data, out[0].data, out[1].data);
+    run_rest(call, 5);
 }
 
 static void run_normalize_grad(const fm_call *call)
@@ -174,6 +209,23 @@ const fm_op fm_op_fused_normalize = {
                                {"f(7,17) f(17) f(17) f(7,17)", &case_attributes[0]},
                                {"f(2,3,4) f(4) f(4) f(2,3,4)", &case_attributes[1]},
                                {"f(3,2,9) f(9) f(9)", &case_attributes[2]},
+                               {NULL, NULL}},
+};
+
+const fm_op fm_op_normalize_by_moments = {
+    .name = "normalize_by_moments",
+    .doc = "fused_normalize with the mean and the variance given",
+    .min_inputs = 5,
+    .max_inputs = 6,
+    .outputs = 2,
+    .attributes_size = sizeof(fm_fused_normalize_attributes),
+    .attributes = normalize_fields,
+    .infer = infer_by_moments,
+    .run = run_by_moments,
+    .flops = normalize_flops,
+    .cases = (const fm_case[]){{"f(2,3,3,5) f(5) f(5) f(1,1,1,5) p(1,1,1,5)", &case_attributes[0]},
+                               {"f(7,17) f(17) f(17) f(1,17) p(1,17) f(7,17)", &case_attributes[1]},
+                               {"f(3,2,9) f(9) f(9) f(1,1,9) p(1,1,9)", &case_attributes[2]},
                                {NULL, NULL}},
 };
 

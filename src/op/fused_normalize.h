@@ -14,6 +14,10 @@ typedef struct fm_fused_normalize_attributes {
 /* x, gamma, beta, maybe a residual of x's shape -> y = activation(normalised x + residual), mean, rstd */
 extern const fm_op fm_op_fused_normalize;
 
+/* x, gamma, beta, mean, variance (an element for each channel, as convolve_moments makes them of x), maybe
+ * a residual -> y as of fused_normalize, rstd */
+extern const fm_op fm_op_normalize_by_moments;
+
 typedef struct fm_fused_normalize_grad_attributes {
     int activation; /* FM_FUSED_RELU or FM_FUSED_RELU6 */
 } fm_fused_normalize_grad_attributes;

@@ -86,6 +86,11 @@ static const fm_kernel *choose(const fm_site *site, const char *const *backends)
     return NULL;
 }
 
+bool fm_place_finds(const fm_site *site, const char *const *backends)
+{
+    return choose(site, backends) != NULL;
+}
+
 fm_status fm_place(const fm_graph *graph, const char *const *backends, fm_placement *placements)
 {
     fm_status status = check_backends(graph, backends);

@@ -21,6 +21,9 @@ void fm_place_release(fm_context *context, fm_placement *placements, size_t coun
 void fm_place_explain(const fm_graph *graph, const fm_node *node, const char *const *backends,
                       fm_text *text);
 
+/* Does a kernel run the site? If not, the op's portable one does. */
+bool fm_place_finds(const fm_site *site, const char *const *backends);
+
 /* A node as kernels see it: tensors without data. */
 typedef struct fm_node_site {
     fm_tensor inputs[FM_MAX_INPUTS], outputs[FM_MAX_OUTPUTS];

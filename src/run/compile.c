@@ -6,6 +6,7 @@
 #include "pass/fold.h"
 #include "pass/fuse.h"
 #include "pass/layout.h"
+#include "pass/moments.h"
 #include "pass/pointwise.h"
 #include "pass/simplify.h"
 #include "pass/steady.h"
@@ -46,6 +47,9 @@ static fm_status run_passes(fm_program *program)
     if (status == FM_OK && chains) status = fm_fuse_chains(graph);
     if (status == FM_OK) status = fm_graph_prune(graph);
     if (status == FM_OK) status = fm_autocast(graph, program->options.precision);
+    if (status == FM_OK && !program->options.no_fusion) {
+        status = fm_moments(graph, program->options.backends);
+    }
     return status == FM_OK ? fm_graph_verify(graph) : status;
 }
 

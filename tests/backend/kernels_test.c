@@ -60,6 +60,7 @@ static const tolerance tolerances[] = {
     {&fm_op_normalize, TENSOR, 16, 1},
     {&fm_op_normalize_grad, TENSOR, 64, 1},
     {&fm_op_fused_normalize, TENSOR, 16, 1},
+    {&fm_op_normalize_by_moments, TENSOR, 16, 1},
     {&fm_op_fused_normalize_grad, TENSOR, 64, 1},
     {&fm_op_fused_normalize_add_grad, TENSOR, 64, 1},
     {&fm_op_attention, TENSOR, 16, 1},
@@ -80,6 +81,7 @@ static const tolerance tolerances[] = {
     {&fm_op_convolve_kernel_grad, PRODUCT, 8, 0},
     {&fm_op_fused_convolve, PRODUCT, 400, 0}, /* some of the cases are Winograd's */
     {&fm_op_fused_convolve_transposed, PRODUCT, 400, 0},
+    {&fm_op_convolve_moments, TENSOR, 100, 1},
     {&fm_op_convolve_grad, PRODUCT, 400, 0},
 };
 
@@ -382,10 +384,12 @@ static void cases_of_the_records(void **state)
     const fm_op *const fused[] = {&fm_op_fused_matmul,
                                   &fm_op_dense_grad,
                                   &fm_op_fused_normalize,
+                                  &fm_op_normalize_by_moments,
                                   &fm_op_fused_normalize_grad,
                                   &fm_op_fused_normalize_add_grad,
                                   &fm_op_fused_convolve,
                                   &fm_op_fused_convolve_transposed,
+                                  &fm_op_convolve_moments,
                                   &fm_op_convolve_grad,
                                   &fm_op_chain,
                                   &fm_op_stored_chain,

@@ -74,6 +74,12 @@ static void batch_norm_with_relu(void **state)
             check_kernels_on(*state, &fm_op_fused_normalize, &a, text, near);
             snprintf(text, sizeof text, "f(%s) f(%s) f(%s) f(%s)", x, gamma, gamma, x);
             check_kernels_on(*state, &fm_op_fused_normalize, &a, text, near);
+            snprintf(text, sizeof text, "f(%s) f(%s) f(%s) f(%s) p(%s)", x, gamma, gamma, kept,
+                     kept);
+            check_kernels_on(*state, &fm_op_normalize_by_moments, &a, text, near);
+            snprintf(text, sizeof text, "f(%s) f(%s) f(%s) f(%s) p(%s) f(%s)", x, gamma, gamma,
+                     kept, kept, x);
+            check_kernels_on(*state, &fm_op_normalize_by_moments, &a, text, near);
         }
         snprintf(text, sizeof text, "f(%s) f(%s) f(%s) f(%s) p(%s) f(%s)", x, gamma, gamma, kept,
                  kept, x);

@@ -30,6 +30,8 @@ typedef struct fm_windows {
     bool relu;
     void (*activation)(int64_t count, float alpha, const float *x, float *y); /* in place of relu,
         not with a mask */
+    bool moments; /* of each channel of the result, forward only: its mean and variance     */
+    float *mean, *variance; /* if so */
 } fm_windows;
 
 /* dkernel = sum over pixels of x's windows^T dy, and the sums of dy's pixels: the gradients of the

@@ -25,6 +25,7 @@ typedef struct fm_winograd {
     int64_t out_height, out_width, filters;
     int64_t pad_top, pad_left;
     bool kernel_ready; /* transformed by transform_kernel beforehand */
+    bool moments;      /* convolve makes mean and variance, too      */
 } fm_winograd;
 
 /* What is done to y at the end, in this order; what is NULL or false is left out. */
@@ -32,7 +33,8 @@ typedef struct fm_winograd_epilogue {
     const float *bias;     /* (filters)                                            */
     const float *residual; /* shape of y, added                                    */
     bool relu;
-    const float *mask; /* shape of y: 0 where !(mask > 0), the gradient of ReLU    */
+    const float *mask;      /* shape of y: 0 where !(mask > 0), the gradient of ReLU    */
+    float *mean, *variance; /* (filters), of y over all pixels; with `moments` only */
 } fm_winograd_epilogue;
 
 typedef struct fm_winograd_isa {

@@ -9,7 +9,7 @@ extern const fm_gemm_isa FM_ISA_SYMBOL(fm_gemm_isa);
 extern const fm_windows_isa FM_ISA_SYMBOL(fm_windows_isa);
 #define WINDOWS (&FM_ISA_SYMBOL(fm_windows_isa))
 
-#define GRADIENT_BANDS 16 /* whatever the number of threads */
+#define FIXED_BANDS 16 /* of what is summed, whatever the number of threads */
 
 typedef struct convolution_state {
     fm_window_plan plan;
@@ -46,15 +46,18 @@ static fm_status prepare_windows(const fm_site *site, const fm_convolution *c, b
     convolution_state *state = fm_allocate_zeroed(site->context, sizeof *state);
     if (!state) return FM_ERROR_MEMORY;
     state->threads = multiply_adds(c) < PARALLEL_PRODUCT ? 1 : site->threads;
-    fm_status status = fm_window_plan_make(site->context, c, adjoint, 2 * state->threads,
-                                           FM_WINDOW_PIXELS, &state->plan);
+    const bool moments = site->op == &fm_op_convolve_moments;
+    fm_status status =
+        fm_window_plan_make(site->context, c, adjoint, moments ? FIXED_BANDS : 2 * state->threads,
+                            FM_WINDOW_PIXELS, &state->plan);
     if (status != FM_OK) {
         fm_release(site->context, state);
         return status;
     }
     state->windows = (fm_windows){.plan = &state->plan,
                                   .adjoint = adjoint,
-                                  .kernel.panels = is_panels(&site->input_layouts[1])};
+                                  .kernel.panels = is_panels(&site->input_layouts[1]),
+                                  .moments = moments};
     describe_epilogue(site, state);
     need->scratch_bytes = WINDOWS->scratch_floats(&state->windows, state->threads) * sizeof(float);
     need->state = state;
@@ -88,6 +91,10 @@ static void run_windows(const fm_call *call)
     if (state->bias) windows.bias = call->inputs[state->bias].data;
     if (state->residual) windows.residual = call->inputs[state->residual].data;
     if (state->mask) windows.mask = call->inputs[state->mask].data;
+    if (windows.moments) {
+        windows.mean = call->outputs[1].data;
+        windows.variance = call->outputs[2].data;
+    }
     WINDOWS->run(&windows, state->threads, call->scratch);
 }
 
@@ -144,7 +151,7 @@ static fm_status prepare_kernel_grad(const fm_site *site, fm_need *need)
     convolution_state *state = fm_allocate_zeroed(site->context, sizeof *state);
     if (!state) return FM_ERROR_MEMORY;
     state->threads = multiply_adds(&c) < PARALLEL_PRODUCT ? 1 : site->threads;
-    fm_status status = fm_window_plan_make(site->context, &c, false, GRADIENT_BANDS,
+    fm_status status = fm_window_plan_make(site->context, &c, false, FIXED_BANDS,
                                            FM_GRADIENT_PIXELS, &state->plan);
     if (status == FM_OK) {
         status = WINDOWS->make_gradient(&state->plan, &state->gradient);
@@ -197,6 +204,13 @@ static const fm_kernel kernels[] = {
      .release = release_state},
     {.name = KERNEL_NAME("fused_convolve"),
      .op = &fm_op_fused_convolve,
+     .match = match_convolve,
+     .layouts = layouts_of_windows,
+     .prepare = prepare_convolve,
+     .run = run_windows,
+     .release = release_state},
+    {.name = KERNEL_NAME("convolve_moments"),
+     .op = &fm_op_convolve_moments,
      .match = match_convolve,
      .layouts = layouts_of_windows,
      .prepare = prepare_convolve,

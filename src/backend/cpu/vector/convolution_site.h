@@ -39,7 +39,8 @@ static inline fm_convolution geometry_of(const fm_site *site, const fm_shape *x,
 /* The attributes of a convolution, fused or not. */
 static inline fm_fused_convolve_attributes fused_attributes(const fm_site *site)
 {
-    if (site->op == &fm_op_fused_convolve || site->op == &fm_op_fused_convolve_transposed) {
+    if (site->op == &fm_op_fused_convolve || site->op == &fm_op_fused_convolve_transposed ||
+        site->op == &fm_op_convolve_moments) {
         return *(const fm_fused_convolve_attributes *)site->attributes;
     }
     return (fm_fused_convolve_attributes){.convolve =

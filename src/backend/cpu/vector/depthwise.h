@@ -11,9 +11,9 @@ static inline bool is_depthwise(const fm_window_plan *plan)
     return plan->depth == 1 && plan->columns == 1 && plan->groups > 1;
 }
 
-/* One band, which is read at `a`. */
+/* One band, which is read at `a`; moments: its unit of channel_moments.h, or NULL. */
 void FM_ISA_SYMBOL(fm_depthwise_band)(const fm_windows *windows, fm_window_band band,
-                                      const float *a);
+                                      const float *a, float *moments);
 
 size_t FM_ISA_SYMBOL(fm_depthwise_gradient_scratch_floats)(const fm_kernel_gradient *gradient,
                                                            int threads);

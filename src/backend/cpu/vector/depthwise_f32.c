@@ -1,5 +1,6 @@
 /* Depthwise convolutions: each channel has a kernel of its own, so vectors run along the channels and
  * nothing is broadcast. Some pixels share each load of the kernel. */
+#include "backend/cpu/vector/channel_moments.h"
 #include "backend/cpu/vector/depthwise.h"
 #include "backend/cpu/vector/kernels.h"
 
@@ -18,6 +19,7 @@ typedef struct band_view {
     const float *a;
     const int32_t *from, *to;
     ptrdiff_t place; /* of the band in the result */
+    float *moments;  /* the band's unit of channel_moments.h, or NULL */
 } band_view;
 
 INLINE vector finish(const fm_windows *w, vector sum, ptrdiff_t at, ptrdiff_t channel, size_t count)
@@ -59,6 +61,25 @@ INLINE void run_tile(const band_view *v, int64_t first, ptrdiff_t channel, size_
     }
 }
 
+static void activate(const band_view *v, int64_t first, int pixels)
+{
+    const fm_windows *w = v->windows;
+    for (int64_t i = first; i < first + pixels; i++) {
+        float *y = w->result + v->place + v->to[i];
+        w->activation(w->plan->result_channels, 0, y, y);
+    }
+}
+
+static void add_pixels_moments(const band_view *v, int64_t first, int pixels)
+{
+    const int64_t channels = v->windows->plan->result_channels, line = moment_line(channels);
+    const float *y = v->windows->result + v->place;
+    for (int64_t c = 0; c < channels; c += VECTOR_LENGTH) {
+        add_moments(v->moments + c, line, first == 0, y + c, v->to + first, pixels,
+                    (size_t)(channels - c));
+    }
+}
+
 INLINE void run_pixels(const band_view *v, int64_t first, const int pixels)
 {
     const int64_t channels = v->windows->plan->source_channels;
@@ -67,30 +88,22 @@ INLINE void run_pixels(const band_view *v, int64_t first, const int pixels)
         run_tile(v, first, c, VECTOR_LENGTH, pixels, true);
     }
     if (c < channels) run_tile(v, first, c, (size_t)(channels - c), pixels, false);
-}
-
-static void activate(const band_view *v, int64_t pixels)
-{
-    const fm_windows *w = v->windows;
-    for (int64_t i = 0; i < pixels; i++) {
-        float *y = w->result + v->place + v->to[i];
-        w->activation(w->plan->result_channels, 0, y, y);
-    }
+    if (v->windows->activation) activate(v, first, pixels);
+    if (v->moments) add_pixels_moments(v, first, pixels);
 }
 
 void FM_ISA_SYMBOL(fm_depthwise_band)(const fm_windows *windows, fm_window_band band,
-                                      const float *a)
+                                      const float *a, float *moments)
 {
     const fm_window_plan *plan = windows->plan;
     for (int64_t i = 0; i < plan->phase_count; i++) {
         const fm_window_phase *phase = &plan->phases[i];
-        const band_view v = {windows,     phase,     a,
-                             phase->from, phase->to, fm_window_band_result(plan, band)};
+        const band_view v = {
+            windows, phase, a, phase->from, phase->to, fm_window_band_result(plan, band), moments};
         const int64_t count = fm_window_band_pixels(phase, band);
         int64_t first = 0;
         for (; first + PIXELS <= count; first += PIXELS) run_pixels(&v, first, PIXELS);
         for (; first < count; first++) run_pixels(&v, first, 1);
-        if (windows->activation) activate(&v, count);
     }
 }
 

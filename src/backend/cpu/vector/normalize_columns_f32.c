@@ -39,6 +39,7 @@ typedef struct work {
     geometry g;
     const float *x, *gamma, *beta, *dy;
     const float *residual; /* added; backward the mask */
+    const float *variance; /* given with the mean, or NULL */
     float *y, *dx, *dz, *mean, *rstd, *dgamma, *dbeta;
     float *parts, *coefficients;
 } work;
@@ -210,6 +211,18 @@ static void finish_statistics(const void *argument, int64_t begin, int64_t end)
             scale[j] = w->gamma[j] * w->rstd[outer * groups + j / g->sharing];
             beta[j] = w->beta[j];
         }
+    }
+}
+
+/* With outer 1 and no neighbours that share. */
+static void give_statistics(const work *w)
+{
+    float *scale = coefficient_line(w, 0, SCALE);
+    memcpy(coefficient_line(w, 0, MEAN), w->mean, (size_t)w->g.columns * sizeof(float));
+    memcpy(coefficient_line(w, 0, BETA), w->beta, (size_t)w->g.columns * sizeof(float));
+    for (int64_t j = 0; j < w->g.columns; j++) {
+        w->rstd[j] = 1 / sqrtf(w->variance[j] + w->g.epsilon);
+        scale[j] = w->gamma[j] * w->rstd[j];
     }
 }
 
@@ -594,6 +607,20 @@ static void run_fused_normalize(const fm_call *call)
     forward(call, &w);
 }
 
+/* Backwards: who made x wrote its end last. */
+static void run_normalize_by_moments(const fm_call *call)
+{
+    work w = work_of(call);
+    w.beta = call->inputs[2].data;
+    w.mean = call->inputs[3].data;
+    w.variance = call->inputs[4].data;
+    if (call->input_count == 6) w.residual = call->inputs[5].data;
+    w.y = call->outputs[0].data;
+    w.rstd = call->outputs[1].data;
+    give_statistics(&w);
+    in_parts(call, apply_parts, true, &w);
+}
+
 static void run_fused_normalize_grad(const fm_call *call)
 {
     work w = work_of(call);
@@ -624,6 +651,7 @@ static const fm_kernel kernels[] = {
     KERNEL_ROW(normalize, "normalize_columns", match_columns, prepare_columns),
     KERNEL_ROW(normalize_grad, "normalize_columns_grad", match_columns, prepare_columns),
     KERNEL_ROW(fused_normalize, "fused_normalize", refuse_unless_f32, prepare_fused),
+    KERNEL_ROW(normalize_by_moments, "normalize_by_moments", refuse_unless_f32, prepare_fused),
     KERNEL_ROW(fused_normalize_grad, "fused_normalize_grad", refuse_unless_f32, prepare_fused_grad),
     KERNEL_ROW(fused_normalize_add_grad, "fused_normalize_add_grad", refuse_unless_f32,
                prepare_fused_add_grad),

@@ -1,6 +1,7 @@
 /* Convolutions and their adjoints in x: window_plan.h says how they are cut. */
 #include "backend/cpu/windows.h"
 #include "backend/cpu/vector/ahead.h"
+#include "backend/cpu/vector/channel_moments.h"
 #include "backend/cpu/vector/depthwise.h"
 #include "backend/cpu/vector/kernel_grad.h"
 #include "backend/cpu/vector/kernels.h"
@@ -117,6 +118,7 @@ typedef struct windows_run {
     const float *b;
     float *packed, *copies;
     size_t copy_floats; /* of a part's                                     */
+    float *moments;     /* a unit of channel_moments.h for each band; NULL: nobody wants them */
     int64_t splits;     /* into which the units of a band's work are cut   */
     bool streamed;      /* the result is not in the cache when it is read  */
 } windows_run;
@@ -146,9 +148,18 @@ static int64_t tiles_of(int64_t pixels)
     return (pixels + TILE_ROWS - 1) / TILE_ROWS;
 }
 
-/* One panel of columns of a phase's pixels in a band. */
+static void add_tile_moments(const fm_windows *w, const struct window_tile *t, float *moments,
+                             bool begin, int rows)
+{
+    const int64_t line = moment_line(w->plan->result_channels);
+    for (size_t column = 0; column < t->columns; column += VECTOR_LENGTH) {
+        add_moments(moments + column, line, begin, t->c + column, t->to, rows, t->columns - column);
+    }
+}
+
+/* One panel of columns of a phase's pixels in a band; moments: of the panel, or NULL. */
 static void run_pixels(const fm_windows *w, const fm_window_phase *phase, int64_t pixels,
-                       struct window_tile t, next_band *next)
+                       struct window_tile t, float *moments, next_band *next)
 {
     const int64_t tiles_down = tiles_of(pixels);
     if (tiles_down == 0) return;
@@ -166,13 +177,21 @@ static void run_pixels(const fm_windows *w, const fm_window_phase *phase, int64_
         if (next->pixels) fetch_pixels(next, t.from, rows);
         (is_even_tile(&t, rows) ? even_tiles : tiles)[rows - 1][vectors - 1](&t);
         if (w->activation) activate(w, &t, (int)rows);
+        if (moments) add_tile_moments(w, &t, moments, i == 0, (int)rows);
         t.from += rows;
         t.to += rows;
     }
 }
 
+/* The band's unit of channel_moments.h. */
+static float *moments_of(const windows_run *run, int64_t band)
+{
+    const int64_t line = moment_line(run->windows->plan->result_channels);
+    return run->moments ? run->moments + band * MOMENT_LINES * line : NULL;
+}
+
 static void run_unit(const windows_run *run, fm_window_band band, const float *a, int64_t unit,
-                     next_band *next)
+                     float *moments, next_band *next)
 {
     const fm_windows *w = run->windows;
     const fm_window_plan *plan = w->plan;
@@ -191,13 +210,14 @@ static void run_unit(const windows_run *run, fm_window_band band, const float *a
         .streamed = run->streamed,
     };
     const float *b = run->b + unit * PANEL_WIDTH * plan->b_rows;
+    if (moments) moments += column;
     for (int64_t i = 0; i < plan->phase_count; i++) {
         const fm_window_phase *phase = &plan->phases[i];
         t.b = b + phase->first_b_row * t.b_step;
         t.chunks = phase->chunks;
         t.chunk_count = phase->chunk_count;
         t.chunk_length = phase->chunk_length;
-        run_pixels(w, phase, fm_window_band_pixels(phase, band), t, next);
+        run_pixels(w, phase, fm_window_band_pixels(phase, band), t, moments, next);
     }
 }
 
@@ -257,14 +277,15 @@ static void run_items(const void *argument, int part, int64_t begin, int64_t end
         }
         before = i / run->splits;
         if (is_depthwise(plan)) {
-            FM_ISA_SYMBOL(fm_depthwise_band)(run->windows, band, a);
+            FM_ISA_SYMBOL(fm_depthwise_band)
+            (run->windows, band, a, moments_of(run, i / run->splits));
             continue;
         }
         const int64_t first = fm_range_bound(units, 1, split, splits);
         const int64_t last = fm_range_bound(units, 1, split + 1, splits);
         next_band next = band_after(run, i / run->splits, last - first);
         for (int64_t unit = first; unit < last; unit++) {
-            run_unit(run, band, a, unit, &next);
+            run_unit(run, band, a, unit, moments_of(run, i / run->splits), &next);
             if (next.pixels) next.pixels += next.share;
         }
     }
@@ -283,9 +304,15 @@ static size_t copy_floats(const fm_window_plan *plan)
     return (plan->copy_floats + LINE - 1) / LINE * LINE;
 }
 
+static size_t moments_scratch(const fm_windows *w)
+{
+    return w->moments ? (size_t)moments_floats(w->plan->result_channels, w->plan->bands) : 0;
+}
+
 static size_t scratch_floats(const fm_windows *windows, int threads)
 {
-    return packed_floats(windows) + copy_floats(windows->plan) * (size_t)threads;
+    return packed_floats(windows) + copy_floats(windows->plan) * (size_t)threads +
+           moments_scratch(windows);
 }
 
 /* As large as fused_normalize's results that are. Only with a residual, which is a third stream: what
@@ -295,7 +322,7 @@ static bool is_streamed(const fm_windows *w)
     const fm_window_plan *plan = w->plan;
     const int64_t floats = plan->images * plan->result[0] * plan->result[1] * plan->result_channels;
     const bool whole = plan->groups == 1 && plan->columns % VECTOR_LENGTH == 0;
-    return whole && w->residual && !w->activation && floats >= STREAMED &&
+    return whole && w->residual && !w->activation && !w->moments && floats >= STREAMED &&
            (uintptr_t)w->result % 64 == 0;
 }
 
@@ -324,7 +351,12 @@ static void run_windows(const fm_windows *windows, int threads, float *scratch)
         run.b = scratch;
         fm_in_parts(threads, pack_part, &run);
     }
+    if (windows->moments) run.moments = run.copies + copy_floats(plan) * (size_t)threads;
     fm_in_pieces(threads, &(fm_pieces){plan->bands * run.splits, 1, false, run_items, &run});
+    if (!windows->moments) return;
+    const moment_units units_of_bands = {run.moments, plan->result_channels, plan->bands,
+                                         windows->mean, windows->variance};
+    finish_moments(&units_of_bands, threads);
 }
 
 const fm_windows_isa FM_ISA_SYMBOL(fm_windows_isa) = {

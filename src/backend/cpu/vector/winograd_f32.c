@@ -5,6 +5,7 @@
 #include "backend/cpu/gemm.h"
 #include "base/parallel.h"
 #include "backend/cpu/vector/ahead.h"
+#include "backend/cpu/vector/channel_moments.h"
 #include "backend/cpu/vector/transpose.h"
 #include "backend/cpu/vector/winograd_product.h"
 #include "backend/cpu/vector/winograd_transform.h"
@@ -23,14 +24,16 @@ enum {
     LARGE_KERNEL = 1 << 22, /* floats, transformed: a third-level cache does not keep it        */
     SUMS_FLOATS = 1 << 18,  /* a smaller gradient of the kernel is summed in SUMS parts       */
     SUMS = 8,
-    SOME_TILES = 8, /* of a group, that a thread transforms at a time                     */
-    PAD = 16        /* floats between points: else all 36 fall on one set of the first cache */
+    MOMENT_BLOCKS = 8, /* at least, of a convolution with moments, on any number of threads */
+    SOME_TILES = 8,    /* of a group, that a thread transforms at a time                     */
+    PAD = 16           /* floats between points: else all 36 fall on one set of the first cache */
 };
 
 typedef struct geometry {
     fm_winograd w;
     int64_t tiles_down, tiles_across, tiles;
     int64_t block, blocks; /* tiles of a block, blocks                          */
+    int64_t unit;          /* tiles whose moments are added up                  */
     size_t kernel_step;    /* floats of the transformed kernel at one point     */
     size_t x_step, y_step; /* of a block's x and y at one point                 */
 } geometry;
@@ -60,7 +63,8 @@ static geometry geometry_of(const fm_winograd *w, int64_t share)
     int64_t block = BLOCK_FLOATS / (ALL_POINTS * (w->channels + w->filters));
     if (block > (g.tiles + share - 1) / share) block = (g.tiles + share - 1) / share;
     block = block < LEAST_BLOCK ? LEAST_BLOCK : block > MOST_BLOCK ? MOST_BLOCK : block;
-    cut_tiles(&g, block / 12 * 12, w->filters);
+    g.unit = block / 12 * 12;
+    cut_tiles(&g, g.unit, w->filters);
     return g;
 }
 
@@ -444,8 +448,57 @@ typedef struct convolution {
     const float *x, *u;
     const fm_winograd_epilogue *epilogue;
     float *y, *scratch;
-    block_place group; /* of tiles, by panels */
+    float *moments;    /* units of channel_moments.h; NULL: nobody wants them */
+    block_place group; /* of tiles, by panels                                 */
 } convolution;
+
+/* Where a tile's pixels lie behind its first, those within y; how many. */
+static int pixels_of(const fm_winograd *w, tile_place at, int32_t *to)
+{
+    int count = 0;
+    for (int64_t i = 0; i < RESULTS && at.row + i < w->out_height; i++) {
+        for (int64_t j = 0; j < RESULTS && at.column + j < w->out_width; j++) {
+            to[count++] = (int32_t)((i * w->out_width + j) * w->filters);
+        }
+    }
+    return count;
+}
+
+/* Filters `some` of a tile's results, which lie in y, to a unit; the tile that begins it when `begin`. */
+static void add_tile_moments(const convolution *a, float *unit, bool begin, tile_place at,
+                             filter_range some, const int32_t *to, int pixels)
+{
+    const fm_winograd *w = &a->g.w;
+    const int64_t first = (at.image * w->out_height + at.row) * w->out_width + at.column;
+    const float *y = a->y + first * w->filters;
+    for (int64_t f = some.from; f < some.to; f += VECTOR_LENGTH) {
+        add_moments(unit + f, moment_line(w->filters), begin, y + f, to, pixels,
+                    (size_t)(some.to - f));
+    }
+}
+
+/* Filters `some` of all tiles of a block, from products in panels to y. A block is of whole units. */
+static void finish_tiles(const convolution *a, const block_place *block, const float *points,
+                         filter_range some)
+{
+    const geometry *g = &a->g;
+    const int64_t size = MOMENT_LINES * moment_line(g->w.filters);
+    int32_t whole[RESULTS * RESULTS], some_of[RESULTS * RESULTS];
+    if (a->moments) pixels_of(&g->w, (tile_place){0, 0, 0}, whole);
+    float *unit = a->moments ? a->moments + block->start / g->unit * size : NULL;
+    tile_place at = block->first;
+    for (int64_t t = 0, in_unit = 0; t < block->tiles; t++, at = next_place(g, at)) {
+        transform_tile_to_y(g, points, t, block->tiles, some, at, a->epilogue, a->y);
+        if (!a->moments) continue;
+        const bool is_whole =
+            at.row + RESULTS <= g->w.out_height && at.column + RESULTS <= g->w.out_width;
+        const int pixels = is_whole ? RESULTS * RESULTS : pixels_of(&g->w, at, some_of);
+        add_tile_moments(a, unit, in_unit == 0, at, some, is_whole ? whole : some_of, pixels);
+        if (++in_unit < g->unit) continue;
+        in_unit = 0;
+        unit += size;
+    }
+}
 
 static void convolve_block(const convolution *a, int64_t number, float *scratch)
 {
@@ -472,10 +525,7 @@ static void convolve_block(const convolution *a, int64_t number, float *scratch)
         for (int i = 0; i < 4; i++) fetch_ahead(&soon[i]);
         multiply(&product);
     }
-    at = block.first;
-    for (int64_t t = 0; t < block.tiles; t++, at = next_place(g, at)) {
-        transform_tile_to_y(g, y, t, block.tiles, (filter_range){0, g->w.filters}, at, e, a->y);
-    }
+    finish_tiles(a, &block, y, (filter_range){0, g->w.filters});
 }
 
 static void convolve_blocks(const void *argument, int part, int64_t begin, int64_t end)
@@ -529,21 +579,35 @@ static int64_t group_of(const geometry *g)
     return (g->tiles + groups - 1) / groups;
 }
 
-/* x's points are those of all threads when it goes by panels. */
+/* x's points are those of all threads when it goes by panels, then in groups of whole units of moments. */
 static geometry cut_convolution(const fm_winograd *w, int threads, bool *by_panels)
 {
-    geometry g = geometry_of(w, 2 * threads);
+    geometry g = geometry_of(w, w->moments ? MOMENT_BLOCKS : 2 * threads);
     *by_panels = goes_by_panels(&g, threads);
-    if (*by_panels) cut_tiles(&g, group_of(&g), (int64_t)ISA->panel_width);
+    if (*by_panels) {
+        const int64_t group = group_of(&g), step = w->moments ? g.unit : 1;
+        cut_tiles(&g, (group + step - 1) / step * step, (int64_t)ISA->panel_width);
+    }
     return g;
+}
+
+static int64_t units_of(const geometry *g)
+{
+    return (g->tiles + g->unit - 1) / g->unit;
+}
+
+static size_t convolution_floats(const geometry *g, bool by_panels, int threads)
+{
+    const size_t x = ALL_POINTS * g->x_step, y = ALL_POINTS * g->y_step, parts = (size_t)threads;
+    return own_kernel_floats(&g->w) + (by_panels ? x + parts * y : parts * (x + y));
 }
 
 static size_t scratch_floats(const fm_winograd *w, int threads)
 {
     bool by_panels;
     const geometry g = cut_convolution(w, threads, &by_panels);
-    const size_t x = ALL_POINTS * g.x_step, y = ALL_POINTS * g.y_step, parts = (size_t)threads;
-    return own_kernel_floats(w) + (by_panels ? x + parts * y : parts * (x + y));
+    const int64_t moments = w->moments ? moments_floats(w->filters, units_of(&g)) : 0;
+    return convolution_floats(&g, by_panels, threads) + (size_t)moments;
 }
 
 static void transform_some_tiles(const void *argument, int part, int64_t begin, int64_t end)
@@ -576,10 +640,7 @@ static void convolve_panels(const void *argument, int part, int64_t begin, int64
             product.c = y + p * g->y_step;
             multiply(&product);
         }
-        tile_place at = a->group.first;
-        for (int64_t t = 0; t < tiles; t++, at = next_place(g, at)) {
-            transform_tile_to_y(g, y, t, tiles, some, at, a->epilogue, a->y);
-        }
+        finish_tiles(a, &a->group, y, some);
     }
 }
 
@@ -604,6 +665,7 @@ static void convolve(const fm_winograd *w, const float *x, const float *kernel, 
                      .epilogue = epilogue,
                      .y = y,
                      .scratch = scratch + own_kernel_floats(w)};
+    if (w->moments) a.moments = scratch + convolution_floats(&a.g, by_panels, threads);
     if (turned) {
         float *turned_kernel = scratch + kernel_floats(w->channels, w->filters);
         fm_in_ranges(threads, w->channels, VECTOR_LENGTH, 1.5 * (double)w->filters, turn_rows,
@@ -618,6 +680,10 @@ static void convolve(const fm_winograd *w, const float *x, const float *kernel, 
     } else {
         fm_in_pieces(threads, &(fm_pieces){a.g.blocks, 1, false, convolve_blocks, &a});
     }
+    if (!w->moments) return;
+    const moment_units units = {a.moments, w->filters, units_of(&a.g), epilogue->mean,
+                                epilogue->variance};
+    finish_moments(&units, threads);
 }
 
 /* ---- the gradient of the kernel ------------------------------------------------------------------ */

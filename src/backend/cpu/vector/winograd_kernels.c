@@ -72,14 +72,19 @@ static fm_winograd geometry_of(const fm_site *site, const fm_shape *x, const fm_
 
 static bool is_fused(const fm_op *op)
 {
-    return op == &fm_op_fused_convolve || op == &fm_op_fused_convolve_transposed;
+    return op == &fm_op_fused_convolve || op == &fm_op_fused_convolve_transposed ||
+           op == &fm_op_convolve_moments;
 }
 
 static const char *match_epilogue(const fm_site *site)
 {
     const fm_fused_convolve_attributes *a = site->attributes;
-    if (!is_fused(site->op) || !a->mask) return NULL;
+    if (!is_fused(site->op)) return NULL;
     const bool simple = a->activation == FM_FUSED_NONE || a->activation == FM_FUSED_RELU;
+    if (!simple && site->op == &fm_op_convolve_moments) {
+        return "moments after an activation other than relu";
+    }
+    if (!a->mask) return NULL;
     return simple ? NULL : "a mask after an activation other than relu";
 }
 
@@ -135,6 +140,7 @@ static fm_status prepare_convolve(const fm_site *site, fm_need *need)
 {
     fm_winograd w = geometry_of(site, &site->inputs[0].shape, &site->outputs[0].shape);
     w.kernel_ready = site->input_layouts[1].type == &fm_winograd_kernel;
+    w.moments = site->op == &fm_op_convolve_moments;
     need->scratch_bytes = ISA->scratch_floats(&w, site->threads) * sizeof(float);
     return prepare(site, &w, need);
 }
@@ -154,11 +160,14 @@ static void run_windows(const fm_call *call, bool turned)
 {
     const winograd_state *state = call->state;
     const fm_tensor *in = call->inputs, *y = call->outputs;
-    const fm_winograd_epilogue epilogue = {.bias = state->bias ? in[state->bias].data : NULL,
-                                           .residual =
-                                               state->residual ? in[state->residual].data : NULL,
-                                           .relu = state->relu,
-                                           .mask = state->mask ? in[state->mask].data : NULL};
+    fm_winograd_epilogue epilogue = {.bias = state->bias ? in[state->bias].data : NULL,
+                                     .residual = state->residual ? in[state->residual].data : NULL,
+                                     .relu = state->relu,
+                                     .mask = state->mask ? in[state->mask].data : NULL};
+    if (state->geometry.moments) {
+        epilogue.mean = call->outputs[1].data;
+        epilogue.variance = call->outputs[2].data;
+    }
     ISA->convolve(&state->geometry, in[0].data, in[1].data, turned, &epilogue, y->data,
                   state->threads, call->scratch);
     if (!state->activation) return;
@@ -243,6 +252,13 @@ static const fm_kernel kernels[] = {
      .release = release_state},
     {.name = KERNEL_NAME("winograd.fused_convolve"),
      .op = &fm_op_fused_convolve,
+     .match = match_convolve,
+     .layouts = layouts_of_convolve,
+     .prepare = prepare_convolve,
+     .run = run_convolve,
+     .release = release_state},
+    {.name = KERNEL_NAME("winograd.convolve_moments"),
+     .op = &fm_op_convolve_moments,
      .match = match_convolve,
      .layouts = layouts_of_convolve,
      .prepare = prepare_convolve,
