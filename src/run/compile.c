@@ -143,10 +143,11 @@ static double graph_flops(const fm_graph *graph)
     return flops;
 }
 
-/* Upwards, so that a budget of what is told is enough. */
+/* Upwards to what fm_bytes_text shows, a tenth at most, so that a budget of what is told is enough. */
 static double rounded_up(size_t bytes)
 {
     double unit = bytes > 10 << 20 ? 1 << 20 : 1 << 10;
+    if (bytes > 1 << 20 && bytes <= 10 << 20) unit = (1 << 20) / 10.0;
     return ceil((double)bytes / unit) * unit;
 }
 
