@@ -217,10 +217,10 @@ static void any_shape_agrees_with_the_definition(void **state)
 static void layers_of_networks_agree_with_the_definition(void **state)
 {
     static const fm_winograd layers[] = {
-        {4, 26, 26, 32, 24, 24, 64, 0, 0, false},   /* the second layer for MNIST */
-        {2, 32, 32, 16, 32, 32, 16, 1, 1, false},   /* ResNet-20 */
-        {8, 8, 8, 64, 8, 8, 64, 1, 1, false},       /* ResNet-20 */
-        {1, 14, 14, 256, 14, 14, 256, 1, 1, false}, /* ResNet-50 */
+        {4, 26, 26, 32, 24, 24, 64, 0, 0, false, false},   /* the second layer for MNIST */
+        {2, 32, 32, 16, 32, 32, 16, 1, 1, false, false},   /* ResNet-20 */
+        {8, 8, 8, 64, 8, 8, 64, 1, 1, false, false},       /* ResNet-20 */
+        {1, 14, 14, 256, 14, 14, 256, 1, 1, false, false}, /* ResNet-50 */
     };
     source s = {2};
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) check(*state, &layers[i], &s);
