@@ -2,7 +2,7 @@
 #include "op/op_table.h"
 #include "op/op_tools.h"
 
-#define KERNEL_FILE "kernel/moments.h"
+#define KERNEL_FILE "kernel/mean_variance.h"
 #include "kernel/instantiate.h"
 
 /* ---- fused_convolve and fused_convolve_transposed ------------------------------------------------ */

@@ -5,7 +5,7 @@
 
 #define KERNEL_FILE "kernel/normalize_relu.h"
 #include "kernel/instantiate.h"
-#define KERNEL_FILE "kernel/moments.h"
+#define KERNEL_FILE "kernel/mean_variance.h"
 #include "kernel/instantiate.h"
 
 enum { X, GAMMA };

@@ -33,7 +33,7 @@ typedef struct geometry {
     fm_winograd w;
     int64_t tiles_down, tiles_across, tiles;
     int64_t block, blocks; /* tiles of a block, blocks                          */
-    int64_t unit;          /* tiles whose moments are added up                  */
+    int64_t unit, units;   /* tiles whose moments are added up                  */
     size_t kernel_step;    /* floats of the transformed kernel at one point     */
     size_t x_step, y_step; /* of a block's x and y at one point                 */
 } geometry;
@@ -64,6 +64,7 @@ static geometry geometry_of(const fm_winograd *w, int64_t share)
     if (block > (g.tiles + share - 1) / share) block = (g.tiles + share - 1) / share;
     block = block < LEAST_BLOCK ? LEAST_BLOCK : block > MOST_BLOCK ? MOST_BLOCK : block;
     g.unit = block / 12 * 12;
+    g.units = (g.tiles + g.unit - 1) / g.unit;
     cut_tiles(&g, g.unit, w->filters);
     return g;
 }
@@ -494,9 +495,8 @@ static void finish_tiles(const convolution *a, const block_place *block, const f
             at.row + RESULTS <= g->w.out_height && at.column + RESULTS <= g->w.out_width;
         const int pixels = is_whole ? RESULTS * RESULTS : pixels_of(&g->w, at, some_of);
         add_tile_moments(a, unit, in_unit == 0, at, some, is_whole ? whole : some_of, pixels);
-        if (++in_unit < g->unit) continue;
-        in_unit = 0;
-        unit += size;
+        in_unit = (in_unit + 1) % g->unit;
+        unit += in_unit == 0 ? size : 0;
     }
 }
 
@@ -591,11 +591,6 @@ static geometry cut_convolution(const fm_winograd *w, int threads, bool *by_pane
     return g;
 }
 
-static int64_t units_of(const geometry *g)
-{
-    return (g->tiles + g->unit - 1) / g->unit;
-}
-
 static size_t convolution_floats(const geometry *g, bool by_panels, int threads)
 {
     const size_t x = ALL_POINTS * g->x_step, y = ALL_POINTS * g->y_step, parts = (size_t)threads;
@@ -606,7 +601,7 @@ static size_t scratch_floats(const fm_winograd *w, int threads)
 {
     bool by_panels;
     const geometry g = cut_convolution(w, threads, &by_panels);
-    const int64_t moments = w->moments ? moments_floats(w->filters, units_of(&g)) : 0;
+    const int64_t moments = w->moments ? moments_floats(w->filters, g.units) : 0;
     return convolution_floats(&g, by_panels, threads) + (size_t)moments;
 }
 
@@ -681,7 +676,7 @@ static void convolve(const fm_winograd *w, const float *x, const float *kernel, 
         fm_in_pieces(threads, &(fm_pieces){a.g.blocks, 1, false, convolve_blocks, &a});
     }
     if (!w->moments) return;
-    const moment_units units = {a.moments, w->filters, units_of(&a.g), epilogue->mean,
+    const moment_units units = {a.moments, w->filters, a.g.units, epilogue->mean,
                                 epilogue->variance};
     finish_moments(&units, threads);
 }
