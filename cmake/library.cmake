@@ -50,7 +50,7 @@ base/fields|data/dataset|data/transform_fit|data/augment/augment_|data/audio/aud
 data/audio/[a-z_]+_(check|codec|fields|pattern|sets)|op/window_rules|\
 backend/onednn/onednn_weights)")
 if(FATHOM_FAST)
-  foreach(name attention attention_parts binary chain cross_entropy fused_ops matmul normalize optimizer_ops
+  foreach(name attention attention_parts binary chain cross_entropy fused_loss fused_ops matmul normalize optimizer_ops
           recurrent_gru
           recurrent_lstm recurrent_simple recurrent_unrolled reduce softmax unary)
     list(APPEND small ${PROJECT_SOURCE_DIR}/src/op/${name}.c)

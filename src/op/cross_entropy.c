@@ -35,7 +35,7 @@ static fm_val row_sums(fm_graph *g, fm_val x)
 
 /* ---- labels ------------------------------------------------------------------------------------- */
 
-static const fm_field smoothing_fields[] = {
+const fm_field fm_smoothing_fields[] = {
     {.name = "label_smoothing",
      .doc = "the part of the target that is spread over all classes",
      .offset = offsetof(fm_smoothing_attributes, label_smoothing),
@@ -142,7 +142,7 @@ const fm_op fm_op_sparse_softmax_cross_entropy = {
     .max_inputs = 2,
     .outputs = 1,
     .attributes_size = sizeof(fm_smoothing_attributes),
-    .attributes = smoothing_fields,
+    .attributes = fm_smoothing_fields,
     .infer = sparse_infer,
     .vjp = sparse_vjp,
     .run = sparse_run,
@@ -160,7 +160,7 @@ const fm_op fm_op_sparse_softmax_cross_entropy_grad = {
     .max_inputs = 3,
     .outputs = 1,
     .attributes_size = sizeof(fm_smoothing_attributes),
-    .attributes = smoothing_fields,
+    .attributes = fm_smoothing_fields,
     .infer = sparse_grad_infer,
     .vjp = sparse_grad_vjp,
     .run = sparse_grad_run,

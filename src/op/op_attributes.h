@@ -57,6 +57,7 @@ typedef struct fm_extent_attributes {
 typedef struct fm_smoothing_attributes {
     double label_smoothing;
 } fm_smoothing_attributes;
+extern const fm_field fm_smoothing_fields[];
 
 /* random_uniform_like, random_normal_like: equal streams draw equal numbers. */
 typedef struct fm_random_attributes {

@@ -1,5 +1,6 @@
 #include "pass/fuse.h"
 #include "pass/fuse_rules.h"
+#include "op/fused_loss.h"
 #include "op/fused_ops.h"
 #include "op/op_table.h"
 #include "op/op_attributes.h"
@@ -270,6 +271,54 @@ static bool fuse_dense_update(fm_fuser *f, fm_node *node)
     return true;
 }
 
+/* ---- a loss and its gradient --------------------------------------------------------------------- */
+
+static const struct {
+    const fm_op *loss, *gradient, *both;
+} losses[] = {
+    {&fm_op_sparse_softmax_cross_entropy, &fm_op_sparse_softmax_cross_entropy_grad,
+     &fm_op_fused_sparse_softmax_cross_entropy},
+    {&fm_op_softmax_cross_entropy, &fm_op_softmax_cross_entropy_grad,
+     &fm_op_fused_softmax_cross_entropy},
+};
+
+/* Of the same operands, computed when what flows into the gradient is known. */
+static bool is_loss_of(const fm_graph *graph, const fm_node *loss, const fm_op *op,
+                       const fm_node *gradient)
+{
+    const fm_value *dy = fm_value_of(graph, gradient->inputs[2]);
+    if (loss->op != op || loss->dead) return false;
+    if (dy->kind == FM_TEMPORARY && dy->producer > loss - graph->nodes) return false;
+    return loss->inputs[0].id == gradient->inputs[0].id &&
+           loss->inputs[1].id == gradient->inputs[1].id &&
+           memcmp(loss->attributes, gradient->attributes, op->attributes_size) == 0;
+}
+
+/* loss(x, t) and loss_grad(x, t, dy) -> both, in the place of the first */
+static bool fuse_loss(fm_fuser *f, fm_node *node)
+{
+    fm_graph *graph = f->graph;
+    size_t kind = 0;
+    while (kind < sizeof losses / sizeof *losses && losses[kind].gradient != node->op) kind++;
+    if (kind == sizeof losses / sizeof *losses) return false;
+    for (fm_node *loss = graph->nodes; loss < node; loss++) {
+        if (!is_loss_of(graph, loss, losses[kind].loss, node)) continue;
+        fm_val *outputs = fm_arena_allocate(&graph->arena, 2 * sizeof *outputs);
+        if (!outputs) return false;
+        outputs[FM_LOSS_GRADIENT] = node->outputs[0];
+        outputs[FM_LOSS_VALUE] = loss->outputs[0];
+        if (!fm_fuse_rewrite(f, loss, losses[kind].both, node->attributes, node->inputs, 3)) {
+            return false;
+        }
+        loss->outputs = outputs;
+        loss->output_count = 2;
+        for (int k = 0; k < 2; k++) fm_fuse_take_output(f, loss, k, outputs[k]);
+        node->dead = true;
+        return true;
+    }
+    return false;
+}
+
 /* ---- the pass ------------------------------------------------------------------------------------ */
 
 /* One rule over the whole graph, before the next: later rules build on earlier ones. */
@@ -280,6 +329,7 @@ static fm_fuse_rule *const rules[] = {
     fuse_dense_grad,
     fuse_dense_sgd,
     fuse_dense_update,
+    fuse_loss,
     fm_fuse_pool_mask,
     fm_fuse_normalize_relu,
     fm_fuse_normalize_add,

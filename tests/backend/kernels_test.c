@@ -17,6 +17,7 @@
 #include "op/chain.h"
 #include "op/fused_normalize.h"
 #include "op/fused_convolve.h"
+#include "op/fused_loss.h"
 #include "op/fused_ops.h"
 #include "op/op_attributes.h"
 #include "op/op_table.h"
@@ -53,6 +54,8 @@ static const tolerance tolerances[] = {
     {&fm_op_sparse_softmax_cross_entropy_grad, ROWS, 16, 2},
     {&fm_op_softmax_cross_entropy, ROWS, 30, 16},
     {&fm_op_softmax_cross_entropy_grad, ROWS, 30, 2},
+    {&fm_op_fused_sparse_softmax_cross_entropy, ROWS, 16, 8},
+    {&fm_op_fused_softmax_cross_entropy, ROWS, 30, 16},
     {&fm_op_matmul, PRODUCT, 8, 0},
     {&fm_op_fused_matmul, PRODUCT, 8, 0},
     {&fm_op_dense_grad, PRODUCT, 8, 0},
@@ -383,6 +386,8 @@ static void cases_of_the_records(void **state)
     }
     const fm_op *const fused[] = {&fm_op_fused_matmul,
                                   &fm_op_dense_grad,
+                                  &fm_op_fused_sparse_softmax_cross_entropy,
+                                  &fm_op_fused_softmax_cross_entropy,
                                   &fm_op_fused_normalize,
                                   &fm_op_normalize_by_moments,
                                   &fm_op_fused_normalize_grad,
@@ -512,11 +517,13 @@ static void softmax_and_cross_entropy(void **state)
             check_case(*state, &fm_op_sparse_softmax_cross_entropy, &smoothing[k], text);
             snprintf(text, sizeof text, "w(%d,%d) i%d(%d) f(%d)", many, n, n + 1, many, many);
             check_case(*state, &fm_op_sparse_softmax_cross_entropy_grad, &smoothing[k], text);
+            check_case(*state, &fm_op_fused_sparse_softmax_cross_entropy, &smoothing[k], text);
         }
         snprintf(text, sizeof text, "w(%d,%d) u(%d,%d)", many, n, many, n);
         check_case(*state, &fm_op_softmax_cross_entropy, NULL, text);
         snprintf(text, sizeof text, "w(%d,%d) u(%d,%d) f(%d)", many, n, many, n, many);
         check_case(*state, &fm_op_softmax_cross_entropy_grad, NULL, text);
+        check_case(*state, &fm_op_fused_softmax_cross_entropy, NULL, text);
     }
 }
 

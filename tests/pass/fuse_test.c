@@ -136,8 +136,8 @@ static void fused_training_equals_unfused(void **state)
     }
 }
 
-/* relu: two products with bias, one masked, two gradients with their updates, the loss and what
- * turns it into a number. */
+/* relu: two products with bias, one masked, two gradients with their updates, the loss with its gradient and
+ * what turns it into a number. */
 static void dense_training_has_few_steps(void **state)
 {
     fixture *f = *state;
@@ -149,10 +149,101 @@ static void dense_training_has_few_steps(void **state)
     assert_non_null(strstr(text, "activation=relu"));
     assert_non_null(strstr(text, "mask=true"));
     assert_null(strstr(text, " matmul("));
-    if (fused.steps > 9) fail_msg("%d steps:\n%s", fused.steps, text);
+    if (fused.steps > 8) fail_msg("%d steps:\n%s", fused.steps, text);
     fm_text_free(f->context, text);
     finish(&fused);
     fm_graph_destroy(graph);
+}
+
+/* ---- a loss and its gradient --------------------------------------------------------------------- */
+
+typedef enum loss_kind { OF_LABELS, SMOOTHED, OF_TARGETS, WEIGHTED, WEIGHTED_BY_ITSELF } loss_kind;
+
+static fm_val loss_rows(fm_graph *g, fm_val logits, loss_kind kind)
+{
+    const fm_val labels = fm_input(g, "labels", FM_I32, FM_SHAPE(BATCH));
+    const fm_val targets = fm_input(g, "targets", FM_F32, fm_val_shape(g, logits));
+    const fm_val weights = fm_input(g, "weights", FM_F32, FM_SHAPE(BATCH));
+    if (kind == OF_TARGETS) return fm_softmax_cross_entropy(g, logits, targets);
+    const fm_val rows =
+        fm_sparse_softmax_cross_entropy(g, logits, labels, kind == SMOOTHED ? 0.1 : 0);
+    if (kind == WEIGHTED) return fm_mul(g, rows, weights);
+    return kind == WEIGHTED_BY_ITSELF ? fm_square(g, rows) : rows;
+}
+
+/* Logits of `columns` classes, the sum of their losses and its gradient; its gradient's, if `twice`. */
+static fm_graph *loss_graph(fixture *f, loss_kind kind, int64_t columns, bool twice)
+{
+    fm_graph *g;
+    assert_ok(f->context, fm_graph_create(f->context, &(fm_graph_options){.mode = FM_TRAIN}, &g));
+    const fm_val x = fm_input(g, "x", FM_F32, FM_SHAPE(BATCH, columns));
+    fm_val loss = fm_sum(g, loss_rows(g, x, kind), (fm_ints){0}, false), grad, second;
+    fm_grad(g, loss, &x, 1, &grad);
+    fm_output(g, "loss", loss);
+    fm_output(g, "grad", grad);
+    if (twice) {
+        const fm_val size = fm_sum(g, fm_square(g, grad), (fm_ints){0}, false);
+        fm_grad(g, size, &x, 1, &second);
+        fm_output(g, "second", second);
+    }
+    assert_ok(f->context, fm_graph_status(g));
+    return g;
+}
+
+static run run_loss(fixture *f, const fm_graph *g, int64_t columns, bool fused, char **text)
+{
+    run r;
+    assert_ok(f->context, fm_store_create(f->context, 5, &r.store));
+    const fm_program_options options = {.no_fusion = !fused};
+    assert_ok(f->context, fm_program_create(r.store, g, &options, &r.program));
+    float *x = fm_program_input(r.program, "x"), *targets = fm_program_input(r.program, "targets");
+    float *weights = fm_program_input(r.program, "weights");
+    int32_t *labels = fm_program_input(r.program, "labels");
+    for (int64_t i = 0; i < BATCH * columns; i++) x[i] = (float)(3 * sin((double)i));
+    for (int64_t i = 0; targets && i < BATCH * columns; i++) targets[i] = i % columns == 1;
+    for (int i = 0; i < BATCH; i++) {
+        if (labels) labels[i] = i % 3;
+        if (weights) weights[i] = 0.5f + (float)i;
+    }
+    assert_ok(f->context, fm_program_run(r.program));
+    assert_ok(f->context, fm_program_print(r.program, false, text));
+    return r;
+}
+
+static void expect_same_bits(const run *a, const run *b, const char *name, int64_t count)
+{
+    const float *x = fm_program_output(a->program, name), *y = fm_program_output(b->program, name);
+    if (!x && !y) return;
+    assert_memory_equal(x, y, (size_t)count * sizeof *x);
+}
+
+static void losses_are_made_with_their_gradients(void **state)
+{
+    fixture *f = *state;
+    static const struct {
+        loss_kind kind;
+        bool twice, fused;
+    } rows[] = {{OF_LABELS, false, true},  {SMOOTHED, false, true},
+                {OF_TARGETS, false, true}, {WEIGHTED, false, true},
+                {OF_LABELS, true, true},   {WEIGHTED_BY_ITSELF, false, false}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        for (int64_t columns = 3; columns < 3000; columns *= 9) {
+            fm_graph *g = loss_graph(f, rows[i].kind, columns, rows[i].twice);
+            char *text, *apart_text;
+            run together = run_loss(f, g, columns, true, &text);
+            run apart = run_loss(f, g, columns, false, &apart_text);
+            const bool fused = strstr(text, "= fused_") && !strstr(text, "cross_entropy_grad(");
+            if (fused != rows[i].fused) fail_msg("row %d:\n%s", (int)i, text);
+            expect_same_bits(&together, &apart, "loss", 1);
+            expect_same_bits(&together, &apart, "grad", BATCH * columns);
+            expect_same_bits(&together, &apart, "second", BATCH * columns);
+            fm_text_free(f->context, text);
+            fm_text_free(f->context, apart_text);
+            finish(&together);
+            finish(&apart);
+            fm_graph_destroy(g);
+        }
+    }
 }
 
 /* A network of two dense layers with `optimizer`, as fm_program_print tells of it. */
@@ -217,6 +308,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         fixture_test(fused_training_equals_unfused),
         fixture_test(dense_training_has_few_steps),
+        fixture_test(losses_are_made_with_their_gradients),
         fixture_test(updates_join_the_gradients_of_kernels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
  * and the instruction set alone. */
 #include "backend/cpu/vector/kernels.h"
 #include "backend/cpu/vector/vector_math.h"
+#include "op/fused_loss.h"
 #include "op/op_attributes.h"
 #include "op/op_table.h"
 
@@ -90,7 +91,7 @@ INLINE exponentials exponentials_of(int64_t n, const float *x)
 typedef struct rows {
     int64_t n; /* elements of a row */
     const float *x;
-    float *y;
+    float *y, *losses;
     const int32_t *labels;
     const float *targets, *dy;
     float smoothing;
@@ -175,23 +176,36 @@ static bool is_class(const rows *r, int64_t row)
     return r->labels[row] >= 0 && r->labels[row] < r->n;
 }
 
-INLINE float sparse_loss(const rows *r, const float *x, int32_t label)
+/* What a loss wants of a row's logits, whose largest is `shift`, besides their exponentials. */
+typedef struct logits {
+    float at_label, sum; /* the sum of x - shift where labels are smoothed */
+} logits;
+
+INLINE logits logits_of(const rows *r, int64_t row, float shift)
 {
-    const exponentials e = exponentials_of(r->n, x);
-    const float log_sum = vector_log(e.sum);
-    const float loss = (1 - r->smoothing) * (log_sum - (x[label] - e.shift));
-    if (r->smoothing == 0) return loss;
+    const float *x = r->x + row * r->n;
+    logits l = {.at_label = is_class(r, row) ? x[r->labels[row]] : NAN};
+    if (r->smoothing == 0) return l;
     vector sum = {0};
-    EACH_VECTOR(i, r->n) sum += load_row(x, i, r->n, e.shift) - e.shift;
-    return loss + r->smoothing * (log_sum - sum_of_lanes(sum) / (float)r->n);
+    EACH_VECTOR(i, r->n) sum += load_row(x, i, r->n, shift) - shift;
+    l.sum = sum_of_lanes(sum);
+    return l;
+}
+
+INLINE float sparse_loss(const rows *r, logits l, exponentials e)
+{
+    const float log_sum = vector_log(e.sum);
+    const float loss = (1 - r->smoothing) * (log_sum - (l.at_label - e.shift));
+    if (r->smoothing == 0) return loss;
+    return loss + r->smoothing * (log_sum - l.sum / (float)r->n);
 }
 
 static void sparse_rows(const void *argument, int64_t begin, int64_t end)
 {
     const rows *r = argument;
     for (int64_t row = begin; row < end; row++) {
-        const float *x = r->x + row * r->n;
-        r->y[row] = is_class(r, row) ? sparse_loss(r, x, r->labels[row]) : NAN;
+        const exponentials e = exponentials_of(r->n, r->x + row * r->n);
+        r->y[row] = sparse_loss(r, logits_of(r, row, e.shift), e);
     }
 }
 
@@ -224,33 +238,86 @@ static void sparse_grad_rows(const void *argument, int64_t begin, int64_t end)
     }
 }
 
-/* ---- cross-entropy with targets ------------------------------------------------------------------ */
+INLINE vector sparse_both_row(const rows *r, int64_t row)
+{
+    const exponentials e = one_vector(r->n, r->x + row * r->n);
+    r->losses[row] = sparse_loss(r, logits_of(r, row, e.shift), e);
+    return sparse_grad(r, row, 0, e.only * (1 / e.sum));
+}
 
-/* A target of 0 counts nothing, also where its probability is 0. */
-static void dense_rows(const void *argument, int64_t begin, int64_t end)
+/* The gradient may lie over the logits. */
+static void sparse_both_rows(const void *argument, int64_t begin, int64_t end)
 {
     const rows *r = argument;
     const int64_t n = r->n;
+    if (n <= VECTOR_LENGTH) {
+        narrow_rows(r, begin, end, sparse_both_row);
+        return;
+    }
     for (int64_t row = begin; row < end; row++) {
-        const float *x = r->x + row * n, *t = r->targets + row * n;
-        const exponentials e = exponentials_of(n, x);
-        const float log_sum = vector_log(e.sum);
-        vector sum = {0};
+        const float *x = r->x + row * n;
+        float *grad = r->y + row * n;
+        const logits l = logits_of(r, row, r->smoothing == 0 ? 0 : largest(n, x));
+        const exponentials e = many_vectors(n, x, grad);
+        const float scale = 1 / e.sum;
+        r->losses[row] = sparse_loss(r, l, e);
         EACH_VECTOR(i, n)
-        {
-            const vector target = load_row(t, i, n, 0);
-            const vector term = target * (log_sum - (load_row(x, i, n, 0) - e.shift));
-            sum += keep_where(term, target != 0);
-        }
-        r->y[row] = sum_of_lanes(sum);
+        store_row(grad, i, n, sparse_grad(r, row, i, load_row(grad, i, n, 0) * scale));
+    }
+}
+
+/* ---- cross-entropy with targets ------------------------------------------------------------------ */
+
+/* A target of 0 counts nothing, also where its probability is 0. */
+INLINE float dense_loss(const rows *r, int64_t row, exponentials e)
+{
+    const int64_t n = r->n;
+    const float *x = r->x + row * n, *t = r->targets + row * n;
+    const float log_sum = vector_log(e.sum);
+    vector sum = {0};
+    EACH_VECTOR(i, n)
+    {
+        const vector target = load_row(t, i, n, 0);
+        const vector term = target * (log_sum - (load_row(x, i, n, 0) - e.shift));
+        sum += keep_where(term, target != 0);
+    }
+    return sum_of_lanes(sum);
+}
+
+static void dense_rows(const void *argument, int64_t begin, int64_t end)
+{
+    const rows *r = argument;
+    for (int64_t row = begin; row < end; row++) {
+        r->y[row] = dense_loss(r, row, exponentials_of(r->n, r->x + row * r->n));
     }
 }
 
 /* dy (p sum_k t_k - t) */
-INLINE vector dense_grad_row(const rows *r, int64_t row)
+INLINE vector dense_grad(const rows *r, int64_t row, vector p)
 {
     const vector t = load_row(r->targets + row * r->n, 0, r->n, 0);
-    return r->dy[row] * (softmax_row(r, row) * sum_of_lanes(t) - t);
+    return r->dy[row] * (p * sum_of_lanes(t) - t);
+}
+
+INLINE vector dense_grad_row(const rows *r, int64_t row)
+{
+    return dense_grad(r, row, softmax_row(r, row));
+}
+
+/* Of a row whose place has the probabilities divided by `scale`. */
+static void finish_dense_grad(const rows *r, int64_t row, float scale)
+{
+    const int64_t n = r->n;
+    const float *t = r->targets + row * n;
+    float *grad = r->y + row * n;
+    vector total = {0};
+    EACH_VECTOR(i, n) total += load_row(t, i, n, 0);
+    const float sum = sum_of_lanes(total);
+    EACH_VECTOR(i, n)
+    {
+        const vector p = load_row(grad, i, n, 0) * scale;
+        store_row(grad, i, n, r->dy[row] * (p * sum - load_row(t, i, n, 0)));
+    }
 }
 
 static void dense_grad_rows(const void *argument, int64_t begin, int64_t end)
@@ -262,17 +329,28 @@ static void dense_grad_rows(const void *argument, int64_t begin, int64_t end)
         return;
     }
     softmax_rows(argument, begin, end);
+    for (int64_t row = begin; row < end; row++) finish_dense_grad(r, row, 1);
+}
+
+INLINE vector dense_both_row(const rows *r, int64_t row)
+{
+    const exponentials e = one_vector(r->n, r->x + row * r->n);
+    r->losses[row] = dense_loss(r, row, e);
+    return dense_grad(r, row, e.only * (1 / e.sum));
+}
+
+static void dense_both_rows(const void *argument, int64_t begin, int64_t end)
+{
+    const rows *r = argument;
+    const int64_t n = r->n;
+    if (n <= VECTOR_LENGTH) {
+        narrow_rows(r, begin, end, dense_both_row);
+        return;
+    }
     for (int64_t row = begin; row < end; row++) {
-        const float *t = r->targets + row * n;
-        float *grad = r->y + row * n;
-        vector total = {0};
-        EACH_VECTOR(i, n) total += load_row(t, i, n, 0);
-        const float sum = sum_of_lanes(total);
-        EACH_VECTOR(i, n)
-        {
-            const vector p = load_row(grad, i, n, 0);
-            store_row(grad, i, n, r->dy[row] * (p * sum - load_row(t, i, n, 0)));
-        }
+        const exponentials e = many_vectors(n, r->x + row * n, r->y + row * n);
+        r->losses[row] = dense_loss(r, row, e);
+        finish_dense_grad(r, row, 1 / e.sum);
     }
 }
 
@@ -304,12 +382,19 @@ RUN(softmax)
 RUN(log_softmax)
 RUN(logsumexp)
 
+/* Losses as the second output. */
+static float *losses_of(const fm_call *call)
+{
+    return call->output_count > FM_LOSS_VALUE ? call->outputs[FM_LOSS_VALUE].data : NULL;
+}
+
 static void run_sparse(const fm_call *call, fm_range_body *body)
 {
     rows r = rows_of(call);
     r.labels = call->inputs[1].data;
     r.smoothing = (float)((const fm_smoothing_attributes *)call->attributes)->label_smoothing;
     if (call->input_count > 2) r.dy = call->inputs[2].data;
+    r.losses = losses_of(call);
     run_rows(call, body, &r);
 }
 
@@ -323,11 +408,17 @@ static void run_sparse_grad(const fm_call *call)
     run_sparse(call, sparse_grad_rows);
 }
 
+static void run_sparse_both(const fm_call *call)
+{
+    run_sparse(call, sparse_both_rows);
+}
+
 static void run_dense(const fm_call *call, fm_range_body *body)
 {
     rows r = rows_of(call);
     r.targets = call->inputs[1].data;
     if (call->input_count > 2) r.dy = call->inputs[2].data;
+    r.losses = losses_of(call);
     run_rows(call, body, &r);
 }
 
@@ -339,6 +430,11 @@ static void run_dense_loss(const fm_call *call)
 static void run_dense_grad(const fm_call *call)
 {
     run_dense(call, dense_grad_rows);
+}
+
+static void run_dense_both(const fm_call *call)
+{
+    run_dense(call, dense_both_rows);
 }
 
 static const char *match_rows(const fm_site *site)
@@ -359,6 +455,8 @@ static const fm_kernel kernels[] = {
     KERNEL_ROW(sparse_softmax_cross_entropy_grad, run_sparse_grad),
     KERNEL_ROW(softmax_cross_entropy, run_dense_loss),
     KERNEL_ROW(softmax_cross_entropy_grad, run_dense_grad),
+    KERNEL_ROW(fused_sparse_softmax_cross_entropy, run_sparse_both),
+    KERNEL_ROW(fused_softmax_cross_entropy, run_dense_both),
 };
 
 const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_softmax) = FAMILY(kernels);
