@@ -6,8 +6,6 @@
 #include "base/memory.h"
 #include "op/op_table.h"
 
-#include <string.h>
-
 enum { FEW_QUERIES = 3 };
 #define FEW_NANOSECONDS 0.05 /* of a number of a key or a value */
 
@@ -163,7 +161,7 @@ static void attend_tile(block *b, int64_t top, int64_t rows, int64_t first)
                   rows, width, &b->next);
 }
 
-/* y = sums / total; a query that saw no key has none. */
+/* y = sums / total; a query that saw no key may have no sums. */
 static void finish_block(const block *b)
 {
     const work *w = b->w;
@@ -173,9 +171,11 @@ static void finish_block(const block *b)
     for (int64_t r = 0; r < b->count; r++) {
         float *y = w->y + ((b->batch * a->queries + b->first + r) * a->heads + b->head) * n;
         const float *sums = b->sums + r * width, total = b->total[r];
-        const float share = total != 0 ? 1 / total : 0;
+        const float share = 1 / total;
         for (int64_t j = 0; j < n; j += V) {
-            store_up_to(y + j, load(sums + j) * share, (size_t)(n - j));
+            vector value = {0};
+            if (total != 0) value = load(sums + j) * share;
+            store_up_to(y + j, value, (size_t)(n - j));
         }
     }
     for (int64_t r = 0; r < b->count; r++) {
@@ -188,9 +188,6 @@ static void attend_block(block *b)
 {
     const kernel_attention *a = &b->w->a;
     const int64_t reach = kernel_attention_reach(a, b->first + b->count - 1);
-    if (kernel_attention_reach(a, b->first + smaller(TILE_ROWS, b->count) - 1) == 0) {
-        memset(b->sums, 0, (size_t)(b->count * b->w->plan.value_width) * sizeof *b->sums);
-    }
     for (int64_t r = 0; r < b->count; r++) {
         b->largest[r] = -INFINITY;
         b->total[r] = 0;
