@@ -40,7 +40,6 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "bench" / "peers"))
 import machine_load  # noqa: E402  (its folder is known only here)
 
-QUIET = 0.2  # cores that others may keep busy during a round that counts
 PROGRAMS = ROOT / "build" / "release" / "bench"
 RESULTS = ROOT / "bench" / "results"
 PROCESSORS = len(os.sched_getaffinity(0))
@@ -152,10 +151,10 @@ def commit():
 
 
 def summary(rounds):
-    quiet = [one for one in rounds if one["others"] < QUIET] or rounds
+    quiet = [one for one in rounds if one["others"] < machine_load.QUIET] or rounds
     speeds = [one["samples_per_second"] for one in quiet]
     return {"median": statistics.median(speeds), "lowest": min(speeds), "highest": max(speeds),
-            "quiet_rounds": sum(one["others"] < QUIET for one in rounds), "rounds": rounds}
+            "quiet_rounds": sum(one["others"] < machine_load.QUIET for one in rounds), "rounds": rounds}
 
 
 def check_same_work(name, ours, theirs):

@@ -100,11 +100,12 @@ def measure(side, library, arguments, setting):
         seconds.append(time.process_time() - used)
         rounds.append((rate, meter.cores()))
     rates = [rate for rate, _ in rounds]
-    quiet = [rate for rate, others in rounds if others < 0.2] or rates
+    quiet = [rate for rate, others in rounds if others < machine_load.QUIET] or rates
     per_cpu_second = steps * batch / statistics.median(seconds)
     return dict(work.facts, samples_per_second=round(statistics.median(quiet), 3),
                 fastest_round=round(max(rates), 3), slowest_round=round(min(rates), 3),
-                quiet_rounds=sum(others < 0.2 for _, others in rounds), rounds=len(rounds),
+                quiet_rounds=sum(others < machine_load.QUIET for _, others in rounds),
+                rounds=len(rounds),
                 samples_per_cpu_second=round(per_cpu_second, 3), batch=batch, last_loss=round(last, 6),
                 peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
