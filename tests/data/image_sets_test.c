@@ -124,6 +124,9 @@ static void mistakes_are_told(void **state)
     snprintf(path, sizeof path, "%s/test/rose", folder);
     assert_fails(f->context, FM_ERROR_NOT_FOUND, "holds no images",
                  fm_dataset_images(f->context, &options, NULL, &train, &test));
+    options = (fm_images_options){.folder = fixture_file(f, "flowers.zip", "PK", 2)};
+    assert_fails(f->context, FM_ERROR_ARGUMENT, "flowers.zip: is no folder, nor an archive by its",
+                 fm_dataset_images(f->context, &options, NULL, &train, &test));
     options = (fm_images_options){.folder = folder, .size = {3, {1, 2, 3}}};
     assert_fails(f->context, FM_ERROR_ARGUMENT, "size is one number",
                  fm_dataset_images(f->context, &options, NULL, &train, &test));

@@ -152,6 +152,13 @@ fm_status fm_file_list_create(fm_context *context, const fm_file_kind *kind, fm_
 fm_status fm_file_list_open(fm_context *context, const fm_file_kind *kind, const char *path,
                             fm_file_list **list)
 {
+    *list = NULL;
+    if (fm_file_exists(path) && !fm_is_folder(path) && !fm_archive_is_named(path)) {
+        return fm_fail(context, FM_ERROR_ARGUMENT,
+                       "%s: is no folder, nor an archive by its name (.tar, .tar.gz, .tgz, "
+                       ".tar.xz or .txz)",
+                       path);
+    }
     fm_status status = fm_file_list_create(context, kind, list);
     if (status == FM_OK) status = fm_file_list_add(*list, path);
     if (status == FM_OK) return FM_OK;
