@@ -357,6 +357,16 @@ static int edit_distance(const char *a, const char *b)
     return row[n];
 }
 
+/* "lr" for "learning_rate". */
+static bool is_short_for(const char *word, const char *name)
+{
+    for (bool begins = true; *name; name++) {
+        if (begins && *word++ != *name) return false;
+        begins = *name == '_';
+    }
+    return !*word;
+}
+
 const char *fm_nearest(const char *word, const char *(*next)(const void *list, int index),
                        const void *list)
 {
@@ -365,6 +375,7 @@ const char *fm_nearest(const char *word, const char *(*next)(const void *list, i
     int least = letters / 3 + 2; /* at most a third of the letters, and one more; not all of them */
     if (letters < least) least = letters;
     for (int i = 0; (candidate = next(list, i)); i++) {
+        if (letters > 1 && is_short_for(word, candidate)) return candidate;
         int distance = edit_distance(word, candidate);
         if (distance >= least) continue;
         least = distance;

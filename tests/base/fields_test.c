@@ -205,6 +205,9 @@ static void nearest_name_is_suggested(void **state)
     assert_null(fm_nearest_string("convolution", names));
     assert_string_equal(fm_nearest_field("unit", fields), "units");
     assert_null(fm_nearest_field("unit", NULL));
+    const char *const long_names[] = {"l1", "learning_rate", "rate", NULL};
+    assert_string_equal(fm_nearest_string("lr", long_names), "learning_rate");
+    assert_string_equal(fm_nearest_string("l", long_names) ? "some" : "none", "none");
     const char *const letters[] = {"a", "xy", NULL};
     assert_null(fm_nearest_string("z", letters));
     assert_null(fm_nearest_string("", letters));

@@ -42,6 +42,12 @@ static fm_status read_sections(fm_recipe *recipe)
 {
     const char *names[SECTION_COUNT + 1] = {0};
     for (int i = 0; i < SECTION_COUNT; i++) names[i] = sections[i].name;
+    const fm_tree *space = fm_tree_get(recipe->tree, "space");
+    if (space) {
+        return fm_tree_fail_key(
+            recipe->context, space, FM_ERROR_ARGUMENT,
+            "a search has a space, a recipe has none: this file is for 'fathom tune'");
+    }
     fm_status status = fm_options_read(&recipe->arena, recipe->tree, "recipe", NULL, 0, names);
     for (int i = 0; i < SECTION_COUNT && status == FM_OK; i++) {
         const fm_tree *tree = fm_tree_get(recipe->tree, sections[i].name);

@@ -103,6 +103,8 @@ static const mistake mistakes[] = {
     {"[1, 2]", "r.yaml:1:1: recipe: its options must be a map, like {key: value}"},
     {DATA MODEL REST "modle: 3\n",
      "r.yaml:5:1: recipe: unknown key 'modle'; did you mean 'model'?"},
+    {"recipe: iris.yaml\nspace: {a: [1]}\n",
+     "r.yaml:2:1: a search has a space, a recipe has none: this file is for 'fathom tune'"},
     {DATA LOSS SGD, "r.yaml: the section 'model' is missing; a recipe needs data, model, loss and "
                     "optimizer"},
     /* data */
@@ -173,7 +175,8 @@ static const mistake mistakes[] = {
      "r.yaml:3:61: class_weights: a weight must be a number, at least 0"},
     {DATA MODEL LOSS "optimizer: adm\n",
      "r.yaml:4:12: unknown optimizer 'adm'; did you mean 'adam'?"},
-    {DATA MODEL LOSS "optimizer: {adam: {lr: 0.1}}\n", "r.yaml:4:20: adam: unknown key 'lr'; "},
+    {DATA MODEL LOSS "optimizer: {adam: {lr: 0.1}}\n",
+     "r.yaml:4:20: adam: unknown key 'lr'; did you mean 'learning_rate'?"},
     {DATA MODEL LOSS "optimizer: {sgd: {schedule: cosin}}\n",
      "r.yaml:4:29: unknown schedule 'cosin'; did you mean 'cosine'?"},
     {DATA MODEL LOSS "optimizer: {sgd: {schedule: cosine}}\n",

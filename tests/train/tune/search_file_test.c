@@ -112,6 +112,8 @@ static void each_mistake_has_its_place(void **state)
         {"[1]", "s.yaml:1:1: search: its options must be a map"},
         {"method: grid\nspace: {a: [1]}\n", "s.yaml: the section 'recipe' is missing"},
         {HEAD, "s.yaml: the section 'space' is missing; a search needs recipe, method and space"},
+        {"data: {set: moons}\nmodel: [dense: 2]\n",
+         "s.yaml:2:1: a recipe has a model, a search has none: this file is for 'fathom train'"},
         {HEAD "spase: {a: [1]}\n",
          "s.yaml:3:1: search: unknown key 'spase'; did you mean 'space'?"},
         {"recipe: [r]\nmethod: grid\nspace: {a: [1]}\n",

@@ -502,6 +502,12 @@ static fm_status read_sections(fm_search_file *file)
 {
     const char *names[SECTION_COUNT + 1] = {0};
     for (int i = 0; i < SECTION_COUNT; i++) names[i] = sections[i].name;
+    const fm_tree *model = fm_tree_get(file->tree, "model");
+    if (model) {
+        return fm_tree_fail_key(
+            file->context, model, FM_ERROR_ARGUMENT,
+            "a recipe has a model, a search has none: this file is for 'fathom train'");
+    }
     fm_status status = fm_options_read(&file->arena, file->tree, "search", NULL, 0, names);
     for (int i = 0; i < SECTION_COUNT && status == FM_OK; i++) {
         const fm_tree *tree = fm_tree_get(file->tree, sections[i].name);
