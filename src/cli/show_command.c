@@ -78,8 +78,7 @@ static fm_status open_view(view *v)
     if (status != FM_OK) return status;
     const fm_recipe_settings *settings = fm_recipe_about(v->saved.recipe);
     const fm_field *batch_size = fm_field_find(fm_fit_fields, "batch_size");
-    v->batch_size =
-        fm_model_step_batch(v->saved.model, fm_field_int(batch_size, &settings->fit));
+    v->batch_size = fm_model_step_batch(v->saved.model, fm_field_int(batch_size, &settings->fit));
     v->layers.input = fm_model_input(v->saved.model, &v->input_dtype);
     status = fm_recipe_layers(v->saved.recipe, v->layers.input, v->input_dtype, &v->layers.rows,
                               &v->layers.count);
@@ -328,12 +327,29 @@ static fm_status show(view *v)
     return FM_OK;
 }
 
+/* An option that a table cannot heed, or NULL. */
+static const char *option_of_recipes(const arguments *given)
+{
+    return given->samples   ? "samples"
+           : given->graph   ? "graph"
+           : given->plan    ? "plan"
+           : given->why     ? "why"
+           : given->profile ? "profile"
+                            : NULL;
+}
+
 int show_run(const arguments *given)
 {
     const char *name = given->positional.items[0];
     const char *only = given->positional.count > 1 ? given->positional.items[1] : NULL;
     const show_table *table = show_table_find(name);
     const char *network = show_zoo_name(name);
+    const char *odd = table || (network && !only) ? option_of_recipes(given) : NULL;
+    if (odd) {
+        fprintf(stderr, "fathom show: --%s is for a recipe or a model, '%s' is a table\n", odd,
+                name);
+        return EXIT_USAGE;
+    }
     if (network && !only) return show_zoo_network(given, network);
     if (table) {
         if (!only && strcmp(name, "zoo") == 0) {

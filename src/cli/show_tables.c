@@ -276,6 +276,8 @@ static void print_field(const terminal *t, const fm_field *field)
     add(text, sizeof text, "%s (%s", field->doc,
         field->type == FM_FIELD_ENUM ? "one of" : type_words[field->type]);
     for (int i = 0; field->choices && field->choices[i]; i++) {
+        if (i && strcmp(field->choices[i], field->choices[0]) == 0)
+            continue; /* the default again */
         add(text, sizeof text, "%s %s", i ? "," : "", field->choices[i]);
     }
     if (is_number(field)) add_range(field, text, sizeof text);

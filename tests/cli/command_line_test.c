@@ -52,6 +52,8 @@ static void complaints_suggest(void **state)
         {"$FATHOM eval a --epochs 3", 2, "--epochs is an option of 'fathom train'"},
         {"$FATHOM predict m", 2, "what shall it look at?"},
         {"$FATHOM show layers dens", 2, "did you mean 'dense'?"},
+        {"$FATHOM show layers --samples s.png", 2,
+         "--samples is for a recipe or a model, 'layers' is"},
         {"$FATHOM show layers dense x", 2, "'x' is one word too many"},
         {"$FATHOM help trains", 2, "no help about 'trains'"},
     };
@@ -137,6 +139,8 @@ static void choices_tell_their_default(void **state)
     static const program_case runs[] = {
         {"$FATHOM show layers dense | tr -s ' \\n' ' '", 0, "hard_swish, softmax, log_softmax"},
         {"$FATHOM show layers dense | tr -s ' \\n' ' '", 0, "hard_silu; default linear)"},
+        {"$FATHOM show layers lstm | tr -s ' \\n' ' '", 0, "(one of tanh, relu, relu6"},
+        {"$FATHOM show layers lstm | tr -s ' \\n' ' '", 0, "gelu_tanh, sigmoid, silu, mish"},
         {"$FATHOM show datasets csv | tr -s ' \\n' ' '", 0, "(one of auto, yes, no; default auto)"},
     };
     check_program(*state, "", runs, sizeof runs / sizeof runs[0]);
