@@ -10,6 +10,9 @@ turn, round after round, so that a change of the machine's speed meets both, and
 others leave the cores alone. Both must have as many parameters, read samples of the same shape and
 make as many numbers of one; otherwise the figures would compare different work, and are not kept.
 
+Both also wait until the processors are near each other: where a host has a virtual machine's on two dies,
+threads that hand each other data are half as slow again, and efficient programs lose most.
+
 What is printed: the median and the spread (lowest to highest) of each side over the quiet rounds, the
 ratio of the medians, the share of the peak of fp32 multiply-adds that was measured in the same rounds,
 and what takes the time. With bfloat16 on our side the peer may use either precision, whichever is
@@ -40,8 +43,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "bench" / "peers"))
 import machine_load  # noqa: E402  (its folder is known only here)
 
+NEAR = 2  # times the shortest round trip between processors: a host may move a virtual machine's apart
 PROGRAMS = ROOT / "build" / "release" / "bench"
 RESULTS = ROOT / "bench" / "results"
+MACHINE = RESULTS / "machine.json"
 PROCESSORS = len(os.sched_getaffinity(0))
 
 # workload: our program, the peer's script for each peer
@@ -101,14 +106,35 @@ def last_json(command):
     return result
 
 
-def quiet_json(command, patience):
-    """The same when others leave the cores alone; "others" tells how many they used meanwhile."""
+def quiet_json(command, threads, patience):
+    """The same when others leave the cores alone, and several threads' processors are near each other;
+    "others" tells how many cores were busy meanwhile, "round_trip" how far apart they were, in shortest
+    round trips."""
     machine_load.wait_until_quiet(patience)
+    before = wait_until_near(patience) if threads > 1 else 1
     start, busy, own = time.perf_counter(), machine_load.busy_seconds(), children_seconds()
     result = last_json(command)
     others = machine_load.busy_seconds() - busy - (children_seconds() - own)
     result["others"] = round(max(0.0, others / (time.perf_counter() - start)), 2)
+    result["round_trip"] = max(before, round_trips()) if threads > 1 else 1
     return result
+
+
+def round_trip_ns():
+    return last_json([PROGRAMS / "round_trip"])["round_trip_ns"]
+
+
+def round_trips():
+    """Between the first two processors, in shortest ones that the machine is known for."""
+    shortest = json.loads(MACHINE.read_text(encoding="utf-8"))["round_trip_ns"]
+    return round(round_trip_ns() / shortest, 2)
+
+
+def wait_until_near(limit_seconds):
+    deadline = time.perf_counter() + limit_seconds
+    while (trips := round_trips()) > NEAR and time.perf_counter() < deadline:
+        time.sleep(0.3)
+    return trips
 
 
 def children_seconds():
@@ -151,10 +177,10 @@ def commit():
 
 
 def summary(rounds):
-    quiet = [one for one in rounds if one["others"] < machine_load.QUIET] or rounds
-    speeds = [one["samples_per_second"] for one in quiet]
+    quiet = [one for one in rounds if one["others"] < machine_load.QUIET and one["round_trip"] <= NEAR]
+    speeds = [one["samples_per_second"] for one in quiet or rounds]
     return {"median": statistics.median(speeds), "lowest": min(speeds), "highest": max(speeds),
-            "quiet_rounds": sum(one["others"] < machine_load.QUIET for one in rounds), "rounds": rounds}
+            "quiet_rounds": len(quiet), "rounds": rounds}
 
 
 def check_same_work(name, ours, theirs):
@@ -241,10 +267,10 @@ def measure(job, python, options):
         theirs, tried = peer_command(job, peer, python, options)
     our_rounds, their_rounds, peaks = [], [], []
     for _ in range(options.rounds):
-        peaks.append(quiet_json([PROGRAMS / "machine_peak", job.threads], options.patience))
-        our_rounds.append(quiet_json(ours, options.patience))
+        peaks.append(last_json([PROGRAMS / "machine_peak", job.threads]))
+        our_rounds.append(quiet_json(ours, job.threads, options.patience))
         if theirs:
-            their_rounds.append(quiet_json(theirs, options.patience))
+            their_rounds.append(quiet_json(theirs, job.threads, options.patience))
             check_same_work(job.name, our_rounds[-1], their_rounds[-1])
 
     peak = statistics.median(one["peaks"][0][PEAKS[job.precision]] for one in peaks)
@@ -316,6 +342,7 @@ def measure_machine(threads):
              for i in range(len(threads))]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return dict(tries[0], peaks=peaks, processor=processor(), processors=PROCESSORS,
+                round_trip_ns=min(round_trip_ns() for _ in range(20)) if PROCESSORS > 1 else None,
                 memory_bytes=memory, system=platform.release(), compiler=compiler(),
                 **measure_start(), library_bytes=library_bytes(), commit=commit(),
                 date=datetime.date.today().isoformat())
@@ -323,14 +350,13 @@ def measure_machine(threads):
 
 def note_machine(threads):
     """Unless that was done today, of this processor and this version."""
-    path = RESULTS / "machine.json"
     now = {"processor": processor(), "commit": commit(), "date": datetime.date.today().isoformat()}
-    if path.exists():
-        noted = json.loads(path.read_text(encoding="utf-8"))
+    if MACHINE.exists():
+        noted = json.loads(MACHINE.read_text(encoding="utf-8"))
         known = {peak["threads"] for peak in noted.get("peaks", [])}
         if known.issuperset(threads) and now.items() <= noted.items():
             return
-    write_json(path, measure_machine(threads))
+    write_json(MACHINE, measure_machine(threads))
 
 
 def show_side(name, side):
@@ -346,7 +372,7 @@ def show(record, peer):
     print(f"{record['workload']}, {record['phase']}, batch {record['batch']}, {record['precision']}, "
           f"{record['threads']} threads, {record['processor']}")
     if not all(record[side]["quiet_rounds"] for side in ("fathom", peer) if side in record):
-        print("  others kept the cores busy in every round: these figures say little")
+        print("  in every round others kept the cores busy, or those were far apart: these figures say little")
     show_side("fathom", record["fathom"])
     if peer in record:
         show_side(peer, record[peer])

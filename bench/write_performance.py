@@ -85,7 +85,8 @@ def about_machine(machine):
             f"{machine['l2_bytes'] / 2**20:.0f} MiB each, L3 {machine['l3_bytes'] / 2**20:.0f} MiB, "
             f"memory {machine['memory_bytes'] / 2**30:.0f} GiB; Linux {machine['system']}, "
             f"{machine['compiler']}; measured {machine['date']}. Multiply-adds in registers by "
-            f"{machine['isa']}, of bf16 by {bf16}; copies count what is read and written.\n\n"
+            f"{machine['isa']}, of bf16 by {bf16}; copies count what is read and written. A line of memory "
+            f"takes {figure(machine['round_trip_ns'])} ns to another processor and back.\n\n"
             + table(head, rows) + "\n")
 
 
@@ -206,7 +207,7 @@ def missing_results(machine, records, all_threads):
         lines.append("all of: " + "; ".join(wholly))
     without = {"the peer's side": lambda record: PEER in record,
                "where the time goes": lambda record: "costs" in record,
-               "a round in which others left the cores alone":
+               "a round in which others left the cores alone, and those were near each other":
                lambda record: record["fathom"]["quiet_rounds"] > 0}
     for what, has in without.items():
         absent = [title_of(record) for record in records if not has(record)]
@@ -373,9 +374,9 @@ INTRODUCTION = """# Performance
 
 Written by `bench/write_performance.py` from `bench/results/`, which `./run bench` fills: both sides take
 turns in one session, on the same shapes and data in memory, with as many parameters and threads. Figures
-are medians of the rounds in which other programs left the cores alone. PyTorch is quoted at the fastest of
-its settings that were tried (eager, compiled, channels last, fused optimisers, memory kept, subnormals as
-zeros).
+are medians of the rounds in which other programs left the cores alone, and the host of a virtual machine had
+its processors on one die. PyTorch is quoted at the fastest of its settings that were tried (eager, compiled,
+channels last, fused optimisers, memory kept, subnormals as zeros).
 *Of peak* is the share of the multiply-adds of the same precision that the machine reached in the same
 rounds; GFLOP/s count the multiplications and additions of the definition, so Winograd's algorithm may go
 beyond 1. *MiB* is the largest resident size of the process. Where our side computes in bf16, PyTorch may do
