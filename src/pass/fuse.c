@@ -44,7 +44,10 @@ bool fm_fuse_rewrite(fm_fuser *f, fm_node *node, const fm_op *op, const void *at
     fm_arena *arena = &f->graph->arena;
     fm_val *list = fm_arena_allocate(arena, (size_t)count * sizeof *list);
     void *copy = fm_arena_allocate(arena, op->attributes_size + 1);
-    if (!list || !copy) return false;
+    if (!list || !copy) {
+        f->failed = true;
+        return false;
+    }
     memcpy(list, inputs, (size_t)count * sizeof *list);
     if (op->attributes_size) memcpy(copy, attributes, op->attributes_size);
     node->op = op;
@@ -156,6 +159,41 @@ static bool fuse_mask(fm_fuser *f, fm_node *node)
     return true;
 }
 
+/* The node that drops elements of `h` as `drop` drops them, in front of `drop`; NULL: there is none. */
+static const fm_node *same_drop(const fm_graph *graph, const fm_node *drop, fm_val h)
+{
+    for (const fm_node *node = graph->nodes; node < drop; node++) {
+        if (node->op == &fm_op_drop && !node->dead && node->inputs[0].id == h.id &&
+            memcmp(node->attributes, drop->attributes, sizeof(fm_drop_attributes)) == 0) {
+            return node;
+        }
+    }
+    return NULL;
+}
+
+/* relu_grad(drop(dy), h), where d = drop(h) with the same numbers -> mul(relu_grad(dy, d), scale): d is
+ * positive where h is and was kept, so nothing is drawn again, and h is not needed for it. */
+static bool fuse_drop_mask(fm_fuser *f, fm_node *node)
+{
+    fm_graph *graph = f->graph;
+    if (node->op != &fm_op_relu_grad) return false;
+    fm_node *drop = fm_fuse_swallowable(f, node->inputs[0], &fm_op_drop);
+    if (!drop) return false;
+    const fm_val h = node->inputs[1], dropped = drop->outputs[0];
+    const fm_node *forward = same_drop(graph, drop, h);
+    if (!forward || !fm_shape_equal(fm_val_shape(graph, h), fm_val_shape(graph, dropped))) {
+        return false;
+    }
+    const fm_val masked[] = {drop->inputs[0], forward->outputs[0]};
+    const double rate = ((const fm_drop_attributes *)drop->attributes)->rate;
+    const fm_val scale = fm_scalar_as(graph, fm_val_dtype(graph, dropped), 1 / (1 - rate));
+    if (scale.id == 0) f->failed = true;
+    if (scale.id == 0 || !fm_fuse_rewrite(f, drop, &fm_op_relu_grad, NULL, masked, 2)) return false;
+    node->op = &fm_op_mul; /* nothing that could fail, and leave one of the two */
+    node->inputs[1] = scale;
+    return true;
+}
+
 /* ---- two nodes with one reason ------------------------------------------------------------------- */
 
 bool fm_fuse_join(fm_fuser *f, fm_node *first, fm_node *second, const fm_op *op,
@@ -165,7 +203,10 @@ bool fm_fuse_join(fm_fuser *f, fm_node *first, fm_node *second, const fm_op *op,
     uint32_t later_index = (uint32_t)(later - f->graph->nodes);
     if (f->first_use[earlier->outputs[0].id] < later_index) return false;
     fm_val *outputs = fm_arena_allocate(&f->graph->arena, 2 * sizeof *outputs);
-    if (!outputs) return false;
+    if (!outputs) {
+        f->failed = true;
+        return false;
+    }
     outputs[0] = first->outputs[0];
     outputs[1] = second->outputs[0];
     if (!fm_fuse_rewrite(f, later, op, attributes, inputs, count)) return false;
@@ -259,6 +300,7 @@ static bool fuse_dense_update(fm_fuser *f, fm_node *node)
     fm_val *outputs = fm_arena_allocate(&f->graph->arena, (size_t)(slots + 2) * sizeof *outputs);
     fm_update_attributes attributes = *(const fm_update_attributes *)node->attributes;
     attributes.rule = rule;
+    if (!outputs) f->failed = true;
     if (!outputs ||
         !fm_fuse_rewrite(f, node, ops[slots], &attributes, inputs, node->input_count + 1)) {
         return false;
@@ -304,7 +346,10 @@ static bool fuse_loss(fm_fuser *f, fm_node *node)
     for (fm_node *loss = graph->nodes; loss < node; loss++) {
         if (!is_loss_of(graph, loss, losses[kind].loss, node)) continue;
         fm_val *outputs = fm_arena_allocate(&graph->arena, 2 * sizeof *outputs);
-        if (!outputs) return false;
+        if (!outputs) {
+            f->failed = true;
+            return false;
+        }
         outputs[FM_LOSS_GRADIENT] = node->outputs[0];
         outputs[FM_LOSS_VALUE] = loss->outputs[0];
         if (!fm_fuse_rewrite(f, loss, losses[kind].both, node->attributes, node->inputs, 3)) {
@@ -325,12 +370,14 @@ static bool fuse_loss(fm_fuser *f, fm_node *node)
 static fm_fuse_rule *const rules[] = {
     fuse_bias,
     fuse_activation,
+    fuse_drop_mask,
     fuse_mask,
     fuse_dense_grad,
     fuse_dense_sgd,
     fuse_dense_update,
     fuse_loss,
     fm_fuse_pool_mask,
+    fuse_drop_mask,
     fm_fuse_normalize_relu,
     fm_fuse_normalize_add,
     fm_fuse_normalize_grad,
@@ -346,14 +393,17 @@ fm_status fm_fuse(fm_graph *graph)
 {
     fm_context *context = graph->context;
     fm_fuser f = {.graph = graph};
-    f.uses = fm_allocate_array(context, graph->value_count, sizeof *f.uses);
-    f.first_use = fm_allocate_array(context, graph->value_count, sizeof *f.first_use);
+    size_t values = graph->value_count; /* fuse_drop_mask adds a number for a drop */
+    for (size_t i = 0; i < graph->node_count; i++) values += graph->nodes[i].op == &fm_op_drop;
+    f.uses = fm_allocate_array(context, values, sizeof *f.uses);
+    f.first_use = fm_allocate_array(context, values, sizeof *f.first_use);
     fm_status status = f.uses && f.first_use ? FM_OK : FM_ERROR_MEMORY;
     for (size_t rule = 0; status == FM_OK && rule < sizeof rules / sizeof *rules; rule++) {
         fm_fuse_count_uses(&f);
         for (size_t i = 0; i < graph->node_count; i++) {
             if (!graph->nodes[i].dead && rules[rule](&f, &graph->nodes[i])) fm_fuse_count_uses(&f);
         }
+        if (f.failed) status = FM_ERROR_MEMORY;
     }
     fm_release(context, f.uses);
     fm_release(context, f.first_use);

@@ -246,6 +246,75 @@ static void losses_are_made_with_their_gradients(void **state)
     }
 }
 
+/* ---- dropout behind relu ------------------------------------------------------------------------- */
+
+/* The gradient of the sum of drop(relu(x)) z, the second with other numbers where `apart`. */
+static fm_graph *dropped_graph(fixture *f, fm_dtype dtype, bool apart)
+{
+    fm_graph *g;
+    assert_ok(
+        f->context,
+        fm_graph_create(f->context, &(fm_graph_options){.mode = FM_TRAIN, .dtype = dtype}, &g));
+    const fm_val x = fm_input(g, "x", dtype, FM_SHAPE(40, 30));
+    const fm_val z = fm_input(g, "z", dtype, FM_SHAPE(40, 30)), h = fm_relu(g, x);
+    const fm_val dropped = fm_drop(g, h, 0.3);
+    fm_output(g, "y", dropped);
+    if (apart) {
+        fm_output(g, "grad", fm_relu_grad(g, fm_drop(g, z, 0.3), h));
+    } else {
+        fm_val grad;
+        fm_grad(g, fm_sum(g, fm_mul(g, dropped, z), (fm_ints){0}, false), &x, 1, &grad);
+        fm_output(g, "grad", grad);
+    }
+    assert_ok(f->context, fm_graph_status(g));
+    return g;
+}
+
+static run run_dropped(fixture *f, const fm_graph *g, fm_dtype dtype, fm_program_options options,
+                       char **text)
+{
+    run r;
+    assert_ok(f->context, fm_store_create(f->context, 5, &r.store));
+    assert_ok(f->context, fm_program_create(r.store, g, &options, &r.program));
+    void *x = fm_program_input(r.program, "x"), *z = fm_program_input(r.program, "z");
+    for (int i = 0; i < 1200; i++) {
+        const double a = i % 7 ? sin(i) : 0, b = i % 11 ? cos(3 * i) : NAN;
+        if (dtype == FM_F64) {
+            ((double *)x)[i] = a;
+            ((double *)z)[i] = b;
+        } else {
+            ((float *)x)[i] = (float)a;
+            ((float *)z)[i] = (float)b;
+        }
+    }
+    assert_ok(f->context, fm_program_run(r.program));
+    assert_ok(f->context, fm_program_print(r.program, false, text));
+    return r;
+}
+
+static void dropouts_gradient_draws_nothing_behind_relu(void **state)
+{
+    fixture *f = *state;
+    for (int i = 0; i < 4; i++) {
+        const bool apart = i & 1;
+        const fm_dtype dtype = i & 2 ? FM_F64 : FM_F32;
+        fm_graph *g = dropped_graph(f, dtype, apart);
+        char *text, *plain_text;
+        run fused = run_dropped(f, g, dtype, (fm_program_options){0}, &text);
+        run plain = run_dropped(f, g, dtype, (fm_program_options){.no_fusion = true}, &plain_text);
+        const char *drop = strstr(text, "drop(");
+        assert_non_null(drop);
+        assert_int_equal(strstr(drop + 1, "drop(") != NULL, apart);
+        assert_memory_equal(fm_program_output(fused.program, "grad"),
+                            fm_program_output(plain.program, "grad"), 1200 * fm_dtype_size(dtype));
+        fm_text_free(f->context, text);
+        fm_text_free(f->context, plain_text);
+        finish(&fused);
+        finish(&plain);
+        fm_graph_destroy(g);
+    }
+}
+
 /* A network of two dense layers with `optimizer`, as fm_program_print tells of it. */
 static char *plan_of(fixture *f, const fm_optimizer *optimizer, int64_t rows)
 {
@@ -309,6 +378,7 @@ int main(void)
         fixture_test(fused_training_equals_unfused),
         fixture_test(dense_training_has_few_steps),
         fixture_test(losses_are_made_with_their_gradients),
+        fixture_test(dropouts_gradient_draws_nothing_behind_relu),
         fixture_test(updates_join_the_gradients_of_kernels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
