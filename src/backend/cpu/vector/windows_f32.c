@@ -34,9 +34,9 @@
 EACH_ROWS(TILES)
 EACH_ROWS(EVEN_TILES)
 typedef void window_function(const struct window_tile *t);
-/* [rows - 1][vectors - 1] */
-static window_function *const tiles[TILE_ROWS][2] = {EACH_ROWS(TILE_ENTRY)};
-static window_function *const even_tiles[TILE_ROWS][2] = {EACH_ROWS(EVEN_TILE_ENTRY)};
+/* [even][rows - 1][vectors - 1] */
+static window_function *const tiles[2][TILE_ROWS][2] = {{EACH_ROWS(TILE_ENTRY)},
+                                                        {EACH_ROWS(EVEN_TILE_ENTRY)}};
 
 /* ---- B ------------------------------------------------------------------------------------------- */
 
@@ -175,7 +175,7 @@ static void run_pixels(const fm_windows *w, const fm_window_phase *phase, int64_
         fetch_ahead(&next->residual);
         fetch_ahead(&next->mask);
         if (next->pixels) fetch_pixels(next, t.from, rows);
-        (is_even_tile(&t, rows) ? even_tiles : tiles)[rows - 1][vectors - 1](&t);
+        tiles[is_even_tile(&t, rows)][rows - 1][vectors - 1](&t);
         if (w->activation) activate(w, &t, (int)rows);
         if (moments) add_tile_moments(w, &t, moments, i == 0, (int)rows);
         t.from += rows;
