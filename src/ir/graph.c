@@ -149,6 +149,14 @@ fm_val fm_value_add(fm_graph *graph, const fm_value *value)
     return (fm_val){(uint32_t)graph->value_count++};
 }
 
+void fm_node_take_output(fm_graph *graph, fm_node *node, int k, fm_val value)
+{
+    fm_value *record = fm_value_of(graph, value);
+    node->outputs[k] = value;
+    record->producer = (uint32_t)(node - graph->nodes);
+    record->output = (uint32_t)k;
+}
+
 static bool check_shape(fm_graph *graph, const char *name, fm_dtype dtype, fm_shape shape)
 {
     if (graph->status != FM_OK) return false;

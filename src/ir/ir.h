@@ -119,6 +119,9 @@ size_t fm_value_bytes(const fm_graph *graph, fm_val value);
 /* A fresh temporary without a producer, for passes; {0} on failure. */
 fm_val fm_value_add(fm_graph *graph, const fm_value *value);
 
+/* `value` becomes output k of `node`, whose list has room for it. */
+void fm_node_take_output(fm_graph *graph, fm_node *node, int k, fm_val value);
+
 /* A constant of a real dtype from what its elements are, in row-major order. */
 typedef double fm_element_rule(const void *argument, int64_t i);
 fm_val fm_constant_of(fm_graph *graph, fm_dtype dtype, fm_shape shape, fm_element_rule *element,

@@ -1,6 +1,6 @@
-/* The gradient of relu(y) or, `six`, relu6(y), y = gamma u + beta with u = (x - mean) rstd normalised over the rows of
- * x (rows, c), as of kernel/normalize.h: dy counts where y > 0 and, if
- * `six`, y < 6, which is computed again. */
+/* The gradient of relu(y) or, `six`, relu6(y), y = gamma u + beta with u = (x - mean) rstd normalised
+ * over the rows of x (rows, c), as of kernel/normalize.h: dy counts where y > 0 and, if `six`, y < 6,
+ * which is computed again. */
 #include <stdint.h>
 
 #ifndef FM_KERNEL_NORMALIZE_RELU_H

@@ -10,6 +10,13 @@
 
 enum { X, GAMMA };
 
+bool fm_normalizes_channels(const fm_normalize_attributes *attributes, fm_shape x, fm_shape gamma)
+{
+    const fm_ints *axes = &attributes->axes;
+    if (axes->count != x.rank - 1 || axes->at[x.rank - 2] != x.rank - 2) return false;
+    return gamma.rank == 1 && gamma.dims[0] == x.dims[x.rank - 1];
+}
+
 /* ---- shapes -------------------------------------------------------------------------------------- */
 
 static fm_normalize_attributes plain_attributes(fm_shape x, double epsilon)
@@ -55,34 +62,31 @@ static fm_status check_activation(const fm_infer *infer, int activation, bool ne
     return fm_infer_fail(infer, "the activation must be relu or relu6");
 }
 
-static fm_status infer_normalize(fm_infer *infer)
+/* Operands [whole, end) have x's shape; the outputs are y and `statistics`, an element a channel each. */
+static fm_status infer_results(fm_infer *infer, int whole, int statistics)
 {
     const fm_fused_normalize_attributes *a = infer->attributes;
     fm_status status = check_activation(infer, a->activation, false);
     if (status == FM_OK) status = infer_batch(infer);
-    if (status == FM_OK) status = infer_like_x(infer, 3);
+    if (status == FM_OK) status = infer_like_x(infer, whole);
     if (status != FM_OK) return status;
     fm_shape kept = infer->shapes[X];
     for (int i = 0; i < kept.rank - 1; i++) kept.dims[i] = 1;
-    infer->output_shapes[0] = infer->shapes[X];
-    infer->output_shapes[1] = infer->output_shapes[2] = kept;
-    for (int i = 0; i < 3; i++) infer->output_dtypes[i] = infer->dtypes[X];
+    for (int i = 0; i <= statistics; i++) {
+        infer->output_shapes[i] = i == 0 ? infer->shapes[X] : kept;
+        infer->output_dtypes[i] = infer->dtypes[X];
+    }
     return FM_OK;
+}
+
+static fm_status infer_normalize(fm_infer *infer)
+{
+    return infer_results(infer, 3, 2);
 }
 
 static fm_status infer_by_moments(fm_infer *infer)
 {
-    const fm_fused_normalize_attributes *a = infer->attributes;
-    fm_status status = check_activation(infer, a->activation, false);
-    if (status == FM_OK) status = infer_batch(infer);
-    if (status == FM_OK) status = infer_like_x(infer, 5);
-    if (status != FM_OK) return status;
-    fm_shape kept = infer->shapes[X];
-    for (int i = 0; i < kept.rank - 1; i++) kept.dims[i] = 1;
-    infer->output_shapes[0] = infer->shapes[X];
-    infer->output_shapes[1] = kept;
-    for (int i = 0; i < 2; i++) infer->output_dtypes[i] = infer->dtypes[X];
-    return FM_OK;
+    return infer_results(infer, 5, 1);
 }
 
 static fm_status infer_gradients(fm_infer *infer, int from)

@@ -1,10 +1,14 @@
 /* Ops that the fuse pass makes of a batch normalisation (fm_normalize_over, axes all but the last,
- * gamma (c)) and what surrounds it: a residual sum, relu or relu6, their gradient. Each computes what its parts
- * compute; they exist after differentiation only and have no gradient rules. */
+ * gamma (c)) and what surrounds it: a residual sum, relu or relu6, their gradient. Each computes what
+ * its parts compute; they exist after differentiation only and have no gradient rules. */
 #ifndef FM_OP_FUSED_NORMALIZE_H
 #define FM_OP_FUSED_NORMALIZE_H
 
 #include "op/fused_ops.h"
+#include "op/vision_attributes.h"
+
+/* Over all axes but the last, with a gamma of the last: the normalisations that these ops are for. */
+bool fm_normalizes_channels(const fm_normalize_attributes *attributes, fm_shape x, fm_shape gamma);
 
 typedef struct fm_fused_normalize_attributes {
     double epsilon;

@@ -57,12 +57,16 @@ bool fm_fuse_rewrite(fm_fuser *f, fm_node *node, const fm_op *op, const void *at
     return true;
 }
 
-void fm_fuse_take_output(fm_fuser *f, fm_node *node, int k, fm_val value)
+bool fm_fuse_rewrite_all(fm_fuser *f, fm_node *node, const fm_op *op, const void *attributes,
+                         const fm_val *inputs, int count, const fm_val *outputs, int output_count)
 {
-    fm_value *record = fm_value_of(f->graph, value);
-    node->outputs[k] = value;
-    record->producer = (uint32_t)(node - f->graph->nodes);
-    record->output = (uint32_t)k;
+    fm_val *list = fm_arena_allocate(&f->graph->arena, (size_t)output_count * sizeof *list);
+    if (!list) f->failed = true;
+    if (!list || !fm_fuse_rewrite(f, node, op, attributes, inputs, count)) return false;
+    node->outputs = list;
+    node->output_count = output_count;
+    for (int k = 0; k < output_count; k++) fm_node_take_output(f->graph, node, k, outputs[k]);
+    return true;
 }
 
 /* ---- product + bias, + activation, x mask -------------------------------------------------------- */
@@ -202,17 +206,8 @@ bool fm_fuse_join(fm_fuser *f, fm_node *first, fm_node *second, const fm_op *op,
     fm_node *earlier = first < second ? first : second, *later = first < second ? second : first;
     uint32_t later_index = (uint32_t)(later - f->graph->nodes);
     if (f->first_use[earlier->outputs[0].id] < later_index) return false;
-    fm_val *outputs = fm_arena_allocate(&f->graph->arena, 2 * sizeof *outputs);
-    if (!outputs) {
-        f->failed = true;
-        return false;
-    }
-    outputs[0] = first->outputs[0];
-    outputs[1] = second->outputs[0];
-    if (!fm_fuse_rewrite(f, later, op, attributes, inputs, count)) return false;
-    later->outputs = outputs;
-    later->output_count = 2;
-    for (int k = 0; k < 2; k++) fm_fuse_take_output(f, later, k, outputs[k]);
+    const fm_val outputs[] = {first->outputs[0], second->outputs[0]};
+    if (!fm_fuse_rewrite_all(f, later, op, attributes, inputs, count, outputs, 2)) return false;
     earlier->dead = true;
     return true;
 }
@@ -297,18 +292,15 @@ static bool fuse_dense_update(fm_fuser *f, fm_node *node)
     inputs[GRADIENT] = x;
     inputs[before] = gradients->inputs[1];
     for (int i = before; i < node->input_count; i++) inputs[i + 1] = node->inputs[i];
-    fm_val *outputs = fm_arena_allocate(&f->graph->arena, (size_t)(slots + 2) * sizeof *outputs);
+    fm_val outputs[FM_MAX_OUTPUTS];
+    memcpy(outputs, node->outputs, (size_t)(slots + 1) * sizeof *outputs);
+    outputs[slots + 1] = sums;
     fm_update_attributes attributes = *(const fm_update_attributes *)node->attributes;
     attributes.rule = rule;
-    if (!outputs) f->failed = true;
-    if (!outputs ||
-        !fm_fuse_rewrite(f, node, ops[slots], &attributes, inputs, node->input_count + 1)) {
+    if (!fm_fuse_rewrite_all(f, node, ops[slots], &attributes, inputs, node->input_count + 1,
+                             outputs, slots + 2)) {
         return false;
     }
-    memcpy(outputs, node->outputs, (size_t)(slots + 1) * sizeof *outputs);
-    node->outputs = outputs;
-    node->output_count = slots + 2;
-    fm_fuse_take_output(f, node, slots + 1, sums);
     gradients->dead = true;
     return true;
 }
@@ -345,19 +337,12 @@ static bool fuse_loss(fm_fuser *f, fm_node *node)
     if (kind == sizeof losses / sizeof *losses) return false;
     for (fm_node *loss = graph->nodes; loss < node; loss++) {
         if (!is_loss_of(graph, loss, losses[kind].loss, node)) continue;
-        fm_val *outputs = fm_arena_allocate(&graph->arena, 2 * sizeof *outputs);
-        if (!outputs) {
-            f->failed = true;
+        const fm_val outputs[] = {
+            [FM_LOSS_GRADIENT] = node->outputs[0], [FM_LOSS_VALUE] = loss->outputs[0]};
+        if (!fm_fuse_rewrite_all(f, loss, losses[kind].both, node->attributes, node->inputs, 3,
+                                 outputs, 2)) {
             return false;
         }
-        outputs[FM_LOSS_GRADIENT] = node->outputs[0];
-        outputs[FM_LOSS_VALUE] = loss->outputs[0];
-        if (!fm_fuse_rewrite(f, loss, losses[kind].both, node->attributes, node->inputs, 3)) {
-            return false;
-        }
-        loss->outputs = outputs;
-        loss->output_count = 2;
-        for (int k = 0; k < 2; k++) fm_fuse_take_output(f, loss, k, outputs[k]);
         node->dead = true;
         return true;
     }
@@ -377,7 +362,7 @@ static fm_fuse_rule *const rules[] = {
     fuse_dense_update,
     fuse_loss,
     fm_fuse_pool_mask,
-    fuse_drop_mask,
+    fuse_drop_mask, /* of what pool_mask has brought together */
     fm_fuse_normalize_relu,
     fm_fuse_normalize_add,
     fm_fuse_normalize_grad,

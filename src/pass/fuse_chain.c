@@ -219,9 +219,9 @@ static fm_status rewrite(chainer *c, chain *grown)
 {
     fm_graph *graph = c->f.graph;
     fm_node *last = &graph->nodes[grown->last];
-    fm_val *outputs = fm_arena_allocate(&graph->arena, FM_MAX_OUTPUTS * sizeof *outputs);
+    fm_val outputs[FM_MAX_OUTPUTS];
     fm_chain_step *steps = fm_arena_allocate(&graph->arena, (size_t)grown->count * sizeof *steps);
-    if (!outputs || !steps) return FM_ERROR_MEMORY;
+    if (!steps) return FM_ERROR_MEMORY;
     sort_operands(c, grown);
     const int output_count = list_outputs(c, grown, steps, outputs);
     for (int i = 0; i < grown->count; i++) {
@@ -232,13 +232,11 @@ static fm_status rewrite(chainer *c, chain *grown)
     }
     fm_chain_attributes a = {.count = grown->count, .steps = steps};
     if (!write_text(graph, &a) ||
-        !fm_fuse_rewrite(&c->f, last, fm_chain_op(&a), &a, grown->operands, grown->operand_count)) {
+        !fm_fuse_rewrite_all(&c->f, last, fm_chain_op(&a), &a, grown->operands,
+                             grown->operand_count, outputs, output_count)) {
         return FM_ERROR_MEMORY;
     }
     for (int i = 1; i < grown->count; i++) graph->nodes[grown->nodes[i]].dead = true;
-    last->outputs = outputs;
-    last->output_count = output_count;
-    for (int k = 0; k < output_count; k++) fm_fuse_take_output(&c->f, last, k, outputs[k]);
     return FM_OK;
 }
 

@@ -13,14 +13,10 @@ static uint32_t index_of(const fm_fuser *f, const fm_node *node)
     return (uint32_t)(node - f->graph->nodes);
 }
 
-/* Over all axes but the last, with a gamma of the last: what the fused ops are for. */
 static bool is_batch(const fm_fuser *f, const fm_node *node)
 {
-    const fm_normalize_attributes *a = node->attributes;
-    const fm_shape x = fm_val_shape(f->graph, node->inputs[X]);
-    const fm_shape gamma = fm_val_shape(f->graph, node->inputs[GAMMA]);
-    if (a->axes.count != x.rank - 1 || a->axes.at[x.rank - 2] != x.rank - 2) return false;
-    return gamma.rank == 1 && gamma.dims[0] == x.dims[x.rank - 1];
+    return fm_normalizes_channels(node->attributes, fm_val_shape(f->graph, node->inputs[X]),
+                                  fm_val_shape(f->graph, node->inputs[GAMMA]));
 }
 
 /* The normalisation whose y is `value`, read by nobody else. */
@@ -48,7 +44,7 @@ static bool become_fused(fm_fuser *f, fm_node *normalize, fm_node *last, const f
     const fm_val inputs[] = {in[X], in[GAMMA], in[BETA], residual ? *residual : (fm_val){0}};
     const int count = residual ? 4 : 3;
     if (!fm_fuse_rewrite(f, normalize, &fm_op_fused_normalize, &a, inputs, count)) return false;
-    fm_fuse_take_output(f, normalize, 0, last->outputs[0]);
+    fm_node_take_output(f->graph, normalize, 0, last->outputs[0]);
     return true;
 }
 
@@ -156,15 +152,14 @@ bool fm_fuse_normalize_add_grad(fm_fuser *f, fm_node *mask)
     if (!grad) return false;
     const fm_val inputs[] = {forward->inputs[X],  forward->inputs[GAMMA], forward->outputs[1],
                              forward->outputs[2], mask->inputs[0],        mask->inputs[1]};
-    const fm_val dz = mask->outputs[0];
-    fm_val *outputs = fm_arena_allocate(&graph->arena, GRADIENT_OUTPUTS * sizeof *outputs);
-    if (!outputs || !fm_fuse_rewrite(f, mask, &fm_op_fused_normalize_add_grad, NULL, inputs, 6)) {
+    const fm_val outputs[] = {[DX] = grad->outputs[DX],
+                              [DGAMMA] = grad->outputs[DGAMMA],
+                              [DBETA] = grad->outputs[DBETA],
+                              [DZ] = mask->outputs[0]};
+    if (!fm_fuse_rewrite_all(f, mask, &fm_op_fused_normalize_add_grad, NULL, inputs, 6, outputs,
+                             GRADIENT_OUTPUTS)) {
         return false;
     }
-    mask->outputs = outputs;
-    mask->output_count = GRADIENT_OUTPUTS;
-    for (int k = DX; k <= DBETA; k++) fm_fuse_take_output(f, mask, k, grad->outputs[k]);
-    fm_fuse_take_output(f, mask, DZ, dz);
     grad->dead = true;
     return true;
 }

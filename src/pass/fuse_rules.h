@@ -23,8 +23,9 @@ fm_node *fm_fuse_swallowable(const fm_fuser *f, fm_val value, const fm_op *op);
 /* Turns `node` into one of `op`; its outputs stay. */
 bool fm_fuse_rewrite(fm_fuser *f, fm_node *node, const fm_op *op, const void *attributes,
                      const fm_val *inputs, int count);
-/* `value` becomes output k of `node`. */
-void fm_fuse_take_output(fm_fuser *f, fm_node *node, int k, fm_val value);
+/* The same with `outputs` in the place of its own. */
+bool fm_fuse_rewrite_all(fm_fuser *f, fm_node *node, const fm_op *op, const void *attributes,
+                         const fm_val *inputs, int count, const fm_val *outputs, int output_count);
 
 /* Joins two nodes of one output each into the later one, which becomes `op` with both outputs. Only
  * where nobody reads the earlier one's output before the later one runs. */

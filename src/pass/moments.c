@@ -22,11 +22,9 @@ static bool as_normalize(const fm_graph *graph, const fm_node *node,
     }
     if (node->op != &fm_op_normalize) return false;
     const fm_normalize_attributes *a = node->attributes;
-    const fm_shape x = fm_val_shape(graph, node->inputs[X]);
-    const fm_shape row = {1, {fm_shape_last(x)}};
     *attributes = (fm_fused_normalize_attributes){.epsilon = a->epsilon};
-    return a->axes.count == x.rank - 1 && a->axes.at[x.rank - 2] == x.rank - 2 &&
-           fm_shape_equal(fm_val_shape(graph, node->inputs[GAMMA]), row);
+    return fm_normalizes_channels(a, fm_val_shape(graph, node->inputs[X]),
+                                  fm_val_shape(graph, node->inputs[GAMMA]));
 }
 
 /* The convolution that makes `value`, as a fused one. */
@@ -66,14 +64,6 @@ static bool is_made(const fm_graph *graph, const fm_node *convolution,
     return !before || fm_place_finds(&place.site, backends);
 }
 
-static void take_output(fm_graph *graph, fm_node *node, int k, fm_val value)
-{
-    fm_value *record = fm_value_of(graph, value);
-    node->outputs[k] = value;
-    record->producer = (uint32_t)(node - graph->nodes);
-    record->output = (uint32_t)k;
-}
-
 /* Both nodes change in their places: the mean comes from the convolution now, the variance is new. */
 static fm_status rewrite(fm_graph *graph, fm_node *convolution,
                          const fm_fused_convolve_attributes *convolve, fm_node *normalize,
@@ -100,14 +90,14 @@ static fm_status rewrite(fm_graph *graph, fm_node *convolution,
     convolution->attributes = of_convolution;
     convolution->outputs = outputs;
     convolution->output_count = MOMENTS;
-    take_output(graph, convolution, 1, mean);
-    take_output(graph, convolution, 2, made);
+    fm_node_take_output(graph, convolution, 1, mean);
+    fm_node_take_output(graph, convolution, 2, made);
 
     normalize->op = &fm_op_normalize_by_moments;
     normalize->attributes = of_normalize;
     normalize->inputs = inputs;
     normalize->input_count += 2;
-    take_output(graph, normalize, 1, normalize->outputs[RSTD]);
+    fm_node_take_output(graph, normalize, 1, normalize->outputs[RSTD]);
     normalize->output_count = 2;
     return FM_OK;
 }

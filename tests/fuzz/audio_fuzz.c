@@ -4,8 +4,8 @@
 #include "data/audio/sound.h"
 #include "fathom/audio.h"
 
-/* libsndfile 1.2 leaks what it has begun of a Vorbis stream whose header is cut off: not ours. The sanitizer may
- * be a shared library, which sees what is visible. */
+/* libsndfile 1.2 leaks what it has begun of a Vorbis stream whose header is cut off: not ours. The
+ * sanitizer may be a shared library, which sees what is visible. */
 __attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {

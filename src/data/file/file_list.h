@@ -30,8 +30,8 @@ typedef struct fm_file_list {
     size_t count, capacity;
 } fm_file_list;
 
-/* Of a folder or an archive. Folders within folders are walked through. A folder that is alone at an archive's top is left out
- * of the names. */
+/* Of a folder or an archive. Folders within folders are walked through. A folder that is alone at an
+ * archive's top is left out of the names. */
 fm_status fm_file_list_open(fm_context *context, const fm_file_kind *kind, const char *path,
                             fm_file_list **list);
 /* Without any, to be filled. */
