@@ -1,10 +1,10 @@
 /* Speed of single convolutions, forward and both gradients: a JSON line for each layer.
  *
- *     fathom_convolutions [--threads N] [--runs N] [--backend NAME] [LAYER...]     default: all layers
+ *     fathom_convolutions [--threads N] [--runs N] [--backend NAME] [LAYER...]  default: all layers
  *
- * Layers are those of networks at the batch sizes of their workloads. GFLOP/s count the definition's
- * multiplications and additions, padding included, whatever the kernel that ran does instead.
- * compare_convolutions.py holds them against a peer and against the machine. */
+ * Layers are those of networks at the batch sizes of their workloads. GFLOP/s count the
+ * definition's multiplications and additions, padding included, whatever the kernel that ran does
+ * instead. compare_convolutions.py holds them against a peer and against the machine. */
 #define _GNU_SOURCE
 #include "fathom/program.h"
 #include "fathom/vision_ops.h"

@@ -1,20 +1,23 @@
 /* Speed of steps over sequences in memory: one JSON line.
  *
- *     fathom_sequences WORKLOAD [--phase train|predict|generate] [--batch N] [--threads N] [--seconds S]
- *                      [--precision float32|bfloat16] [--profile RUNS] [--costs RUNS]
+ *     fathom_sequences WORKLOAD [--phase train|predict|generate] [--batch N] [--threads N]
+ *                      [--seconds S] [--precision float32|bfloat16] [--profile RUNS] [--costs RUNS]
  *
- * gpt-small        tokens of 65, context 128: embedding and learned positions of 128, 4 blocks (norm first,
- *                  4 heads, causal; 512 wide with GELU), norm, 65 logits; Adam rate 0.001, batch 64
- * shakespeare-gpt  the same with dropout 0.1 (of the embedding, the attention and both branches), AdamW
+ * gpt-small        tokens of 65, context 128: embedding and learned positions of 128, 4 blocks
+ *                  (norm first, 4 heads, causal; 512 wide with GELU), norm, 65 logits; Adam rate
+ *                  0.001, batch 64
+ * shakespeare-gpt  the same with dropout 0.1 (of the embedding, the attention and both branches),
+ *                  AdamW
  *
  * mnist-lstm       the 28 rows of a digit: LSTM 64, LSTM 64, dense 10; Adam rate 0.001, batch 128
  * mnist-gru        the same with GRU (PyTorch's, reset_after)
- * shakespeare-lstm tokens of 65, 64 steps: embedding of 256, LSTM 256, LSTM 256, 65 logits; Adam, batch 64
+ * shakespeare-lstm tokens of 65, 64 steps: embedding of 256, LSTM 256, LSTM 256, 65 logits; Adam,
+ * batch 64
  *
- * As on the peers' side batches lie in memory: nothing but steps is measured. samples_per_second counts
- * sequences, peak_bytes is the largest resident size of the process. --profile prints where the time
- * goes instead, --costs the same as JSON. generate: a sample is a sequence of tokens that are made one after the other by a stream, each
- * the most probable one; batch 1. */
+ * As on the peers' side batches lie in memory: nothing but steps is measured. samples_per_second
+ * counts sequences, peak_bytes is the largest resident size of the process. --profile prints where
+ * the time goes instead, --costs the same as JSON. generate: a sample is a sequence of tokens that
+ * are made one after the other by a stream, each the most probable one; batch 1. */
 #define _GNU_SOURCE
 #include "fathom/loss.h"
 #include "fathom/nn.h"

@@ -1,7 +1,8 @@
 /* Speed of steps on data in memory: one JSON line.
  *
  *     fathom_steps WORKLOAD [--phase train|predict] [--batch N] [--threads N] [--seconds S]
- *                  [--precision float32|bfloat16] [--backend NAME]... [--profile RUNS] [--costs RUNS]
+ *                  [--precision float32|bfloat16] [--backend NAME]... [--profile RUNS]
+ *                  [--costs RUNS]
  *
  * mlp          784-512-256-10, ReLU, cross-entropy, SGD rate 0.01, batch 128
  * mlp-dropout  784-128-10, ReLU, dropout 0.2, cross-entropy, Adam rate 0.001, batch 32
@@ -12,10 +13,10 @@
  * resnet18@32  the zoo's resnet18 at 32x32x3 with 10 classes; momentum 0.9, batch 128
  * others       any network of the zoo at its published size; momentum 0.9, batch 16 or the table's
  *
- * As on the peers' side samples lie in memory as f32 and batches are consecutive slices: nothing but
- * steps is measured. Multiplications of auxiliary heads are not in flops_per_sample. peak_bytes is the
- * largest resident size of the process. --profile prints where the time goes instead, --costs the same
- * as JSON. */
+ * As on the peers' side samples lie in memory as f32 and batches are consecutive slices: nothing
+ * but steps is measured. Multiplications of auxiliary heads are not in flops_per_sample. peak_bytes
+ * is the largest resident size of the process. --profile prints where the time goes instead,
+ * --costs the same as JSON. */
 #define _GNU_SOURCE
 #include "fathom/loss.h"
 #include "fathom/nn.h"
@@ -246,7 +247,8 @@ static void make_data(run *r, const workload *w)
     }
 }
 
-/* Batches are read where they lie when they are aligned, which all but batches of one sample are. */
+/* Batches are read where they lie when they are aligned,
+ * which all but batches of one sample are. */
 static void feed(run *r, const char *name, const void *elements, size_t bytes)
 {
     if ((uintptr_t)elements % 64 == 0) {

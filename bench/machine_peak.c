@@ -1,6 +1,6 @@
-/* What the machine can do, for figures to be held against: multiply-adds in registers, fp32 and bf16
- * with fp32 sums, and copying between arrays that fit the second-level cache, the last-level cache, or
- * neither.
+/* What the machine can do, for figures to be held against: multiply-adds in registers, fp32 and
+ * bf16 with fp32 sums, and copying between arrays that fit the second-level cache, the last-level
+ * cache, or neither.
  *
  *     machine_peak [THREADS...]        default: 1 2
  *
@@ -68,8 +68,8 @@ __attribute__((target("avx512f,avx512bf16"))) static float chains_bf16(long turn
 
 enum { TILE_ROWS = 16, TILE_BYTES = 64, TILE_CHAINS = 4 };
 
-/* Four tiles of 16 by 16 sums, each of 16 by 32 times 32 by 16 products of bf16, all zeros: the time
- * does not depend on the numbers. */
+/* Four tiles of 16 by 16 sums, each of 16 by 32 times 32 by 16 products of bf16, all zeros: the
+ * time does not depend on the numbers. */
 __attribute__((target("amx-tile,amx-bf16"))) static float tiles_bf16(long turns)
 {
     struct {

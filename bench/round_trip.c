@@ -1,11 +1,11 @@
-/* How far the first two processors are from each other: nanoseconds that a line of memory takes there and
- * back again. One JSON line.
+/* How far the first two processors are from each other: nanoseconds that a line of memory takes
+ * there and back again. One JSON line.
  *
  *     round_trip
  *
- * Processors that share a last-level cache take some 50. A virtual machine's may move: while its host has
- * them on two dies, the same line takes six times as long, and threads that hand each other what they have
- * computed are slower by half. */
+ * Processors that share a last-level cache take some 50. A virtual machine's may move: while its
+ * host has them on two dies, the same line takes six times as long, and threads that hand each
+ * other what they have computed are slower by half. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
@@ -29,7 +29,8 @@ static double now(void)
 
 static void wait_for(player *p, long turn)
 {
-    while (atomic_load_explicit(&p->ball, memory_order_acquire) != turn) {}
+    while (atomic_load_explicit(&p->ball, memory_order_acquire) != turn) {
+    }
 }
 
 static void *send_back(void *argument)

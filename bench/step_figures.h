@@ -1,4 +1,5 @@
-/* What the programs of this folder that measure steps share. BENCH_PROGRAM is the one that includes it. */
+/* What the programs of this folder that measure steps share.
+ * BENCH_PROGRAM is the one that includes it. */
 #ifndef BENCH_STEP_FIGURES_H
 #define BENCH_STEP_FIGURES_H
 
@@ -51,8 +52,8 @@ static inline double trainable_elements(const fm_store *store)
 }
 
 /* The JSON line that run_bench.py reads, which holds parameters, sample and outputs against the
- * peer's; the program's output `result` tells that something was computed, peak_bytes is the largest
- * resident size of the process. */
+ * peer's; the program's output `result` tells that something was computed, peak_bytes is the
+ * largest resident size of the process. */
 static inline void print_figures(const figures *f, const fm_store *store, fm_program *program)
 {
     struct rusage usage;

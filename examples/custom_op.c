@@ -1,6 +1,6 @@
 /* custom_op.c: an op of your own, outside of the library: squared ReLU, y = max(x, 0)^2 (So et al.,
- * "Primer", 2021). A record says what shape comes out, how the gradient dy/dx = 2 max(x, 0) is built
- * from other ops, and how y is computed. */
+ * "Primer", 2021). A record says what shape comes out, how the gradient dy/dx = 2 max(x, 0) is
+ * built from other ops, and how y is computed. */
 #include <fathom/fathom.h>
 
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* residual_network.c: a small residual network in C: a block as a function, a shortcut as an addition.
+/* residual_network.c: a small residual network in C: a block as a function,
+ * a shortcut as an addition.
  *
  *     residual_network [EPOCHS]
  *

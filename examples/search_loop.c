@@ -1,6 +1,7 @@
 /* search_loop.c: hyper-parameters of a loop of your own. Successive halving over the width and the
- * learning rate of a small network that learns a sine: 27 trials begin with two epochs, nine go on to
- * six, three to eighteen, one to fifty-four. Each keeps its model, so it goes on where it was. */
+ * learning rate of a small network that learns a sine: 27 trials begin with two epochs, nine go on
+ * to six, three to eighteen, one to fifty-four. Each keeps its model, so it goes on where it
+ * was. */
 #include <fathom/fathom.h>
 
 #include <math.h>

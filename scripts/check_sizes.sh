@@ -6,6 +6,7 @@
 #   a function's lines      70     100
 #   a file's lines         900    1200
 #   a public header's      400     550
+#   a line's columns       100     100
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 failed=0
@@ -42,6 +43,9 @@ awk '
     }
     FNR == 1 { close_file(); file = FILENAME; start = 0; name = "" }
     { count = FNR }
+    FILENAME ~ /\.(c|h|cc)$/ && length($0) > 100 {
+        printf("%s:%d: %d columns, the limit is 100\n", FILENAME, FNR, length($0)); bad = 1
+    }
     FILENAME !~ /\.(c|h|cc)$/ { next }
     /^[a-z_].*\(/ { name = $0; sub(/\(.*/, "", name); sub(/.*[ *]/, "", name) }
     /^\{/ { start = FNR }

@@ -20,8 +20,8 @@ typedef struct fm_layout_type {
     const char *name;
     size_t (*bytes)(const fm_layout *layout);
     void (*pack)(const fm_layout *layout, const void *plain, void *packed, int threads);
-    /* NULL: there is no way back, so that no variable is ever stored like this: a copy is made of what
-     * is computed once. */
+    /* NULL: there is no way back, so that no variable is ever stored like this: a copy is made of
+     * what is computed once. */
     void (*unpack)(const fm_layout *layout, const void *packed, void *plain, int threads);
 } fm_layout_type;
 
@@ -41,10 +41,10 @@ typedef struct fm_site {
     int input_count, output_count;
     int threads;
     fm_precision precision;        /* of a product, else f32 */
-    const bool *input_is_variable; /* or computed once: can live in the layout the kernel wants  */
+    const bool *input_is_variable; /* or computed once: can live in the layout the kernel wants */
     const bool
         *input_is_steady; /* reordered once, not in each run: the program does not change it */
-    const fm_layout *input_layouts, *output_layouts; /* decided once prepare is called            */
+    const fm_layout *input_layouts, *output_layouts; /* decided once prepare is called */
 } fm_site;
 
 /* What a kernel asks for besides its operands. */
@@ -67,9 +67,9 @@ typedef struct fm_kernel {
     fm_status (*prepare)(const fm_site *site, fm_need *need); /* NULL: nothing to prepare */
     void (*run)(const fm_call *call);
     void (*release)(fm_context *context, void *state);
-    /* NULL, or what has the results of `run` on each of the calls, at most FM_MOST_TOGETHER, in one region
-     * of threads. They have equal attributes and the same operands of rank 0, work in place (fm_op.in_place),
-     * and none reads or writes what another writes. */
+    /* NULL, or what has the results of `run` on each of the calls, at most FM_MOST_TOGETHER, in one
+     * region of threads. They have equal attributes and the same operands of rank 0, work in place
+     * (fm_op.in_place), and none reads or writes what another writes. */
     void (*run_together)(const fm_call *const *calls, int count);
 } fm_kernel;
 

@@ -7,8 +7,8 @@
  *    independent: two models may train on two threads.
  *  - Every function that can fail returns a status. The words of the last failure (what was wrong,
  *    shapes received and wanted, file, line and column) are kept by the context until the next one.
- *  - A `create` or `open` function that fails stores NULL in its result; every `destroy` and `close`
- *    accepts NULL.
+ *  - A `create` or `open` function that fails stores NULL in its result; every `destroy` and
+ *    `close` accepts NULL.
  */
 #ifndef FATHOM_BASE_H
 #define FATHOM_BASE_H
@@ -24,8 +24,8 @@
 #endif
 
 /* Where a struct of options is wanted: FM_OPTIONS(fm_fit_options, .epochs = 10), which in C is
- * &(fm_fit_options){.epochs = 10}. In C++ (C++20, or GCC's and Clang's earlier ones) names stand in the
- * order of the struct, and the options live as long as the call. */
+ * &(fm_fit_options){.epochs = 10}. In C++ (C++20, or GCC's and Clang's earlier ones) names stand in
+ * the order of the struct, and the options live as long as the call. */
 #ifdef __cplusplus
 #define FM_OPTIONS(type, ...) (&static_cast<const type &>(type{__VA_ARGS__}))
 #else
@@ -43,17 +43,17 @@ extern "C" {
 
 typedef enum fm_status {
     FM_OK = 0,
-    FM_ERROR_ARGUMENT,    /* a call or a recipe asks for something that has no meaning            */
-    FM_ERROR_SHAPE,       /* shapes or dtypes do not fit together; the message shows them         */
-    FM_ERROR_FORMAT,      /* a file's content is not what its format promises                     */
-    FM_ERROR_IO,          /* the system could not read, write, sync or rename                     */
-    FM_ERROR_NOT_FOUND,   /* a file, a name or a data set does not exist                          */
-    FM_ERROR_MEMORY,      /* the allocator returned NULL                                          */
-    FM_ERROR_LIMIT,       /* a size in the input exceeds what the reader accepts                  */
-    FM_ERROR_UNSUPPORTED, /* a missing gradient rule, dtype, or a library not built in            */
-    FM_ERROR_NONFINITE,   /* training met a NaN or an infinity; the message names the layer       */
-    FM_ERROR_CANCELLED,   /* a callback asked to stop                                             */
-    FM_ERROR_INTERNAL     /* a check of our own work failed: please report                        */
+    FM_ERROR_ARGUMENT,    /* a call or a recipe asks for something that has no meaning */
+    FM_ERROR_SHAPE,       /* shapes or dtypes do not fit together; the message shows them */
+    FM_ERROR_FORMAT,      /* a file's content is not what its format promises */
+    FM_ERROR_IO,          /* the system could not read, write, sync or rename */
+    FM_ERROR_NOT_FOUND,   /* a file, a name or a data set does not exist */
+    FM_ERROR_MEMORY,      /* the allocator returned NULL */
+    FM_ERROR_LIMIT,       /* a size in the input exceeds what the reader accepts */
+    FM_ERROR_UNSUPPORTED, /* a missing gradient rule, dtype, or a library not built in */
+    FM_ERROR_NONFINITE,   /* training met a NaN or an infinity; the message names the layer */
+    FM_ERROR_CANCELLED,   /* a callback asked to stop */
+    FM_ERROR_INTERNAL     /* a check of our own work failed: please report */
 } fm_status;
 
 /* "ok", "argument", "shape", ... Never NULL. */
@@ -62,8 +62,8 @@ FM_API const char *fm_status_name(fm_status status);
 typedef enum fm_log_level { FM_LOG_DEBUG, FM_LOG_INFO, FM_LOG_WARNING } fm_log_level;
 
 /* Zero is the sensible default of every field.
- *  allocate  like malloc; returns NULL when it cannot. Called from worker threads too, so it must be
- *            thread-safe. Default: malloc.
+ *  allocate  like malloc; returns NULL when it cannot. Called from worker threads too, so it must
+ *            be thread-safe. Default: malloc.
  *  release   like free; never called with NULL. Default: free.
  *  log       receives one line without a newline. Default: silence.
  *  threads   compute threads. Default: one per processor the process may run on, at most 64. */

@@ -1,15 +1,15 @@
-/* fathom/check.h: what can be seen of a training before it: mistakes in the data, a model that does not
- * fit it, and what a run will take.
+/* fathom/check.h: what can be seen of a training before it: mistakes in the data, a model that does
+ * not fit it, and what a run will take.
  *
  *     fm_recipe_check(recipe, &places, NULL, &report);
  *     for (int i = 0; i < report->count; i++) puts(report->findings[i].found);
  *     if (report->errors == 0) ...                          nothing that training would fail on
  *
  * Invariants
- *  - Nothing is written. The model that is asked for a few steps is trained by them: make another one
- *    for use.
- *  - A finding is a sentence with figures and, where something can be done, what. Findings do not make
- *    a call fail: a status other than FM_OK says that looking itself failed (memory).
+ *  - Nothing is written. The model that is asked for a few steps is trained by them:
+ *    make another one for use.
+ *  - A finding is a sentence with figures and, where something can be done, what. Findings do not
+ *    make a call fail: a status other than FM_OK says that looking itself failed (memory).
  *  - The same data and seed give the same findings; times alone differ.
  */
 #ifndef FATHOM_CHECK_H
@@ -22,27 +22,27 @@ extern "C" {
 #endif
 
 typedef enum fm_finding_level {
-    FM_FINDING_NOTE,    /* worth knowing                                                         */
-    FM_FINDING_WARNING, /* training runs, and what comes out is likely worse than it could be    */
-    FM_FINDING_ERROR    /* training fails, or its figures mean nothing                           */
+    FM_FINDING_NOTE,    /* worth knowing */
+    FM_FINDING_WARNING, /* training runs, and what comes out is likely worse than it could be */
+    FM_FINDING_ERROR    /* training fails, or its figures mean nothing */
 } fm_finding_level;
 
 /* What is looked at. */
 typedef enum fm_check_kind {
-    FM_CHECK_DATA,       /* the data can be opened, split and prepared                           */
-    FM_CHECK_MODEL,      /* the model can be built, and fits the data                            */
-    FM_CHECK_FILES,      /* every sample can be read                                             */
-    FM_CHECK_NUMBERS,    /* no NaN, no infinity reaches the model                                */
-    FM_CHECK_MISSING,    /* how much of a column is missing in the raw data                      */
-    FM_CHECK_CONSTANT,   /* columns that say nothing                                             */
-    FM_CHECK_SCALE,      /* inputs and targets are of a size that networks learn from            */
-    FM_CHECK_LABELS,     /* labels are among those that the last layer and the loss know         */
-    FM_CHECK_BALANCE,    /* classes have comparable numbers of samples                           */
-    FM_CHECK_UNSEEN,     /* what is tested was seen in training                                  */
-    FM_CHECK_DUPLICATES, /* no test sample is a training sample; no sample has two labels        */
-    FM_CHECK_LENGTHS,    /* how much of texts is padding, and whether the model reads it         */
-    FM_CHECK_STEPS,      /* the loss of a few steps stays finite and does not grow               */
-    FM_CHECK_MEMORY,     /* training fits into what the caller says is free                      */
+    FM_CHECK_DATA,       /* the data can be opened, split and prepared */
+    FM_CHECK_MODEL,      /* the model can be built, and fits the data */
+    FM_CHECK_FILES,      /* every sample can be read */
+    FM_CHECK_NUMBERS,    /* no NaN, no infinity reaches the model */
+    FM_CHECK_MISSING,    /* how much of a column is missing in the raw data */
+    FM_CHECK_CONSTANT,   /* columns that say nothing */
+    FM_CHECK_SCALE,      /* inputs and targets are of a size that networks learn from */
+    FM_CHECK_LABELS,     /* labels are among those that the last layer and the loss know */
+    FM_CHECK_BALANCE,    /* classes have comparable numbers of samples */
+    FM_CHECK_UNSEEN,     /* what is tested was seen in training */
+    FM_CHECK_DUPLICATES, /* no test sample is a training sample; no sample has two labels */
+    FM_CHECK_LENGTHS,    /* how much of texts is padding, and whether the model reads it */
+    FM_CHECK_STEPS,      /* the loss of a few steps stays finite and does not grow */
+    FM_CHECK_MEMORY,     /* training fits into what the caller says is free */
     FM_CHECK_COUNT
 } fm_check_kind;
 
@@ -52,8 +52,8 @@ FM_API const char *fm_check_name(int kind);
 typedef struct fm_finding {
     fm_finding_level level;
     fm_check_kind check;
-    const char *found;  /* a sentence without a full stop           */
-    const char *advice; /* what to do about it; "": nothing         */
+    const char *found;  /* a sentence without a full stop */
+    const char *advice; /* what to do about it; "": nothing */
 } fm_finding;
 
 /*  done            which checks were made: those without findings have passed
@@ -78,16 +78,17 @@ typedef struct fm_check_report {
 /*  limit         samples of each part that are looked at, evenly spread. Default: all
  *  steps         training steps that are made. Default 20
  *  seconds       after which no further step is made (3 are in any case). Default 10
- *  free_memory   bytes; 0: not compared                                                          */
+ *  free_memory   bytes; 0: not compared */
 typedef struct fm_check_options {
     int64_t limit, steps;
     double seconds, free_memory;
 } fm_check_options;
 
-/* Prepared sets as fit takes them, and the sets they were made from (`raw`, before augmentation; NULL:
- * missing values and duplicates are not looked for). Parts 0, 1, 2 are train, validation, test; NULL
- * where there is none, but for train. transform tells names of classes and columns; may be NULL.
- * model: NULL without one. fit: batch_size, epochs, seed, shuffling, workers are read; may be NULL. */
+/* Prepared sets as fit takes them, and the sets they were made from (`raw`, before augmentation;
+ * NULL: missing values and duplicates are not looked for). Parts 0, 1, 2 are train, validation,
+ * test; NULL where there is none, but for train. transform tells names of classes and columns; may
+ * be NULL. model: NULL without one. fit: batch_size, epochs, seed, shuffling, workers are read; may
+ * be NULL. */
 typedef struct fm_check_input {
     const fm_dataset *prepared[3], *raw[3];
     const fm_transform *transform;

@@ -19,9 +19,9 @@ extern "C" {
 
 /* What a set of files does with one that cannot be read. */
 typedef enum fm_broken_file {
-    FM_BROKEN_FAIL, /* reading its sample fails and names it                                     */
+    FM_BROKEN_FAIL, /* reading its sample fails and names it */
     FM_BROKEN_SKIP  /* all are read when the set is opened; broken ones are logged, counted and
-                       left out                                                                  */
+                       left out */
 } fm_broken_file;
 
 /* ---- IDX ------------------------------------------------------------------------------------ */
@@ -30,7 +30,7 @@ typedef enum fm_broken_file {
  * first dimension counts the samples. u8, i32, f32 and f64 keep their type; i8 and i16 become i32.
  *  train, test            file of "x"; test may be NULL
  *  train_labels, ...      file of "y", may be NULL
- *  memory_limit           bytes of one file's elements. Default 8 GiB                           */
+ *  memory_limit           bytes of one file's elements. Default 8 GiB */
 typedef struct fm_idx_options {
     const char *train, *train_labels;
     const char *test, *test_labels;
@@ -44,17 +44,17 @@ FM_API fm_status fm_dataset_open_idx(fm_context *context, const char *path, cons
 /* ---- CSV ------------------------------------------------------------------------------------ */
 
 typedef enum fm_csv_header {
-    FM_CSV_HEADER_AUTO, /* a first line of words above a column of numbers, or of distinct words  */
+    FM_CSV_HEADER_AUTO, /* a first line of words above a column of numbers, or of distinct words */
     FM_CSV_HEADER_YES,
-    FM_CSV_HEADER_NO /* columns are called "0", "1", ...                                         */
+    FM_CSV_HEADER_NO /* columns are called "0", "1", ... */
 } fm_csv_header;
 
 typedef enum fm_csv_separator {
-    FM_CSV_SEPARATOR_AUTO, /* the one of these that the first line has most of                   */
+    FM_CSV_SEPARATOR_AUTO, /* the one of these that the first line has most of */
     FM_CSV_SEPARATOR_COMMA,
     FM_CSV_SEPARATOR_SEMICOLON,
     FM_CSV_SEPARATOR_TAB,
-    FM_CSV_SEPARATOR_SPACE /* runs of spaces count as one                                        */
+    FM_CSV_SEPARATOR_SPACE /* runs of spaces count as one */
 } fm_csv_separator;
 
 /* RFC 4180, with lines that end with LF, CR LF or CR, a byte order mark skipped, blank lines
@@ -71,7 +71,7 @@ typedef enum fm_csv_separator {
  *  missing           default "?, NA, NaN, nan, null, None"
  *  like              columns, kinds and order as this transform was fitted: for prediction. The
  *                    target may be absent; columns it does not know are left out.
- *  max_columns, max_line, memory_limit   default 65,536 columns, 16 MiB a line, 4 GiB           */
+ *  max_columns, max_line, memory_limit   default 65,536 columns, 16 MiB a line, 4 GiB */
 typedef struct fm_csv_options {
     const char *file, *test_file;
     const char *target;
@@ -96,11 +96,11 @@ FM_API fm_status fm_dataset_parse_csv(fm_context *context, const char *name, con
  * of them, stored or deflated, checksums verified; zip64 is refused. The first dimension counts the
  * samples. For a .npz file, names of the arrays in it: x_train, y_train, x_test, y_test as Keras
  * calls them, or x and y. For .npy files, paths.
- *  file                   the .npz; NULL: the four are paths of .npy files                     */
+ *  file                   the .npz; NULL: the four are paths of .npy files */
 typedef struct fm_npy_options {
     const char *file;
     const char *x, *y, *x_test, *y_test;
-    int64_t memory_limit; /* bytes of one array; default 8 GiB                                   */
+    int64_t memory_limit; /* bytes of one array; default 8 GiB */
 } fm_npy_options;
 
 /* One part: y may be NULL. */

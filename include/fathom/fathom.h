@@ -14,14 +14,14 @@
  *   program.h   the store of variables, compiled programs     backend.h  writing a backend
  *   data.h      data sets, transforms, the loader             data_files.h  CSV, IDX, NPY, MNIST
  *   built_in_data.h  digits that are drawn, spirals, moons
- *   series.h    time series: windows, the way back         forecast.h  and what a model says of them
+ *   series.h    time series: windows, the way back            forecast.h  what a model says of them
  *   text_data.h vocabularies, running and labelled texts
  *   image.h     PNG and JPEG, folders of images, CIFAR        augmentation.h  variation
  *   train.h     fit, evaluate, predict, checkpoints           model_file.h  saving and loading
  *   gradients.h  their size in each layer
- *   check.h     what can be seen before a training            tune.h     searches for hyper-parameters
+ *   check.h     what can be seen before a training            tune.h     hyper-parameter searches
  *   generate.h  text from a model of language                  event_file.h  for TensorBoard
- *   latent.h    codes of autoencoders, new samples             explain.h  what a prediction comes from
+ *   latent.h    codes of autoencoders, new samples             explain.h  why a prediction is so
  *   embedding.h  features of a layer, PCA and t-SNE
  *   privacy.h   what a training gives away of its data
  */

@@ -2,7 +2,7 @@
  *
  *     fm_forecast(model, transform, series, 24, forecasts);      24 rows behind the last known one
  *     fm_forecast_evaluate(model, transform, test, NULL, &scores);
- *     scores.share                                               0.63: of the naive forecast's error
+ *     scores.share                                           0.63: of the naive forecast's error
  *
  * Invariants
  *  - `transform` and the series' options are those that the model was trained with.
@@ -20,10 +20,10 @@ extern "C" {
 
 enum { FM_MAX_FORECAST = 1 << 20 };
 
-/* The `steps` rows behind the known ones (fm_series_info.known), (steps, targets). Beyond the model's
- * horizon its own forecasts are read as if they had come true. Inputs that are no targets must be
- * there for the rows that are read: a table may end with rows whose targets are empty. Missing ones
- * are an FM_ERROR_ARGUMENT that names column and row. */
+/* The `steps` rows behind the known ones (fm_series_info.known), (steps, targets). Beyond the
+ * model's horizon its own forecasts are read as if they had come true. Inputs that are no targets
+ * must be there for the rows that are read: a table may end with rows whose targets are empty.
+ * Missing ones are an FM_ERROR_ARGUMENT that names column and row. */
 FM_API fm_status fm_forecast(fm_model *model, const fm_transform *transform,
                              const fm_series *series, int64_t steps, double *forecasts);
 
@@ -35,7 +35,7 @@ FM_API fm_status fm_forecast(fm_model *model, const fm_transform *transform,
  *                without fm_series_options.season
  *  mase          mae / mean |y(t) - y(t - m)| of the rows in front of the first window's targets, m
  *                being the season or 1 (R. Hyndman, A. Koehler, "Another look at measures of
- *                forecast accuracy", 2006)                                                      */
+ *                forecast accuracy", 2006) */
 typedef struct fm_forecast_scores {
     int64_t count;
     double mae, rmse;

@@ -5,9 +5,9 @@
  *                                                   .temperature = 0.8, .emit = print}, &made);
  *
  * Invariants
- *  - The model reads i32 tokens (time) and predicts, for each, the one that follows: (time, classes).
- *    It runs as a stream (fm_model_stream): one token a step, layers carry what they remember. A step
- *    allocates nothing.
+ *  - The model reads i32 tokens (time) and predicts, for each, the one that follows: (time,
+ *    classes). It runs as a stream (fm_model_stream): one token a step, layers carry what they
+ *    remember. A step allocates nothing.
  *  - Same seed and number, same text, for any number of threads: draws are keyed by (seed, number,
  *    token), Philox.
  *  - Padding and the unknown token are never generated.
@@ -26,9 +26,10 @@ extern "C" {
 
 typedef struct fm_generator fm_generator;
 
-/* Compiles the stream; model and vocabulary must outlive the generator. context 0: as many tokens as the
- * model's samples have. FM_ERROR_SHAPE when it is no model of tokens or has too few outputs for the
- * vocabulary; FM_ERROR_UNSUPPORTED, in words, from a layer that needs the whole sequence. */
+/* Compiles the stream; model and vocabulary must outlive the generator. context 0: as many tokens
+ * as the model's samples have. FM_ERROR_SHAPE when it is no model of tokens or has too few outputs
+ * for the vocabulary; FM_ERROR_UNSUPPORTED, in words, from a layer that needs the whole
+ * sequence. */
 FM_API fm_status fm_generator_create(fm_model *model, const fm_vocabulary *vocabulary,
                                      int64_t context, fm_generator **generator);
 FM_API void fm_generator_destroy(fm_generator *generator);
@@ -41,7 +42,7 @@ FM_API void fm_generator_destroy(fm_generator *generator);
  *               (Holtzman et al. 2020). After top_k
  *  seed, number same seed, another number: another text
  *  emit         is given what is new: whole characters, in bytes without a zero behind them; broken
- *               UTF-8 as U+FFFD. false ends the text. NULL: nobody reads it                      */
+ *               UTF-8 as U+FFFD. false ends the text. NULL: nobody reads it */
 typedef struct fm_generate_options {
     const char *prompt;
     int64_t length;

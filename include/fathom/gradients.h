@@ -1,5 +1,5 @@
-/* fathom/gradients.h: how large the gradient is in each layer, so that one that vanishes or explodes
- * on its way back through a deep network is seen (Hochreiter 1991; Glorot, Bengio 2010).
+/* fathom/gradients.h: how large the gradient is in each layer, so that one that vanishes or
+ * explodes on its way back through a deep network is seen (Hochreiter 1991; Glorot, Bengio 2010).
  *
  *     fm_fit(model, data, &(fm_fit_options){.gradients_every = FM_EACH_EPOCH,
  *                                           .callbacks = &(fm_callback){.name = "gradients",
@@ -23,13 +23,13 @@
 extern "C" {
 #endif
 
-/* Of one trainable variable. Norms are L2. values: the gradient, row-major, of the model's dtype; NULL
- * unless fit writes for TensorBoard. */
+/* Of one trainable variable. Norms are L2. values: the gradient, row-major, of the model's dtype;
+ * NULL unless fit writes for TensorBoard. */
 typedef struct fm_gradient {
     const char *path;
     int64_t elements;
     double norm;
-    double largest;     /* magnitude of an element    */
+    double largest;     /* magnitude of an element */
     double weight_norm; /* of the variable's elements */
     const void *values;
 } fm_gradient;
@@ -37,7 +37,7 @@ typedef struct fm_gradient {
 /* Judged against the last layer, which the gradient reaches first. */
 typedef enum fm_gradient_state {
     FM_GRADIENT_SOUND,
-    FM_GRADIENT_VANISHING, /* zero, or less than 1e-4 of the last layer's norm              */
+    FM_GRADIENT_VANISHING, /* zero, or less than 1e-4 of the last layer's norm */
     FM_GRADIENT_EXPLODING  /* not a finite number, or more than 1e4 of the last layer's norm */
 } fm_gradient_state;
 
@@ -53,8 +53,8 @@ typedef struct fm_gradient_layer {
     fm_gradient_state state;
 } fm_gradient_layer;
 
-/* What a layer made of the batch: mean and standard deviation of all elements of its output, and the share
- * that is exactly zero (after a ReLU: of units that are off). */
+/* What a layer made of the batch: mean and standard deviation of all elements of its output, and
+ * the share that is exactly zero (after a ReLU: of units that are off). */
 typedef struct fm_layer_output {
     const char *layer; /* as `fathom show` lists them */
     double mean, deviation, zeros;
@@ -72,16 +72,16 @@ struct fm_gradients {
     int output_count;
 };
 
-/* Of the step that fm_train_step would make on this batch. *gradients is the model's and valid until
- * the next call; the first call for a batch size compiles. fit's are in fm_event. */
+/* Of the step that fm_train_step would make on this batch. *gradients is the model's and valid
+ * until the next call; the first call for a batch size compiles. fit's are in fm_event. */
 FM_API fm_status fm_model_gradients(fm_model *model, const fm_batch *batch,
                                     const fm_gradients **gradients);
 
-/* ---- over time ---------------------------------------------------------------------------------- */
+/* ---- over time ------------------------------------------------------------------------------- */
 
-/* A layer at the first step of an epoch (with several lengths of batches: the first of the usual one).
- * Norms are L2, over the layer's trainable variables; NaN for a layer without any. The others are
- * fm_layer_output's. All NaN: not measured. */
+/* A layer at the first step of an epoch (with several lengths of batches: the first of the usual
+ * one). Norms are L2, over the layer's trainable variables; NaN for a layer without any. The others
+ * are fm_layer_output's. All NaN: not measured. */
 typedef struct fm_layer_health {
     double gradient_norm, weight_norm;
     double mean, deviation, zeros;
@@ -94,8 +94,8 @@ typedef struct fm_health {
     const fm_layer_health *rows; /* (epochs, layers) */
 } fm_health;
 
-/* Of the last fit with fm_fit_options.health; model files keep it, a resumed fit goes on. Valid until the
- * next fit or load. */
+/* Of the last fit with fm_fit_options.health; model files keep it, a resumed fit goes on. Valid
+ * until the next fit or load. */
 FM_API fm_health fm_model_health(const fm_model *model);
 
 #ifdef __cplusplus

@@ -6,8 +6,8 @@
  *  - Ops are pure functions of values. State lives in variables and changes only by the graph's
  *    updates: all of a step's updates see the variables' values of before the step.
  *  - Building needs no `if`. A builder that fails returns the poisoned value {0}, builders that
- *    receive one return one, and the first mistake is kept with its words: fm_graph_status tells it,
- *    and fm_program_create returns it.
+ *    receive one return one, and the first mistake is kept with its words: fm_graph_status tells
+ *    it, and fm_program_create returns it.
  *  - Shapes are logical, channels last, fixed while building: the model function is called once for
  *    each batch size and mode, and its variables are found by path in the store.
  */
@@ -22,7 +22,8 @@
 extern "C" {
 #endif
 
-/* A handle of a value. id 0 is the poisoned one; others mean something in the graph that made them only. */
+/* A handle of a value. id 0 is the poisoned one;
+ * others mean something in the graph that made them only. */
 typedef struct fm_val {
     uint32_t id;
 } fm_val;
@@ -35,11 +36,11 @@ typedef enum fm_mode { FM_PREDICT, FM_EVALUATE, FM_TRAIN } fm_mode;
 
 /* dtype   of weights and activations: FM_F32, or FM_F64 for checks
  * freeze  patterns of variables' paths, "resnet18/" and a star, with commas between them ('*' any
- *         characters, '?' one): such a variable keeps its value. It is not trainable, and updates of
- *         it are not recorded. Must stay alive while the graph is built.
- * stream_length  FM_PREDICT: the graph reads a sequence piece by piece, run after run, and layers with
- *         a memory carry it along: states, the keys and values of up to so many positions. 0: each
- *         run reads a whole sequence.                                                             */
+ *         characters, '?' one): such a variable keeps its value. It is not trainable, and updates
+ *         of it are not recorded. Must stay alive while the graph is built.
+ * stream_length  FM_PREDICT: the graph reads a sequence piece by piece, run after run, and layers
+ *         with a memory carry it along: states, the keys and values of up to so many positions. 0:
+ *         each run reads a whole sequence. */
 typedef struct fm_graph_options {
     fm_mode mode;
     fm_dtype dtype;
@@ -87,9 +88,9 @@ typedef struct fm_initializer {
     int fan;     /* the scheme's choice of fan */
 } fm_initializer;
 
-/* carried: the state of a running sequence. Its memory is the program's and not the store's: it starts
- * at its initial value, updates change it from run to run, fm_program_reset starts it anew, and no
- * model file has it. Never trainable, never frozen; of any shape from program to program.        */
+/* carried: the state of a running sequence. Its memory is the program's and not the store's: it
+ * starts at its initial value, updates change it from run to run, fm_program_reset starts it anew,
+ * and no model file has it. Never trainable, never frozen; of any shape from program to program. */
 typedef struct fm_variable_options {
     fm_initializer initializer; /* zeros by default */
     bool not_trainable;         /* statistics, counters, optimiser slots */
@@ -109,16 +110,18 @@ FM_API const char *fm_val_name(const fm_graph *graph, fm_val value);
 /* Variables in order of creation: i from 0 while the result's id is not 0. */
 FM_API fm_val fm_graph_variable(const fm_graph *graph, int i);
 FM_API bool fm_val_trainable(const fm_graph *graph, fm_val variable);
-/* Does it match `freeze`? A layer that keeps statistics uses them as they are then, in training too. */
+/* Does it match `freeze`? A layer that keeps statistics uses them as they are then,
+ * in training too. */
 FM_API bool fm_val_frozen(const fm_graph *graph, fm_val variable);
-/* A mistake of the graph unless every pattern of `freeze` matches a variable: when all are there. */
+/* A mistake of the graph unless every pattern of `freeze` matches a variable:
+ * when all are there. */
 FM_API void fm_graph_check_freeze(fm_graph *graph);
 
-/* ---- masks ------------------------------------------------------------------------------------ */
+/* ---- masks ----------------------------------------------------------------------------------- */
 
-/* Which steps of a sequence (batch, time, ...) are real: mask (batch, time) of the graph's dtype, 1 for
- * a step, 0 for padding. It stays with the value; a layer whose result has rank 3 or more and the
- * batch and time of its first input passes that one's mask on. */
+/* Which steps of a sequence (batch, time, ...) are real: mask (batch, time) of the graph's dtype, 1
+ * for a step, 0 for padding. It stays with the value; a layer whose result has rank 3 or more and
+ * the batch and time of its first input passes that one's mask on. */
 FM_API void fm_mask_set(fm_graph *graph, fm_val value, fm_val mask);
 FM_API fm_val fm_mask_of(const fm_graph *graph, fm_val value); /* {0} without one */
 
@@ -132,7 +135,7 @@ FM_API void fm_scope_enter_fresh(fm_graph *graph, const char *base);
 FM_API void fm_scope_leave(fm_graph *graph);
 FM_API const char *fm_scope_path(const fm_graph *graph);
 
-/* ---- what a program computes ------------------------------------------------------------------ */
+/* ---- what a program computes ----------------------------------------------------------------- */
 
 /* After each run the variable takes next's value. One update a variable. */
 FM_API void fm_update(fm_graph *graph, fm_val variable, fm_val next);
@@ -143,8 +146,8 @@ FM_API fm_val fm_graph_output(const fm_graph *graph, const char *name); /* {0} w
 FM_API fm_val fm_graph_input(const fm_graph *graph, const char *name);  /* {0} when absent */
 
 /* A second prediction of the same labels, of the output's shape: while training fit adds its loss,
- * times weight > 0, to what it minimises (auxiliary heads: Szegedy et al. 2014). In order of adding: i
- * from 0 while the result's id is not 0. */
+ * times weight > 0, to what it minimises (auxiliary heads: Szegedy et al. 2014). In order of
+ * adding: i from 0 while the result's id is not 0. */
 FM_API void fm_add_auxiliary(fm_graph *graph, fm_val prediction, double weight);
 FM_API fm_val fm_graph_auxiliary(const fm_graph *graph, int i, double *weight);
 
@@ -153,12 +156,13 @@ FM_API fm_val fm_graph_auxiliary(const fm_graph *graph, int i, double *weight);
 FM_API void fm_add_penalty(fm_graph *graph, fm_val penalty);
 FM_API fm_val fm_graph_penalty(const fm_graph *graph);
 
-/* A number of the batch, rank 0, that fit and evaluate tell beside the metrics: its mean, weighted by the
- * batches' samples, under this name (of letters, digits and '_'). Numbers of one name are added up. It
- * is the output "metric/NAME" of the graph, and is to be added in FM_TRAIN and in FM_EVALUATE. */
+/* A number of the batch, rank 0, that fit and evaluate tell beside the metrics: its mean, weighted
+ * by the batches' samples, under this name (of letters, digits and '_'). Numbers of one name are
+ * added up. It is the output "metric/NAME" of the graph, and is to be added in FM_TRAIN and in
+ * FM_EVALUATE. */
 FM_API void fm_add_metric(fm_graph *graph, const char *name, fm_val value);
 
-/* ---- gradients -------------------------------------------------------------------------------- */
+/* ---- gradients ------------------------------------------------------------------------------- */
 
 /* grads[i] = d loss / d wrt[i], with the shape of wrt[i]; zeros where loss does not depend on it.
  * loss has rank 0. The gradient is made of nodes, so it can be differentiated again. A missing rule
@@ -166,7 +170,7 @@ FM_API void fm_add_metric(fm_graph *graph, const char *name, fm_val value);
  * Reverse accumulation: Linnainmaa 1970; Griewank and Walther, "Evaluating Derivatives", 2008. */
 FM_API void fm_grad(fm_graph *graph, fm_val loss, const fm_val *wrt, int count, fm_val *grads);
 
-/* ---- looking ---------------------------------------------------------------------------------- */
+/* ---- looking --------------------------------------------------------------------------------- */
 
 /* The graph as text, a line a node, in the caller's hands: release with fm_text_free. */
 FM_API fm_status fm_graph_print(const fm_graph *graph, char **text);

@@ -1,4 +1,5 @@
-/* fathom/image.h: pictures: files of them and data sets of them. Training varies them: augmentation.h.
+/* fathom/image.h: pictures: files of them and data sets of them. Training varies them:
+ * augmentation.h.
  *
  *     data:
  *       set: images
@@ -10,10 +11,11 @@
  * Invariants
  *  - A picture is bytes, (height, width, channels) row by row from the top left corner; channels is
  *    1 (grey) or 3 (red, green, blue). 0 is black, 255 white.
- *  - A picture's file is trusted in nothing: sides, pixels and bytes have limits, and what is broken
- *    is an FM_ERROR_FORMAT that names the file and says how. No decoder ends or prints.
- *  - PNG and JPEG are there when the library was built with FATHOM_IMAGES; binary PGM and PPM always.
- *    libjpeg takes its working memory from malloc, everything else goes through the context.
+ *  - A picture's file is trusted in nothing: sides, pixels and bytes have limits, and what is
+ *    broken is an FM_ERROR_FORMAT that names the file and says how. No decoder ends or prints.
+ *  - PNG and JPEG are there when the library was built with FATHOM_IMAGES; binary PGM and PPM
+ *    always. libjpeg takes its working memory from malloc, everything else goes through the
+ *    context.
  */
 #ifndef FATHOM_IMAGE_H
 #define FATHOM_IMAGE_H
@@ -37,15 +39,15 @@ typedef struct fm_image {
  *  channels    wanted; 0: as it is stored. Colour becomes grey as in ITU-R BT.601
  *  indices     pixels are numbers and not colours: a palette's entry numbers, grey values of 1 to 8
  *              bits as they are; other files are refused. channels is 1 then
- *  max_side, max_pixels   beyond them FM_ERROR_LIMIT. Default 65535 and 2^27                     */
+ *  max_side, max_pixels   beyond them FM_ERROR_LIMIT. Default 65535 and 2^27 */
 typedef struct fm_image_options {
     int64_t channels;
     bool indices;
     int64_t max_side, max_pixels;
 } fm_image_options;
 
-/* options may be NULL. FM_ERROR_FORMAT: not a picture, or a broken one; FM_ERROR_UNSUPPORTED: a kind
- * that this build does not read. */
+/* options may be NULL. FM_ERROR_FORMAT: not a picture, or a broken one; FM_ERROR_UNSUPPORTED: a
+ * kind that this build does not read. */
 FM_API fm_status fm_image_read(fm_context *context, const char *path,
                                const fm_image_options *options, fm_image *image);
 /* The same for bytes in memory; `name` stands for the file in errors. */
@@ -56,12 +58,13 @@ FM_API void fm_image_release(fm_context *context, fm_image *image);
 /* Appears under its name only when it is complete. */
 FM_API fm_status fm_image_write_png(fm_context *context, const char *path, const fm_image *image);
 
-/* The name ends like one of a picture: .png, .jpg, .jpeg, .pgm, .ppm, in small or capital letters. */
+/* The name ends like one of a picture: .png, .jpg, .jpeg, .pgm, .ppm,
+ * in small or capital letters. */
 FM_API bool fm_image_is_named(const char *path);
 
 typedef enum fm_image_fit {
-    FM_FIT_CROP,   /* shrunk until the shorter side fits, then cut around the middle            */
-    FM_FIT_STRETCH /* both sides shrunk to the size, whatever becomes of the proportions        */
+    FM_FIT_CROP,   /* shrunk until the shorter side fits, then cut around the middle */
+    FM_FIT_STRETCH /* both sides shrunk to the size, whatever becomes of the proportions */
 } fm_image_fit;
 
 /* Resized by a triangle filter that widens when it shrinks (antialias), in fixed-point as Pillow's
@@ -73,15 +76,15 @@ FM_API fm_status fm_image_resize(fm_context *context, const fm_image *from, fm_i
 /* ---- Data sets ------------------------------------------------------------------------------ */
 
 /* A folder with a folder for each class: "x" u8 (height, width, channels), "y" i32 (). Classes and
- * files are sorted by name. Where the folder has `train`, its classes are in there, and those of the
- * test set in `test`, `val` or `validation`. An archive (.tar, .tar.gz, .tar.xz) serves as well; it
- * is read into memory. Files whose names do not end as pictures' do are left out.
+ * files are sorted by name. Where the folder has `train`, its classes are in there, and those of
+ * the test set in `test`, `val` or `validation`. An archive (.tar, .tar.gz, .tar.xz) serves as
+ * well; it is read into memory. Files whose names do not end as pictures' do are left out.
  *  size          one number, or height and width. Default 224
  *  channels      3, or 1 for grey
  *  fit, shorter_side   as for fm_image_resize
  *  on_broken     fm_broken_file
  *  cache         MiB: a set whose samples take no more keeps them as bytes once they were decoded.
- *                Default 1024; -1: none                                                          */
+ *                Default 1024; -1: none */
 typedef struct fm_images_options {
     const char *folder;
     fm_ints size;
@@ -91,20 +94,20 @@ typedef struct fm_images_options {
 
 /* Pictures and what each pixel of them is: `images` with `masks` of the same names (but for the
  * ending), within `train` and `test` where these are. "x" as above; "y" u8 (height, width, 1): the
- * class of each pixel, from the mask's palette entry or grey value. Both are resized alike, masks to
- * the nearest pixel.
+ * class of each pixel, from the mask's palette entry or grey value. Both are resized alike, masks
+ * to the nearest pixel.
  *  classes    how many. Default: one more than the largest number in the training masks, which are
- *             all read for it                                                                   */
+ *             all read for it */
 typedef struct fm_masks_options {
     fm_images_options images;
     int64_t classes;
 } fm_masks_options;
 
-/* CIFAR-10, CIFAR-100 (A. Krizhevsky, "Learning multiple layers of features from tiny images", 2009):
- * 50,000 and 10,000 pictures of 32x32, "x" u8 (32, 32, 3), "y" i32 (). The binary files, unpacked or
- * in their .tar.gz; for CIFAR-10 also a folder or an archive of train/CLASS/NUMBER.jpg, which is put
- * into the original order where train_labels.u8 lies beside it.
- *  coarse    CIFAR-100's 20 superclasses in place of the 100 classes                            */
+/* CIFAR-10, CIFAR-100 (A. Krizhevsky, "Learning multiple layers of features from tiny images",
+ * 2009): 50,000 and 10,000 pictures of 32x32, "x" u8 (32, 32, 3), "y" i32 (). The binary files,
+ * unpacked or in their .tar.gz; for CIFAR-10 also a folder or an archive of train/CLASS/NUMBER.jpg,
+ * which is put into the original order where train_labels.u8 lies beside it.
+ *  coarse    CIFAR-100's 20 superclasses in place of the 100 classes */
 typedef struct fm_cifar_options {
     bool coarse;
 } fm_cifar_options;

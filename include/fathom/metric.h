@@ -22,23 +22,23 @@ extern "C" {
 #endif
 
 typedef enum fm_metric_kind {
-    FM_BINARY_ACCURACY,      /* share of elements on the right side of the threshold       */
+    FM_BINARY_ACCURACY,      /* share of elements on the right side of the threshold */
     FM_CATEGORICAL_ACCURACY, /* share of samples whose largest prediction is the largest label */
-    FM_SPARSE_CATEGORICAL_ACCURACY, /* the same with class indices                                */
-    FM_TOP_K_ACCURACY, /* the true class is among the k largest predictions; ties count as hits  */
-    FM_PRECISION,      /* TP / (TP + FP), 0 when nothing was found                               */
-    FM_RECALL,         /* TP / (TP + FN), 0 when there is nothing to find                        */
-    FM_F1,             /* 2 TP / (2 TP + FP + FN)                                                */
-    FM_AUC,            /* area under the ROC curve, exact by ranks, ties count half (Hanley and
-                           McNeil 1982); several classes: the mean of one against the rest        */
-    FM_CONFUSION_MATRIX, /* its result is the accuracy; fm_metric_matrix has the counts           */
+    FM_SPARSE_CATEGORICAL_ACCURACY, /* the same with class indices */
+    FM_TOP_K_ACCURACY,   /* the true class is among the k largest predictions; ties count as hits */
+    FM_PRECISION,        /* TP / (TP + FP), 0 when nothing was found */
+    FM_RECALL,           /* TP / (TP + FN), 0 when there is nothing to find */
+    FM_F1,               /* 2 TP / (2 TP + FP + FN) */
+    FM_AUC,              /* area under the ROC curve, exact by ranks, ties count half (Hanley and
+                            McNeil 1982); several classes: the mean of one against the rest */
+    FM_CONFUSION_MATRIX, /* its result is the accuracy; fm_metric_matrix has the counts */
     FM_MSE,
     FM_MAE,
-    FM_R2, /* 1 - residual / total sum of squares, the mean over the outputs                      */
+    FM_R2,       /* 1 - residual / total sum of squares, the mean over the outputs */
     FM_MEAN_IOU, /* the mean over the classes of TP / (TP + FP + FN), those that neither labels nor
-                     predictions have left out: segmentation (Everingham et al. 2010); as Keras    */
+                    predictions have left out: segmentation (Everingham et al. 2010); as Keras */
     FM_PERPLEXITY, /* exp of the mean of -log p[true class]: a model of language is as unsure as
-                         between so many tokens (Jelinek et al. 1977)                           */
+                      between so many tokens (Jelinek et al. 1977) */
     FM_METRIC_COUNT
 } fm_metric_kind;
 
@@ -46,7 +46,7 @@ typedef enum fm_metric_kind {
 typedef enum fm_metric_average {
     FM_AVERAGE_AUTO,  /* binary for one column, else macro */
     FM_AVERAGE_MACRO, /* the mean of the classes' figures */
-    FM_AVERAGE_MICRO  /* the figure of the summed counts  */
+    FM_AVERAGE_MICRO  /* the figure of the summed counts */
 } fm_metric_average;
 
 /* k          default 5
@@ -56,7 +56,7 @@ typedef enum fm_metric_average {
  * ignore_class  classes: samples (positions, pixels) of these true classes do not count: padding
  *             with class 0. mean_iou leaves the classes themselves out, too
  * class_id    precision, recall, f1: the figure of this class alone, in place of an average
- * name       what results are called; default: the metric's                                     */
+ * name       what results are called; default: the metric's */
 typedef struct fm_metric_options {
     const char *name;
     int metric; /* fm_metric_kind */
@@ -86,12 +86,13 @@ FM_API void fm_metric_reset(fm_metric *metric);
 FM_API double fm_metric_result(const fm_metric *metric);
 FM_API const char *fm_metric_name(const fm_metric *metric);
 
-/* Confusion counts of the metrics that have them (precision, recall, F1, confusion matrix, mean IoU): rows
- * are true classes, columns predicted ones, *classes x *classes weights, row-major, valid until the
- * next call. NULL for other metrics. */
+/* Confusion counts of the metrics that have them (precision, recall, F1, confusion matrix, mean
+ * IoU): rows are true classes, columns predicted ones, *classes x *classes weights, row-major,
+ * valid until the next call. NULL for other metrics. */
 FM_API const double *fm_metric_matrix(const fm_metric *metric, int64_t *classes);
 
-/* The running numbers, for a checkpoint: writes them (unless NULL) and returns how many there are. */
+/* The running numbers, for a checkpoint: writes them (unless
+ * NULL) and returns how many there are. */
 FM_API size_t fm_metric_state(const fm_metric *metric, double *numbers);
 /* Puts them back; FM_ERROR_FORMAT when they are not of a metric of these options and shapes. */
 FM_API fm_status fm_metric_restore(fm_metric *metric, const double *numbers, size_t count);

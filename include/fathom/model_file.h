@@ -4,13 +4,13 @@
  *     fm_model_load(model, "digits.safetensors", NULL);     another one of the same build function
  *
  * Invariants
- *  - One safetensors file: variables by path (optimizer slots too), and in its metadata the format's
- *    version, step, epoch, batch, seed and the notes. Names that begin with '@' are fit's own state
- *    (history, sums of an unfinished epoch, callbacks, the best variables).
- *  - A file appears under its name only when it is complete. One that is read is trusted in nothing:
- *    what is cut off, damaged or does not fit is an error that names file and tensor.
- *  - Built with FATHOM_FILES; without it all of these are FM_ERROR_UNSUPPORTED, but for the notes of a
- *    model.
+ *  - One safetensors file: variables by path (optimizer slots too), and in its metadata the
+ *    format's version, step, epoch, batch, seed and the notes. Names that begin with '@' are fit's
+ *    own state (history, sums of an unfinished epoch, callbacks, the best variables).
+ *  - A file appears under its name only when it is complete. One that is read is trusted in
+ *    nothing: what is cut off, damaged or does not fit is an error that names file and tensor.
+ *  - Built with FATHOM_FILES; without it all of these are FM_ERROR_UNSUPPORTED,
+ *    but for the notes of a model.
  */
 #ifndef FATHOM_MODEL_FILE_H
 #define FATHOM_MODEL_FILE_H
@@ -39,8 +39,8 @@ FM_API fm_status fm_model_save(fm_model *model, const char *path, const fm_save_
 
 /*  weights_only   the variables of the model function; step, slots, history and notes stay
  *  partial        take what fits by path and shape, leave the rest as it is
- *  skip           patterns, as fm_graph_options.freeze: such variables of the model stay as they are
- *                 and such variables of the file are not asked for. One that matches neither is
+ *  skip           patterns, as fm_graph_options.freeze: such variables of the model stay as they
+ *                 are and such variables of the file are not asked for. One that matches neither is
  *                 FM_ERROR_ARGUMENT
  * Without `partial`, variables that are missing in the file, that the model does not have, or that
  * have another shape or dtype are one FM_ERROR_SHAPE that lists them; nothing is changed then. */

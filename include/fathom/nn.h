@@ -11,12 +11,12 @@
  * Invariants
  *  - A layer is a thin builder over ops (ops.h). The first dimension of its input is the batch.
  *  - Options are a struct whose zero is the sensible default, given like keyword arguments: a macro
- *    `fm_dense(g, x, ...)` makes the struct (FM_OPTIONS, base.h), the function `fm_dense_with` takes its
- *    address.
+ *    `fm_dense(g, x, ...)` makes the struct (FM_OPTIONS, base.h), the function `fm_dense_with`
+ *    takes its address.
  *  - Each layer has a scope: `.name`, or its kind with a number (dense, dense_1, ...). Its
  *    variables are found below it: dense_1/kernel. Two layers of one `.name` share them.
- *  - In graphs for FM_EVALUATE and FM_PREDICT dropout and noise are the identity, and what is drawn is
- *    its mean.
+ *  - In graphs for FM_EVALUATE and FM_PREDICT dropout and noise are the identity,
+ *    and what is drawn is its mean.
  *  - A mistake names the layer's scope, the shapes received and what is wanted; the result is {0}.
  *
  * Every kind below is also a record in a table, with its options as fields: the recipe reader and
@@ -152,7 +152,7 @@ FM_API fm_val fm_reshape_with(fm_graph *g, fm_val x, const fm_reshape_options *o
 /* Options of dropout and its kin; 0 <= rate < 1.
  *  dropout           x / (1 - rate) with probability 1 - rate, else 0 (Srivastava et al. 2014)
  *  alpha_dropout     keeps mean and variance of SELU's outputs (Klambauer et al. 2017)
- *  gaussian_dropout  x (1 + n), n normal with deviation sqrt(rate / (1 - rate)) (Srivastava)   */
+ *  gaussian_dropout  x (1 + n), n normal with deviation sqrt(rate / (1 - rate)) (Srivastava) */
 typedef struct fm_dropout_options {
     const char *name;
     double rate; /* required */
@@ -176,17 +176,18 @@ typedef struct fm_gaussian_noise_options {
 FM_API fm_val fm_gaussian_noise_with(fm_graph *g, fm_val x,
                                      const fm_gaussian_noise_options *options);
 
-/* The code of a variational autoencoder (Kingma, Welling 2013, "Auto-encoding variational Bayes"): while
- * training z = mean + exp(log_variance / 2) n, n standard normal, so that gradients reach both; evaluating
- * and predicting take the mean. mean and log_variance have one shape, (batch, ...); each is usually a dense
- * layer's. Training adds beta times the divergence from the prior
+/* The code of a variational autoencoder (Kingma, Welling 2013, "Auto-encoding variational Bayes"):
+ * while training z = mean + exp(log_variance / 2) n, n standard normal, so that gradients reach
+ * both; evaluating and predicting take the mean. mean and log_variance have one shape, (batch,
+ * ...); each is usually a dense layer's. Training adds beta times the divergence from the prior
  *     KL(N(mean, variance) || N(0, 1)) = 1/2 sum (mean^2 + variance - log_variance - 1),
- * summed over a sample's code, its mean over the batch, to what fm_minimize minimises. With a loss of
- * sum_elements that is a log-likelihood and beta 1 their sum is the evidence bound. The divergence itself
- * is told beside the metrics as "kl".
+ * summed over a sample's code, its mean over the batch, to what fm_minimize minimises. With a loss
+ * of sum_elements that is a log-likelihood and beta 1 their sum is the evidence bound. The
+ * divergence itself is told beside the metrics as "kl".
  *  beta     default 1 (another: Higgins et al. 2017, beta-VAE); FM_ZERO: it is told only
- *  warm_up  training steps in which beta grows from 0 in a straight line, so that codes are not given up
- *           before they are useful (Bowman et al. 2016); counted by the variable `steps`. Default 0   */
+ *  warm_up  training steps in which beta grows from 0 in a straight line, so that codes are not
+ *           given up before they are useful (Bowman et al. 2016); counted by the variable `steps`.
+ *           Default 0 */
 typedef struct fm_gaussian_sample_options {
     const char *name;
     double beta;
@@ -230,10 +231,11 @@ typedef struct fm_prelu_options {
 #define fm_prelu(g, x, ...) fm_prelu_with((g), (x), FM_OPTIONS(fm_prelu_options, __VA_ARGS__))
 FM_API fm_val fm_prelu_with(fm_graph *g, fm_val x, const fm_prelu_options *options);
 
-/* ---- streams ----------------------------------------------------------------------------------- */
+/* ---- streams --------------------------------------------------------------------------------- */
 
-/* In a graph with a stream_length: how many steps of the sequence earlier runs have read, rank 0, of the
- * graph's dtype. It is carried; each run adds the second dimension of the graph's first input. */
+/* In a graph with a stream_length: how many steps of the sequence earlier runs have read, rank 0,
+ * of the graph's dtype. It is carried; each run adds the second dimension of the graph's first
+ * input. */
 FM_API fm_val fm_graph_position(fm_graph *g);
 
 /* ---- layers as records ----------------------------------------------------------------------- */
@@ -263,13 +265,13 @@ FM_API fm_val fm_layer_build(fm_graph *g, const fm_layer_record *layer, const fm
 
 /* A layer as it was built: a row of `fathom show`. */
 typedef struct fm_layer_row {
-    const char *name;   /* its scope: "dense_1"                                     */
-    const char *type;   /* "dense"                                                  */
-    fm_shape output;    /* of one sample, without the batch                         */
-    int64_t parameters; /* trainable, that it is the first to make                  */
-    double flops;       /* of one sample, predicting; 0 for what only training has  */
+    const char *name;   /* its scope: "dense_1" */
+    const char *type;   /* "dense" */
+    fm_shape output;    /* of one sample, without the batch */
+    int64_t parameters; /* trainable, that it is the first to make */
+    double flops;       /* of one sample, predicting; 0 for what only training has */
     double macs;        /* multiply-accumulates of convolutions, products, recurrent cells and
-                           attention                                                */
+                           attention */
 } fm_layer_row;
 
 /* The layers of a model function for one sample of this shape, in order, without those inside of

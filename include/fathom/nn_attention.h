@@ -10,8 +10,8 @@
  *  - Sequences are (batch, time, features), tokens (batch, time).
  *  - Padding is what a value's mask says (fm_mask_of, graph.h); keys that are padding are not seen.
  *  - In a stream (fm_graph_stream_length) a layer reads the steps behind those of the runs before:
- *    positions go on, keys, values and masks of earlier steps are carried. Attention that is not causal,
- *    to another sequence, or with a mask of queries and keys refuses a stream.
+ *    positions go on, keys, values and masks of earlier steps are carried. Attention that is not
+ *    causal, to another sequence, or with a mask of queries and keys refuses a stream.
  */
 #ifndef FATHOM_NN_ATTENTION_H
 #define FATHOM_NN_ATTENTION_H
@@ -22,12 +22,12 @@
 extern "C" {
 #endif
 
-/* ---- embedding --------------------------------------------------------------------------------- */
+/* ---- embedding ------------------------------------------------------------------------------- */
 
 /* tokens (batch, time), or of any shape, -> (batch, time, output_dim): row `token` of the variable
- * embeddings (input_dim, output_dim), NaN for a token outside of [0, input_dim).
- * mask_zero: token 0 is padding; the result has a mask. Tokens that come as real numbers are cut to whole
- * ones. Default initialiser: uniform in +-0.05, as Keras has it. */
+ * embeddings (input_dim, output_dim), NaN for a token outside of [0, input_dim). mask_zero: token 0
+ * is padding; the result has a mask. Tokens that come as real numbers are cut to whole ones.
+ * Default initialiser: uniform in +-0.05, as Keras has it. */
 typedef struct fm_embedding_options {
     const char *name;
     int64_t input_dim, output_dim; /* required */
@@ -38,8 +38,8 @@ typedef struct fm_embedding_options {
     fm_embedding_with((g), (tokens), FM_OPTIONS(fm_embedding_options, __VA_ARGS__))
 FM_API fm_val fm_embedding_with(fm_graph *g, fm_val tokens, const fm_embedding_options *options);
 
-/* x (batch, ..., output_dim) -> (batch, ..., input_dim): x times the transpose of the embeddings of the
- * layer named `embedding` beside it, a head that shares its weights (Press, Wolf 2017). */
+/* x (batch, ..., output_dim) -> (batch, ..., input_dim): x times the transpose of the embeddings of
+ * the layer named `embedding` beside it, a head that shares its weights (Press, Wolf 2017). */
 typedef struct fm_reverse_embedding_options {
     const char *name;
     const char *embedding; /* required */
@@ -51,10 +51,10 @@ FM_API fm_val fm_reverse_embedding_with(fm_graph *g, fm_val x,
                                         const fm_reverse_embedding_options *options);
 
 /* x (batch, time, features) -> x plus a row for each position p:
- *  sinusoidal  sin(p / base^(2i / features)) at feature 2i, the cosine at 2i + 1 (Vaswani et al. 2017);
- *              scale: x is multiplied by sqrt(features) first, as there
- *  learned     the variable positions (max_length, features); default max_length: x's time, and in a
- *              stream its length */
+ *  sinusoidal  sin(p / base^(2i / features)) at feature 2i, the cosine at 2i + 1 (Vaswani et al.
+ *              2017); scale: x is multiplied by sqrt(features) first, as there
+ *  learned     the variable positions (max_length, features); default max_length: x's time, and in
+ *              a stream its length */
 typedef enum fm_positions { FM_POSITIONS_SINUSOIDAL, FM_POSITIONS_LEARNED } fm_positions;
 typedef struct fm_positional_encoding_options {
     const char *name;
@@ -69,20 +69,20 @@ typedef struct fm_positional_encoding_options {
 FM_API fm_val fm_positional_encoding_with(fm_graph *g, fm_val x,
                                           const fm_positional_encoding_options *options);
 
-/* ---- attention --------------------------------------------------------------------------------- */
+/* ---- attention ------------------------------------------------------------------------------- */
 
-/* Multi-head attention (Vaswani et al. 2017). inputs: query (batch, queries, features), then value, key
- * (Keras's order; one input: the sequence sees itself; two: the value is the key too), then a mask (batch,
- * queries, keys) of what may be seen, above 1/2. Result (batch, queries, output_dim).
+/* Multi-head attention (Vaswani et al. 2017). inputs: query (batch, queries, features), then value,
+ * key (Keras's order; one input: the sequence sees itself; two: the value is the key too), then a
+ * mask (batch, queries, keys) of what may be seen, above 1/2. Result (batch, queries, output_dim).
  *  key_dim, value_dim    of a head; defaults features / num_heads, key_dim
  *  num_key_value_heads   fewer share keys and values (Ainslie et al. 2023); default num_heads
  *  output_dim            default the query's features
  *  causal                a step sees those up to itself
  *  rotary                queries and keys turn with their positions (fm_rotary, attention_ops.h)
  *  dropout               of the weights, while training
- * Variables: output, and query, key, value with kernels (features, heads dim); where a sequence sees itself
- * and value_dim is key_dim they are one, qkv, whose columns are those of query, key, value. Keras's
- * initialisers; that of qkv counts its fans as a whole, as PyTorch does. */
+ * Variables: output, and query, key, value with kernels (features, heads dim); where a sequence
+ * sees itself and value_dim is key_dim they are one, qkv, whose columns are those of query, key,
+ * value. Keras's initialisers; that of qkv counts its fans as a whole, as PyTorch does. */
 typedef struct fm_multi_head_attention_options {
     const char *name;
     int64_t num_heads; /* required */
@@ -97,7 +97,7 @@ typedef struct fm_multi_head_attention_options {
 FM_API fm_val fm_multi_head_attention_with(fm_graph *g, const fm_val *inputs, int count,
                                            const fm_multi_head_attention_options *options);
 
-/* ---- blocks ------------------------------------------------------------------------------------ */
+/* ---- blocks ---------------------------------------------------------------------------------- */
 
 /* What is between the two dense layers of a block; the gated ones, a product of an activation and a
  * third dense layer, are Shazeer's, 2020. */
@@ -115,12 +115,12 @@ typedef enum fm_block_normalization {
 } fm_block_normalization;
 
 /* Blocks of a transformer: attention and two dense layers, each with dropout, a residual sum and a
- * normalisation: behind the sum (Vaswani et al. 2017), or with normalize_first in front of the branch (Xiong
- * et al. 2020); then the model ends with a normalisation of its own.
+ * normalisation: behind the sum (Vaswani et al. 2017), or with normalize_first in front of the
+ * branch (Xiong et al. 2020); then the model ends with a normalisation of its own.
  *  encoder  x sees itself; causal: no later step
  *  decoder  x sees itself causally; then, with a second input, that sequence (cross-attention)
- * Options not said here are those of multi_head_attention. dropout: of the attention's weights and of each
- * branch. Names are KerasHub's. */
+ * Options not said here are those of multi_head_attention. dropout: of the attention's weights and
+ * of each branch. Names are KerasHub's. */
 typedef struct fm_transformer_options {
     const char *name;
     int64_t intermediate_dim, num_heads; /* required */

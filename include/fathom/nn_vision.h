@@ -10,17 +10,17 @@
  *  - Channels last: x is (batch, spatial..., channels) with one, two or three spatial dimensions,
  *    which a name that ends in 1d, 2d or 3d fixes. Images without channels, (batch, 28, 28), are a
  *    mistake: `reshape: [28, 28, 1]` gives them one.
- *  - A list has one entry for each spatial dimension, or one for all of them: `.strides = {1, {2}}`,
- *    in a recipe `strides: 2`. Without entries it is the default.
+ *  - A list has one entry for each spatial dimension, or one for all of them: `.strides = {1,
+ *    {2}}`, in a recipe `strides: 2`. Without entries it is the default.
  *  - Paddings, croppings: one number for every side; one for each dimension, both sides of it; or
  *    two for each dimension: {4, {top, bottom, left, right}}.
  *  - Initialisers, penalties, activations, `use_bias` are those of dense.
- *  - Of a sequence with a mask (graph.h) convolutions read padding as zeros, and pooling over all of
- *    space leaves it out; where there is nothing else its result is 0. The mask stays where there are as
- *    many outputs as steps, and behind windows (of pooling, too) without zeros at the ends: real are those
- *    that see real steps alone. Other windows end it.
- *  - In a stream (fm_graph_stream_length) convolutions of stride 1 with causal padding see the steps of
- *    earlier pieces; other layers that see several steps are FM_ERROR_UNSUPPORTED.
+ *  - Of a sequence with a mask (graph.h) convolutions read padding as zeros, and pooling over all
+ *    of space leaves it out; where there is nothing else its result is 0. The mask stays where
+ *    there are as many outputs as steps, and behind windows (of pooling, too) without zeros at the
+ *    ends: real are those that see real steps alone. Other windows end it.
+ *  - In a stream (fm_graph_stream_length) convolutions of stride 1 with causal padding see the
+ *    steps of earlier pieces; other layers that see several steps are FM_ERROR_UNSUPPORTED.
  */
 #ifndef FATHOM_NN_VISION_H
 #define FATHOM_NN_VISION_H
@@ -37,7 +37,7 @@ extern "C" {
  *  causal  only in front, (kernel - 1) dilation zeros: no output sees what comes later (1-D) */
 typedef enum fm_padding { FM_PADDING_VALID, FM_PADDING_SAME, FM_PADDING_CAUSAL } fm_padding;
 
-/* ---- convolution ------------------------------------------------------------------------------- */
+/* ---- convolution ----------------------------------------------------------------------------- */
 
 /* The options of all convolutions; each reads those that it has a use for.
  *  filters           channels of the output
@@ -55,11 +55,12 @@ typedef enum fm_padding { FM_PADDING_VALID, FM_PADDING_SAME, FM_PADDING_CAUSAL }
  * conv         x (n, spatial..., c), kernel (size..., c / groups, filters), bias (filters)
  * depthwise    kernel (size..., 1, c depth_multiplier): channel i alone makes the outputs
  *              i depth_multiplier onwards
- * separable    depthwise_kernel as there, then pointwise_kernel (1..., c depth_multiplier, filters),
- *              then the bias (Chollet 2017)
- * transpose    the adjoint of a convolution, upwards (Zeiler et al. 2010): kernel (size..., filters,
- *              c). valid: (x - 1) stride + max(size, stride) positions, same: x stride, pad: (x - 1)
- *              stride + size - before - after (PyTorch); each with output_padding behind
+ * separable    depthwise_kernel as there, then pointwise_kernel (1..., c depth_multiplier,
+ *              filters), then the bias (Chollet 2017)
+ * transpose    the adjoint of a convolution, upwards (Zeiler et al. 2010): kernel (size...,
+ *              filters, c). valid: (x - 1) stride + max(size, stride) positions, same: x stride,
+ *              pad: (x - 1) stride + size - before - after (PyTorch); each with output_padding
+ *              behind
  *
  * kernel_l1 and kernel_l2 penalise every kernel of the layer. Fans of initialisers count channels /
  * groups as PyTorch does, where Keras counts all channels of a depthwise kernel. */
@@ -108,7 +109,7 @@ FM_API fm_val fm_conv2d_transpose_with(fm_graph *g, fm_val x,
 FM_API fm_val fm_conv3d_transpose_with(fm_graph *g, fm_val x,
                                        const fm_convolution_options *options);
 
-/* ---- pooling ----------------------------------------------------------------------------------- */
+/* ---- pooling --------------------------------------------------------------------------------- */
 
 /*  pool_size      default 2
  *  strides        default pool_size
@@ -167,7 +168,7 @@ FM_API fm_val fm_adaptive_average_pooling_with(fm_graph *g, fm_val x,
 FM_API fm_val fm_adaptive_max_pooling_with(fm_graph *g, fm_val x,
                                            const fm_adaptive_pooling_options *options);
 
-/* ---- normalisation ----------------------------------------------------------------------------- */
+/* ---- normalisation --------------------------------------------------------------------------- */
 
 /* y = gamma (x - mean) / sqrt(variance + epsilon) + beta, variances biased (divided by the count).
  *  momentum  batch only, Keras's meaning: moving = momentum moving + (1 - momentum) batch; default
@@ -179,14 +180,14 @@ FM_API fm_val fm_adaptive_max_pooling_with(fm_graph *g, fm_val x,
  *
  * batch     over batch and space, for each channel (Ioffe, Szegedy 2015). The variables moving_mean
  *           and moving_variance follow while training and are used instead in FM_EVALUATE and
- *           FM_PREDICT. The moving variance follows the biased one, as in Keras 3; PyTorch's follows
- *           the unbiased one, n / (n - 1) times as large. There it is
- *           x scale + shift with scale = gamma / sqrt(moving_variance + epsilon) and
- *           shift = beta - moving_mean scale, two small tensors that a pass can compute once.
+ *           FM_PREDICT. The moving variance follows the biased one, as in Keras 3; PyTorch's
+ *           follows the unbiased one, n / (n - 1) times as large. There it is x scale + shift with
+ *           scale = gamma / sqrt(moving_variance + epsilon) and shift = beta - moving_mean scale,
+ *           two small tensors that a pass can compute once.
  * layer     over the last dimensions of each position (Ba et al. 2016)
  * instance  over space, for each sample and channel (Ulyanov et al. 2016)
  * group     over space and the group's channels (Wu, He 2018)
- * rms       x / sqrt(mean(x^2) + epsilon) gamma, over the last dimensions (Zhang, Sennrich 2019)   */
+ * rms       x / sqrt(mean(x^2) + epsilon) gamma, over the last dimensions (Zhang, Sennrich 2019) */
 typedef struct fm_normalization_options {
     const char *name;
     double momentum, epsilon;
@@ -230,7 +231,7 @@ typedef struct fm_local_response_options {
 FM_API fm_val fm_local_response_normalization_with(fm_graph *g, fm_val x,
                                                    const fm_local_response_options *options);
 
-/* ---- borders, sizes, channels ------------------------------------------------------------------ */
+/* ---- borders, sizes, channels ---------------------------------------------------------------- */
 
 /* zero_padding       zeros around the spatial dimensions; default 1
  * reflect_padding    the inside mirrored at the edge, which is not repeated: padding < size

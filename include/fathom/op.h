@@ -17,15 +17,14 @@ extern "C" {
 enum { FM_MAX_INPUTS = 16, FM_MAX_OUTPUTS = 8 };
 
 typedef enum fm_op_flag {
-    FM_OP_ELEMENTWISE = 1, /* output i depends on element i of the (broadcast) inputs alone      */
-    FM_OP_VIEW = 2,        /* the output is input 0's bytes under another shape                  */
-    FM_OP_RANDOM = 4,      /* reads the step's random key: never merged with an equal node       */
-    FM_OP_COMMUTATIVE = 8, /* its two inputs may change places                                   */
-    FM_OP_ANY_LAYOUT = 16, /* elementwise over operands of equal shape: runs on stored bytes     */
-    FM_OP_NOT_DIFFERENTIABLE =
-        32,             /* has no gradient by nature (comparisons, argmax): zero           */
-    FM_OP_PRODUCT = 64, /* sums products of its operands and heeds fm_call.precision       */
-    FM_OP_UPDATE = 128, /* an optimiser's step: small ones wait for each other             */
+    FM_OP_ELEMENTWISE = 1, /* output i depends on element i of the (broadcast) inputs alone */
+    FM_OP_VIEW = 2,        /* the output is input 0's bytes under another shape */
+    FM_OP_RANDOM = 4,      /* reads the step's random key: never merged with an equal node */
+    FM_OP_COMMUTATIVE = 8, /* its two inputs may change places */
+    FM_OP_ANY_LAYOUT = 16, /* elementwise over operands of equal shape: runs on stored bytes */
+    FM_OP_NOT_DIFFERENTIABLE = 32, /* has no gradient by nature (comparisons, argmax): zero */
+    FM_OP_PRODUCT = 64,            /* sums products of its operands and heeds fm_call.precision */
+    FM_OP_UPDATE = 128,            /* an optimiser's step: small ones wait for each other */
 } fm_op_flag;
 
 /* A tensor at run time: row-major, 64-byte aligned. */
@@ -44,12 +43,11 @@ typedef struct fm_call {
     const fm_tensor *outputs; /* the memory behind `data` is the kernel's to write */
     int input_count, output_count;
     int threads;
-    fm_precision precision; /* FM_OP_PRODUCT: how operands are read                            */
-    uint32_t stream;        /* FM_OP_RANDOM: differs from node to node                        */
-    const uint64_t *seed,
-        *step;     /* the store's; together with stream the random key               */
-    void *state;   /* made by the kernel's prepare                                   */
-    void *scratch; /* bytes it asked for; free to overwrite, contents undefined      */
+    fm_precision precision;      /* FM_OP_PRODUCT: how operands are read */
+    uint32_t stream;             /* FM_OP_RANDOM: differs from node to node */
+    const uint64_t *seed, *step; /* the store's; together with stream the random key */
+    void *state;                 /* made by the kernel's prepare */
+    void *scratch;               /* bytes it asked for; free to overwrite, contents undefined */
 } fm_call;
 
 /* Shape inference: fill outputs or fail in words. */
@@ -85,7 +83,7 @@ typedef struct fm_vjp {
  * 0..4 as i32, b5 as u8. */
 typedef struct fm_case {
     const char *inputs;     /* NULL ends the table */
-    const void *attributes; /* NULL: zeros         */
+    const void *attributes; /* NULL: zeros */
 } fm_case;
 
 /* Costs of one execution. */
@@ -103,9 +101,9 @@ struct fm_op {
     const fm_field *attributes;
     fm_status (*infer)(fm_infer *infer);
     void (*vjp)(fm_graph *graph, fm_vjp *vjp);
-    void (*run)(const fm_call *call);     /* the portable kernel                            */
-    double (*flops)(const fm_call *call); /* NULL: one per output element                    */
-    int8_t in_place[FM_MAX_OUTPUTS];      /* output i may overwrite input in_place[i] - 1    */
+    void (*run)(const fm_call *call);     /* the portable kernel */
+    double (*flops)(const fm_call *call); /* NULL: one per output element */
+    int8_t in_place[FM_MAX_OUTPUTS];      /* output i may overwrite input in_place[i] - 1 */
     const fm_case *cases;
 };
 

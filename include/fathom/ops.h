@@ -14,15 +14,15 @@
 extern "C" {
 #endif
 
-/* ---- elementwise, one operand ----------------------------------------------------------------- */
+/* ---- elementwise, one operand ---------------------------------------------------------------- */
 FM_API fm_val fm_neg(fm_graph *g, fm_val x);
-FM_API fm_val fm_abs(fm_graph *g, fm_val x);  /* derivative 0 at 0                                */
-FM_API fm_val fm_sign(fm_graph *g, fm_val x); /* -1, 0, 1; derivative zero                        */
-FM_API fm_val fm_step(fm_graph *g, fm_val x); /* 1 where x > 0, else 0; derivative zero           */
+FM_API fm_val fm_abs(fm_graph *g, fm_val x);  /* derivative 0 at 0 */
+FM_API fm_val fm_sign(fm_graph *g, fm_val x); /* -1, 0, 1; derivative zero */
+FM_API fm_val fm_step(fm_graph *g, fm_val x); /* 1 where x > 0, else 0; derivative zero */
 FM_API fm_val fm_square(fm_graph *g, fm_val x);
 FM_API fm_val fm_sqrt(fm_graph *g, fm_val x);
 FM_API fm_val fm_rsqrt(fm_graph *g, fm_val x);      /* 1 / sqrt(x) */
-FM_API fm_val fm_reciprocal(fm_graph *g, fm_val x); /* 1 / x       */
+FM_API fm_val fm_reciprocal(fm_graph *g, fm_val x); /* 1 / x */
 FM_API fm_val fm_exp(fm_graph *g, fm_val x);
 FM_API fm_val fm_expm1(fm_graph *g, fm_val x);
 FM_API fm_val fm_log(fm_graph *g, fm_val x);
@@ -32,7 +32,7 @@ FM_API fm_val fm_cos(fm_graph *g, fm_val x);
 FM_API fm_val fm_erf(fm_graph *g, fm_val x);
 FM_API fm_val fm_floor(fm_graph *g, fm_val x); /* derivative zero */
 
-/* ---- activations ------------------------------------------------------------------------------ */
+/* ---- activations ----------------------------------------------------------------------------- */
 FM_API fm_val fm_sigmoid(fm_graph *g, fm_val x);
 FM_API fm_val fm_tanh(fm_graph *g, fm_val x);
 FM_API fm_val fm_relu(fm_graph *g, fm_val x);  /* derivative 0 at 0 */
@@ -56,7 +56,7 @@ FM_API fm_val fm_silu_grad(fm_graph *g, fm_val dy, fm_val x);
 FM_API fm_val fm_softmax(fm_graph *g, fm_val x);     /* over the last axis */
 FM_API fm_val fm_log_softmax(fm_graph *g, fm_val x); /* over the last axis */
 
-/* ---- elementwise, two operands, broadcast ------------------------------------------------------ */
+/* ---- elementwise, two operands, broadcast ---------------------------------------------------- */
 FM_API fm_val fm_add(fm_graph *g, fm_val a, fm_val b);
 FM_API fm_val fm_sub(fm_graph *g, fm_val a, fm_val b);
 FM_API fm_val fm_mul(fm_graph *g, fm_val a, fm_val b);
@@ -77,7 +77,7 @@ FM_API fm_val fm_mul_scalar(fm_graph *g, fm_val x, double c);
 /* low, high are numbers; the gradient is zero outside. */
 FM_API fm_val fm_clip(fm_graph *g, fm_val x, double low, double high);
 
-/* ---- reductions: over `axes` (count 0: all); keep_dims leaves them as 1 ------------------------ */
+/* ---- reductions: over `axes` (count 0: all); keep_dims leaves them as 1 ---------------------- */
 FM_API fm_val fm_sum(fm_graph *g, fm_val x, fm_ints axes, bool keep_dims);
 FM_API fm_val fm_mean(fm_graph *g, fm_val x, fm_ints axes, bool keep_dims);
 FM_API fm_val fm_reduce_max(fm_graph *g, fm_val x, fm_ints axes, bool keep_dims); /* ties share */
@@ -87,7 +87,7 @@ FM_API fm_val fm_logsumexp(fm_graph *g, fm_val x); /* last axis, removed */
 /* Sums x down to a shape that broadcasts to it: the adjoint of broadcasting. */
 FM_API fm_val fm_sum_to(fm_graph *g, fm_val x, fm_shape shape);
 
-/* ---- shape ------------------------------------------------------------------------------------- */
+/* ---- shape ----------------------------------------------------------------------------------- */
 FM_API fm_val fm_reshape_to(fm_graph *g, fm_val x, fm_shape shape); /* one dimension may be -1 */
 FM_API fm_val fm_transpose(fm_graph *g, fm_val x, fm_ints permutation); /* count 0: reversed */
 FM_API fm_val fm_broadcast_to(fm_graph *g, fm_val x, fm_shape shape);
@@ -100,7 +100,7 @@ FM_API fm_val fm_cast(fm_graph *g, fm_val x,
                       fm_dtype dtype); /* gradient between f32 and f64 only */
 FM_API fm_val fm_stop_gradient(fm_graph *g, fm_val x);
 
-/* ---- products and indices ---------------------------------------------------------------------- */
+/* ---- products and indices -------------------------------------------------------------------- */
 /* (..., m, k) (..., k, n) -> (..., m, n); leading dimensions broadcast; either side may be read
  * transposed in its last two. */
 FM_API fm_val fm_matmul(fm_graph *g, fm_val a, fm_val b);
@@ -113,7 +113,7 @@ FM_API fm_val fm_gather(fm_graph *g, fm_val x, fm_val indices);
 FM_API fm_val fm_scatter_add(fm_graph *g, fm_val x, fm_val indices, int64_t n);
 FM_API fm_val fm_one_hot(fm_graph *g, fm_val indices, int64_t depth); /* i32 -> graph's dtype */
 
-/* ---- losses fused for exactness and speed ------------------------------------------------------ */
+/* ---- losses fused for exactness and speed ---------------------------------------------------- */
 /* logits (..., c), labels i32 (...): -log softmax(logits)[label] for each row, shape of labels;
  * with smoothing s the target is (1 - s) one_hot + s / c (Szegedy et al. 2016). A label outside
  * [0, c) gives NaN. */
@@ -124,11 +124,11 @@ FM_API fm_val fm_softmax_cross_entropy(fm_graph *g, fm_val logits, fm_val target
 /* max(x, 0) - x t + log(1 + exp(-|x|)), elementwise: binary cross-entropy from logits. */
 FM_API fm_val fm_sigmoid_cross_entropy(fm_graph *g, fm_val logits, fm_val targets);
 
-/* ---- randomness: keyed by (seed, step, the node's stream) -------------------------------------- */
+/* ---- randomness: keyed by (seed, step, the node's stream) ------------------------------------ */
 FM_API fm_val fm_random_uniform_like(fm_graph *g, fm_val x); /* [0, 1), shape of x; no gradient */
 FM_API fm_val fm_random_normal_like(fm_graph *g, fm_val x);
-/* x + deviation n with n normal, mean 0, deviation 1, keyed by nothing but `key`, i32 (10): the eight
- * words of a ChaCha20 key (RFC 8439) and two that count runs. For private training. */
+/* x + deviation n with n normal, mean 0, deviation 1, keyed by nothing but `key`, i32 (10): the
+ * eight words of a ChaCha20 key (RFC 8439) and two that count runs. For private training. */
 enum { FM_SECRET_KEY_WORDS = 10 };
 FM_API fm_val fm_secret_noise(fm_graph *g, fm_val x, fm_val deviation, fm_val key);
 /* x / (1 - rate) with probability 1 - rate, else 0 (Srivastava et al. 2014, inverted). Its gradient

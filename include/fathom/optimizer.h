@@ -31,7 +31,7 @@ extern "C" {
  * momentum decay is Dozat's. */
 typedef enum fm_optimizer_rule {
     FM_SGD,      /* v = momentum v + g;  p -= a v;  nesterov: p -= a (g + momentum v)
-                    (Polyak 1964; Nesterov 1983, Sutskever et al. 2013)                          */
+                    (Polyak 1964; Nesterov 1983, Sutskever et al. 2013) */
     FM_MOMENTUM, /* sgd with momentum 0.9 */
     FM_NESTEROV, /* sgd with momentum 0.9 and nesterov */
     FM_ADAGRAD,  /* s += g^2;  p -= a g / (sqrt(s) + epsilon)   (Duchi et al. 2011) */
@@ -45,9 +45,9 @@ typedef enum fm_optimizer_rule {
                     (Kingma and Ba 2015); amsgrad: max over time of v (Reddi et al. 2018) */
     FM_AMSGRAD,  /* adam with amsgrad */
     FM_ADAMAX,   /* u = max(b2 u, |g| + epsilon);  p -= a / (1-b1^t) m / u   (Kingma and Ba) */
-    FM_NADAM,    /* mu(t) = b1 (1 - 0.96^(t momentum_decay) / 2), M(t) = mu(1) ... mu(t);
-                    p -= a (mu(t+1) m / (1-M(t+1)) + (1-mu(t)) g / (1-M(t)))
-                         / (sqrt(v / (1-b2^t)) + epsilon)       (Dozat 2016) */
+    FM_NADAM,    /* mu(t) = b1 (1 - 0.96^(t momentum_decay) / 2), M(t) = mu(1) ... mu(t); p -= a
+                    (mu(t+1) m / (1-M(t+1)) + (1-mu(t)) g / (1-M(t))) / (sqrt(v / (1-b2^t)) +
+                    epsilon) (Dozat 2016) */
     FM_ADAMW,    /* adam with weight_decay 0.004   (Loshchilov and Hutter 2019) */
     FM_LION,     /* p -= a sign(b1 m + (1-b1) g);  m = b2 m + (1-b2) g   (Chen et al. 2023) */
     FM_OPTIMIZER_COUNT
@@ -66,7 +66,7 @@ typedef enum fm_optimizer_rule {
  *                    are given; after accumulation
  *  accumulate_steps  N: the mean gradient of N runs makes one update; default 1
  *  ema_momentum      an average of each variable: e = m e + (1 - m) p' after an update, e = p'
- *                    after the first (Polyak and Juditsky 1992). 0: none. See fm_average_swap   */
+ *                    after the first (Polyak and Juditsky 1992). 0: none. See fm_average_swap */
 typedef struct fm_optimizer {
     int rule; /* fm_optimizer_rule */
     double learning_rate;

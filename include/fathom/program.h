@@ -2,14 +2,14 @@
  *
  * Invariants
  *  - A store holds the variables by path, the run's seed and the step counter. Programs for train,
- *    evaluate and predict, and for any batch size, share one store. It is always read and written in
- *    plain row-major layout, whatever layout a program keeps inside.
+ *    evaluate and predict, and for any batch size, share one store. It is always read and written
+ *    in plain row-major layout, whatever layout a program keeps inside.
  *  - Everything is decided by fm_program_create: kernels chosen and prepared, layouts, fusion, the
  *    order of steps, one arena with proven offsets. fm_program_run allocates nothing and looks
  *    nothing up.
- *  - What depends on constants and variables alone, and on none that the program updates, is computed
- *    at the first run and again after the store's variables were changed by somebody else: written,
- *    loaded, or trained by another program.
+ *  - What depends on constants and variables alone, and on none that the program updates, is
+ *    computed at the first run and again after the store's variables were changed by somebody else:
+ *    written, loaded, or trained by another program.
  *  - Same seed, same bits, for any number of threads.
  *  - While a program runs, subnormal numbers count as zeros, as operands and as results (where the
  *    processor can do that: x86, Arm); the caller's floating-point mode is restored.
@@ -25,7 +25,7 @@
 extern "C" {
 #endif
 
-/* ---- store -------------------------------------------------------------------------------------- */
+/* ---- store ----------------------------------------------------------------------------------- */
 
 typedef struct fm_store fm_store;
 
@@ -58,7 +58,7 @@ FM_API fm_status fm_store_write(fm_store *store, int index, const void *elements
 FM_API fm_status fm_store_put(fm_store *store, const char *path, fm_dtype dtype, fm_shape shape,
                               bool trainable, const void *elements);
 
-/* ---- programs ----------------------------------------------------------------------------------- */
+/* ---- programs -------------------------------------------------------------------------------- */
 
 typedef struct fm_program fm_program;
 
@@ -66,17 +66,18 @@ typedef struct fm_program fm_program;
  *                  built in, then "portable". "portable" alone runs the textbook.
  * no_fusion, no_simplify, no_fold, no_prologue  without this pass; for comparing
  * shares_arena     the store's programs with this option use one arena, as large as the largest
- *                  needs, instead of one each. What an output holds stays there until the next run of
- *                  its own program, as ever.
- * memory           bytes that the arena (activations, gradients, scratch: the summary's arena_bytes)
- *                  may take; 0: whatever is fastest. Above it forward values are dropped and computed
- *                  again in backward (Chen et al. 2016), cheap ones first; the bits stay the same.
- *                  FM_ERROR_ARGUMENT when that is not enough, with the least that is.
- * precision        fm_precision of every product of matrices in the program (tensor.h), attention's and
- *                  most convolutions but 3x3 ones of stride 1 among them; values, variables and all else
- *                  stay as they are
+ *                  needs, instead of one each. What an output holds stays there until the next run
+ *                  of its own program, as ever.
+ * memory           bytes that the arena (activations, gradients, scratch: the summary's
+ *                  arena_bytes) may take; 0: whatever is fastest. Above it forward values are
+ *                  dropped and computed again in backward (Chen et al. 2016), cheap ones first; the
+ *                  bits stay the same. FM_ERROR_ARGUMENT when that is not enough, with the least
+ *                  that is.
+ * precision        fm_precision of every product of matrices in the program (tensor.h), attention's
+ *                  and most convolutions but 3x3 ones of stride 1 among them; values, variables and
+ *                  all else stay as they are
  * private_buffers  every value has its own memory: the oracle of the memory planner's tests.
- * check_finite     after each step look for NaN and infinity: slow, for finding the first one.   */
+ * check_finite     after each step look for NaN and infinity: slow, for finding the first one. */
 typedef struct fm_program_options {
     const char *const *backends;
     bool no_fusion;
@@ -105,11 +106,12 @@ FM_API const void *fm_program_output(fm_program *program, const char *name);
 FM_API fm_status fm_program_bind_input(fm_program *program, const char *name, const void *elements);
 
 /* FM_ERROR_NONFINITE with check_finite names the first step and scope that made a NaN or infinity;
- * FM_ERROR_MEMORY a shared arena that was lost when it could not grow; otherwise it cannot fail. Adds 1 to the store's step if the program has updates. */
+ * FM_ERROR_MEMORY a shared arena that was lost when it could not grow; otherwise it cannot fail.
+ * Adds 1 to the store's step if the program has updates. */
 FM_API fm_status fm_program_run(fm_program *program);
 
-/* Carried variables (graph.h), in order of creation: index from 0, path NULL at the end. data is plain
- * row-major, the caller's to read and write between runs, valid with the program. */
+/* Carried variables (graph.h), in order of creation: index from 0, path NULL at the end. data is
+ * plain row-major, the caller's to read and write between runs, valid with the program. */
 typedef struct fm_carried_variable {
     const char *path;
     fm_dtype dtype;
@@ -121,10 +123,10 @@ FM_API fm_carried_variable fm_program_carried(const fm_program *program, int ind
 FM_API fm_status fm_program_reset(fm_program *program);
 
 /* What compiling decided. Bytes: the arena (activations, gradients, scratch), the lower bound that
- * lifetimes allow, variables. Kept: what the first `prologue_steps` make once, and outputs apart from a
- * shared arena. flops of one run without the prologue, and those of them that read
- * their operands as bf16. The last two tell what `memory` has changed: the
- * arena without it, and the part of the flops that are computed a second time. */
+ * lifetimes allow, variables. Kept: what the first `prologue_steps` make once, and outputs apart
+ * from a shared arena. flops of one run without the prologue, and those of them that read their
+ * operands as bf16. The last two tell what `memory` has changed: the arena without it, and the part
+ * of the flops that are computed a second time. */
 typedef struct fm_program_summary {
     int steps, prologue_steps;
     size_t arena_bytes, arena_bound, kept_bytes, variable_bytes, constant_bytes, input_bytes;

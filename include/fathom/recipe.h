@@ -42,8 +42,8 @@ extern "C" {
 typedef struct fm_recipe fm_recipe;
 
 /* `set` changes values before they are read: set_count texts like "train.epochs=3",
- * "model.1.dense.units=64" (entries of a list from 0), "optimizer=adam". FM_ERROR_FORMAT for what is
- * not YAML, FM_ERROR_ARGUMENT for what has no meaning. */
+ * "model.1.dense.units=64" (entries of a list from 0), "optimizer=adam". FM_ERROR_FORMAT for what
+ * is not YAML, FM_ERROR_ARGUMENT for what has no meaning. */
 FM_API fm_status fm_recipe_open(fm_context *context, const char *path, const char *const *set,
                                 int set_count, fm_recipe **recipe);
 /* The same for a text in memory; `name` stands for the file in errors. */
@@ -55,20 +55,20 @@ FM_API void fm_recipe_destroy(fm_recipe *recipe);
 /* The recipe as YAML with everything that was set: what a checkpoint keeps. */
 FM_API const char *fm_recipe_text(const fm_recipe *recipe);
 
-/* ---- what it says ------------------------------------------------------------------------------ */
+/* ---- what it says ---------------------------------------------------------------------------- */
 
 /* model             input_shape is known only with the data: fm_recipe_create_model fills it in
  * fit               without data, callbacks and checkpoint
  * checkpoint_every  steps between saved states; 0: after each epoch only
  * augment           of the training part; mixup and cutmix in it turn a loss of sparse_
  *                   categorical_crossentropy into categorical_crossentropy: labels are shares then
- * views             of each sample, at least 1; more: each is in a batch so often, varied by augment each
- *                   time, in the validation and the test part, too
+ * views             of each sample, at least 1; more: each is in a batch so often, varied by
+ *                   augment each time, in the validation and the test part, too
  * no_health         `health: false`: the program does not set fm_fit_options.health
  * keep_best         save the best epoch as well, judged by `monitor`
  * memory            the budget of a training step as it is written: 4GiB; the model has it as bytes
  * start_from        the file whose weights a new training begins with, NULL: initial ones;
- *                   start_from.skip as fm_load_options                                           */
+ *                   start_from.skip as fm_load_options */
 typedef struct fm_start_from {
     const char *file;
     const char *skip;
@@ -99,10 +99,10 @@ FM_API extern const fm_field fm_recipe_data_fields[];
 FM_API extern const fm_field fm_recipe_train_fields[];
 FM_API extern const fm_field fm_start_from_fields[]; /* of train.start_from */
 
-/* ---- data -------------------------------------------------------------------------------------- */
+/* ---- data ------------------------------------------------------------------------------------ */
 
-/* Prepared sets; validation and test are NULL without such a part. The raw ones are what they were made
- * from: samples as they lie in the file. train is augmented. */
+/* Prepared sets; validation and test are NULL without such a part. The raw ones are what they were
+ * made from: samples as they lie in the file. train is augmented. */
 typedef struct fm_recipe_data {
     fm_dataset *train, *validation, *test;
     fm_dataset *raw_train, *raw_validation, *raw_test;
@@ -114,14 +114,15 @@ typedef struct fm_recipe_data {
  * fm_recipe_data_close. */
 FM_API fm_status fm_recipe_open_data(fm_recipe *recipe, const fm_data_places *places,
                                      const char *fitted, fm_recipe_data *data);
-/* Cross-validation: data[i] for each of `folds` (2 or more) has part i of the training data to validate
- * on, the other parts to train on, and a transform that learned from those. Parts are drawn by
- * train.seed; the recipe's validation_split is not looked at. Each is closed on its own. */
+/* Cross-validation: data[i] for each of `folds` (2 or more) has part i of the training data to
+ * validate on, the other parts to train on, and a transform that learned from those. Parts are
+ * drawn by train.seed; the recipe's validation_split is not looked at. Each is closed on its
+ * own. */
 FM_API fm_status fm_recipe_open_folds(fm_recipe *recipe, const fm_data_places *places,
                                       int64_t folds, fm_recipe_data *data);
 FM_API void fm_recipe_data_close(fm_recipe_data *data);
 
-/* ---- model ------------------------------------------------------------------------------------- */
+/* ---- model ----------------------------------------------------------------------------------- */
 
 /* The recipe's model as a function for fm_model_options.build; `recipe` is the argument. */
 FM_API fm_val fm_recipe_build(fm_graph *graph, fm_val x, void *recipe);
@@ -133,15 +134,15 @@ FM_API bool fm_recipe_says_input(const fm_recipe *recipe);
 FM_API fm_status fm_recipe_create_model(fm_recipe *recipe, const fm_transform *transform,
                                         fm_model **model);
 
-/* Takes the weights of start_from into the model, for a training that is not resumed; nothing without
- * one. The file is looked for here and in the recipe's folder. */
+/* Takes the weights of start_from into the model, for a training that is not resumed; nothing
+ * without one. The file is looked for here and in the recipe's folder. */
 FM_API fm_status fm_recipe_start(fm_recipe *recipe, fm_model *model);
 
 /* fm_layers_describe of the recipe's model; *rows has *count entries and stays the recipe's. */
 FM_API fm_status fm_recipe_layers(fm_recipe *recipe, fm_shape input, fm_dtype dtype,
                                   const fm_layer_row **rows, int *count);
 
-/* ---- before the run ---------------------------------------------------------------------------- */
+/* ---- before the run -------------------------------------------------------------------------- */
 
 /* fm_check of the recipe's data and model. What cannot be opened or built is a finding, too. */
 FM_API fm_status fm_recipe_check(fm_recipe *recipe, const fm_data_places *places,

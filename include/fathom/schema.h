@@ -34,14 +34,14 @@ typedef struct fm_reals {
 } fm_reals;
 
 typedef enum fm_field_type {
-    FM_FIELD_INT,    /* int64_t                                                          */
-    FM_FIELD_REAL,   /* double                                                           */
-    FM_FIELD_BOOL,   /* bool                                                             */
-    FM_FIELD_NOT,    /* bool stored inverted: `use_bias: false` sets `.no_bias`          */
-    FM_FIELD_ENUM,   /* int, an index into choices; 0 is the default                     */
-    FM_FIELD_STRING, /* const char *                                                     */
-    FM_FIELD_INTS,   /* fm_ints                                                          */
-    FM_FIELD_REALS   /* fm_reals                                                         */
+    FM_FIELD_INT,    /* int64_t */
+    FM_FIELD_REAL,   /* double */
+    FM_FIELD_BOOL,   /* bool */
+    FM_FIELD_NOT,    /* bool stored inverted: `use_bias: false` sets `.no_bias` */
+    FM_FIELD_ENUM,   /* int, an index into choices; 0 is the default */
+    FM_FIELD_STRING, /* const char * */
+    FM_FIELD_INTS,   /* fm_ints */
+    FM_FIELD_REALS   /* fm_reals */
 } fm_field_type;
 
 /* A table of fields ends with one whose name is NULL. */
@@ -51,9 +51,9 @@ typedef struct fm_field {
     size_t offset;
     fm_field_type type;
     bool required;
-    double default_value;       /* what zero stands for                                      */
-    double minimum, maximum;    /* inclusive; both 0: any value                              */
-    const char *const *choices; /* FM_FIELD_ENUM: ends with NULL                             */
+    double default_value;       /* what zero stands for */
+    double minimum, maximum;    /* inclusive; both 0: any value */
+    const char *const *choices; /* FM_FIELD_ENUM: ends with NULL */
 } fm_field;
 
 #ifdef __cplusplus

@@ -2,7 +2,8 @@
  * what a model says to the user's unit.
  *
  *     fm_series_open(context, "airline.csv",
- *                    &(fm_series_options){.window = 12, .log = "Passengers", .difference = {1, {1}}},
+ *                    &(fm_series_options){
+ *                        .window = 12, .log = "Passengers", .difference = {1, {1}}},
  *                    &series);
  *     fm_dataset_series(context, series, &windows);          x (12, 1), y (1)
  *     fm_dataset_split(context, windows, &(fm_split_options){.fraction = 0.2}, &train, &test);
@@ -11,15 +12,15 @@
  *     fm_forecast(model, transform, series, 24, forecasts);  forecast.h: in passengers
  *
  * Invariants
- *  - Rows are steps of equal length, the oldest first. Where times say otherwise, that is logged and
- *    rows are still counted as steps.
- *  - Sample i is a window: "x" f64 (window, inputs) are rows s to s + window - 1, "y" f64 the targets
- *    of the `horizon` rows behind them: (horizon) for one target, (targets) for one step, else
- *    (horizon, targets). s grows by `stride` from sample to sample.
- *  - A set of windows is split by time (fm_dataset_info.ordered): of training windows no "y" reaches
- *    into the later part; windows at its beginning read "x" from in front of the cut, as a forecaster
- *    would who knows the past. What a transform learns from the training windows is therefore of the
- *    past alone.
+ *  - Rows are steps of equal length, the oldest first. Where times say otherwise, that is logged
+ *    and rows are still counted as steps.
+ *  - Sample i is a window: "x" f64 (window, inputs) are rows s to s + window - 1, "y" f64 the
+ *    targets of the `horizon` rows behind them: (horizon) for one target, (targets) for one step,
+ *    else (horizon, targets). s grows by `stride` from sample to sample.
+ *  - A set of windows is split by time (fm_dataset_info.ordered): of training windows no "y"
+ *    reaches into the later part; windows at its beginning read "x" from in front of the cut, as a
+ *    forecaster would who knows the past. What a transform learns from the training windows is
+ *    therefore of the past alone.
  *  - Windows hold what is left after `log` and `difference`; a transform scales that. Back go
  *    fm_transform_restore, then fm_series_restore.
  *  - A series is not changed after it was made; data sets of it hold it.
@@ -36,9 +37,9 @@ extern "C" {
 typedef struct fm_series fm_series;
 
 typedef enum fm_series_fill {
-    FM_SERIES_FAIL,    /* a missing value is an error                                            */
-    FM_SERIES_FORWARD, /* the last value in front of it stands for it                            */
-    FM_SERIES_SKIP     /* windows that would hold it are left out                                */
+    FM_SERIES_FAIL,    /* a missing value is an error */
+    FM_SERIES_FORWARD, /* the last value in front of it stands for it */
+    FM_SERIES_SKIP     /* windows that would hold it are left out */
 } fm_series_fill;
 
 /* Lists of columns are names or numbers (from 0; -1 is the last) separated by commas.
@@ -49,21 +50,22 @@ typedef enum fm_series_fill {
  *  time         the column of times; "none". Default: the first whose cells are dates, or that is
  *               called date, time, month, ... and grows. Dates are 2020-01, 2020-01-31 (also with /
  *               and .), 31.01.2020, with 12:00 or 12:00:00 behind a space or T, and Z or not
- *  calendar     where in a day, week or year a row lies, as further inputs: day, week, year; each is two
- *               columns, "year_sin" and "year_cos". Needs dates
+ *  calendar     where in a day, week or year a row lies, as further inputs: day, week, year; each
+ *               is two columns, "year_sin" and "year_cos". Needs dates
  *  window       rows the model reads
  *  horizon      rows it forecasts at once. Default 1
  *  stride       rows from one window to the next. Default 1
  *  season       rows of a season, for the seasonal naive forecast. Default: none
  *  log          columns that are replaced by their logarithm; they must be positive
- *  difference   lags d, one after the other: value(t) - value(t - d); {1} takes a trend away, {12} a
- *               year's season of months. The first rows, as many as the lags' sum, serve for this alone
+ *  difference   lags d, one after the other: value(t) - value(t - d); {1} takes a trend away, {12}
+ *               a year's season of months. The first rows, as many as the lags' sum, serve for this
+ *               alone
  *  differenced  the columns that `difference` is for. Default: the targets
  *  fill         fm_series_fill, for missing values in inputs and targets. Rows at the end without
  *               targets are no mistake: they are the future, whose inputs are known
  *  test_from    a time as the file writes it, or a row's number: the test part's first target
  *  missing, header, separator, max_line, memory_limit   as fm_csv_options
- *  like         inputs and targets by name, as this transform was fitted: for prediction          */
+ *  like         inputs and targets by name, as this transform was fitted: for prediction */
 typedef struct fm_series_options {
     const char *file;
     const char *target, *inputs, *drop, *time, *calendar;
@@ -86,7 +88,7 @@ FM_API extern const fm_field fm_series_fields[];
 /* A table in memory, copied.
  *  values   (rows, columns), NaN where missing
  *  names    of the columns
- *  times    of the rows, NULL: rows are numbered; time_name is what their column is called      */
+ *  times    of the rows, NULL: rows are numbered; time_name is what their column is called */
 typedef struct fm_series_values {
     const char *name; /* of the series, for errors */
     int64_t rows;
@@ -102,8 +104,8 @@ FM_API fm_status fm_series_create(fm_context *context, const fm_series_values *v
                                   const fm_series_options *options, fm_series **series);
 FM_API void fm_series_destroy(fm_series *series);
 
-/* From a CSV file (data_files.h says which); options->file is not looked at. A cell that is no number
- * is an FM_ERROR_FORMAT with line and column. Built with FATHOM_FILES. */
+/* From a CSV file (data_files.h says which); options->file is not looked at. A cell that is no
+ * number is an FM_ERROR_FORMAT with line and column. Built with FATHOM_FILES. */
 FM_API fm_status fm_series_open(fm_context *context, const char *path,
                                 const fm_series_options *options, fm_series **series);
 FM_API fm_status fm_series_parse(fm_context *context, const char *name, const void *bytes,
@@ -116,7 +118,7 @@ enum { FM_SERIES_TIME_TEXT = 40 };
 /*  rows        of the table
  *  known       rows up to the last that has all its targets: a forecast begins there
  *  lost        rows at the beginning that differencing uses up
- *  time_name   "row" without times                                                               */
+ *  time_name   "row" without times */
 typedef struct fm_series_info {
     const char *name, *time_name;
     int64_t rows, known, lost;
@@ -129,8 +131,8 @@ typedef struct fm_series_info {
 FM_API const fm_series_info *fm_series_about(const fm_series *series);
 /* A target's value in the user's unit, missing ones filled as the options say; NaN: missing. */
 FM_API double fm_series_value(const fm_series *series, int64_t row, int target);
-/* The row's time as the file writes it; rows behind the last continue the times' step. Without times
- * the row's number. */
+/* The row's time as the file writes it; rows behind the last continue the times' step. Without
+ * times the row's number. */
 FM_API const char *fm_series_time(const fm_series *series, int64_t row,
                                   char text[FM_SERIES_TIME_TEXT]);
 
@@ -160,7 +162,7 @@ FM_API fm_status fm_series_restore(fm_context *context, const fm_dataset *datase
 
 /* sin(2 pi t / period) with noise, `steps` rows of one column "value".
  *  period   rows; default 25
- *  noise    deviation of what is added; default 0.1, FM_ZERO: none                               */
+ *  noise    deviation of what is added; default 0.1, FM_ZERO: none */
 typedef struct fm_sine_series_options {
     int64_t steps; /* default 2000 */
     double period, noise;

@@ -1,4 +1,5 @@
-/* fathom/tensor.h: element types, shapes and precision: the facts that values, files and batches share.
+/* fathom/tensor.h: element types, shapes and precision: the facts that values,
+ * files and batches share.
  *
  * Invariants
  *  - A shape is logical and row-major (C order, the last dimension is contiguous); images are
@@ -25,11 +26,12 @@ enum {
 
 /* How products (FM_OP_PRODUCT, op.h) read their real operands.
  *   f32   as they are
- *   bf16  each rounded to bfloat16: 8 significant bits, ties to even, the range of f32; NaN stays NaN, and
- *         what is smaller than 2^-126 is zero, as in the instructions of processors that have them.
- *         Results, and the sums that lead to them, are of the operands' dtype: products of two such
- *         numbers are exact in f32. Since the range is f32's, gradients neither vanish nor overflow as
- *         they do in half precision, and a loss needs no scaling (Kalamkar et al. 2019). */
+ *   bf16  each rounded to bfloat16: 8 significant bits, ties to even, the range of f32; NaN stays
+ *         NaN, and what is smaller than 2^-126 is zero, as in the instructions of processors that
+ *         have them. Results, and the sums that lead to them, are of the operands' dtype: products
+ *         of two such numbers are exact in f32. Since the range is f32's, gradients neither vanish
+ *         nor overflow as they do in half precision, and a loss needs no scaling (Kalamkar et al.
+ *         2019). */
 typedef enum fm_precision { FM_PRECISION_F32, FM_PRECISION_BF16 } fm_precision;
 
 /* "f32", "bf16", NULL: the choices of an option. */
@@ -67,7 +69,7 @@ FM_API fm_shape fm_shape_batch(int64_t count, fm_shape sample);
 FM_API fm_shape fm_shape_sample(fm_shape batch);
 
 /* Writes "(128, 784)" and returns the buffer, to be used within a call:
- *     fm_shape_text(shape, (char[FM_SHAPE_TEXT]){0})                                            */
+ *     fm_shape_text(shape, (char[FM_SHAPE_TEXT]){0}) */
 FM_API const char *fm_shape_text(fm_shape shape, char buffer[FM_SHAPE_TEXT]);
 
 #ifdef __cplusplus

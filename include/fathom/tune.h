@@ -29,7 +29,7 @@
 extern "C" {
 #endif
 
-/* ---- the space --------------------------------------------------------------------------------- */
+/* ---- the space ------------------------------------------------------------------------------- */
 
 enum {
     FM_MAX_PARAMETERS = 64,
@@ -55,7 +55,8 @@ typedef struct fm_condition {
  *  step       values are low, low + step, ...; 0: any value, of an integer each. Not with log
  *  points     of a grid: so many values from low to high, evenly spaced; 0: each step or integer
  *  when       all of these must hold; a condition's parameter stands above this one
- * Numbers without a step have at most 6 significant digits, so that they can be read and written. */
+ * Numbers without a step have at most 6 significant digits,
+ * so that they can be read and written. */
 typedef struct fm_parameter {
     const char *name;
     int kind;
@@ -80,7 +81,7 @@ FM_API fm_status fm_space_check(fm_context *context, const fm_space *space, int 
 /* "0.001", "128", "adam"; "" for NaN. Numbers read back to the same bits. */
 FM_API void fm_parameter_text(const fm_parameter *parameter, double value, char *text, size_t size);
 
-/* ---- options ----------------------------------------------------------------------------------- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 typedef enum fm_search_method {
     FM_GRID_SEARCH,
@@ -91,10 +92,10 @@ typedef enum fm_search_method {
     FM_SEARCH_METHOD_COUNT
 } fm_search_method;
 
-/*  trials, epochs  the budget: trials begun, epochs trained; 0: no limit. A bracket that does not fit
- *                  as a whole is not begun. Grids end by themselves; halving and Hyperband after all
- *                  their brackets where there is no budget, with one they begin anew; random search
- *                  and TPE without a budget end when their caller does
+/*  trials, epochs  the budget: trials begun, epochs trained; 0: no limit. A bracket that does not
+ *                  fit as a whole is not begun. Grids end by themselves; halving and Hyperband
+ *                  after all their brackets where there is no budget, with one they begin anew;
+ *                  random search and TPE without a budget end when their caller does
  *  epochs_each     of a trial, of those that get the most; default 1
  *  maximize        large values are good
  *  seed            of what is drawn
@@ -107,8 +108,8 @@ typedef enum fm_search_method {
  *  startup         trials drawn at random before it begins to model; default 10
  *  gamma           the share of trials that count as good, at most 25 of them; default 0.15
  *  candidates      drawn from the good trials' density for each proposal; default 24
- *  delay           a trial is proposed from the results of all but the `delay` - 1 trials before it:
- *                  so many can run side by side; default 4 */
+ *  delay           a trial is proposed from the results of all but the `delay` - 1 trials before
+ *                  it: so many can run side by side; default 4 */
 typedef struct fm_search_options {
     int method;
     int64_t trials, epochs;
@@ -131,7 +132,7 @@ typedef struct fm_search_record {
 FM_API const fm_search_record *fm_search_method_at(int method); /* NULL beyond the last */
 FM_API const fm_search_record *fm_search_method_find(const char *name);
 
-/* ---- a search ---------------------------------------------------------------------------------- */
+/* ---- a search -------------------------------------------------------------------------------- */
 
 typedef struct fm_search fm_search;
 
@@ -161,9 +162,9 @@ FM_API void fm_search_bracket(const fm_search *search, int64_t index, fm_bracket
 FM_API void fm_search_forecast(const fm_search *search, int64_t *trials, int64_t *epochs);
 
 typedef enum fm_job_state {
-    FM_JOB_READY, /* train it, then tell                              */
-    FM_JOB_WAIT,  /* a trial that runs must be told first             */
-    FM_JOB_NONE   /* the search is over                               */
+    FM_JOB_READY, /* train it, then tell */
+    FM_JOB_WAIT,  /* a trial that runs must be told first */
+    FM_JOB_NONE   /* the search is over */
 } fm_job_state;
 
 /*  values    of the space's parameters; they stay the search's
@@ -204,11 +205,11 @@ FM_API int64_t fm_search_trial_count(const fm_search *search);
 FM_API fm_trial fm_search_trial(const fm_search *search, int64_t trial);
 /* The trial with the best value, of equal ones the first; -1 while nothing was told. */
 FM_API int64_t fm_search_best(const fm_search *search);
-/* order has room for twice fm_search_trial_count numbers; the first half becomes the trials' numbers,
- * the best first, those without a value last. */
+/* order has room for twice fm_search_trial_count numbers; the first half becomes the trials'
+ * numbers, the best first, those without a value last. */
 FM_API void fm_search_ranking(const fm_search *search, int64_t *order);
 
-/* ---- a search in a file ------------------------------------------------------------------------ */
+/* ---- a search in a file ---------------------------------------------------------------------- */
 
 /* docs/tuning.md tells the format:
  *
@@ -229,7 +230,8 @@ typedef struct fm_search_file fm_search_file;
 
 /*  recipe    its path, as it can be opened from here
  *  set       KEY=VALUE that all trials have, for fm_recipe_open
- *  monitor   a name of fm_epoch_value; mode: fm_monitor_mode; last: the last epoch counts, not the best
+ *  monitor   a name of fm_epoch_value; mode: fm_monitor_mode; last: the last epoch counts, not the
+ *            best
  *  options   without epochs_each where the file does not say it
  *  folds     the objective is the mean over so many folds; 0: the recipe's validation data
  *  seconds   that a search may take; 0: no limit */

@@ -31,7 +31,7 @@ typedef struct fm_window {
     int64_t groups; /* convolution only */
 } fm_window;
 
-/* ---- convolution ------------------------------------------------------------------------------- */
+/* ---- convolution ----------------------------------------------------------------------------- */
 
 /* Cross-correlation, as every framework's "convolution": x (n, spatial..., c), kernel (size..., c /
  * groups, filters) -> (n, out..., filters). Without bias: add one, it is fused. */
@@ -48,10 +48,11 @@ FM_API fm_val fm_convolve_transposed(fm_graph *g, fm_val dy, fm_val kernel, fm_i
 FM_API fm_val fm_convolve_kernel_grad(fm_graph *g, fm_val x, fm_val dy, fm_ints kernel_size,
                                       const fm_window *window);
 
-/* ---- pooling ----------------------------------------------------------------------------------- */
+/* ---- pooling --------------------------------------------------------------------------------- */
 
 /* Window i of an adaptive pooling to `size` outputs covers x's positions floor(i x / size) up to
- * ceil((i + 1) x / size); kernel_size and window are not looked at when output_size is not empty. */
+ * ceil((i + 1) x / size); kernel_size and window are not looked at when output_size is not
+ * empty. */
 typedef struct fm_pool {
     fm_ints kernel_size;
     fm_window window;
@@ -64,7 +65,7 @@ typedef struct fm_pool {
 FM_API fm_val fm_max_pool(fm_graph *g, fm_val x, const fm_pool *pool);
 FM_API fm_val fm_average_pool(fm_graph *g, fm_val x, const fm_pool *pool);
 
-/* ---- normalisation ----------------------------------------------------------------------------- */
+/* ---- normalisation --------------------------------------------------------------------------- */
 
 /* y = gamma (x - mean) / sqrt(variance + epsilon) + beta, with the mean and the biased variance
  * taken over `axes`. gamma and beta broadcast to x without widening it; their gradients are summed
@@ -74,16 +75,17 @@ FM_API fm_val fm_average_pool(fm_graph *g, fm_val x, const fm_pool *pool);
  *     instance  axes the spatial ones, gamma (c)            Ulyanov et al. 2016
  *     group     x as (n, spatial..., groups, c / groups), axes spatial and last   Wu, He 2018
  * gamma and beta have one shape. mean and rstd = 1 / sqrt(variance + epsilon), with x's shape but 1
- * along the axes, may be NULL; gradients that reach them flow on to x (stop_gradient them where they
- * become running statistics). The variance is computed from the centred x, without cancellation. */
+ * along the axes, may be NULL; gradients that reach them flow on to x (stop_gradient them where
+ * they become running statistics). The variance is computed from the centred x, without
+ * cancellation. */
 FM_API fm_val fm_normalize_over(fm_graph *g, fm_val x, fm_val gamma, fm_val beta, fm_ints axes,
                                 double epsilon, fm_val *mean, fm_val *rstd);
 
-/* y_i = the sum of x over [i - before, i + after] along the last axis, what lies outside being zero:
- * the window of local response normalisation. */
+/* y_i = the sum of x over [i - before, i + after] along the last axis, what lies outside being
+ * zero: the window of local response normalisation. */
 FM_API fm_val fm_window_sum(fm_graph *g, fm_val x, int64_t before, int64_t after);
 
-/* ---- resampling -------------------------------------------------------------------------------- */
+/* ---- resampling ------------------------------------------------------------------------------ */
 
 /* Along one axis, y at i is x at positions[i], a constant list: reflection, replication, nearest
  * neighbours, reversal. `positions` are copied; outside [0, n) is a mistake. */

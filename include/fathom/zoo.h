@@ -14,8 +14,8 @@
  *  - Without options it is the published network: `parameters` trainable numbers and `macs`
  *    multiply-accumulates in convolutions and dense layers for one sample. Where implementations
  *    differ from the paper or from each other, `form` says which is meant.
- *  - Variables lie below `body`, those that depend on the classes below `head`: what to freeze and what
- *    to skip when a network learns other classes.
+ *  - Variables lie below `body`, those that depend on the classes below `head`: what to freeze and
+ *    what to skip when a network learns other classes.
  *  - Auxiliary heads are there while training and are added to the loss (fm_add_auxiliary, nn.h).
  *  - Batch normalisation has epsilon 1e-5 and momentum 0.9 (PyTorch's 0.1) unless `form` says
  *    otherwise.

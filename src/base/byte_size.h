@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* "4GiB", "512 MiB", "1.5 GB", "800M" (MiB), "65536": KiB, MiB, GiB, TiB are powers of 1024, KB, MB,
- * GB, TB of 1000. false for anything else, and for what size_t does not hold. */
+/* "4GiB", "512 MiB", "1.5 GB", "800M" (MiB), "65536": KiB, MiB, GiB, TiB are powers of 1024, KB,
+ * MB, GB, TB of 1000. false for anything else, and for what size_t does not hold. */
 bool fm_bytes_read(const char *text, size_t *bytes);
 
 enum { FM_BYTES_TEXT = 32 };

@@ -1,5 +1,6 @@
-/* The ChaCha20 block function (Bernstein 2008; RFC 8439, section 2.3): random words that nobody without
- * the key can tell from others, or compute. For what must stay secret; philox.h for everything else. */
+/* The ChaCha20 block function (Bernstein 2008; RFC 8439, section 2.3): random words that nobody
+ * without the key can tell from others, or compute. For what must stay secret; philox.h for
+ * everything else. */
 #ifndef FM_BASE_CHACHA_H
 #define FM_BASE_CHACHA_H
 

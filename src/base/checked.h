@@ -1,4 +1,5 @@
-/* Arithmetic that reports overflow. Every size that comes from a file or a user goes through here. */
+/* Arithmetic that reports overflow. Every size that comes
+ * from a file or a user goes through here. */
 #ifndef FM_BASE_CHECKED_H
 #define FM_BASE_CHECKED_H
 

@@ -10,16 +10,16 @@ typedef struct fm_timeline fm_timeline;
 
 /* What a batch's time is divided into; the rest of it is collating. */
 typedef enum fm_batch_part {
-    FM_DECODING,   /* files to pixels or waves               */
-    FM_FEATURES,   /* waves to spectra                       */
-    FM_AUGMENTING, /* varying samples, mixing them           */
+    FM_DECODING,   /* files to pixels or waves */
+    FM_FEATURES,   /* waves to spectra */
+    FM_AUGMENTING, /* varying samples, mixing them */
     FM_BATCH_PARTS
 } fm_batch_part;
 
 /* Where a thread's spans are recorded, and what they belong to (base/timeline.h). */
 typedef struct fm_trace {
-    fm_timeline *timeline; /* NULL: nothing is recorded           */
-    const char *data;      /* what the next loader is for         */
+    fm_timeline *timeline; /* NULL: nothing is recorded */
+    const char *data;      /* what the next loader is for */
     int lane;
     int64_t epoch, batch;
     float parts[FM_BATCH_PARTS]; /* seconds of the batch so far */
@@ -33,7 +33,7 @@ struct fm_context {
 };
 
 /* Keeps the words (cut at FM_MESSAGE_SIZE, never overrun) and returns status:
- *     return fm_fail(context, FM_ERROR_SHAPE, "%s: ...", name);                              */
+ *     return fm_fail(context, FM_ERROR_SHAPE, "%s: ...", name); */
 __attribute__((format(printf, 3, 4))) fm_status fm_fail(fm_context *context, fm_status status,
                                                         const char *format, ...);
 
@@ -42,7 +42,8 @@ __attribute__((format(printf, 3, 4))) fm_status fm_fail(fm_context *context, fm_
 __attribute__((format(printf, 2, 3))) fm_status fm_fail_prefix(fm_context *context,
                                                                const char *format, ...);
 
-/* Copies the error of one context into another (a worker's into its owner's); returns the status. */
+/* Copies the error of one context into another (a worker's into its owner's);
+ * returns the status. */
 fm_status fm_fail_copy(fm_context *to, const fm_context *from);
 
 /* A second context with the same hooks, threads and trace, for a worker thread to fail into. */

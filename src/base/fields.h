@@ -51,8 +51,9 @@ void fm_fields_print(fm_text *text, const fm_field *fields, const void *options,
 
 bool fm_fields_equal(const fm_field *fields, const void *a, const void *b);
 
-/* The name that `word` has the initials of, or the nearest one (edit distance), or NULL when nothing is
- * near: "did you mean ...?". next(list, i) returns the i-th candidate, NULL at the end. */
+/* The name that `word` has the initials of, or the nearest one (edit distance), or NULL when
+ * nothing is near: "did you mean ...?". next(list, i) returns the i-th candidate, NULL at the
+ * end. */
 const char *fm_nearest(const char *word, const char *(*next)(const void *list, int index),
                        const void *list);
 const char *fm_nearest_field(const char *word, const fm_field *fields);

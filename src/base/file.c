@@ -60,8 +60,8 @@ fm_status fm_file_read(fm_context *context, const char *path, size_t limit, char
     return status;
 }
 
-/* Creates "TARGET.NUMBER.tmp" under a number that nobody uses. Not mkstemp: its files are private to
- * the user whatever the umask says. */
+/* Creates "TARGET.NUMBER.tmp" under a number that nobody uses. Not mkstemp: its files are private
+ * to the user whatever the umask says. */
 static fm_status create_temporary(fm_context *context, fm_file_writer *writer)
 {
     fm_random random = fm_random_at((uint64_t)getpid(), 0, fm_stream_of(writer->target));

@@ -12,7 +12,7 @@ typedef struct fm_map_entry {
 
 typedef struct fm_map {
     fm_context *context;
-    fm_map_entry *entries; /* in order of insertion                       */
+    fm_map_entry *entries; /* in order of insertion */
     size_t count, capacity;
     uint32_t *slots; /* open addressing: index of an entry plus 1, 0 is empty */
     size_t slot_count;

@@ -43,16 +43,16 @@ static inline int64_t fm_range_bound(int64_t count, int64_t step, int part, int 
     return block * step < count ? block * step : count;
 }
 
-/* ---- pieces -------------------------------------------------------------------------------------- */
+/* ---- pieces ---------------------------------------------------------------------------------- */
 
-/* A part that another program keeps from running would hold all others up at the end of each kernel: so
- * each begins with its own range, the same in every kernel, which its caches know, and takes it piece
- * by piece; who has nothing left takes pieces of others, from the far end. */
+/* A part that another program keeps from running would hold all others up at the end of each
+ * kernel: so each begins with its own range, the same in every kernel, which its caches know, and
+ * takes it piece by piece; who has nothing left takes pieces of others, from the far end. */
 typedef void fm_piece_body(const void *argument, int part, int64_t begin, int64_t end);
 
 typedef struct fm_pieces {
-    int64_t count, step; /* items, and how many make a piece                                */
-    bool backwards;      /* each part from its end: what was written last is in the cache   */
+    int64_t count, step; /* items, and how many make a piece */
+    bool backwards;      /* each part from its end: what was written last is in the cache */
     fm_piece_body *body;
     const void *argument;
 } fm_pieces;
@@ -95,8 +95,8 @@ static inline void fm_run_pieces(const void *argument, int part, int parts)
     }
 }
 
-/* body over [0, count) in pieces of p->step items or a multiple, by as many threads as parts; `part`
- * is whose scratch the piece may use. */
+/* body over [0, count) in pieces of p->step items or a multiple, by as many threads as parts;
+ * `part` is whose scratch the piece may use. */
 static inline void fm_in_pieces(int parts, const fm_pieces *p)
 {
     fm_share shares[FM_MOST_PARTS];
@@ -118,7 +118,7 @@ static inline void fm_in_pieces(int parts, const fm_pieces *p)
     fm_in_parts(parts, fm_run_pieces, &run);
 }
 
-/* ---- ranges -------------------------------------------------------------------------------------- */
+/* ---- ranges ---------------------------------------------------------------------------------- */
 
 typedef void fm_range_body(const void *argument, int64_t begin, int64_t end);
 

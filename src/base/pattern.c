@@ -46,7 +46,7 @@ bool fm_patterns_match(const char *list, const char *name)
     return false;
 }
 
-/* ---- slips of the pen --------------------------------------------------------------------------- */
+/* ---- slips of the pen ------------------------------------------------------------------------ */
 
 enum { LONGEST_SUGGESTION = 256 };
 

@@ -1,5 +1,5 @@
-/* Names by pattern: '*' stands for any characters, '/' among them, '?' for one. A list of patterns is
- * one text with commas between them, as a recipe's list arrives. */
+/* Names by pattern: '*' stands for any characters, '/' among them, '?' for one. A list of patterns
+ * is one text with commas between them, as a recipe's list arrives. */
 #ifndef FM_BASE_PATTERN_H
 #define FM_BASE_PATTERN_H
 

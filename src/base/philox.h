@@ -1,15 +1,16 @@
 /* Philox4x32-10: counter-based random numbers (Salmon, Moraes, Dror, Shaw: "Parallel Random
  * Numbers: As Easy as 1, 2, 3", SC 2011). The number at (seed, step, stream, index) does not depend
- * on what was drawn before: same bits for any thread count, after a resume, in a recomputed node. */
+ * on what was drawn before: same bits for any thread count, after a resume, in a recomputed
+ * node. */
 #ifndef FM_BASE_PHILOX_H
 #define FM_BASE_PHILOX_H
 
 #include <stdint.h>
 
 typedef struct fm_random_key {
-    uint64_t seed;   /* the run's                            */
-    uint32_t step;   /* the training step or the epoch       */
-    uint32_t stream; /* who draws: a node, a data set        */
+    uint64_t seed;   /* the run's */
+    uint32_t step;   /* the training step or the epoch */
+    uint32_t stream; /* who draws: a node, a data set */
 } fm_random_key;
 
 /* Four independent words for counter `index`. */

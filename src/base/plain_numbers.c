@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A C library makes the locale "C" from what it has: without memory of its own. Where it cannot, the
- * thread's locale stays. */
+/* A C library makes the locale "C" from what it has: without memory of its own. Where it cannot,
+ * the thread's locale stays. */
 static locale_t plain_locale(void)
 {
     return newlocale(LC_ALL_MASK, "C", (locale_t)0);

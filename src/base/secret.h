@@ -14,7 +14,8 @@ fm_status fm_secret_draw(fm_context *context, fm_secret *secret);
 /* Of a number that somebody may know: for runs that must be repeatable. */
 fm_secret fm_secret_of_seed(uint64_t seed);
 
-/* For each index in turn: true with probability `rate`, exact to 2^-53. One nonce is one sequence. */
+/* For each index in turn: true with probability `rate`, exact to 2^-53.
+ * One nonce is one sequence. */
 typedef struct fm_secret_coins {
     const fm_secret *secret;
     uint32_t nonce[FM_CHACHA_NONCE];

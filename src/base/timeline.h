@@ -1,6 +1,7 @@
-/* Where the time of a run goes: spans of named work in lanes, one lane a thread. A context carries a
- * place to record to (struct fm_trace); without one a span costs a comparison. Recording takes no lock
- * and allocates nothing: events go into memory of a fixed size, and what it cannot hold is counted. */
+/* Where the time of a run goes: spans of named work in lanes, one lane a thread. A context carries
+ * a place to record to (struct fm_trace); without one a span costs a comparison. Recording takes no
+ * lock and allocates nothing: events go into memory of a fixed size, and what it cannot hold is
+ * counted. */
 #ifndef FM_BASE_TIMELINE_H
 #define FM_BASE_TIMELINE_H
 
@@ -11,8 +12,8 @@ enum { FM_TRAINING_LANE, FM_MOST_LANES = 132 };
 
 typedef enum fm_timeline_kind {
     FM_TIMELINE_SPAN,
-    FM_TIMELINE_MARK, /* a moment that concerns all lanes           */
-    FM_TIMELINE_COUNT /* a number that changes, `batch` its value    */
+    FM_TIMELINE_MARK, /* a moment that concerns all lanes */
+    FM_TIMELINE_COUNT /* a number that changes, `batch` its value */
 } fm_timeline_kind;
 
 /* name, detail  valid until the file is written; detail may be NULL
@@ -47,8 +48,8 @@ fm_status fm_timeline_create(fm_context *context, size_t events, fm_timeline **t
 void fm_timeline_destroy(fm_timeline *timeline);
 /* No thread records any more. */
 fm_timeline_record fm_timeline_look(const fm_timeline *timeline);
-/* The first of `workers` lanes that follow each other, for the workers of the loader of this data, the
- * same when they are asked for again; `of` is not copied. */
+/* The first of `workers` lanes that follow each other, for the workers of the loader of this data,
+ * the same when they are asked for again; `of` is not copied. */
 int fm_timeline_lanes(fm_timeline *timeline, const char *of, int workers);
 
 /* ---- recording ---- */

@@ -171,7 +171,7 @@ const option option_table[] = {
     {0},
 };
 
-/* ---- finding ----------------------------------------------------------------------------------- */
+/* ---- finding --------------------------------------------------------------------------------- */
 
 const command *command_find(const char *name)
 {
@@ -207,7 +207,7 @@ static const option *option_find(const command *of, const char *name, size_t siz
     return NULL;
 }
 
-/* ---- complaints -------------------------------------------------------------------------------- */
+/* ---- complaints ------------------------------------------------------------------------------ */
 
 static bool hint(const command *of, FILE *errors)
 {
@@ -249,7 +249,7 @@ static bool complain_option(const command *of, const char *word, FILE *errors)
     return hint(of, errors);
 }
 
-/* ---- values ------------------------------------------------------------------------------------ */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 typedef struct parser {
     arguments *given;
@@ -433,7 +433,7 @@ static bool check_outputs(const arguments *given, FILE *errors)
     return true;
 }
 
-/* ---- all of it --------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 enum { LONGEST_ASSIGNMENT = 64 }; /* a key of the table and a number */
 

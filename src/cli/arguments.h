@@ -50,14 +50,14 @@ enum {
 };
 
 typedef enum option_kind {
-    OPTION_SWITCH,   /* bool                                               */
-    OPTION_TEXT,     /* const char *                                       */
-    OPTION_OUTPUT,   /* const char *: a file that the command writes       */
-    OPTION_NUMBER,   /* int64_t, at least `minimum`                        */
+    OPTION_SWITCH,   /* bool */
+    OPTION_TEXT,     /* const char * */
+    OPTION_OUTPUT,   /* const char *: a file that the command writes */
+    OPTION_NUMBER,   /* int64_t, at least `minimum` */
     OPTION_REAL,     /* double, at least `minimum`; FM_ZERO where 0 was given */
-    OPTION_SET,      /* string_list of KEY=VALUE                           */
+    OPTION_SET,      /* string_list of KEY=VALUE */
     OPTION_KEY,      /* a number for `key` of the recipe: --set by a name */
-    OPTION_PRECISION /* int: fm_precision                                   */
+    OPTION_PRECISION /* int: fm_precision */
 } option_kind;
 
 typedef struct option {
@@ -77,10 +77,10 @@ extern const option option_table[]; /* ends with name NULL */
 typedef struct command {
     const char *name;
     unsigned bit;
-    const char *usage;           /* "RECIPE"                                  */
-    const char *summary;         /* one line without a full stop              */
+    const char *usage;           /* "RECIPE" */
+    const char *summary;         /* one line without a full stop */
     const char *const *examples; /* "command line", "what it does", ..., NULL */
-    const char *notes;           /* paragraphs, or NULL                       */
+    const char *notes;           /* paragraphs, or NULL */
     int min_positional, max_positional;
     const char *missing; /* what to say when there are too few */
     int (*run)(const arguments *given);

@@ -10,7 +10,7 @@
 
 enum { CHANNELS = 3, LEAST_SIDE = 144, MOST_SIDE = 512, MOST_PIXELS = 1 << 26 };
 
-/* ---- matrices -------------------------------------------------------------------------------------- */
+/* ---- matrices -------------------------------------------------------------------------------- */
 
 static int64_t side_of(int64_t positions)
 {
@@ -66,7 +66,7 @@ static void draw_matrix(const fm_image *to, int64_t top, int64_t left, int64_t h
     }
 }
 
-/* ---- a sheet: a row a layer, heads to the right ------------------------------------------------------- */
+/* ---- a sheet: a row a layer, heads to the right ---------------------------------------------- */
 
 enum { HEADER = SHEET_CAPTION + 4 };
 
@@ -131,7 +131,7 @@ fm_status attention_sheet_write(const attention_view *view, const char *path)
     return status;
 }
 
-/* ---- a page ------------------------------------------------------------------------------------------- */
+/* ---- a page ---------------------------------------------------------------------------------- */
 
 static void add_name(const attention_view *view, const attended *a, int64_t i, fm_text *body)
 {

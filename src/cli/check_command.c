@@ -11,7 +11,7 @@
 
 static const char *const level_names[] = {"note", "warning", "error"};
 
-/* ---- as text ------------------------------------------------------------------------------------ */
+/* ---- as text --------------------------------------------------------------------------------- */
 
 static void print_finding(const terminal *t, const fm_finding *finding)
 {
@@ -81,7 +81,7 @@ static void print_text(const terminal *t, const fm_check_report *report)
            report->warnings, report->warnings == 1 ? "" : "s");
 }
 
-/* ---- as JSON ------------------------------------------------------------------------------------ */
+/* ---- as JSON --------------------------------------------------------------------------------- */
 
 static void print_json(const char *recipe, const fm_check_report *report)
 {
@@ -111,7 +111,7 @@ static void print_json(const char *recipe, const fm_check_report *report)
         json_number(report->run_seconds), "memory", (json_int_t)report->memory));
 }
 
-/* ---- the command -------------------------------------------------------------------------------- */
+/* ---- the command ----------------------------------------------------------------------------- */
 
 int check_run(const arguments *given)
 {

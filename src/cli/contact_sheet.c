@@ -12,7 +12,7 @@ typedef struct sheet {
     fm_context *context;
     const fm_recipe_data *data;
     bool sound;      /* features of recordings: time goes to the right, low columns are below */
-    fm_image sample; /* as it is drawn              */
+    fm_image sample; /* as it is drawn */
     int64_t cell_height, cell_width; /* of its picture in the sheet */
     int64_t count;
     fm_image image;

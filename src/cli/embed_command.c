@@ -28,7 +28,7 @@ typedef struct embed_run {
     embedding_map map;
 } embed_run;
 
-/* ---- what was asked for --------------------------------------------------------------------------- */
+/* ---- what was asked for ---------------------------------------------------------------------- */
 
 static const char *next_method(const void *list, int i)
 {
@@ -48,7 +48,7 @@ static fm_status choose_method(embed_run *r)
                    word, near);
 }
 
-/* ---- samples -------------------------------------------------------------------------------------- */
+/* ---- samples --------------------------------------------------------------------------------- */
 
 static fm_status open_training_part(embed_run *r)
 {
@@ -91,7 +91,7 @@ static fm_status open_samples(embed_run *r)
     return status;
 }
 
-/* ---- telling --------------------------------------------------------------------------------------- */
+/* ---- telling --------------------------------------------------------------------------------- */
 
 static fm_status draw(embed_run *r)
 {
@@ -188,7 +188,7 @@ static void tell_written(const embed_run *r, const char *path)
     if (path && !r->invocation.given->quiet) fprintf(stderr, "written: %s\n", path);
 }
 
-/* ---- the command ----------------------------------------------------------------------------------- */
+/* ---- the command ----------------------------------------------------------------------------- */
 
 static fm_status make_map(embed_run *r)
 {

@@ -9,7 +9,7 @@
 const embedding_method embedding_methods[] = {
     {"tsne", "t-SNE", true}, {"pca", "PCA", false}, {NULL, NULL, false}};
 
-/* ---- samples ------------------------------------------------------------------------------------- */
+/* ---- samples --------------------------------------------------------------------------------- */
 
 static fm_status spread(embedding *e, int64_t most)
 {
@@ -32,7 +32,7 @@ static fm_status open_view(embedding *e, const fm_dataset *prepared, int64_t vie
     return fm_dataset_view(e->s->context, prepared, indices, e->count, view);
 }
 
-/* ---- features ------------------------------------------------------------------------------------ */
+/* ---- features -------------------------------------------------------------------------------- */
 
 /* An autoencoder says its input: what it learned is where it is narrowest. */
 static fm_status choose_layer(embedding *e, const char *asked, const char **layer)
@@ -77,7 +77,7 @@ static fm_status extract(embedding *e, const embedding_request *request, const f
     return status;
 }
 
-/* ---- what the samples are ------------------------------------------------------------------------- */
+/* ---- what the samples are -------------------------------------------------------------------- */
 
 static fm_status name_classes(embedding *e, const fm_column *column, int64_t count)
 {
@@ -170,7 +170,7 @@ void embedding_close(embedding *made)
     *made = (embedding){0};
 }
 
-/* ---- maps ----------------------------------------------------------------------------------------- */
+/* ---- maps ------------------------------------------------------------------------------------ */
 
 static bool show_iteration(void *user, int64_t iteration, int64_t iterations)
 {

@@ -6,9 +6,9 @@
 #include "base/memory.h"
 #include "fathom/embedding.h"
 
-/* labels    of the classes that the data names, else of those that the model says (`predicted`), from
- *           0, -1: none; NULL: there are no classes
- * values    where the data says a number, and no class; else NULL                               */
+/* labels    of the classes that the data names, else of those that the model says (`predicted`),
+ *           from 0, -1: none; NULL: there are no classes
+ * values    where the data says a number, and no class; else NULL */
 typedef struct embedding {
     invocation *s;
     const saved_model *saved;
@@ -28,7 +28,7 @@ typedef struct embedding {
 
 /*  raw, prepared  the set before and after the model's transform
  *  layer          NULL: what the head reads; of an autoencoder the narrowest layer
- *  most           samples: evenly spread over the set; 0: all                                    */
+ *  most           samples: evenly spread over the set; 0: all */
 typedef struct embedding_request {
     const fm_dataset *raw, *prepared;
     const char *layer;
@@ -49,8 +49,8 @@ extern const embedding_method
     embedding_methods[]; /* ends with name NULL; the first is the default */
 
 /* explained   shares of the variance, of PCA
- * agreement   share of the 10 nearest with the same class, in the features and in the map; NaN without
- *             classes                                                                           */
+ * agreement   share of the 10 nearest with the same class, in the features and in the map;
+ *             NaN without classes */
 typedef struct embedding_map {
     const embedding_method *method;
     double *places; /* (count, 2), in the embedding's arena */

@@ -30,7 +30,7 @@ static fm_status choose_set(evaluation *e)
                    e->invocation.given->positional.items[0]);
 }
 
-/* ---- confusion ---------------------------------------------------------------------------------- */
+/* ---- confusion ------------------------------------------------------------------------------- */
 
 static const char *name_of_class(const char *const *names, int64_t index, char buffer[16])
 {
@@ -84,7 +84,7 @@ static json_t *confusion_object(const double *matrix, int64_t classes)
     return rows;
 }
 
-/* ---- telling ----------------------------------------------------------------------------------- */
+/* ---- telling --------------------------------------------------------------------------------- */
 
 static void print_json(const evaluation *e)
 {
@@ -120,7 +120,7 @@ static void print_text(const evaluation *e)
     if (matrix && classes <= MOST_CLASSES) print_confusion(e, matrix, (int)classes);
 }
 
-/* ---- the command ------------------------------------------------------------------------------- */
+/* ---- the command ----------------------------------------------------------------------------- */
 
 static fm_status eval(evaluation *e)
 {

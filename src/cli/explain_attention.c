@@ -14,7 +14,7 @@ typedef struct attention_run {
     int64_t count;
 } attention_run;
 
-/* ---- one sample ----------------------------------------------------------------------------------- */
+/* ---- one sample ------------------------------------------------------------------------------ */
 
 static const fm_text_form *form_of(const attention_run *r)
 {
@@ -77,7 +77,8 @@ static fm_status read_sample(attention_run *r, const predict_input *input, int64
     return status;
 }
 
-/* The text of a model that goes on with one: causal attention does not see what stands behind it. */
+/* The text of a model that goes on with one:
+ * causal attention does not see what stands behind it. */
 static fm_status read_running_text(attention_run *r, attended *a)
 {
     const char *text = r->s->given->text_input;
@@ -98,7 +99,7 @@ static fm_status read_running_text(attention_run *r, attended *a)
     return FM_OK;
 }
 
-/* ---- all samples ----------------------------------------------------------------------------------- */
+/* ---- all samples ----------------------------------------------------------------------------- */
 
 static bool is_running(const attention_run *r)
 {
@@ -127,7 +128,7 @@ static fm_status explain_inputs(attention_run *r, const predict_input *inputs, i
     return status;
 }
 
-/* ---- figures --------------------------------------------------------------------------------------- */
+/* ---- figures --------------------------------------------------------------------------------- */
 
 void attended_range(const attended *a, const fm_attention_map *map, int64_t *first, int64_t *count)
 {
@@ -181,7 +182,7 @@ static double spread_of(const attended *a, const fm_attention_map *map, int64_t 
     return exp(entropy);
 }
 
-/* ---- telling ---------------------------------------------------------------------------------------- */
+/* ---- telling --------------------------------------------------------------------------------- */
 
 /* The text, each token in the color of the weight that it has. */
 static fm_status print_tokens(const attention_view *view, const attended *a,

@@ -4,8 +4,8 @@
 
 #include "cli/explain_views.h"
 
-/* tokens: of a text, NULL for other samples. Positions from `first` on, `count` of them, are no padding:
- * they alone are shown. */
+/* tokens: of a text, NULL for other samples. Positions from `first` on, `count` of them, are no
+ * padding: they alone are shown. */
 typedef struct attended {
     char title[256];
     const void *x; /* the prepared sample */

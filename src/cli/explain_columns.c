@@ -9,7 +9,7 @@
 
 enum { BAR_WIDTH = 24, WIDEST_NAME = 32, MOST_ROWS = 20 };
 
-/* ---- names ------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 /* Of the prepared sample's last dimension, else of the raw one's, where both have as many. */
 static const fm_column *columns_of(const explained *e, int64_t count)
@@ -40,7 +40,7 @@ const char *explain_element_name(const explained *e, int64_t i, char *buffer, si
     return buffer;
 }
 
-/* ---- one sample --------------------------------------------------------------------------------- */
+/* ---- one sample ------------------------------------------------------------------------------ */
 
 static int by_weight(const void *a, const void *b)
 {
@@ -87,7 +87,7 @@ void explain_columns_print(const explained *e)
     }
 }
 
-/* ---- permutation importance ---------------------------------------------------------------------- */
+/* ---- permutation importance ------------------------------------------------------------------ */
 
 typedef struct importances {
     invocation *s;

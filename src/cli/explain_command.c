@@ -33,7 +33,7 @@ typedef struct explanation_run {
     fm_text body; /* of the page */
 } explanation_run;
 
-/* ---- what was asked for -------------------------------------------------------------------------- */
+/* ---- what was asked for ---------------------------------------------------------------------- */
 
 static const char permutation_name[] = "permutation", attention_name[] = "attention";
 
@@ -181,7 +181,7 @@ static fm_status understand(explanation_run *r)
     return choose_output(r);
 }
 
-/* ---- inputs --------------------------------------------------------------------------------------- */
+/* ---- inputs ---------------------------------------------------------------------------------- */
 
 typedef fm_status input_opener(invocation *s, const saved_model *saved, const char *what,
                                predict_input *input);
@@ -213,7 +213,7 @@ static fm_status open_inputs(explanation_run *r)
     return status;
 }
 
-/* ---- one sample ----------------------------------------------------------------------------------- */
+/* ---- one sample ------------------------------------------------------------------------------ */
 
 double explained_gap(const fm_explanation *of)
 {
@@ -296,7 +296,7 @@ static fm_status explain_sample(explanation_run *r, explained *e, fm_arena *aren
     return FM_OK;
 }
 
-/* ---- telling --------------------------------------------------------------------------------------- */
+/* ---- telling --------------------------------------------------------------------------------- */
 
 static void print_head(const explained *e)
 {
@@ -396,7 +396,7 @@ static fm_status tell(explanation_run *r, const explained *e)
     return FM_OK;
 }
 
-/* ---- all samples ----------------------------------------------------------------------------------- */
+/* ---- all samples ----------------------------------------------------------------------------- */
 
 static void name_sample(const predict_input *input, int64_t i, explained *e)
 {
@@ -547,7 +547,7 @@ static fm_status explain_samples(explanation_run *r)
     return status == FM_OK ? write_views(r) : status;
 }
 
-/* ---- the command ----------------------------------------------------------------------------------- */
+/* ---- the command ----------------------------------------------------------------------------- */
 
 static fm_status explain(explanation_run *r)
 {

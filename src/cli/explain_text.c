@@ -39,7 +39,7 @@ static bool token_at(const tokens *all, const fm_explanation *of, double scale, 
     return true;
 }
 
-/* ---- the terminal -------------------------------------------------------------------------------- */
+/* ---- the terminal ---------------------------------------------------------------------------- */
 
 /* Of the 6 x 6 x 6 cube: the further from black, the more it says. */
 static int background_of(double share)
@@ -108,7 +108,7 @@ void explain_text_print(const explained *e)
     }
 }
 
-/* ---- the page ------------------------------------------------------------------------------------ */
+/* ---- the page -------------------------------------------------------------------------------- */
 
 static void add_token(fm_text *body, const token *t, double attribution)
 {

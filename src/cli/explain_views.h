@@ -1,4 +1,5 @@
-/* What `fathom explain` found out about one sample, and the ways to show it: pictures, text, columns. */
+/* What `fathom explain` found out about one sample, and the ways to show it: pictures, text,
+ * columns. */
 #ifndef FM_CLI_EXPLAIN_VIEWS_H
 #define FM_CLI_EXPLAIN_VIEWS_H
 
@@ -13,14 +14,14 @@ typedef struct explained {
     const invocation *s;
     const saved_model *saved;
     const output_meaning *meaning;
-    char title[256];  /* "test 3"                                                  */
-    const void *x;    /* the prepared sample                                       */
-    const char *text; /* of models of texts, as it was written; NULL: none         */
+    char title[256];  /* "test 3" */
+    const void *x;    /* the prepared sample */
+    const char *text; /* of models of texts, as it was written; NULL: none */
     int64_t output;   /* what is explained: a class, or a number among the outputs */
     char output_name[64];
-    double value;             /* its probability, or the number in the user's unit         */
-    int64_t true_class;       /* -1: unknown                                               */
-    const fm_explanation *of; /* one for each method                                       */
+    double value;             /* its probability, or the number in the user's unit */
+    int64_t true_class;       /* -1: unknown */
+    const fm_explanation *of; /* one for each method */
     int count;
 } explained;
 
@@ -37,8 +38,8 @@ typedef struct ranked {
 } ranked;
 void explained_rank(ranked *list, int64_t count);
 
-/* How far the sum of integrated gradients is from the difference that it should be, as a share of it;
- * NaN for other methods. */
+/* How far the sum of integrated gradients is from the difference that it should be, as a share of
+ * it; NaN for other methods. */
 double explained_gap(const fm_explanation *of);
 
 /* ---- pictures: a row a sample, the input, then a column a method ---- */

@@ -8,7 +8,7 @@
 typedef struct feature_file {
     int64_t samples, width;
     const double *features; /* (samples, width) */
-    const double *places;   /* (samples, 2)     */
+    const double *places;   /* (samples, 2) */
     const int32_t *labels;
     const char *const *names;
     const uint32_t *numbers; /* of the samples in their set */

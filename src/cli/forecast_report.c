@@ -22,7 +22,7 @@ bool forecast_is_for(const saved_model *saved)
     return options_of(saved) != NULL;
 }
 
-/* ---- opening a series ---------------------------------------------------------------------------- */
+/* ---- opening a series ------------------------------------------------------------------------ */
 
 /* As the recipe reads it; columns as they were in training. */
 static fm_status open_file(invocation *s, const saved_model *saved, const char *path,
@@ -42,7 +42,7 @@ static fm_status open_file(invocation *s, const saved_model *saved, const char *
     return status;
 }
 
-/* ---- charts --------------------------------------------------------------------------------------- */
+/* ---- charts ---------------------------------------------------------------------------------- */
 
 static const char *time_text(const void *user, int64_t row, char text[CHART_TICK_TEXT])
 {
@@ -98,7 +98,7 @@ static fm_status plot_forecast(invocation *s, const fm_series *series, const dou
     return status;
 }
 
-/* ---- forecasts ------------------------------------------------------------------------------------ */
+/* ---- forecasts ------------------------------------------------------------------------------- */
 
 static void add_rows(fm_text *to, const fm_series *series, const double *forecasts, int64_t steps)
 {
@@ -182,7 +182,7 @@ fm_status forecast_predict(invocation *s, const saved_model *saved, const char *
     return status;
 }
 
-/* ---- errors --------------------------------------------------------------------------------------- */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
 fm_status forecast_error_open(invocation *s, const saved_model *saved, const fm_dataset *windows,
                               forecast_error *error)
@@ -239,7 +239,7 @@ json_t *forecast_error_json(const forecast_error *error)
     return list;
 }
 
-/* ---- the chart of eval ---------------------------------------------------------------------------- */
+/* ---- the chart of eval ----------------------------------------------------------------------- */
 
 static void collect(const fm_series *series, const fm_dataset *windows, const float *said,
                     int target, int64_t first, int64_t rows, double *truth, double *forecasts)

@@ -10,13 +10,14 @@
 /* The recipe's data are windows of a series. */
 bool forecast_is_for(const saved_model *saved);
 
-/* Forecasts what follows the series in `path` ("-": stdin; NULL: the recipe's own), --horizon rows. */
+/* Forecasts what follows the series in `path` ("-": stdin; NULL: the recipe's own),
+ * --horizon rows. */
 fm_status forecast_predict(invocation *s, const saved_model *saved, const char *path);
 
 /* Errors of the windows that a model was measured on, in the user's unit. */
 typedef struct forecast_error {
     const fm_series_info *about; /* NULL: the set holds no windows */
-    fm_forecast_scores *scores;  /* of each target                 */
+    fm_forecast_scores *scores;  /* of each target */
 } forecast_error;
 
 fm_status forecast_error_open(invocation *s, const saved_model *saved, const fm_dataset *windows,

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- a table ------------------------------------------------------------------------------------ */
+/* ---- a table --------------------------------------------------------------------------------- */
 
 enum { BAR_WIDTH = 20, NARROWEST_NAME = 5, WIDEST_NAME = 40 };
 
@@ -65,7 +65,7 @@ static void print_table(invocation *s, const fm_event *event)
     fflush(stdout);
 }
 
-/* ---- an event ----------------------------------------------------------------------------------- */
+/* ---- an event -------------------------------------------------------------------------------- */
 
 static json_t *json_variables(const fm_gradients *gradients, const fm_gradient_layer *layer)
 {

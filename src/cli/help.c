@@ -93,7 +93,7 @@ static void help_exit_codes(FILE *stream)
     }
 }
 
-/* ---- the manual page --------------------------------------------------------------------------- */
+/* ---- the manual page ------------------------------------------------------------------------- */
 
 /* Text for troff: a hyphen that can be typed back, no line that begins with a dot. */
 static void put_troff(FILE *stream, const char *words)
@@ -180,7 +180,7 @@ static void help_man(FILE *stream)
     man_examples(stream, variables);
 }
 
-/* ---- the command ------------------------------------------------------------------------------- */
+/* ---- the command ----------------------------------------------------------------------------- */
 
 int help_run(const arguments *given)
 {

@@ -15,7 +15,7 @@ double seconds_now(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* ---- where data is ------------------------------------------------------------------------------ */
+/* ---- where data is --------------------------------------------------------------------------- */
 
 static bool show_download(void *user, const char *file, int64_t received, int64_t total)
 {
@@ -59,7 +59,7 @@ static void find_places(invocation *s)
     };
 }
 
-/* ---- opening and closing ------------------------------------------------------------------------ */
+/* ---- opening and closing --------------------------------------------------------------------- */
 
 static void print_log(void *user, fm_log_level level, const char *message)
 {
@@ -96,7 +96,7 @@ int invocation_close(invocation *s, fm_status status)
     return code;
 }
 
-/* ---- a saved model ------------------------------------------------------------------------------ */
+/* ---- a saved model --------------------------------------------------------------------------- */
 
 static fm_status read_notes(invocation *s, const char *path, saved_model *saved)
 {

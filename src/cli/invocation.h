@@ -25,7 +25,8 @@ int invocation_close(invocation *s, fm_status status);
 /* The recipe that the command line names, with what it changes. */
 fm_status invocation_open_recipe(invocation *s, fm_recipe **recipe);
 
-/* Samples at a time where nothing is learned: one number, so that train and eval agree to the bit. */
+/* Samples at a time where nothing is learned: one number,
+ * so that train and eval agree to the bit. */
 enum { EVALUATION_BATCH = 256 };
 
 /* Seconds of a clock that only goes forward. */

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* ---- totals ------------------------------------------------------------------------------------ */
+/* ---- totals ---------------------------------------------------------------------------------- */
 
 int64_t layer_table_parameters(const layer_table *table)
 {
@@ -26,7 +26,7 @@ double layer_table_macs(const layer_table *table)
     return total;
 }
 
-/* ---- blocks ------------------------------------------------------------------------------------ */
+/* ---- blocks ---------------------------------------------------------------------------------- */
 
 /* The length of "body/layer1/0" in the names of a block's rows; 0: the row stands alone. */
 static size_t block_prefix(const char *name)
@@ -71,7 +71,7 @@ static bool repeats(const layer_table *table, int first, int size)
     return true;
 }
 
-/* ---- printing ---------------------------------------------------------------------------------- */
+/* ---- printing -------------------------------------------------------------------------------- */
 
 typedef struct widths {
     int name, type, output;
@@ -148,7 +148,7 @@ void layer_table_print(const terminal *t, const layer_table *table)
            show_count(layer_table_flops(table), flops));
 }
 
-/* ---- JSON -------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 json_t *json_shape(fm_shape shape)
 {

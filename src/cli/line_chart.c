@@ -25,8 +25,8 @@ static const chart_color line_colors[CHART_MOST_LINES] = {
 typedef struct canvas {
     const line_chart *chart;
     chart_canvas image;
-    double low, high; /* of the values  */
-    double from, to;  /* of the rows    */
+    double low, high; /* of the values */
+    double from, to;  /* of the rows */
 } canvas;
 
 /* ---- scales ---- */

@@ -6,8 +6,8 @@
 
 enum { CHART_MOST_LINES = 8, CHART_TICK_TEXT = 64, CHART_MOST_TICKS = 16 };
 
-/* 1, 2 or 5 times a power of ten: about `count` of them fit into the span of an axis. Whoever goes from
- * tick to tick stops after CHART_MOST_TICKS: a small step is nothing beside a large number. */
+/* 1, 2 or 5 times a power of ten: about `count` of them fit into the span of an axis. Whoever goes
+ * from tick to tick stops after CHART_MOST_TICKS: a small step is nothing beside a large number. */
 double chart_step(double span, int count);
 
 /* values[i] stands at row first + i; NaN is a gap. */
@@ -26,7 +26,8 @@ typedef struct line_chart {
     const void *user;
 } line_chart;
 
-/* Appears under its name only when it is complete. FM_ERROR_ARGUMENT when there is nothing to draw. */
+/* Appears under its name only when it is complete.
+ * FM_ERROR_ARGUMENT when there is nothing to draw. */
 fm_status line_chart_write(fm_context *context, const line_chart *chart, const char *path);
 
 #endif

@@ -15,7 +15,7 @@
 
 const char machine_note_key[] = "machine";
 
-/* ---- what the system says ------------------------------------------------------------------------- */
+/* ---- what the system says -------------------------------------------------------------------- */
 
 /* The first line of /proc/cpuinfo that names the processor; false on systems without one. */
 static bool read_processor(char *name, size_t size)
@@ -88,7 +88,7 @@ fm_status machine_note_set(fm_model *model)
     return status;
 }
 
-/* ---- what a note says ------------------------------------------------------------------------------ */
+/* ---- what a note says ------------------------------------------------------------------------ */
 
 void machine_note_read(const char *note,
                        void (*row)(void *user, const char *name, const char *words), void *user)

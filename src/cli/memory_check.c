@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-/* A number behind `key` in a file of lines; NaN when it is not there. An empty key: the file's first
- * word. */
+/* A number behind `key` in a file of lines; NaN when it is not there. An empty key:
+ * the file's first word. */
 static double number_in(const char *path, const char *key)
 {
     char line[256];

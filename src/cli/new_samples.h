@@ -4,8 +4,8 @@
 
 #include "cli/invocation.h"
 
-/* Draws codes from the prior and decodes them: pictures into a PNG file, other samples as lines of numbers
- * on stdout. FM_ERROR_UNSUPPORTED when the model is no such autoencoder. */
+/* Draws codes from the prior and decodes them: pictures into a PNG file, other samples as lines of
+ * numbers on stdout. FM_ERROR_UNSUPPORTED when the model is no such autoencoder. */
 fm_status new_samples_generate(invocation *s, const saved_model *saved);
 
 #endif

@@ -23,7 +23,7 @@ typedef struct prediction {
     int name_width;    /* of the longest class name, within reason */
 } prediction;
 
-/* ---- what the outputs mean ---------------------------------------------------------------------- */
+/* ---- what the outputs mean ------------------------------------------------------------------- */
 
 static const char *class_name(const prediction *p, int64_t index, char buffer[32])
 {
@@ -42,7 +42,7 @@ static int longest_class_name(const prediction *p)
     return longest < WIDEST ? longest : WIDEST;
 }
 
-/* ---- one sample -------------------------------------------------------------------------------- */
+/* ---- one sample ------------------------------------------------------------------------------ */
 
 typedef struct verdict {
     const float *outputs;
@@ -86,7 +86,7 @@ static void read_truth(const prediction *p, verdict *v, const fm_data_field *fie
     if (p->meaning.classes) v->true_class = output_true_class(&p->meaning, field, label);
 }
 
-/* ---- telling ----------------------------------------------------------------------------------- */
+/* ---- telling --------------------------------------------------------------------------------- */
 
 static void add_text(const prediction *p, const predict_input *input, int64_t sample,
                      json_t *object)
@@ -261,7 +261,7 @@ static void tell(const prediction *p, const predict_input *input, int64_t sample
     }
 }
 
-/* ---- all samples of an input -------------------------------------------------------------------- */
+/* ---- all samples of an input ----------------------------------------------------------------- */
 
 /* Memory for the samples of one input; the arena frees it. */
 typedef struct results {
@@ -365,7 +365,7 @@ static fm_status predict_samples(const prediction *p, const predict_input *input
     return status;
 }
 
-/* ---- the command ------------------------------------------------------------------------------- */
+/* ---- the command ----------------------------------------------------------------------------- */
 
 /* Samples that `open` makes of what the user wrote. */
 static fm_status predict_input_of(prediction *p, const char *what,

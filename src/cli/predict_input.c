@@ -17,7 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* ---- formats ----------------------------------------------------------------------------------- */
+/* ---- formats --------------------------------------------------------------------------------- */
 
 typedef struct source {
     invocation *invocation;
@@ -92,7 +92,7 @@ static fm_status open_idx(const source *from, fm_dataset **raw)
     return fm_dataset_open_idx(from->invocation->context, from->path, NULL, 0, raw);
 }
 
-/* ---- texts ------------------------------------------------------------------------------------- */
+/* ---- texts ----------------------------------------------------------------------------------- */
 
 enum { MOST_TEXT = 1 << 28 };
 
@@ -181,7 +181,7 @@ static fm_status open_text(const source *from, fm_dataset **raw)
     return status;
 }
 
-/* ---- images ------------------------------------------------------------------------------------ */
+/* ---- images ---------------------------------------------------------------------------------- */
 
 /* Of any size: fitted as the recipe's own images are. */
 static fm_status open_images(const source *from, fm_dataset **raw)
@@ -199,7 +199,7 @@ static fm_status open_images(const source *from, fm_dataset **raw)
                                   images ? about->dataset_options : NULL, raw);
 }
 
-/* ---- recordings -------------------------------------------------------------------------------- */
+/* ---- recordings ------------------------------------------------------------------------------ */
 
 /* Of any length and rate: heard as the recipe's own recordings are. */
 static fm_status open_recordings(const source *from, fm_dataset **raw)
@@ -213,7 +213,7 @@ static fm_status open_recordings(const source *from, fm_dataset **raw)
         from->path, fm_recipe_about(from->saved->recipe)->dataset->name);
 }
 
-/* ---- opening ----------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 typedef struct format {
     const char *end;
@@ -327,7 +327,7 @@ fm_status predict_input_text(invocation *s, const saved_model *saved, const char
     return status;
 }
 
-/* ---- samples of the test data ------------------------------------------------------------------ */
+/* ---- samples of the test data ---------------------------------------------------------------- */
 
 enum { MOST_SAMPLES = 10000 };
 

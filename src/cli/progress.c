@@ -9,7 +9,7 @@
 enum { LINE_SIZE = 1024 };
 static const double redraw_seconds = 0.1, plain_seconds = 30;
 
-/* ---- signals ----------------------------------------------------------------------------------- */
+/* ---- signals --------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t asked_to_stop;
 
@@ -43,7 +43,7 @@ bool progress_asked_to_stop(void)
     return asked_to_stop;
 }
 
-/* ---- figures ----------------------------------------------------------------------------------- */
+/* ---- figures --------------------------------------------------------------------------------- */
 
 const char *show_figure(double value, char buffer[32])
 {
@@ -99,7 +99,7 @@ int64_t kept_epoch(const fm_model *model, const fm_recipe *recipe)
     return restored ? best : history->count - 1;
 }
 
-/* ---- the live line ----------------------------------------------------------------------------- */
+/* ---- the live line --------------------------------------------------------------------------- */
 
 enum { WIDEST_BAR = 30, NARROWEST_BAR = 6 };
 
@@ -172,7 +172,7 @@ static fm_status at_validation_begin(void *user, fm_event *event)
     return FM_OK;
 }
 
-/* ---- the end of an epoch ----------------------------------------------------------------------- */
+/* ---- the end of an epoch --------------------------------------------------------------------- */
 
 /* Speed and time are left out where they would not fit. */
 static void print_epoch(progress *p, const fm_event *event)

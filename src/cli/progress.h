@@ -6,10 +6,10 @@
 
 typedef struct progress {
     invocation *invocation;
-    double drawn_at;         /* when the live line was drawn, or a plain one printed          */
-    double epoch_at;         /* when an epoch's line was printed                              */
-    double samples, seconds; /* of training alone, for the overall speed                      */
-    double data_wait;        /* of these seconds, waiting for data                            */
+    double drawn_at;         /* when the live line was drawn, or a plain one printed */
+    double epoch_at;         /* when an epoch's line was printed */
+    double samples, seconds; /* of training alone, for the overall speed */
+    double data_wait;        /* of these seconds, waiting for data */
     bool interrupted;
 } progress;
 

@@ -29,7 +29,7 @@ void reconstruction_print(const terminal *t, const picture *x, const picture *ma
     }
 }
 
-/* ---- a sheet ----------------------------------------------------------------------------------- */
+/* ---- a sheet --------------------------------------------------------------------------------- */
 
 fm_status reconstruction_sheet(fm_context *context, const fm_transform *transform,
                                const fm_dataset *set, const float *made, int64_t count,

@@ -18,10 +18,10 @@ void reconstruction_print(const terminal *t, const picture *x, const picture *ma
 
 enum { RECONSTRUCTION_MOST = 40 }; /* pairs of a sheet */
 
-/* Pairs of samples (height, width) or with 1 or 3 channels: the input above what was made of it, below both
- * the error. `made` holds the model's outputs for the set's first `count` samples, at most
- * RECONSTRUCTION_MOST of them. The sheet's pixels lie in `arena`. FM_ERROR_SHAPE when samples are no
- * images. */
+/* Pairs of samples (height, width) or with 1 or 3 channels: the input above what was made of it,
+ * below both the error. `made` holds the model's outputs for the set's first `count` samples, at
+ * most RECONSTRUCTION_MOST of them. The sheet's pixels lie in `arena`. FM_ERROR_SHAPE when samples
+ * are no images. */
 fm_status reconstruction_sheet(fm_context *context, const fm_transform *transform,
                                const fm_dataset *set, const float *made, int64_t count,
                                fm_arena *arena, fm_image *sheet);

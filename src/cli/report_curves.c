@@ -1,4 +1,5 @@
-/* Curves as SVG: a chart for each figure, a colour for each run, training solid, validation dashed. */
+/* Curves as SVG: a chart for each figure, a colour for each run, training solid,
+ * validation dashed. */
 #include "cli/report_parts.h"
 #include "cli/line_chart.h"
 #include "cli/progress.h"

@@ -14,7 +14,7 @@ typedef struct part {
     int groups;       /* classes, steps of the values, or one */
 } part;
 
-/* ---- groups of one color ---------------------------------------------------------------------------- */
+/* ---- groups of one color --------------------------------------------------------------------- */
 
 static void measure(part *p)
 {
@@ -50,7 +50,7 @@ static void add_color(const part *p, int group)
     }
 }
 
-/* ---- a map ------------------------------------------------------------------------------------------- */
+/* ---- a map ----------------------------------------------------------------------------------- */
 
 typedef struct frame {
     const double *places;
@@ -128,7 +128,7 @@ static void add_map(const part *p, const embedding_map *map)
     fm_text_add(body, "</figure>\n");
 }
 
-/* ---- around them --------------------------------------------------------------------------------------- */
+/* ---- around them ----------------------------------------------------------------------------- */
 
 static int64_t count_of(const part *p, int group)
 {

@@ -27,7 +27,7 @@ typedef struct evaluation {
     double *matrix; /* rows are true classes */
 } evaluation;
 
-/* ---- judging --------------------------------------------------------------------------------------- */
+/* ---- judging --------------------------------------------------------------------------------- */
 
 static fm_status judge(evaluation *e)
 {
@@ -61,7 +61,7 @@ static fm_status judge(evaluation *e)
     return status;
 }
 
-/* ---- classes --------------------------------------------------------------------------------------- */
+/* ---- classes --------------------------------------------------------------------------------- */
 
 static double row_sum(const evaluation *e, int64_t row)
 {
@@ -128,7 +128,7 @@ static void add_confusion(const evaluation *e)
     fm_text_add(body, "</tr></table></div>\n");
 }
 
-/* ---- calibration: Guo et al. 2017, equal bins of confidence ------------------------------------------- */
+/* ---- calibration: Guo et al. 2017, equal bins of confidence ---------------------------------- */
 
 typedef struct bin {
     double count, confidence, right;
@@ -188,7 +188,7 @@ static void add_calibration(const evaluation *e)
     add_diagram(e->r->body, bins);
 }
 
-/* ---- mistakes -------------------------------------------------------------------------------------- */
+/* ---- mistakes -------------------------------------------------------------------------------- */
 
 static int by_confidence(const void *a, const void *b)
 {
@@ -243,7 +243,7 @@ static fm_status add_mistakes(evaluation *e)
     return status;
 }
 
-/* ---- all of it -------------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static fm_status add_scores(const evaluation *e)
 {

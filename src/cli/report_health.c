@@ -43,7 +43,7 @@ static int64_t last_measured(const fm_health *h)
     return -1;
 }
 
-/* ---- a curve in a cell ---------------------------------------------------------------------------- */
+/* ---- a curve in a cell ----------------------------------------------------------------------- */
 
 static double drawn(double value, const figure *f)
 {
@@ -77,7 +77,7 @@ static void add_spark(const fm_health *h, int layer, const figure *f, fm_text *b
     fm_text_add(body, "\"/></svg>");
 }
 
-/* ---- what to look at -------------------------------------------------------------------------------- */
+/* ---- what to look at ------------------------------------------------------------------------- */
 
 /* The last layer with a gradient: the one that it reaches first. */
 static double reference_of(const fm_health *h, int64_t epoch)
@@ -102,7 +102,7 @@ static const char *finding_of(const fm_health *h, int layer, int64_t epoch)
     return row->zeros > mostly_off ? "mostly zero" : "";
 }
 
-/* ---- the table -------------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 static void add_row(const fm_health *h, int layer, int64_t last, fm_text *body)
 {

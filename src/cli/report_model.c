@@ -13,7 +13,7 @@ fm_status report_add_image(const report *r, const fm_image *image, int times, co
     return html_add_image(r->s->context, r->body, image, times, words);
 }
 
-/* ---- layers ---------------------------------------------------------------------------------------- */
+/* ---- layers ---------------------------------------------------------------------------------- */
 
 static fm_status add_layers(const report *r, const report_run *run)
 {
@@ -44,10 +44,10 @@ static fm_status add_layers(const report *r, const report_run *run)
     return FM_OK;
 }
 
-/* ---- filters of the first layer --------------------------------------------------------------------- */
+/* ---- filters of the first layer -------------------------------------------------------------- */
 
-/* A kernel as pictures: of a convolution (height, width, channels, filters), or of a dense layer on an
- * image (pixels, units). */
+/* A kernel as pictures: of a convolution (height, width, channels, filters), or of a dense layer on
+ * an image (pixels, units). */
 typedef struct filters {
     int64_t height, width, channels, count;
     int index; /* in the store */
@@ -128,7 +128,7 @@ static fm_status add_filters(const report *r, const report_run *run)
     return status;
 }
 
-/* ---- the machine ------------------------------------------------------------------------------------ */
+/* ---- the machine ----------------------------------------------------------------------------- */
 
 static void add_machine_row(void *user, const char *name, const char *words)
 {

@@ -53,8 +53,8 @@ const char report_page_head[] =
     ".soft{color:var(--soft)}nav a{color:var(--c0);margin-right:1rem}\n"
     "</style>";
 
-/* Hover, touch and arrow keys move a cursor through the epochs of a chart and tell its figures; classes
- * that are pressed stay while the others fade. */
+/* Hover, touch and arrow keys move a cursor through the epochs of a chart and tell its figures;
+ * classes that are pressed stay while the others fade. */
 const char report_page_script[] =
     "<script>\n"
     "for(const f of document.querySelectorAll('figure[data-chart]')){\n"

@@ -41,7 +41,8 @@ const report_series *report_find(const report_run *run, const char *name);
 fm_status report_add_curves(const report *r);
 /* Of one model: layers, filters of the first, recipe. */
 fm_status report_add_model(const report *r, const report_run *run);
-/* Of one model: gradients and activations of its layers over the epochs, where they were recorded. */
+/* Of one model: gradients and activations of its layers over the epochs,
+ * where they were recorded. */
 void report_add_health(const report *r, const report_run *run);
 /* Of one model and the set that it is judged on, before and after the transform: t-SNE and PCA. */
 fm_status report_add_embedding(const report *r, const report_run *run, const fm_dataset *raw,

@@ -24,7 +24,7 @@ const report_series *report_find(const report_run *run, const char *name)
     return NULL;
 }
 
-/* ---- CSV: as fm_history_write_csv writes it ------------------------------------------------------- */
+/* ---- CSV: as fm_history_write_csv writes it -------------------------------------------------- */
 
 static fm_status read_columns(const report *r, const fm_dataset *data, report_run *run)
 {
@@ -64,7 +64,7 @@ static fm_status open_csv(const report *r, report_run *run)
     return status;
 }
 
-/* ---- model files ---------------------------------------------------------------------------------- */
+/* ---- model files ----------------------------------------------------------------------------- */
 
 static fm_status add_values(const report *r, report_run *run, const char *name)
 {

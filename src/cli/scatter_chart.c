@@ -21,7 +21,8 @@ enum {
     MOST_WRITTEN = 20 /* classes whose names stand among the points */
 };
 
-/* Ten that differ in light as well as in hue (after P. Green-Armytage 2010 and M. Okabe, K. Ito 2008). */
+/* Ten that differ in light as well as in hue (after P. Green-Armytage 2010 and M. Okabe, K.
+ * Ito 2008). */
 static const chart_color colors[COLORS] = {
     {0, 114, 178},  {213, 94, 0},  {0, 158, 115}, {204, 121, 167}, {230, 159, 0},
     {86, 180, 233}, {120, 94, 60}, {148, 30, 60}, {110, 80, 190},  {110, 150, 30},

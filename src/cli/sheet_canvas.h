@@ -17,7 +17,8 @@ void sheet_cell(const fm_image *sample, int64_t *height, int64_t *width);
 
 /* Dark, with three channels, in the arena. */
 fm_status sheet_open(fm_arena *arena, int64_t height, int64_t width, fm_image *sheet);
-/* A sample of a prepared set back to bytes as the data has them. values and image have its elements. */
+/* A sample of a prepared set back to bytes as the data has them.
+ * values and image have its elements. */
 void sheet_restore(const fm_transform *transform, const float *x, float *values, fm_image *image);
 /* Pixels are repeated, or averaged. scratch has as many bytes as `from`. */
 fm_status sheet_draw_image(fm_context *context, const fm_image *sheet, int64_t top, int64_t left,

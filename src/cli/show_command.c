@@ -27,7 +27,7 @@ typedef struct view {
     fm_program *program; /* of a training step */
 } view;
 
-/* ---- opening ----------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 /* Looking is not worth a download: what was downloaded before is found, nothing is fetched. */
 static void stay_offline(invocation *s)
@@ -86,7 +86,7 @@ static fm_status open_view(view *v)
     return fm_model_program(v->saved.model, FM_TRAIN, v->batch_size, &v->program);
 }
 
-/* ---- the table --------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 static size_t total_memory(const fm_program_summary *summary)
 {
@@ -242,7 +242,7 @@ static void print_json(const view *v)
         layer_table_json(&v->layers)));
 }
 
-/* ---- graph and program -------------------------------------------------------------------------- */
+/* ---- graph and program ----------------------------------------------------------------------- */
 
 static fm_status print_graph(const view *v)
 {
@@ -280,7 +280,7 @@ static fm_status print_profile(const view *v)
     return FM_OK;
 }
 
-/* ---- the command ------------------------------------------------------------------------------- */
+/* ---- the command ----------------------------------------------------------------------------- */
 
 /* Data alone, so that a model that cannot be built yet is no obstacle. */
 static fm_status show_samples(view *v)

@@ -26,7 +26,7 @@ struct show_table {
     bool (*at)(int index, row *entry);
 };
 
-/* ---- the library's tables ----------------------------------------------------------------------- */
+/* ---- the library's tables -------------------------------------------------------------------- */
 
 #define RECORD_ROW(function, record_type, record_at)                                               \
     static bool function(int index, row *entry)                                                    \
@@ -208,7 +208,7 @@ const show_table *show_table_find(const char *name)
     return NULL;
 }
 
-/* ---- as text ----------------------------------------------------------------------------------- */
+/* ---- as text --------------------------------------------------------------------------------- */
 
 static const char *const type_words[] = {
     [FM_FIELD_INT] = "whole number",
@@ -312,7 +312,7 @@ static void print_row(const terminal *t, const row *entry)
     for (int i = 0; field_at(entry, i); i++) print_field(t, field_at(entry, i));
 }
 
-/* ---- as JSON ----------------------------------------------------------------------------------- */
+/* ---- as JSON --------------------------------------------------------------------------------- */
 
 static json_t *default_of(const fm_field *field)
 {
@@ -356,7 +356,7 @@ static json_t *row_object(const row *entry)
     return object;
 }
 
-/* ---- printing ---------------------------------------------------------------------------------- */
+/* ---- printing -------------------------------------------------------------------------------- */
 
 static bool is_called(const row *entry, const char *name)
 {

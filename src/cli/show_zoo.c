@@ -54,7 +54,7 @@ void show_zoo_list(bool json)
     }
 }
 
-/* ---- one network ------------------------------------------------------------------------------- */
+/* ---- one network ----------------------------------------------------------------------------- */
 
 static fm_val build_network(fm_graph *g, fm_val x, void *network)
 {

@@ -6,8 +6,8 @@
 
 enum { LETTER_WIDTH = 5, LETTER_HEIGHT = 7 };
 
-/* The rows of a UTF-8 text's next letter, each in five bits, the left pixel highest, and *text moves
- * behind it; NULL at the end. What has no letter here is a box. */
+/* The rows of a UTF-8 text's next letter, each in five bits, the left pixel highest, and *text
+ * moves behind it; NULL at the end. What has no letter here is a box. */
 const uint8_t *small_letter_next(const char **text);
 int small_letter_count(const char *text);
 

@@ -21,11 +21,12 @@ int terminal_width(const terminal *t);
 
 /* For running text: the width, but from 60 to 99. */
 int terminal_text_width(const terminal *t);
-/* Words from column `indent` on, broken before `width`; the cursor is at column `at`. Ends the line. */
+/* Words from column `indent` on, broken before `width`; the cursor is at column `at`.
+ * Ends the line. */
 void terminal_wrap(FILE *stream, const char *words, int indent, int at, int width);
 
-/* Prints the character that begins at `bytes`, a blank in place of what would steer a terminal or is no
- * UTF-8; returns its bytes. */
+/* Prints the character that begins at `bytes`, a blank in place of what would steer a terminal or
+ * is no UTF-8; returns its bytes. */
 size_t terminal_character(FILE *stream, const char *bytes, size_t size);
 
 /* Escape sequences, "" without colour. */

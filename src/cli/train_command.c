@@ -30,7 +30,7 @@ typedef struct training {
     fm_scores test;
 } training;
 
-/* ---- names of files ---------------------------------------------------------------------------- */
+/* ---- names of files -------------------------------------------------------------------------- */
 
 static const char suffix[] = ".safetensors";
 
@@ -71,7 +71,8 @@ static const char *timeline_of(const training *t)
     return given ? given : fm_recipe_about(t->recipe)->fit.timeline;
 }
 
-/* The recipe names outputs, too, so that two may have one name although the command line was fine. */
+/* The recipe names outputs, too, so that two may have one
+ * name although the command line was fine. */
 static fm_status check_outputs(training *t)
 {
     const fm_recipe_settings *settings = fm_recipe_about(t->recipe);
@@ -95,7 +96,7 @@ static fm_status check_outputs(training *t)
     return status;
 }
 
-/* ---- opening ----------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static fm_status open_recipe(training *t)
 {
@@ -204,7 +205,7 @@ static void announce(const training *t)
             threads, threads == 1 ? "" : "s");
 }
 
-/* ---- training ---------------------------------------------------------------------------------- */
+/* ---- training -------------------------------------------------------------------------------- */
 
 static fm_status fit(training *t)
 {
@@ -245,7 +246,7 @@ static fm_status test(training *t)
     return fm_evaluate(t->model, t->data.test, &how, &t->test);
 }
 
-/* ---- telling ----------------------------------------------------------------------------------- */
+/* ---- telling --------------------------------------------------------------------------------- */
 
 static const fm_epoch *kept_figures(const training *t)
 {

@@ -9,8 +9,8 @@
 
 enum { FIGURES = 2 * (1 + FM_MAX_METRICS), NAME = 80, PATH_SIZE = 4096 };
 
-/* Of the values of a name ("val_loss", "test_accuracy"), one for each fold: their mean, and the sum of
- * squared differences from it (Welford 1962). */
+/* Of the values of a name ("val_loss", "test_accuracy"), one for each fold: their mean, and the sum
+ * of squared differences from it (Welford 1962). */
 typedef struct figure {
     char name[NAME];
     double mean, squares;
@@ -27,7 +27,7 @@ typedef struct cross_validation {
     double began;
 } cross_validation;
 
-/* ---- figures ----------------------------------------------------------------------------------- */
+/* ---- figures --------------------------------------------------------------------------------- */
 
 static void add_figure(cross_validation *v, int index, const char *prefix, const char *name,
                        double value)
@@ -68,7 +68,7 @@ static json_t *summary_of(const cross_validation *v, bool means)
     return object;
 }
 
-/* ---- a fold ------------------------------------------------------------------------------------ */
+/* ---- a fold ---------------------------------------------------------------------------------- */
 
 /* "m.safetensors" -> "m.fold1.safetensors" */
 static fm_status save_fold(const cross_validation *v, fm_model *model, int64_t fold)
@@ -151,7 +151,7 @@ static fm_status train_fold(cross_validation *v, int64_t fold)
     return status;
 }
 
-/* ---- all of them ------------------------------------------------------------------------------- */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 static void tell_end(const cross_validation *v)
 {

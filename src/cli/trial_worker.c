@@ -57,7 +57,7 @@ typedef struct outcome {
     int64_t epoch, trained;
 } outcome;
 
-/* ---- talking ----------------------------------------------------------------------------------- */
+/* ---- talking --------------------------------------------------------------------------------- */
 
 /* With all the digits, unlike json_print. */
 static void answer(json_t *object)
@@ -105,7 +105,7 @@ static const char **texts_of(fm_context *context, const json_t *list, int *count
     return texts;
 }
 
-/* ---- data -------------------------------------------------------------------------------------- */
+/* ---- data ------------------------------------------------------------------------------------ */
 
 static void close_data(worker *w)
 {
@@ -157,7 +157,7 @@ static fm_status open_data(worker *w, const char *const *set, int count)
     return status;
 }
 
-/* ---- training ---------------------------------------------------------------------------------- */
+/* ---- training -------------------------------------------------------------------------------- */
 
 static fm_status save(run *r)
 {
@@ -336,7 +336,7 @@ static void answer_job(worker *w, const json_t *job)
                      seconds_now() - began));
 }
 
-/* ---- the beginning ----------------------------------------------------------------------------- */
+/* ---- the beginning --------------------------------------------------------------------------- */
 
 static bool begin(worker *w)
 {

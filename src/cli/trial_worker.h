@@ -1,5 +1,5 @@
-/* The process in which trials of a search are trained, one after the other. It reads a JSON object a
- * line on stdin and answers on stdout:
+/* The process in which trials of a search are trained, one after the other. It reads a JSON object
+ * a line on stdin and answers on stdout:
  *
  *     {"recipe": PATH, "set": [KEY=VALUE...], "data": DIR, "threads": N, "folds": K,
  *      "monitor": NAME, "mode": N, "last": BOOL}              once
@@ -9,8 +9,9 @@
  *         -> {"done": true, "value": X, "epoch": N, "trained": N, "seconds": X}
  *     or, to each of them, {"failed": WHY, "status": N}
  *
- * Data are kept from trial to trial where nothing that concerns them is varied. When stdin is closed,
- * because the search was stopped or killed, a trial that runs saves its state and the process ends. */
+ * Data are kept from trial to trial where nothing that concerns them is varied. When stdin is
+ * closed, because the search was stopped or killed, a trial that runs saves its state and the
+ * process ends. */
 #ifndef FM_CLI_TRIAL_WORKER_H
 #define FM_CLI_TRIAL_WORKER_H
 

@@ -35,7 +35,7 @@ typedef struct command_run {
     fm_text given_set; /* --set, for the journal */
 } command_run;
 
-/* ---- shared with the other parts --------------------------------------------------------------- */
+/* ---- shared with the other parts ------------------------------------------------------------- */
 
 bool tuning_path(const tuning *t, const char *name, char path[TUNING_PATH])
 {
@@ -83,7 +83,7 @@ static json_t *list_of(const string_list *set)
     return list;
 }
 
-/* ---- the folder -------------------------------------------------------------------------------- */
+/* ---- the folder ------------------------------------------------------------------------------ */
 
 static const char journal_name[] = "journal.jsonl", states_name[] = "states";
 
@@ -159,7 +159,7 @@ static void remove_old_states(command_run *c)
     }
 }
 
-/* ---- opening ----------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 /* The recipe must be readable; it says how long trials are where the search does not. */
 static fm_status read_recipe(command_run *c, fm_search_options *options)
@@ -224,7 +224,7 @@ static fm_status choose_slots(command_run *c)
     return tune_workers_open(context, t->slots, c->log, &c->workers);
 }
 
-/* ---- workers ----------------------------------------------------------------------------------- */
+/* ---- workers --------------------------------------------------------------------------------- */
 
 static fm_status start_worker(command_run *c, int slot)
 {
@@ -330,7 +330,7 @@ static void announce(const command_run *c)
     }
 }
 
-/* ---- telling ----------------------------------------------------------------------------------- */
+/* ---- telling --------------------------------------------------------------------------------- */
 
 static fm_status tell(command_run *c, const fm_trial_job *job, const fm_journal_record *record)
 {
@@ -405,7 +405,7 @@ static fm_status take_message(command_run *c, const tune_message *message)
     return FM_OK;
 }
 
-/* ---- the loop ---------------------------------------------------------------------------------- */
+/* ---- the loop -------------------------------------------------------------------------------- */
 
 static fm_status grow_notes(tuning *t)
 {
@@ -484,7 +484,7 @@ static fm_status search_on(command_run *c)
     }
 }
 
-/* ---- the end ----------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 static void print_end_event(const tuning *t, const char *recipe)
 {

@@ -18,7 +18,7 @@ static fm_status write_text(tuning *t, const char *name, fm_text *text)
     return status;
 }
 
-/* ---- trials.csv -------------------------------------------------------------------------------- */
+/* ---- trials.csv ------------------------------------------------------------------------------ */
 
 static void add_cell(fm_text *text, const char *cell)
 {
@@ -55,7 +55,7 @@ fm_status tune_write_trials(tuning *t)
     return write_text(t, "trials.csv", &text);
 }
 
-/* ---- best.yaml --------------------------------------------------------------------------------- */
+/* ---- best.yaml ------------------------------------------------------------------------------- */
 
 /* KEY=VALUE of the trial, its epochs, and the best of them kept as it was judged. */
 static fm_status open_best(tuning *t, int64_t best, fm_recipe **recipe)

@@ -10,7 +10,7 @@
 enum { CELL = 28, FIXED = 3, MOST_ROWS = 24, LIVE_ROWS = 8, LAST_ROWS = 10 };
 static const double redraw_seconds = 0.25;
 
-/* ---- cells ------------------------------------------------------------------------------------- */
+/* ---- cells ----------------------------------------------------------------------------------- */
 
 /* Where the last `words` words of a dotted name begin. */
 static const char *tail_of(const char *name, int words)
@@ -65,7 +65,7 @@ static void trial_cell(const tuning *t, int64_t number, int column, char cell[CE
     }
 }
 
-/* ---- the table --------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 typedef struct table {
     int64_t rows[MOST_ROWS];
@@ -149,7 +149,7 @@ void tune_table_print(tuning *t)
            show_figure(fm_search_trial(t->search, top).value, figure));
 }
 
-/* ---- the live block ---------------------------------------------------------------------------- */
+/* ---- the live block -------------------------------------------------------------------------- */
 
 void tune_table_wipe(tuning *t)
 {
@@ -212,7 +212,7 @@ void tune_table_draw(tuning *t, bool now)
     fflush(stderr);
 }
 
-/* ---- a trial that was told --------------------------------------------------------------------- */
+/* ---- a trial that was told ------------------------------------------------------------------- */
 
 json_t *tune_parameters(const tuning *t, const double *values)
 {

@@ -18,7 +18,7 @@ extern char **environ;
 
 static const char program[] = "/proc/self/exe";
 
-/* ---- beginning and ending ---------------------------------------------------------------------- */
+/* ---- beginning and ending -------------------------------------------------------------------- */
 
 fm_status tune_workers_open(fm_context *context, int count, const char *log, tune_workers *workers)
 {
@@ -87,7 +87,8 @@ static int spawn(tune_workers *workers, int in, int out, pid_t *pid)
     return error;
 }
 
-/* The pipes' ends close by themselves in other workers, so that each hears when this process ends. */
+/* The pipes' ends close by themselves in other workers,
+ * so that each hears when this process ends. */
 fm_status tune_worker_start(tune_workers *workers, int index)
 {
     tune_worker *worker = &workers->workers[index];
@@ -108,7 +109,7 @@ fm_status tune_worker_start(tune_workers *workers, int index)
     return FM_OK;
 }
 
-/* ---- talking ----------------------------------------------------------------------------------- */
+/* ---- talking --------------------------------------------------------------------------------- */
 
 void tune_worker_send(tune_workers *workers, int index, json_t *object)
 {

@@ -1,5 +1,5 @@
-/* The choice is a shortest path: which candidates are buckets, such that the steps of all samples are
- * fewest (dynamic programming, R. Bellman 1957). */
+/* The choice is a shortest path: which candidates are buckets, such that the steps of all samples
+ * are fewest (dynamic programming, R. Bellman 1957). */
 #include "data/buckets.h"
 
 enum { MOST_CANDIDATES = 512 };
@@ -38,8 +38,7 @@ void fm_buckets_choose(const int64_t *lengths, int64_t count, int64_t longest, i
     candidates c;
     int64_t
         steps[MOST_CANDIDATES + 1]; /* of the samples that candidate j holds, it being a bucket */
-    int16_t before[FM_MAX_LIST]
-                  [MOST_CANDIDATES + 1]; /* the bucket before it, with k before it      */
+    int16_t before[FM_MAX_LIST][MOST_CANDIDATES + 1]; /* the bucket before it, with k before it */
     *buckets = (fm_ints){0};
     find_candidates(lengths, count, longest, &c);
     if (most > c.count) most = c.count;

@@ -15,9 +15,9 @@ struct fm_dataset {
     void *state;
     fm_arena words; /* strings, columns and categories of info */
     /* of a view; NULL in a root */
-    fm_dataset *root;  /* referenced                                    */
-    uint32_t *indices; /* positions in the root; NULL: a range of it    */
-    int64_t first;     /* where the range begins                        */
+    fm_dataset *root;  /* referenced */
+    uint32_t *indices; /* positions in the root; NULL: a range of it */
+    int64_t first;     /* where the range begins */
 };
 
 /* One more holder of the data set; fm_dataset_destroy gives it back. */
@@ -78,8 +78,8 @@ static inline void fm_fetch_row(const char *row, size_t bytes)
     for (size_t i = 0; i < bytes && i < MOST; i += LINE) __builtin_prefetch(row + i);
 }
 
-/* Category `number` by name; numbers that have no name, as without a column, are printed into `buffer`
- * (of 24 bytes). */
+/* Category `number` by name; numbers that have no name, as without a column, are printed into
+ * `buffer` (of 24 bytes). */
 const char *fm_column_category(const fm_column *column, int64_t number, char buffer[24]);
 
 #endif

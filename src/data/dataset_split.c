@@ -19,8 +19,8 @@ typedef struct division {
     fm_context *context;
     const fm_dataset *dataset;
     uint32_t count;
-    uint32_t *order;  /* a drawn order of all samples          */
-    uint8_t *second;  /* 1: belongs into the second part       */
+    uint32_t *order;  /* a drawn order of all samples */
+    uint8_t *second;  /* 1: belongs into the second part */
     uint32_t *labels; /* class of each sample, for stratifying */
 } division;
 

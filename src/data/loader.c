@@ -6,7 +6,8 @@
  * it, and an error belongs to the batch that it happened in.
  *
  * Samples of a set with buckets are sorted by them, keeping the order that was drawn, and every
- * batch_size of them are a batch: what is left of a bucket begins the first batch of the next one. */
+ * batch_size of them are a batch: what is left of a bucket begins the first batch of the next
+ * one. */
 #define _GNU_SOURCE
 #include "base/fields.h"
 #include "base/random.h"
@@ -40,9 +41,9 @@ const fm_field fm_loader_fields[] = {
 
 typedef struct slot {
     void *fields[FM_MAX_DATA_FIELDS];
-    int64_t batch;       /* the batch that it holds ready, or NO_BATCH  */
-    fm_status status;    /* of gathering it                             */
-    fm_context *context; /* keeps the words of a failure                */
+    int64_t batch;       /* the batch that it holds ready, or NO_BATCH */
+    fm_status status;    /* of gathering it */
+    fm_context *context; /* keeps the words of a failure */
 } slot;
 
 struct fm_loader {
@@ -50,29 +51,29 @@ struct fm_loader {
     fm_dataset *dataset; /* referenced */
     fm_loader_options options;
     int64_t batches, epoch;
-    int64_t told_epoch; /* the caller's, for a timeline       */
-    uint32_t *order;    /* positions in the epoch's order       */
+    int64_t told_epoch; /* the caller's, for a timeline */
+    uint32_t *order;    /* positions in the epoch's order */
     fm_batch_form forms[FM_MAX_BATCH_FORMS];
     /* of a set with buckets; else NULL */
-    uint8_t *buckets;  /* of each sample                                   */
-    uint8_t *lengths;  /* the bucket of each batch of the epoch            */
+    uint8_t *buckets;  /* of each sample */
+    uint8_t *lengths;  /* the bucket of each batch of the epoch */
     uint32_t *sorted;  /* positions by bucket; NULL: they keep their order */
-    uint32_t *shuffle; /* the new order of whole batches                   */
+    uint32_t *shuffle; /* the new order of whole batches */
     slot *slots;
     int64_t slot_count;
-    int64_t position; /* the next batch for the caller       */
+    int64_t position; /* the next batch for the caller */
     double waited;    /* seconds of the epoch, as fm_loader_waited */
 
     pthread_t *workers;
     int64_t worker_count;
     bool has_lock;
     pthread_mutex_t lock;    /* guards what follows, the slots' batch and status, and position */
-    pthread_cond_t work;     /* for workers: a batch may be taken, or all is over              */
-    pthread_cond_t ready;    /* for the caller: a slot is filled, or a worker became idle      */
-    int64_t claimed;         /* the next batch that a worker takes                             */
-    int64_t active;          /* workers that gather now                                        */
-    int64_t ready_count;     /* batches that wait for the caller                               */
-    int first_lane, started; /* of the timeline; workers that know theirs                   */
+    pthread_cond_t work;     /* for workers: a batch may be taken, or all is over */
+    pthread_cond_t ready;    /* for the caller: a slot is filled, or a worker became idle */
+    int64_t claimed;         /* the next batch that a worker takes */
+    int64_t active;          /* workers that gather now */
+    int64_t ready_count;     /* batches that wait for the caller */
+    int first_lane, started; /* of the timeline; workers that know theirs */
     bool stop;
 };
 

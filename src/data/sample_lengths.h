@@ -7,9 +7,9 @@
 enum { FM_BUCKETS_TEXT = 256 }; /* room for either text */
 
 typedef struct fm_sample_lengths {
-    int64_t longest; /* the first dimension of "x"                    */
-    double mean;     /* steps of a sample that are no padding         */
-    double taken;    /* steps of a sample in its batch, in the mean   */
+    int64_t longest; /* the first dimension of "x" */
+    double mean;     /* steps of a sample that are no padding */
+    double taken;    /* steps of a sample in its batch, in the mean */
 } fm_sample_lengths;
 
 /* For shuffled batches of batch_size. "x" has a dimension of time, and there are samples. */

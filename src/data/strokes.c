@@ -35,8 +35,8 @@ const fm_field fm_strokes_fields[] = {
     {0},
 };
 
-/* The ways to write each digit, in a box of 100 by 100, y down. "!" is a sharp corner, "|" lifts the
- * pen. */
+/* The ways to write each digit, in a box of 100 by 100, y down. "!" is a sharp corner,
+ * "|" lifts the pen. */
 static const char *const styles[DIGITS][6] = {
     {"58,0 25,12 8,50 22,88 50,100 80,86 94,50 82,14 54,0",
      "70,6 40,4 12,40 14,80 42,100 74,84 90,44 78,8 50,2 34,12",
@@ -108,7 +108,7 @@ static void parse_style(const char *text, path *p)
 
 /* Where a point of the glyph's box lands, in pixels. */
 typedef struct plane {
-    float xx, xy, yx, yy, x, y;   /* affine                                  */
+    float xx, xy, yx, yy, x, y;   /* affine */
     float bend, period[WAVES][2]; /* then displaced by a few slow sine waves */
     float phase[WAVES][2];
 } plane;

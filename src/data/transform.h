@@ -1,7 +1,7 @@
 /* The inside of a transform: everything that a fit learned, and nothing that it did not.
  *
- * A number v of "x" becomes (v - center) * factor, with `fill` in place of a missing one; each group
- * of elements has one such rule. A categorical column becomes one or more columns. */
+ * A number v of "x" becomes (v - center) * factor, with `fill` in place of a missing one; each
+ * group of elements has one such rule. A categorical column becomes one or more columns. */
 #ifndef FM_DATA_TRANSFORM_H
 #define FM_DATA_TRANSFORM_H
 
@@ -15,24 +15,24 @@ typedef struct fm_rule {
 } fm_rule;
 
 typedef struct fm_column_code {
-    int64_t output, width; /* where it goes in the output row                            */
+    int64_t output, width; /* where it goes in the output row */
     bool missing;          /* missing values are a category of their own, after the others */
 } fm_column_code;
 
 struct fm_transform {
     fm_context *context;
     int references;
-    fm_arena words;                /* all that follows lives here                          */
-    fm_dataset_info input, output; /* of input, categories are those seen in training      */
-    int statistics;                /* EACH, CHANNEL or ALL: what a group is                */
-    int64_t elements, groups;      /* of "x"                                               */
-    fm_rule *rules;                /* of each group                                        */
+    fm_arena words;                /* all that follows lives here */
+    fm_dataset_info input, output; /* of input, categories are those seen in training */
+    int statistics;                /* EACH, CHANNEL or ALL: what a group is */
+    int64_t elements, groups;      /* of "x" */
+    fm_rule *rules;                /* of each group */
     int encode;
-    fm_column_code *codes;     /* of each column of "x"; NULL: no categorical ones     */
-    int target;                /* fm_target, not AUTO                                 */
-    fm_rule *target_rules;     /* of each column of "y"; NULL: no "y", or classes      */
-    fm_vocabulary *vocabulary; /* of texts; NULL: "x" is numbers                   */
-    int64_t rows;              /* of a stateful text                               */
+    fm_column_code *codes;     /* of each column of "x"; NULL: no categorical ones */
+    int target;                /* fm_target, not AUTO */
+    fm_rule *target_rules;     /* of each column of "y"; NULL: no "y", or classes */
+    fm_vocabulary *vocabulary; /* of texts; NULL: "x" is numbers */
+    int64_t rows;              /* of a stateful text */
 };
 
 /* The group of element e of a sample. */

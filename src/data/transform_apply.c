@@ -20,11 +20,11 @@ typedef struct prepared {
     fm_dataset *parent;
     fm_transform *transform;
     fm_arena words;
-    int32_t **codes;     /* of each column of "x": from the parent's category to the transform's  */
-    int32_t *classes;    /* the same for "y"; NULL: it holds numbers                              */
-    int64_t class_count; /* of the parent                                                        */
-    int32_t *tokens;     /* of texts: all samples; NULL: "x" is numbers                          */
-    int32_t *lengths;    /* of texts: the tokens of each that are no padding                     */
+    int32_t **codes;     /* of each column of "x": from the parent's category to the transform's */
+    int32_t *classes;    /* the same for "y"; NULL: it holds numbers */
+    int64_t class_count; /* of the parent */
+    int32_t *tokens;     /* of texts: all samples; NULL: "x" is numbers */
+    int32_t *lengths;    /* of texts: the tokens of each that are no padding */
 } prepared;
 
 /* ---- Rows ---- */

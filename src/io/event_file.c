@@ -24,7 +24,7 @@ struct fm_event_file {
     fm_status status; /* the first failure */
 };
 
-/* ---- records ----------------------------------------------------------------------------------- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 static double wall_time(void)
 {
@@ -67,7 +67,7 @@ static fm_text new_event(const fm_event_file *file, int64_t step)
     return event;
 }
 
-/* ---- files ------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 enum { ATTEMPTS = 1000 };
 
@@ -169,7 +169,7 @@ fm_status fm_event_restart(fm_event_file *file, int64_t step)
     return write_record(file, &event);
 }
 
-/* ---- summaries --------------------------------------------------------------------------------- */
+/* ---- summaries ------------------------------------------------------------------------------- */
 
 enum {
     VALUE_TAG = 1,
@@ -244,7 +244,7 @@ fm_status fm_event_text(fm_event_file *file, const char *tag, int64_t step, cons
     return write_value(file, step, &value);
 }
 
-/* ---- histograms -------------------------------------------------------------------------------- */
+/* ---- histograms ------------------------------------------------------------------------------ */
 
 enum { BUCKETS = 30 };
 
@@ -306,7 +306,7 @@ fm_status fm_event_histogram(fm_event_file *file, const char *tag, int64_t step,
     return write_value(file, step, &value);
 }
 
-/* ---- graphs ------------------------------------------------------------------------------------ */
+/* ---- graphs ---------------------------------------------------------------------------------- */
 
 /* "_output_shapes": a list of one shape; "attributes": words. */
 static void add_attribute(fm_text *node, const char *name, fm_text *value)
@@ -368,7 +368,7 @@ fm_status fm_event_graph(fm_event_file *file, const fm_event_node *nodes, int64_
     return write_record(file, &event);
 }
 
-/* ---- hyper-parameters -------------------------------------------------------------------------- */
+/* ---- hyper-parameters ------------------------------------------------------------------------ */
 
 enum { PLUGIN_EXPERIMENT = 2, PLUGIN_START, PLUGIN_END };
 

@@ -18,7 +18,7 @@ enum { FM_SAFETENSORS_HEADER_LIMIT = 16 * 1024 * 1024 };
 typedef struct fm_safetensors_entry {
     const char *name;
     const char *type; /* as in the file: "F32", "BF16" */
-    bool readable;    /* type is one of fm_dtype       */
+    bool readable;    /* type is one of fm_dtype */
     fm_dtype dtype;
     fm_shape shape;
     uint64_t begin, end; /* from the end of the header */

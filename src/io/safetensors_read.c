@@ -14,11 +14,11 @@
 struct fm_safetensors {
     fm_context *context;
     char *path;
-    FILE *stream;      /* or                               */
-    const char *bytes; /* the whole file in memory         */
-    uint64_t size;     /* of the file                      */
-    uint64_t start;    /* of the tensors' bytes            */
-    fm_arena arena;    /* of names and texts               */
+    FILE *stream;      /* or */
+    const char *bytes; /* the whole file in memory */
+    uint64_t size;     /* of the file */
+    uint64_t start;    /* of the tensors' bytes */
+    fm_arena arena;    /* of names and texts */
     fm_map names, keys;
     fm_safetensors_entry *entries;
     const char **texts; /* of the metadata, by number in keys */

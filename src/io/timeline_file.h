@@ -1,4 +1,5 @@
-/* A timeline as a file of Chrome's trace event format, which chrome://tracing and ui.perfetto.dev open. */
+/* A timeline as a file of Chrome's trace event format,
+ * which chrome://tracing and ui.perfetto.dev open. */
 #ifndef FM_IO_TIMELINE_FILE_H
 #define FM_IO_TIMELINE_FILE_H
 

@@ -1,5 +1,5 @@
-/* Protocol buffers' wire format (protobuf.dev, "Encoding"), written by hand: a message is bytes in a
- * text; one in another is written to a text of its own and put in with its length. */
+/* Protocol buffers' wire format (protobuf.dev, "Encoding"), written by hand: a message is bytes in
+ * a text; one in another is written to a text of its own and put in with its length. */
 #ifndef FM_IO_WIRE_H
 #define FM_IO_WIRE_H
 

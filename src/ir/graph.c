@@ -294,7 +294,7 @@ const char *fm_val_name(const fm_graph *graph, fm_val value)
     return look(graph, value)->name;
 }
 
-/* ---- masks ------------------------------------------------------------------------------------ */
+/* ---- masks ----------------------------------------------------------------------------------- */
 
 void fm_mask_set(fm_graph *graph, fm_val value, fm_val mask)
 {
@@ -377,7 +377,7 @@ void fm_scope_leave(fm_graph *graph)
     if (graph->scope_count > 1) graph->scope_count--;
 }
 
-/* ---- variables and results -------------------------------------------------------------------- */
+/* ---- variables and results ------------------------------------------------------------------- */
 
 static fm_val shared_variable(fm_graph *graph, uint32_t index, const char *path, fm_dtype dtype,
                               fm_shape shape)

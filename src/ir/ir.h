@@ -23,12 +23,12 @@ typedef struct fm_value {
     fm_shape shape;
     fm_dtype dtype;
     fm_value_kind kind;
-    uint32_t producer; /* node of a temporary, else FM_NO_NODE       */
-    uint32_t output;   /* which of its outputs                       */
-    uint32_t variable; /* FM_VARIABLE: index into graph->variables   */
-    const char *name;  /* input name, variable path, else ""         */
-    const void *data;  /* FM_CONSTANT: the elements, in the arena    */
-    fm_layout layout;  /* type NULL: plain; set by the layout pass   */
+    uint32_t producer; /* node of a temporary, else FM_NO_NODE */
+    uint32_t output;   /* which of its outputs */
+    uint32_t variable; /* FM_VARIABLE: index into graph->variables */
+    const char *name;  /* input name, variable path, else "" */
+    const void *data;  /* FM_CONSTANT: the elements, in the arena */
+    fm_layout layout;  /* type NULL: plain; set by the layout pass */
     fm_val mask;       /* of the steps of a sequence, {0} without one */
     bool steady;       /* computed once, or a variable that stays (pass/steady.h) */
 } fm_value;
@@ -92,9 +92,9 @@ struct fm_graph {
     fm_named_value *inputs, *outputs;
     size_t input_count, input_capacity, output_count, output_capacity;
 
-    fm_map variable_by_path; /* -> index into variables                    */
-    fm_map fresh_names;      /* "scope/base" -> how often it was entered    */
-    const char **scopes;     /* the path of each level; scopes[0] is ""     */
+    fm_map variable_by_path; /* -> index into variables */
+    fm_map fresh_names;      /* "scope/base" -> how often it was entered */
+    const char **scopes;     /* the path of each level; scopes[0] is "" */
     size_t scope_count, scope_capacity;
     fm_layer_note *layers; /* the outermost ones */
     size_t layer_count, layer_capacity;
@@ -137,8 +137,8 @@ void fm_scope_enter_at(fm_graph *graph, const char *path);
 /* A number for a random node; the same sequence in every graph built the same way. */
 uint32_t fm_graph_next_stream(fm_graph *graph);
 
-/* Is none of them poisoned? One of another graph, where its number shows that, is a mistake. Builders
- * outside fm_node_add use it. */
+/* Is none of them poisoned? One of another graph, where its number shows that, is a mistake.
+ * Builders outside fm_node_add use it. */
 bool fm_all_valid(fm_graph *graph, const fm_val *values, int count);
 
 /* A deep copy; what it shares with the original is only what both copy. */

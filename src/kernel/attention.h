@@ -9,14 +9,15 @@
  *     dq_i = scale sum_j ds_ij k_j     dk_j = scale sum_i ds_ij q_i     dv_j = sum_i z_ij p_ij dy_i
  * A query that sees no key has y = 0 and lse = 0, and no gradient.
  *
- * With bf16, operands of these products are rounded to bfloat16: q, k, v and dy, z_ij e^(s_ij - m_i) before
- * it is multiplied by v_j, and z_ij p_ij and ds_ij backward; sums, lse and dy_i . y_i are not. m_i is
- * then the logarithm of a power of two, the first that is no less than the largest e^s_ij: another maximum on
- * the way changes no digit, so what is rounded does not depend on how the keys are cut.
+ * With bf16, operands of these products are rounded to bfloat16: q, k, v and dy, z_ij e^(s_ij -
+ * m_i) before it is multiplied by v_j, and z_ij p_ij and ds_ij backward; sums, lse and dy_i . y_i
+ * are not. m_i is then the logarithm of a power of two, the first that is no less than the largest
+ * e^s_ij: another maximum on the way changes no digit, so what is rounded does not depend on how
+ * the keys are cut.
  *
- * Positions are rows: q (batch, queries, heads, key_dim), k (batch, keys, key_heads, key_dim), v (batch,
- * keys, key_heads, value_dim), y like q with value_dim, lse (batch, heads, queries). Head h reads
- * key head h key_heads / heads. */
+ * Positions are rows: q (batch, queries, heads, key_dim), k (batch, keys, key_heads, key_dim), v
+ * (batch, keys, key_heads, value_dim), y like q with value_dim, lse (batch, heads, queries). Head h
+ * reads key head h key_heads / heads. */
 #include "kernel/attention_sizes.h"
 #include "kernel/bfloat16.h"
 
@@ -39,8 +40,8 @@ static inline REAL KERNEL(attention_above)(REAL x)
     return (REAL)ceil((double)(x / log_2)) * log_2;
 }
 
-/* One query of one head: q (key_dim), k, v of its key head, mask (keys) or NULL, y (value_dim); `row` is
- * (b heads + h) queries + i. Returns lse. */
+/* One query of one head: q (key_dim), k, v of its key head, mask (keys) or NULL, y (value_dim);
+ * `row` is (b heads + h) queries + i. Returns lse. */
 static REAL KERNEL(attend)(const kernel_attention *a, int64_t row, int64_t i, const REAL *q,
                            const REAL *k, const REAL *v, const REAL *mask, REAL *y)
 {
@@ -93,7 +94,8 @@ static inline void KERNEL(attention)(const kernel_attention *a, const REAL *q, c
     }
 }
 
-/* As attend: adds what one query of one head gives to dq (key_dim), to dk and dv of its key head. */
+/* As attend: adds what one query of one head gives to dq (key_dim),
+ * to dk and dv of its key head. */
 static void KERNEL(attend_grad)(const kernel_attention *a, int64_t row, int64_t i, const REAL *q,
                                 const REAL *k, const REAL *v, const REAL *mask, const REAL *y,
                                 REAL lse, const REAL *dy, REAL *dq, REAL *dk, REAL *dv)

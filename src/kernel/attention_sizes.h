@@ -1,4 +1,5 @@
-/* The sizes of an attention, what a query may see, and what dropout keeps: the same for every dtype. */
+/* The sizes of an attention, what a query may see, and what dropout keeps:
+ * the same for every dtype. */
 #ifndef FM_KERNEL_ATTENTION_SIZES_H
 #define FM_KERNEL_ATTENTION_SIZES_H
 
@@ -10,8 +11,8 @@ enum { KERNEL_ATTENTION_KEYS = 64 };
 
 typedef struct kernel_attention {
     int64_t batch, heads, key_heads, queries, keys, key_dim, value_dim;
-    int64_t q_step, k_step, v_step; /* elements from one position to the next    */
-    int64_t mask_batch, mask_query; /* the same of the mask; 0 where it repeats  */
+    int64_t q_step, k_step, v_step; /* elements from one position to the next */
+    int64_t mask_batch, mask_query; /* the same of the mask; 0 where it repeats */
     int64_t first;                  /* causal: query i sees the keys up to first + i */
     int causal;
     int bf16; /* products round their operands */

@@ -1,7 +1,7 @@
-/* Numbers rounded to bfloat16: a float's sign and exponent and the first 7 bits of its fraction, ties to
- * even. Subnormal numbers are zeros, as in AVX512_BF16's and AMX's instructions; NaN stays NaN. A product
- * of two such numbers has 16 significant bits: it is exact in float.
- * Kalamkar et al., "A Study of BFLOAT16 for Deep Learning Training", 2019. */
+/* Numbers rounded to bfloat16: a float's sign and exponent and the first 7 bits of its fraction,
+ * ties to even. Subnormal numbers are zeros, as in AVX512_BF16's and AMX's instructions; NaN stays
+ * NaN. A product of two such numbers has 16 significant bits: it is exact in float. Kalamkar et
+ * al., "A Study of BFLOAT16 for Deep Learning Training", 2019. */
 #ifndef FM_KERNEL_BFLOAT16_H
 #define FM_KERNEL_BFLOAT16_H
 

@@ -69,8 +69,8 @@ BINARY(relu6_grad)
     return b > 0 && b < 6 ? a : 0;
 }
 
-/* a is the gradient that flows in, b is gelu's input: F(b) + b f(b) with the normal distribution F and its
- * density f. */
+/* a is the gradient that flows in, b is gelu's input: F(b) + b f(b) with the normal distribution F
+ * and its density f. */
 BINARY(gelu_grad)
 {
     return a * (KERNEL_NORMAL(b) + b * KERNEL_BELL(b));

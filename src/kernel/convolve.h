@@ -3,10 +3,10 @@
  *     y[o][f]     += x[position(o, k)][c] kernel[k][c][f]
  *     dx[position(o, k)][c] += dy[o][f] kernel[k][c][f]
  *     dkernel[k][c][f]      += x[position(o, k)][c] dy[o][f]
- * x is (images, positions, groups channels), kernel (places, channels, groups filters) and y (images,
- * windows, groups filters), `channels` and `filters` being those of one group. The inner loop runs
- * over filters; a depthwise convolution has but one of each in a group and runs over groups. With bf16,
- * x, dy and kernel are rounded to bfloat16 as they are read. */
+ * x is (images, positions, groups channels), kernel (places, channels, groups filters) and y
+ * (images, windows, groups filters), `channels` and `filters` being those of one group. The inner
+ * loop runs over filters; a depthwise convolution has but one of each in a group and runs over
+ * groups. With bf16, x, dy and kernel are rounded to bfloat16 as they are read. */
 #include <stdint.h>
 #include "kernel/bfloat16.h"
 #include "kernel/window.h"
@@ -135,8 +135,8 @@ static inline void KERNEL(convolve_transposed)(const kernel_convolution *c, cons
     }
 }
 
-/* sum (width) += of one run, each term x[.] dy[.] or, depthwise (x_each), x[., :] dy[., :]. A run is
- * summed by itself first: the rounding error grows with the number of runs. */
+/* sum (width) += of one run, each term x[.] dy[.] or, depthwise (x_each), x[., :] dy[., :]. A run
+ * is summed by itself first: the rounding error grows with the number of runs. */
 static inline void KERNEL(add_run)(const kernel_run *run, int64_t width, int x_each, int bf16,
                                    const REAL *restrict x, int64_t x_stride,
                                    const REAL *restrict dy, int64_t dy_stride, REAL *restrict sum)

@@ -1,6 +1,6 @@
 /* Cross-entropy of softmax(logits) against labels or targets, rows of c classes, and its gradient
  * with respect to the logits. To be included after kernel/softmax.h. With p = softmax(x):
- *     loss = -sum_c t_c log p_c,    d loss / d x_c = p_c sum_k t_k - t_c      (Bishop 2006, 4.3.4) */
+ *     loss = -sum_c t_c log p_c,   d loss / d x_c = p_c sum_k t_k - t_c   (Bishop 2006, 4.3.4) */
 #include <math.h>
 #include <stdint.h>
 

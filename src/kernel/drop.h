@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 /* Each of x (count) kept with probability 1 - rate and scaled by 1 / (1 - rate), else 0: inverted
- * dropout (Srivastava et al. 2014). x and y begin with element `first` of the tensor, a multiple of 4; y
- * may be x. */
+ * dropout (Srivastava et al. 2014). x and y begin with element `first` of the tensor, a multiple of
+ * 4; y may be x. */
 static inline void KERNEL(drop)(int64_t first, int64_t count, fm_random_key key, double rate,
                                 const REAL *x, REAL *y)
 {

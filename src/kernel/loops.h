@@ -35,8 +35,8 @@
         }                                                                                          \
     }
 
-/* binary_range_suffix: the elements [begin, end) of the output along a walk over a and b, by the rows of
- * an op. */
+/* binary_range_suffix: the elements [begin, end) of the output along a walk over a and b,
+ * by the rows of an op. */
 #define KERNEL_BINARY_RANGE(type, suffix)                                                          \
     typedef void binary_row_##suffix(int64_t n, const type *a, int64_t step_a, const type *b,      \
                                      int64_t step_b, type *y);                                     \

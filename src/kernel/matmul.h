@@ -1,10 +1,10 @@
 /* y (m, n) = a (m, k) b (k, n), each operand read plain or transposed.
  *
- * b is copied tile by tile, so that the inner loop runs along a row of it whatever the transposition,
- * and the tile stays in the first-level cache while all rows of a pass. Sums over k are made in the
- * operands' precision in blocks of KERNEL_MATMUL_DEPTH, then added block by block: the rounding error
- * grows with k / DEPTH + DEPTH instead of k. With bf16, operands are rounded to bfloat16 as they are read,
- * and nothing else is. */
+ * b is copied tile by tile, so that the inner loop runs along a row of it whatever the
+ * transposition, and the tile stays in the first-level cache while all rows of a pass. Sums over k
+ * are made in the operands' precision in blocks of KERNEL_MATMUL_DEPTH, then added block by block:
+ * the rounding error grows with k / DEPTH + DEPTH instead of k. With bf16, operands are rounded to
+ * bfloat16 as they are read, and nothing else is. */
 #include <stdint.h>
 
 #include "kernel/bfloat16.h"

@@ -1,5 +1,5 @@
-/* Means and variances of columns, and what is normalised by them: kernel/normalize.h in two steps, for
- * rows of x (rows, c). The variance is the mean of the squares about the mean. */
+/* Means and variances of columns, and what is normalised by them: kernel/normalize.h in two steps,
+ * for rows of x (rows, c). The variance is the mean of the squares about the mean. */
 #include <math.h>
 #include <stdint.h>
 

@@ -1,5 +1,6 @@
-/* Normalisation over any set of axes R, of m elements (Ioffe, Szegedy 2015; Ba et al. 2016; Wu, He 2018):
- *     mean = sum_R x / m,   variance = sum_R (x - mean)^2 / m,   rstd = 1 / sqrt(variance + epsilon)
+/* Normalisation over any set of axes R, of m elements (Ioffe, Szegedy 2015; Ba et al. 2016; Wu, He
+ * 2018):
+ *     mean = sum_R x / m,  variance = sum_R (x - mean)^2 / m,  rstd = 1 / sqrt(variance + epsilon)
  *     y = gamma (x - mean) rstd + beta
  * in two passes, without the cancellation of E[x^2] - mean^2. Sums are kept in double. */
 #include <math.h>
@@ -98,8 +99,8 @@ static inline void KERNEL(normalize_grad)(const kernel_split *split, const REAL 
     }
 }
 
-/* dgamma = the sum of dy (x - mean) rstd, dbeta of dy, over what gamma stretches along. split cuts x
- * there; mean and rstd are its second tensor. */
+/* dgamma = the sum of dy (x - mean) rstd, dbeta of dy, over what gamma stretches along. split cuts
+ * x there; mean and rstd are its second tensor. */
 static inline void KERNEL(normalize_scale_grad)(const kernel_split *split, const REAL *restrict x,
                                                 const REAL *restrict mean,
                                                 const REAL *restrict rstd, const REAL *restrict dy,

@@ -1,6 +1,6 @@
-/* The gradient of relu(y) or, `six`, relu6(y), y = gamma u + beta with u = (x - mean) rstd normalised
- * over the rows of x (rows, c), as of kernel/normalize.h: dy counts where y > 0 and, if `six`, y < 6,
- * which is computed again. */
+/* The gradient of relu(y) or, `six`, relu6(y), y = gamma u + beta with u = (x - mean) rstd
+ * normalised over the rows of x (rows, c), as of kernel/normalize.h: dy counts where y > 0 and, if
+ * `six`, y < 6, which is computed again. */
 #include <stdint.h>
 
 #ifndef FM_KERNEL_NORMALIZE_RELU_H
@@ -8,8 +8,8 @@
 enum { KERNEL_COLUMNS = 32 };
 #endif
 
-/* x, dy, dx (rows, stride) of which `width` columns; gamma, beta, mean, rstd, dgamma, dbeta (width).
- * dx may be dy. */
+/* x, dy, dx (rows, stride) of which `width` columns; gamma, beta, mean, rstd, dgamma, dbeta
+ * (width). dx may be dy. */
 static void KERNEL(normalize_relu_columns)(int64_t rows, int64_t stride, int width, int six,
                                            const REAL *x, const REAL *gamma, const REAL *beta,
                                            const REAL *mean, const REAL *rstd, const REAL *dy,

@@ -1,6 +1,6 @@
 /* Pooling: x (images, positions, channels), one result for each window and channel: y (images,
- * windows, channels). A winner is the number of its place in its window, row-major, padding counted;
- * a number that is no place of x contributes nothing. */
+ * windows, channels). A winner is the number of its place in its window, row-major, padding
+ * counted; a number that is no place of x contributes nothing. */
 #include <stdint.h>
 #include "kernel/window.h"
 

@@ -1,19 +1,20 @@
-/* What the three recurrent cells share. A sequence of `time` steps is read for each of `batch` samples,
- * forwards or in reverse; a step makes the hidden state h_t (width) from the one before it and from its
- * row of
+/* What the three recurrent cells share. A sequence of `time` steps is read for each of `batch`
+ * samples, forwards or in reverse; a step makes the hidden state h_t (width) from the one before it
+ * and from its row of
  *     x (batch, time, gates units) = inputs kernel + bias,
- * which the whole sequence's one product has made. What is left is h_{t-1} (width) times the recurrent
- * kernel R (width, gates units), column block g belonging to gate g.
+ * which the whole sequence's one product has made. What is left is h_{t-1} (width) times the
+ * recurrent kernel R (width, gates units), column block g belonging to gate g.
  *
- * Backward is back-propagation through time (Werbos 1990): the gradient of the state, dh, is carried from
- * the last step to the first; the loss's own gradient of each output adds to it on the way:
+ * Backward is back-propagation through time (Werbos 1990): the gradient of the state, dh, is
+ * carried from the last step to the first; the loss's own gradient of each output adds to it on the
+ * way:
  *     dh_t = dy_t + what step t + 1 has left,   da_t = dh_t through the cell,
  *     dh_{t-1} = da_t R^T,   dR = sum_t h_{t-1}^T da_t,   dx_t = da_t
  * where a_t is what goes into the gates' activations, a_t = x_t + h_{t-1} R.
  *
  * A masked step leaves the state as it is; then dh passes it unchanged. Elementwise `scale` (batch,
- * width) multiplies the state where it enters R and nowhere else (recurrent dropout: Gal, Ghahramani
- * 2016; one draw for all steps of a sequence). */
+ * width) multiplies the state where it enters R and nowhere else (recurrent dropout: Gal,
+ * Ghahramani 2016; one draw for all steps of a sequence). */
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -97,8 +98,8 @@ static inline void KERNEL(add_recurrent)(int gates, int64_t n, int64_t units, in
     }
 }
 
-/* With the gradients da (n) of n columns of a: what entry k of the state receives, and its row of dR
- * (n columns); x is the entry as it entered the product. */
+/* With the gradients da (n) of n columns of a: what entry k of the state receives, and its row of
+ * dR (n columns); x is the entry as it entered the product. */
 static inline REAL KERNEL(pull_row)(int64_t n, const REAL *restrict da, const REAL *restrict R,
                                     REAL x, REAL *restrict dR)
 {

@@ -1,11 +1,11 @@
-/* The gated recurrent unit (Cho et al. 2014), column blocks of x and R in the order z, r, n. With s and f
- * the activations of gates and candidate:
+/* The gated recurrent unit (Cho et al. 2014), column blocks of x and R in the order z, r, n. With s
+ * and f the activations of gates and candidate:
  *     z = s(x_z + h_{t-1} R_z)                      update gate
  *     r = s(x_r + h_{t-1} R_r)                      reset gate
  *     n = f(x_n + (r h_{t-1}) R_n)                  candidate, reset before the product
  *     h_t = z h_{t-1} + (1 - z) n
- * which is the paper's form. reset_after, cuDNN's form, resets behind the product and can have a bias b
- * (3 units) there; that of z and r is added to their sums:
+ * which is the paper's form. reset_after, cuDNN's form, resets behind the product and can have a
+ * bias b (3 units) there; that of z and r is added to their sums:
  *     q = h_{t-1} R_n + b_n,   n = f(x_n + r q)
  * Backward:
  *     da_z = dh (h_{t-1} - n) s'(z),   da_n = dh (1 - z) f'(n)
@@ -16,9 +16,9 @@
 #include "kernel/recurrent.h"
 
 /* Pointers to what there is, else NULL. x (batch, time, 3 units), R (units, 3 units), state (batch,
- * units), bias (3 units), mask (batch, time), scale (batch, units); y (batch, time, units), last (batch,
- * units), and for the gradient gates (batch, time, 3 units) z, r, n, with reset_after (batch, time,
- * 4 units) z, r, n, q. */
+ * units), bias (3 units), mask (batch, time), scale (batch, units); y (batch, time, units), last
+ * (batch, units), and for the gradient gates (batch, time, 3 units) z, r, n, with reset_after
+ * (batch, time, 4 units) z, r, n, q. */
 typedef struct KERNEL(gru_tensors) {
     const REAL *x, *R, *state, *bias, *mask, *scale;
     REAL *y, *last, *gates;
@@ -111,8 +111,8 @@ static inline void KERNEL(gru)(const kernel_recurrence *r, const KERNEL(gru_tens
     }
 }
 
-/* Of the outputs' gradients dy, dlast and dgates those that are not zero; the results have the shapes
- * of what they are gradients of, NULL where there is no such operand. */
+/* Of the outputs' gradients dy, dlast and dgates those that are not zero; the results have the
+ * shapes of what they are gradients of, NULL where there is no such operand. */
 typedef struct KERNEL(gru_grad_tensors) {
     const REAL *R, *state, *y, *gates, *mask, *scale, *dy, *dlast, *dgates;
     REAL *dx, *dR, *dstate, *dbias, *dscale;

@@ -1,6 +1,6 @@
 /* Long short-term memory (Hochreiter, Schmidhuber 1997; the forget gate: Gers et al. 2000), with
- * peepholes p (Gers et al. 2002) and a projection P (Sak et al. 2014) where they are given. With s and f
- * the activations of gates and cell, column blocks of x and R in the order i, f, g, o:
+ * peepholes p (Gers et al. 2002) and a projection P (Sak et al. 2014) where they are given. With s
+ * and f the activations of gates and cell, column blocks of x and R in the order i, f, g, o:
  *     i = s(x_i + h_{t-1} R_i + p_i c_{t-1})        input gate
  *     f = s(x_f + h_{t-1} R_f + p_f c_{t-1})        forget gate
  *     g = f(x_g + h_{t-1} R_g)                      candidate
@@ -12,7 +12,7 @@
  *     dc_t = dc + dm o f'(u) + p_o da_o
  *     da_i = dc_t g s'(i),   da_f = dc_t c_{t-1} s'(f),   da_g = dc_t i f'(g)
  *     dc_{t-1} = dc_t f + p_i da_i + p_f da_f
- *     dp_i = sum da_i c_{t-1},   dp_f = sum da_f c_{t-1},   dp_o = sum da_o c_t,   dP = sum m^T dh */
+ *     dp_i = sum da_i c_{t-1},  dp_f = sum da_f c_{t-1},  dp_o = sum da_o c_t,  dP = sum m^T dh */
 #include "kernel/recurrent.h"
 
 /* Pointers to what there is, else NULL. x (batch, time, 4 units), R (width, 4 units), state (batch,
@@ -25,8 +25,8 @@ typedef struct KERNEL(lstm_tensors) {
     REAL *y, *last, *last_memory, *gates, *cells;
 } KERNEL(lstm_tensors);
 
-/* Units [first, first + n) of one step: a has the sums of the four gates and becomes their values; c
- * becomes c_t, m the outputs before the projection. */
+/* Units [first, first + n) of one step: a has the sums of the four gates and becomes their values;
+ * c becomes c_t, m the outputs before the projection. */
 static inline void KERNEL(lstm_units)(const kernel_recurrence *r, const REAL *peephole,
                                       int64_t first, int64_t n, REAL (*a)[KERNEL_UNITS],
                                       REAL *restrict c, REAL *restrict m)
@@ -112,8 +112,8 @@ static inline REAL KERNEL(lstm_pull_projection)(const kernel_recurrence *r,
                             p->dprojection + j * r->width);
 }
 
-/* One step's units: from dh (width) and dc (units) come da (4 units) and dc of the step before. `row`
- * counts steps of samples; before is c_{t-1}. */
+/* One step's units: from dh (width) and dc (units) come da (4 units) and dc of the step before.
+ * `row` counts steps of samples; before is c_{t-1}. */
 static inline void KERNEL(lstm_pull_units)(const kernel_recurrence *r,
                                            const KERNEL(lstm_grad_tensors) * p, int64_t row,
                                            const REAL *before, const REAL *dh, REAL *dc, REAL *da)

@@ -4,8 +4,8 @@
  *     da_t = dh_t f'(h_t),   dh_{t-1} = da_t R^T */
 #include "kernel/recurrent.h"
 
-/* Pointers to what there is, else NULL. x (batch, time, units), R (units, units), state (batch, units),
- * mask (batch, time), scale (batch, units); y (batch, time, units), last (batch, units). */
+/* Pointers to what there is, else NULL. x (batch, time, units), R (units, units), state (batch,
+ * units), mask (batch, time), scale (batch, units); y (batch, time, units), last (batch, units). */
 typedef struct KERNEL(simple_rnn_tensors) {
     const REAL *x, *R, *state, *mask, *scale;
     REAL *y, *last;
@@ -39,7 +39,8 @@ static inline void KERNEL(simple_rnn)(const kernel_recurrence *r,
     }
 }
 
-/* dy (batch, time, units) and dlast (batch, units) or NULL; dx like x, dR, dstate, dscale or NULL. */
+/* dy (batch, time, units) and dlast (batch, units) or NULL; dx like x, dR, dstate,
+ * dscale or NULL. */
 typedef struct KERNEL(simple_rnn_grad_tensors) {
     const REAL *R, *state, *y, *mask, *scale, *dy, *dlast;
     REAL *dx, *dR, *dstate, *dscale;

@@ -1,5 +1,5 @@
-/* Reductions of x (outer, reduced, inner) to y (outer, inner). The order of additions depends on the
- * sizes alone. Sums are pairwise (Higham 1993, "The accuracy of floating point summation"): the
+/* Reductions of x (outer, reduced, inner) to y (outer, inner). The order of additions depends on
+ * the sizes alone. Sums are pairwise (Higham 1993, "The accuracy of floating point summation"): the
  * error grows with the logarithm of the count. */
 #include <math.h>
 #include <stdint.h>

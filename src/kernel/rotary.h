@@ -1,11 +1,11 @@
-/* Rotary positions (Su et al. 2021): the pair (x_i, x_(i + n/2)) of a head of n numbers, i < n/2, at
- * position p is turned by the angle p base^(-2i/n). (The paper pairs neighbours; the halves are the
- * same up to the order of a kernel's columns, and what published models use.) */
+/* Rotary positions (Su et al. 2021): the pair (x_i, x_(i + n/2)) of a head of n numbers, i < n/2,
+ * at position p is turned by the angle p base^(-2i/n). (The paper pairs neighbours; the halves are
+ * the same up to the order of a kernel's columns, and what published models use.) */
 #include <math.h>
 #include <stdint.h>
 
-/* x, y (batch, time, heads, n): the first `turned` heads are, by positions first, first + 1, ...; the
- * others are copied. inverse: by the negative angles. y may be x. */
+/* x, y (batch, time, heads, n): the first `turned` heads are, by positions first, first + 1, ...;
+ * the others are copied. inverse: by the negative angles. y may be x. */
 static inline void KERNEL(rotary)(int64_t batch, int64_t time, int64_t heads, int64_t turned,
                                   int64_t n, double base, double first, int inverse, const REAL *x,
                                   REAL *y)

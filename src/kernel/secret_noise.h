@@ -4,10 +4,10 @@
 #include <math.h>
 #include <stdint.h>
 
-/* y = x + deviation n (count), n normal with mean 0 and deviation 1 (Box, Muller 1958). key: eight words,
- * then the two of the number of the run. A block of sixteen words gives eight elements: words 4k, 4k + 1
- * the radius and 4k + 2, 4k + 3 the angle of elements 2k and 2k + 1, to 53 bits each. The sum is rounded
- * once, behind it. y may be x. */
+/* y = x + deviation n (count), n normal with mean 0 and deviation 1 (Box, Muller 1958). key: eight
+ * words, then the two of the number of the run. A block of sixteen words gives eight elements:
+ * words 4k, 4k + 1 the radius and 4k + 2, 4k + 3 the angle of elements 2k and 2k + 1, to 53 bits
+ * each. The sum is rounded once, behind it. y may be x. */
 static inline void KERNEL(secret_noise)(int64_t count, double deviation, const uint32_t *key,
                                         uint32_t stream, const REAL *x, REAL *y)
 {

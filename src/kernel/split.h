@@ -1,6 +1,7 @@
-/* A tensor's dimensions cut into kept and reduced ones, for statistics over any set of axes: for each
- * kept index, everything at the reduced indices. The last dimension (the row) is contiguous and is one
- * or the other; rows are worked on in chunks of KERNEL_CHUNK. A second tensor broadcasts along. */
+/* A tensor's dimensions cut into kept and reduced ones, for statistics over any set of axes: for
+ * each kept index, everything at the reduced indices. The last dimension (the row) is contiguous
+ * and is one or the other; rows are worked on in chunks of KERNEL_CHUNK. A second tensor broadcasts
+ * along. */
 #ifndef FM_KERNEL_SPLIT_H
 #define FM_KERNEL_SPLIT_H
 
@@ -22,7 +23,8 @@ static inline int64_t kernel_walk_elements(const kernel_walk *walk)
     return walk->rows * walk->row_size;
 }
 
-/* sizes (rank), is_reduced (rank); other_strides (rank) of the second tensor, 0 where it stretches. */
+/* sizes (rank), is_reduced (rank); other_strides (rank) of the second tensor,
+ * 0 where it stretches. */
 static inline kernel_split kernel_split_make(int rank, const int64_t *sizes, const int *is_reduced,
                                              const int64_t *other_strides)
 {
@@ -92,7 +94,8 @@ static inline kernel_group kernel_group_at(const kernel_split *split, int64_t in
     return group;
 }
 
-/* A piece of a row of the group: `width` elements, at `own` in the tensor and `other` in the second. */
+/* A piece of a row of the group: `width` elements,
+ * at `own` in the tensor and `other` in the second. */
 typedef struct kernel_piece {
     int64_t own, other;
     int width;

@@ -209,7 +209,8 @@ static void NAME(moving_average)(int64_t n, REAL *restrict e, const REAL *restri
 typedef void NAME(update_rule)(int64_t n, REAL *restrict p, const REAL *restrict g, REAL *const *s,
                                const fm_update_numbers *u);
 
-/* Elements [begin, end): regularise, decay, update, a block at a time. `slots` of s, at most three. */
+/* Elements [begin, end): regularise, decay, update, a block at a time. `slots` of s,
+ * at most three. */
 static void NAME(update)(NAME(update_rule) * rule, int64_t begin, int64_t end, REAL *p,
                          const REAL *g, REAL *const *s, int slots, const fm_update_numbers *u)
 {

@@ -1,6 +1,6 @@
-/* A window that slides over three spatial dimensions; where there are fewer, dimensions of 1 precede
- * them. Window o has its place k at x's position o stride - begin + k dilation (Dumoulin, Visin 2016);
- * positions outside of x are padding. An adaptive window covers floor(o x / y) up to
+/* A window that slides over three spatial dimensions; where there are fewer, dimensions of 1
+ * precede them. Window o has its place k at x's position o stride - begin + k dilation (Dumoulin,
+ * Visin 2016); positions outside of x are padding. An adaptive window covers floor(o x / y) up to
  * ceil((o + 1) x / y). */
 #ifndef FM_KERNEL_WINDOW_H
 #define FM_KERNEL_WINDOW_H
@@ -67,7 +67,7 @@ static inline int64_t kernel_window_position(const kernel_window *w, const kerne
     return position;
 }
 
-/* ---- runs: what a convolution's loops have in common ---------------------------------------------- */
+/* ---- runs: what a convolution's loops have in common ----------------------------------------- */
 
 /* `count` neighbouring windows of one row that all have place number `place` inside of x. Positions
  * are counted over the whole batch: x, x + x_step, ... and y, y + 1, ... */

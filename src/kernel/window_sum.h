@@ -1,5 +1,5 @@
-/* x (rows, n) -> y: y[i] = the sum of x[i - before] ... x[i + after], zeros lying outside. Each is summed
- * anew: a running sum would collect rounding errors. */
+/* x (rows, n) -> y: y[i] = the sum of x[i - before] ... x[i + after], zeros lying outside. Each is
+ * summed anew: a running sum would collect rounding errors. */
 #include <stdint.h>
 
 static inline void KERNEL(window_sum)(int64_t rows, int64_t n, int64_t before, int64_t after,

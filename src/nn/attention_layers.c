@@ -125,8 +125,8 @@ static fm_val both_of(fm_graph *g, fm_val a, fm_val b)
     return a.id && b.id && a.id != b.id ? fm_mul(g, a, b) : a.id ? a : b;
 }
 
-/* What the queries may see besides the order: the fourth input, and which keys are no padding; in a stream
- * those of earlier pieces, too. */
+/* What the queries may see besides the order: the fourth input, and which keys are no padding; in a
+ * stream those of earlier pieces, too. */
 static fm_val seen_keys(const attention *a)
 {
     if (fm_graph_stream_length(a->g)) return carried(a, "seen", fm_mask_of(a->g, a->key));

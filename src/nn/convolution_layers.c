@@ -26,8 +26,8 @@ static fm_val without_padding(fm_graph *g, fm_val x)
     return mask.id ? fm_mul(g, x, fm_mask_spread(g, mask, fm_val_shape(g, x).rank)) : x;
 }
 
-/* The steps that the windows see. In a stream those that earlier pieces left stand in front, in the place
- * of the zeros of a causal window, which they are at the beginning. */
+/* The steps that the windows see. In a stream those that earlier pieces left stand in front, in the
+ * place of the zeros of a causal window, which they are at the beginning. */
 static fm_val seen_steps(fm_graph *g, fm_val x, int rank, int64_t size, fm_window *w)
 {
     const int64_t before = fm_window_extent(size, w->dilations.at[0]) - 1;
@@ -138,7 +138,7 @@ static fm_val separable(fm_graph *g, fm_val x, const options_of *o, int rank)
     return finish(g, y, o);
 }
 
-/* ---- transposed -------------------------------------------------------------------------------- */
+/* ---- transposed ------------------------------------------------------------------------------ */
 
 /* The size whose convolution has x positions, and that convolution's padding. */
 static int64_t transposed_size(const options_of *o, int64_t x, int64_t extent, int64_t stride,
@@ -210,7 +210,7 @@ static fm_val transposed(fm_graph *g, fm_val x, const options_of *o, int rank)
     return finish(g, fm_convolve_transposed(g, x, kernel, spatial, &window), o);
 }
 
-/* ---- records ----------------------------------------------------------------------------------- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 #define FIELD(member, kind, doc, ...)                                                              \
     FM_FIELD(fm_convolution_options, member, kind, doc, __VA_ARGS__)

@@ -8,7 +8,7 @@
 
 static const char table_name[] = "embeddings";
 
-/* ---- embedding --------------------------------------------------------------------------------- */
+/* ---- embedding ------------------------------------------------------------------------------- */
 
 static fm_val build_embedding(fm_graph *g, const fm_val *inputs, int count, const void *options)
 {
@@ -57,7 +57,7 @@ fm_val fm_embedding_with(fm_graph *g, fm_val tokens, const fm_embedding_options 
     return fm_layer_build(g, &fm_layer_embedding, &tokens, 1, options);
 }
 
-/* ---- the head ---------------------------------------------------------------------------------- */
+/* ---- the head -------------------------------------------------------------------------------- */
 
 /* The table of the layer of that name beside the one being built. */
 static fm_val table_of(fm_graph *g, const char *name)
@@ -109,7 +109,7 @@ fm_val fm_reverse_embedding_with(fm_graph *g, fm_val x, const fm_reverse_embeddi
     return fm_layer_build(g, &fm_layer_reverse_embedding, &x, 1, options);
 }
 
-/* ---- positions --------------------------------------------------------------------------------- */
+/* ---- positions ------------------------------------------------------------------------------- */
 
 static const char *const position_kinds[] = {"sinusoidal", "learned", NULL};
 

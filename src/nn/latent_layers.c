@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-/* ---- beta -------------------------------------------------------------------------------------- */
+/* ---- beta ------------------------------------------------------------------------------------ */
 
 /* min(1, step / warm_up), step from 1: the counter moves with each run that trains. */
 static fm_val warming(fm_graph *g, double warm_up)
@@ -41,7 +41,7 @@ static void add_divergence(fm_graph *g, fm_val mean, fm_val log_variance,
     fm_add_penalty(g, penalty);
 }
 
-/* ---- the layer --------------------------------------------------------------------------------- */
+/* ---- the layer ------------------------------------------------------------------------------- */
 
 static bool check_parameters(fm_graph *g, fm_val mean, fm_val log_variance)
 {

@@ -123,8 +123,8 @@ fm_val fm_add_bias(fm_graph *g, fm_val y, const fm_initializer *initializer);
 /* A mask (batch, time) as (batch, time, 1, ...) of this rank, to meet values of it; {0} for {0}. */
 fm_val fm_mask_spread(fm_graph *g, fm_val mask, int rank);
 
-/* Outputs whose names begin so are told beside the metrics (fm_add_metric); of so many bytes with the
- * zero at the end. */
+/* Outputs whose names begin so are told beside the metrics (fm_add_metric); of so many bytes with
+ * the zero at the end. */
 #define FM_METRIC_OUTPUT "metric/"
 enum { FM_TOLD_LENGTH = 64 };
 

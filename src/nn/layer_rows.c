@@ -5,7 +5,7 @@
 #include "op/op_table.h"
 #include "op/recurrent_cells.h"
 
-/* ---- multiply-accumulates ------------------------------------------------------------------------ */
+/* ---- multiply-accumulates -------------------------------------------------------------------- */
 
 /* Ops whose work is multiplying and adding up. */
 static bool is_product(const fm_op *op)
@@ -53,7 +53,7 @@ static double macs_of(const fm_graph *graph, const fm_node *node)
     return is_attention(node->op) ? attention_macs(graph, node) : 0;
 }
 
-/* ---- rows ---------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static fm_layer_row describe(const fm_graph *graph, const fm_layer_note *note)
 {

@@ -200,7 +200,7 @@ static double confusion_result(const fm_metric *m)
     return right / m->weight;
 }
 
-/* ---- intersection over union ------------------------------------------------------------------- */
+/* ---- intersection over union ----------------------------------------------------------------- */
 
 static double iou_result(const fm_metric *m)
 {

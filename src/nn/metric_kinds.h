@@ -7,7 +7,7 @@
 
 /* One output's running sums for R2 (West's weighted form of Welford's recurrence, 1979). */
 typedef struct fm_output_sums {
-    double residual;    /* sum w (y - p)^2          */
+    double residual;    /* sum w (y - p)^2 */
     double mean, total; /* of y; sum w (y - mean)^2 */
 } fm_output_sums;
 
@@ -44,18 +44,18 @@ struct fm_metric {
 /* The row that is added: m->p, and m->y or the class. */
 typedef struct fm_metric_kind_record {
     fm_metric_record record;
-    bool whole_sample;    /* a row is the whole sample: regression          */
-    bool classes;         /* needs two columns or more                      */
-    bool elementwise;     /* needs labels of the prediction's shape         */
-    bool counts, outputs; /* which memory it wants                          */
+    bool whole_sample;    /* a row is the whole sample: regression */
+    bool classes;         /* needs two columns or more */
+    bool elementwise;     /* needs labels of the prediction's shape */
+    bool counts, outputs; /* which memory it wants */
     fm_status (*add)(fm_metric *m, int64_t class_index, double weight);
     double (*result)(const fm_metric *m);
 } fm_metric_kind_record;
 
 const fm_metric_kind_record *fm_metric_kind_at(int kind);
 
-/* A mean of numbers that a graph works out for whole batches (fm_add_metric), not of predictions: it is
- * fed by fm_metric_tell alone. */
+/* A mean of numbers that a graph works out for whole batches (fm_add_metric), not of predictions:
+ * it is fed by fm_metric_tell alone. */
 fm_status fm_metric_create_told(fm_context *context, const char *name, fm_metric **metric);
 void fm_metric_tell(fm_metric *metric, double value, int64_t samples);
 

@@ -14,7 +14,7 @@ typedef struct fm_minimizer {
     int count;
     fm_val rate;
     fm_val update;  /* 1 where this run updates, 0 where it accumulates only; f64 */
-    fm_val t;       /* the update's number, 0 in a run that accumulates only; f64  */
+    fm_val t;       /* the update's number, 0 in a run that accumulates only; f64 */
     fm_val product; /* nadam's M(t); f64 */
 } fm_minimizer;
 

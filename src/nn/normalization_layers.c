@@ -3,7 +3,7 @@
 
 typedef fm_normalization_options options_of;
 
-/* ---- gamma and beta ---------------------------------------------------------------------------- */
+/* ---- gamma and beta -------------------------------------------------------------------------- */
 
 static fm_val gamma_of(fm_graph *g, const options_of *o, fm_shape shape)
 {
@@ -29,7 +29,7 @@ static bool read_features(fm_graph *g, fm_val x, fm_shape *shape)
     return false;
 }
 
-/* ---- batch ------------------------------------------------------------------------------------- */
+/* ---- batch ----------------------------------------------------------------------------------- */
 
 static fm_val statistic(fm_graph *g, const char *name, int64_t count, fm_initializer initializer)
 {
@@ -79,7 +79,7 @@ static fm_val build_batch_normalization(fm_graph *g, const fm_val *inputs, int c
     return fm_add(g, fm_mul(g, inputs[0], scale), shift);
 }
 
-/* ---- layer and RMS ----------------------------------------------------------------------------- */
+/* ---- layer and RMS --------------------------------------------------------------------------- */
 
 /* `axis` must say the last dimensions, in any order. */
 static bool last_axes(fm_graph *g, fm_shape shape, const fm_ints *asked, fm_ints *axes,
@@ -137,7 +137,7 @@ static fm_val build_rms_normalization(fm_graph *g, const fm_val *inputs, int cou
     return o->no_scale ? y : fm_mul(g, y, gamma_of(g, o, features));
 }
 
-/* ---- group and instance ------------------------------------------------------------------------ */
+/* ---- group and instance ---------------------------------------------------------------------- */
 
 /* x as (n, spatial..., groups, c / groups) */
 static fm_val build_group_normalization(fm_graph *g, const fm_val *inputs, int count,
@@ -176,7 +176,7 @@ static fm_val build_instance_normalization(fm_graph *g, const fm_val *inputs, in
                              NULL);
 }
 
-/* ---- local response ---------------------------------------------------------------------------- */
+/* ---- local response -------------------------------------------------------------------------- */
 
 static fm_val build_local_response_normalization(fm_graph *g, const fm_val *inputs, int count,
                                                  const void *options)
@@ -191,7 +191,7 @@ static fm_val build_local_response_normalization(fm_graph *g, const fm_val *inpu
     return fm_mul(g, x, fm_pow(g, base, fm_scalar(g, -o->beta)));
 }
 
-/* ---- records ----------------------------------------------------------------------------------- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 #define FIELD(member, kind, doc, ...)                                                              \
     FM_FIELD(fm_normalization_options, member, kind, doc, __VA_ARGS__)

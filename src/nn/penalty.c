@@ -1,5 +1,5 @@
-/* What layers add to what training minimises, and to what it tells: penalties, predictions of auxiliary
- * heads, numbers beside the metrics. */
+/* What layers add to what training minimises, and to what it tells: penalties, predictions of
+ * auxiliary heads, numbers beside the metrics. */
 #include "fathom/ops.h"
 #include "ir/ir.h"
 #include "nn/layer.h"

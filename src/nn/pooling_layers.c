@@ -3,7 +3,7 @@
 
 #include <float.h>
 
-/* ---- windows ----------------------------------------------------------------------------------- */
+/* ---- windows --------------------------------------------------------------------------------- */
 
 typedef fm_val pool_builder(fm_graph *g, fm_val x, const fm_pool *pool);
 
@@ -41,7 +41,7 @@ static fm_val average_pooled(fm_graph *g, fm_val x, const fm_pooling_options *o,
     return pooled(g, x, o, rank, fm_average_pool);
 }
 
-/* ---- all of space ------------------------------------------------------------------------------ */
+/* ---- all of space ---------------------------------------------------------------------------- */
 
 fm_val fm_spatial_mean(fm_graph *g, fm_val x, const fm_spatial *s, bool keep_dims)
 {
@@ -81,7 +81,7 @@ static fm_val global_max(fm_graph *g, fm_val x, const fm_global_pooling_options 
                    : fm_reduce_max(g, x, fm_spatial_axes(&s), o->keep_dims);
 }
 
-/* ---- a given size ------------------------------------------------------------------------------ */
+/* ---- a given size ---------------------------------------------------------------------------- */
 
 static fm_val adapted(fm_graph *g, fm_val x, const fm_adaptive_pooling_options *o,
                       pool_builder *build)
@@ -114,7 +114,7 @@ static fm_val adapted_max(fm_graph *g, fm_val x, const fm_adaptive_pooling_optio
     return adapted(g, x, o, fm_max_pool);
 }
 
-/* ---- records ----------------------------------------------------------------------------------- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 #define WINDOW                                                                                     \
     FM_SPATIAL_LIST(fm_pooling_options, pool_size, "positions of a window; default 2"),            \

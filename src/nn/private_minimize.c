@@ -4,7 +4,7 @@
 #include "nn/minimizer.h"
 #include "pass/example_grad.h"
 
-/* ---- what examples must not share --------------------------------------------------------------- */
+/* ---- what examples must not share ------------------------------------------------------------ */
 
 /* Does the value depend on an input, that is, on an example? */
 static bool depends_on_example(fm_graph *g, fm_val value)
@@ -26,8 +26,9 @@ static bool depends_on_example(fm_graph *g, fm_val value)
     return result;
 }
 
-/* Statistics of a batch would be told without noise, and they mix examples; what is carried goes from
- * one example's gradient to another's. What else moves, a counter, moves once a step (`step`). */
+/* Statistics of a batch would be told without noise, and they mix examples; what is carried goes
+ * from one example's gradient to another's. What else moves, a counter, moves once a step
+ * (`step`). */
 static bool check_variables(fm_graph *g, bool step)
 {
     for (size_t i = 0; i < g->variable_count; i++) {
@@ -55,7 +56,7 @@ static bool check_variables(fm_graph *g, bool step)
     return true;
 }
 
-/* ---- sums --------------------------------------------------------------------------------------- */
+/* ---- sums ------------------------------------------------------------------------------------ */
 
 static void clip_one(fm_minimizer *m, fm_val loss, double limit)
 {
@@ -108,7 +109,7 @@ void fm_private_accumulate(fm_graph *g, fm_val loss, int64_t examples,
     fm_minimizer_end(&m);
 }
 
-/* ---- the update --------------------------------------------------------------------------------- */
+/* ---- the update ------------------------------------------------------------------------------ */
 
 static void take_noisy_means(fm_minimizer *m)
 {

@@ -12,7 +12,7 @@ static const fm_recurrent_kind simple_rnn_kind = {"simple_rnn", 1, false};
 static const fm_recurrent_kind lstm_kind = {"lstm", 4, true};
 static const fm_recurrent_kind gru_kind = {"gru", 3, false};
 
-/* ---- activations ------------------------------------------------------------------------------- */
+/* ---- activations ----------------------------------------------------------------------------- */
 
 /* fm_activation's names with another zero, and behind them `linear`, which that zero was. */
 #define NAME(name, doc, build) #name,
@@ -49,7 +49,7 @@ static int gate_activation(int activation)
                                            : -1;
 }
 
-/* ---- the sequence as one op, or step by step ---------------------------------------------------- */
+/* ---- the sequence as one op, or step by step ------------------------------------------------- */
 
 static fm_val whole_sequence(fm_recurrent_run *r)
 {
@@ -84,7 +84,7 @@ static fm_val read_sequence(fm_recurrent_run *r)
     return whole ? whole_sequence(r) : fm_recurrent_step_by_step(r);
 }
 
-/* ---- variables ---------------------------------------------------------------------------------- */
+/* ---- variables ------------------------------------------------------------------------------- */
 
 /* Zeros, and ones for the second of four blocks. */
 static fm_status fill_forget_bias(fm_context *context, const fm_initializer *self, fm_dtype dtype,
@@ -148,8 +148,9 @@ static fm_recurrent_norm norm_of(fm_recurrent_run *r, const char *scope, int64_t
     return norm;
 }
 
-/* Steps that were looked up in a table (an embedding) with fewer rows than there are steps: the table, so
- * that its rows are multiplied once and then looked up. *indices is {0} where it is nothing like that. */
+/* Steps that were looked up in a table (an embedding) with fewer rows than there are steps: the
+ * table, so that its rows are multiplied once and then looked up. *indices is {0} where it is
+ * nothing like that. */
 static fm_val table_behind(const fm_graph *g, fm_val x, fm_val *indices)
 {
     *indices = (fm_val){0};
@@ -206,7 +207,7 @@ static void take_input(fm_recurrent_run *r, fm_val x)
     r->x = fm_reshape_to(g, r->x, FM_SHAPE(r->batch, r->time, columns));
 }
 
-/* ---- states ------------------------------------------------------------------------------------- */
+/* ---- states ---------------------------------------------------------------------------------- */
 
 static bool is_carried(const fm_recurrent_run *r)
 {
@@ -238,14 +239,14 @@ static fm_val read_direction(fm_recurrent_run *r, fm_val x)
     return y;
 }
 
-/* ---- both directions ---------------------------------------------------------------------------- */
+/* ---- both directions ------------------------------------------------------------------------- */
 
 typedef struct layer_call {
     fm_graph *g;
     const options_of *o;
     fm_val x;
     fm_recurrent_run run; /* sizes, mask, kind; the runs of both directions are copies */
-    fm_val state, cell;   /* of both directions, columns side by side; {0}: the usual  */
+    fm_val state, cell;   /* of both directions, columns side by side; {0}: the usual */
 } layer_call;
 
 static fm_val half_of(const layer_call *c, fm_val both, int half, int64_t n)
@@ -323,7 +324,7 @@ static fm_val finish_sequence(const layer_call *c, fm_val y)
     return y;
 }
 
-/* ---- what does not fit -------------------------------------------------------------------------- */
+/* ---- what does not fit ----------------------------------------------------------------------- */
 
 static bool is_recurrent(const char *kind)
 {
@@ -398,7 +399,7 @@ static const char *contradiction(const fm_graph *g, const options_of *o, bool gi
     return NULL;
 }
 
-/* ---- initial states ----------------------------------------------------------------------------- */
+/* ---- initial states -------------------------------------------------------------------------- */
 
 /* The first that is not {0}. */
 static fm_val first_of(fm_val a, fm_val b)
@@ -479,7 +480,7 @@ static void give_states(layer_call *c)
         (fm_layer_state){.scope = fm_scope_path(g), .state = c->state, .cell = c->cell};
 }
 
-/* ---- the layers --------------------------------------------------------------------------------- */
+/* ---- the layers ------------------------------------------------------------------------------ */
 
 static fm_val build_layer(fm_graph *g, const fm_val *inputs, int count, const options_of *o,
                           const fm_recurrent_kind *kind)

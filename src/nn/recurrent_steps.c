@@ -9,7 +9,7 @@ fm_val fm_recurrent_normalize(fm_graph *g, fm_val x, const fm_recurrent_norm *no
     return fm_normalize_over(g, x, norm->gamma, norm->beta, last, 1e-5, NULL, NULL);
 }
 
-/* ---- cells: the formulas of fathom/recurrent_ops.h ------------------------------------------------- */
+/* ---- cells: the formulas of fathom/recurrent_ops.h ------------------------------------------- */
 
 /* Column block i of v (batch, blocks units). */
 static fm_val block(const fm_recurrent_run *r, fm_val v, int i)
@@ -91,7 +91,7 @@ static void add_step(fm_recurrent_run *r, fm_val x)
         simple_step(r, x);
 }
 
-/* ---- the sequence -------------------------------------------------------------------------------- */
+/* ---- the sequence ---------------------------------------------------------------------------- */
 
 /* steps[i] = v[:, begin + i]. By halves: each step's gradient is then padded to the whole by few
  * small sums instead of one large one for each step. */

@@ -4,7 +4,7 @@
 
 typedef fm_val side_builder(fm_graph *g, fm_val x, int axis, int64_t before, int64_t after);
 
-/* ---- borders ----------------------------------------------------------------------------------- */
+/* ---- borders --------------------------------------------------------------------------------- */
 
 static fm_val each_side(fm_graph *g, fm_val x, const fm_border_options *o, int rank,
                         side_builder *build)
@@ -88,7 +88,7 @@ BORDER(cropping, crop_side)
 BORDER(reflect_padding, reflect_side)
 BORDER(replicate_padding, replicate_side)
 
-/* ---- sizes ------------------------------------------------------------------------------------- */
+/* ---- sizes ----------------------------------------------------------------------------------- */
 
 static fm_val up_sampling(fm_graph *g, fm_val x, const fm_up_sampling_options *o, int rank)
 {
@@ -107,7 +107,7 @@ static fm_val up_sampling(fm_graph *g, fm_val x, const fm_up_sampling_options *o
                                               : fm_resize_nearest(g, x, size);
 }
 
-/* ---- channels ---------------------------------------------------------------------------------- */
+/* ---- channels -------------------------------------------------------------------------------- */
 
 /* A mask (batch, 1..., channels) of zeros and 1 / (1 - rate). */
 static fm_val spatial_dropout(fm_graph *g, fm_val x, const fm_dropout_options *o, int rank)
@@ -135,7 +135,7 @@ static fm_val build_squeeze_excite(fm_graph *g, const fm_val *inputs, int count,
     return fm_mul(g, inputs[0], weight);
 }
 
-/* ---- records ----------------------------------------------------------------------------------- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 static const char *const interpolations[] = {"nearest", "bilinear", NULL};
 

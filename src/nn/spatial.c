@@ -5,7 +5,7 @@
 
 const char *const fm_padding_choices[] = {"valid", "same", "causal", NULL};
 
-/* ---- the input --------------------------------------------------------------------------------- */
+/* ---- the input ------------------------------------------------------------------------------- */
 
 static bool fail_rank(fm_graph *g, fm_shape shape, int rank)
 {
@@ -53,7 +53,7 @@ fm_ints fm_spatial_axes(const fm_spatial *s)
     return axes;
 }
 
-/* ---- lists ------------------------------------------------------------------------------------- */
+/* ---- lists ----------------------------------------------------------------------------------- */
 
 bool fm_spatial_list(fm_graph *g, const char *name, const fm_ints *given, int rank, int64_t usual,
                      fm_ints *list)
@@ -100,7 +100,7 @@ bool fm_spatial_sides(fm_graph *g, const char *name, const fm_ints *given, int r
     return true;
 }
 
-/* ---- windows ----------------------------------------------------------------------------------- */
+/* ---- windows --------------------------------------------------------------------------------- */
 
 /* ceil(x / stride) outputs; of an odd number of zeros one more lies behind (TensorFlow). */
 static void pad_same(int64_t x, int64_t extent, int64_t stride, int64_t *before, int64_t *after)
@@ -169,7 +169,7 @@ bool fm_spatial_window(fm_graph *g, const fm_spatial *s, const fm_window_request
     return work_out_padding(g, s, r, window) && check_fit(g, s, r, window);
 }
 
-/* ---- masks ------------------------------------------------------------------------------------- */
+/* ---- masks ----------------------------------------------------------------------------------- */
 
 /* `count` steps of a mask, `stride` apart. */
 static fm_val steps_of(fm_graph *g, fm_val mask, int64_t first, int64_t stride, int64_t count)

@@ -1,4 +1,5 @@
-/* What layers over space share: the input's shape, lists with an entry for each dimension, windows. */
+/* What layers over space share: the input's shape, lists with an entry for each dimension,
+ * windows. */
 #ifndef FM_NN_SPATIAL_H
 #define FM_NN_SPATIAL_H
 
@@ -28,8 +29,8 @@ fm_val fm_spatial_mean(fm_graph *g, fm_val x, const fm_spatial *s, bool keep_dim
 /* {1, ..., rank}: the axes of space. */
 fm_ints fm_spatial_axes(const fm_spatial *s);
 
-/* `given` with an entry for each dimension; without entries all are `usual`, and where that is 0 the
- * option `name` is needed. */
+/* `given` with an entry for each dimension; without entries all are `usual`, and where that is 0
+ * the option `name` is needed. */
 bool fm_spatial_list(fm_graph *g, const char *name, const fm_ints *given, int rank, int64_t usual,
                      fm_ints *list);
 /* Numbers for the sides: one for all, one for each dimension, or two for each. */
@@ -49,8 +50,9 @@ typedef struct fm_window_request {
 bool fm_spatial_window(fm_graph *g, const fm_spatial *s, const fm_window_request *request,
                        fm_window *window);
 
-/* The mask of y, windows over x of `size` elements along time: where no zeros stand at the ends, windows are
- * real that see real steps alone. (Where y has x's steps the layer passes the mask on.) */
+/* The mask of y, windows over x of `size` elements along time: where no zeros stand at the ends,
+ * windows are real that see real steps alone. (Where y has x's steps the layer passes the mask
+ * on.) */
 void fm_spatial_mask(fm_graph *g, fm_val x, fm_val y, int64_t size, const fm_window *window);
 
 /* (size - 1) dilation + 1 */

@@ -31,7 +31,7 @@ static fm_val dense(fm_graph *g, const options_of *o, const char *name, fm_val x
                     .bias_initializer = o->bias_initializer);
 }
 
-/* ---- branches ---------------------------------------------------------------------------------- */
+/* ---- branches -------------------------------------------------------------------------------- */
 
 /* What a branch does with x; `other` is the encoder's sequence. */
 typedef fm_val branch(fm_graph *g, const options_of *o, fm_val x, fm_val other, bool causal);
@@ -86,7 +86,7 @@ static fm_val add_branch(fm_graph *g, const options_of *o, branch *run, const ch
     return o->normalize_first ? y : normalize(g, o, norm, y);
 }
 
-/* ---- blocks ------------------------------------------------------------------------------------ */
+/* ---- blocks ---------------------------------------------------------------------------------- */
 
 static fm_val build_block(fm_graph *g, const options_of *o, fm_val x, fm_val other, bool causal)
 {

@@ -1,4 +1,5 @@
-/* Attention, and its gradient: from three values, or from one that holds queries, keys and values. */
+/* Attention, and its gradient: from three values, or from one that holds queries,
+ * keys and values. */
 #include "op/attention_parts.h"
 #include "fathom/attention_ops.h"
 #include "ir/ir.h"
@@ -10,7 +11,7 @@
 #define KERNEL_FILE "kernel/attention.h"
 #include "kernel/instantiate.h"
 
-/* ---- shape rules -------------------------------------------------------------------------------- */
+/* ---- shape rules ----------------------------------------------------------------------------- */
 
 static fm_status check_packed(const fm_infer *infer, const fm_attention_attributes *o)
 {
@@ -130,7 +131,7 @@ static fm_status attention_grad_infer(fm_infer *infer)
     return FM_OK;
 }
 
-/* ---- running ------------------------------------------------------------------------------------ */
+/* ---- running --------------------------------------------------------------------------------- */
 
 static void attention_run(const fm_call *call)
 {
@@ -157,7 +158,7 @@ static double attention_flops(const fm_call *call)
     return fm_attention_is_grad(call->op) ? pairs * (6 * k + 4 * v) : pairs * (2 * k + 2 * v + 5);
 }
 
-/* ---- gradients ---------------------------------------------------------------------------------- */
+/* ---- gradients ------------------------------------------------------------------------------- */
 
 /* q, k and v, or what belongs to them, of a packed value; of others the three that they are. */
 static void take_apart(fm_graph *g, const fm_op *op, const fm_attention_attributes *attributes,
@@ -237,7 +238,7 @@ static void attention_grad_vjp(fm_graph *g, fm_vjp *vjp)
     memcpy(vjp->input_grads + fm_attention_operands(vjp->op, o), grads + 3, 3 * sizeof *grads);
 }
 
-/* ---- records ------------------------------------------------------------------------------------ */
+/* ---- records --------------------------------------------------------------------------------- */
 
 #define FLAG(name_, doc_)                                                                          \
     {                                                                                              \
@@ -319,7 +320,7 @@ RECORD(attention_grad, "the gradients of q, k and v; the scores are made again",
 RECORD(packed_attention_grad, "the gradient of q, k and v that are one value", 4, 6, 1,
        attention_grad)
 
-/* ---- builders ----------------------------------------------------------------------------------- */
+/* ---- builders -------------------------------------------------------------------------------- */
 
 static fm_attention_attributes attributes_of(fm_graph *g, const fm_attention_options *o,
                                              int64_t heads)

@@ -1,4 +1,5 @@
-/* The attributes of the attention ops (fathom/attention_ops.h), and their operands as kernels see them. */
+/* The attributes of the attention ops (fathom/attention_ops.h),
+ * and their operands as kernels see them. */
 #ifndef FM_OP_ATTENTION_ATTRIBUTES_H
 #define FM_OP_ATTENTION_ATTRIBUTES_H
 
@@ -10,7 +11,7 @@
  * attention_grad and packed_attention_grad: these operands, then y, lse, dy; outputs dq, dk, dv or
  * dqkv.
  *  heads   packed only: how many of qkv's heads are queries; the rest are as many keys as values
- *  scale   0: 1 / sqrt(key_dim)                                                              */
+ *  scale   0: 1 / sqrt(key_dim) */
 typedef struct fm_attention_attributes {
     int64_t heads;
     bool causal, mask, position;

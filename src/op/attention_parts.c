@@ -7,8 +7,8 @@
 
 #define HIDDEN (-1e30) /* the score of a key that is not seen: its exponential is 0 */
 
-/* Everything as (batch, key_heads, heads / key_heads, positions, numbers): products broadcast over the
- * heads that share keys. */
+/* Everything as (batch, key_heads, heads / key_heads, positions, numbers): products broadcast over
+ * the heads that share keys. */
 typedef struct parts {
     fm_graph *g;
     const fm_attention_attributes *attributes;

@@ -40,7 +40,7 @@ static fm_val pow_grad_a(fm_graph *g, fm_val a, fm_val b, fm_val dy)
     return fm_mul(g, dy, fm_mul(g, b, fm_pow(g, a, fm_add_scalar(g, b, -1))));
 }
 
-/* ---- second derivatives -------------------------------------------------------------------------- */
+/* ---- second derivatives ---------------------------------------------------------------------- */
 
 /* f(x) (2 - x^2) with the normal distribution's density f */
 static fm_val gelu_bend(fm_graph *g, fm_val x)
@@ -129,7 +129,7 @@ static void run_rows(const fm_call *call, binary_row_f32 *row_f32, binary_row_f6
 
 FM_BINARY_OPS(RECORD)
 
-/* ---- equal: also i32 ---------------------------------------------------------------------------- */
+/* ---- equal: also i32 ------------------------------------------------------------------------- */
 
 static fm_status equal_infer(fm_infer *infer)
 {
@@ -194,7 +194,7 @@ fm_val fm_equal(fm_graph *g, fm_val a, fm_val b)
     return fm_node_add(g, &fm_op_equal, (fm_val[]){a, b}, 2, NULL, NULL);
 }
 
-/* ---- where -------------------------------------------------------------------------------------- */
+/* ---- where ----------------------------------------------------------------------------------- */
 
 #define WHERE_ROWS(type, suffix)                                                                   \
     static void where_rows_##suffix(const kernel_walk *walk, const type *condition, const type *a, \
@@ -256,7 +256,7 @@ fm_val fm_where(fm_graph *g, fm_val condition, fm_val a, fm_val b)
     return fm_node_add(g, &fm_op_where, (fm_val[]){condition, a, b}, 3, NULL, NULL);
 }
 
-/* ---- with a number ------------------------------------------------------------------------------ */
+/* ---- with a number --------------------------------------------------------------------------- */
 
 fm_val fm_add_scalar(fm_graph *g, fm_val x, double c)
 {

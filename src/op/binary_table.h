@@ -1,9 +1,11 @@
-/* The elementwise ops with two operands, broadcast: a row each. The formulas are in kernel/binary.h.
+/* The elementwise ops with two operands, broadcast: a row each.
+ * The formulas are in kernel/binary.h.
  *
  *     ROW(name, ONNX operator, flags, doc, shape rule, cases, gradient of a, gradient of b)
  *
- * Gradients are built from g, a, b, y and dy with the output's shape; the operand's shape is restored
- * in one place. C: the operands may change places. Other letters as in unary_table.h; Z: f(0, 0) = 0. */
+ * Gradients are built from g, a, b, y and dy with the output's shape; the operand's shape is
+ * restored in one place. C: the operands may change places. Other letters as in unary_table.h; Z:
+ * f(0, 0) = 0. */
 #ifndef FM_OP_BINARY_TABLE_H
 #define FM_OP_BINARY_TABLE_H
 

@@ -44,8 +44,8 @@ static void cache_write_run(const fm_call *call)
     }
 }
 
-/* y = C cache + X x with matrices of 0 and 1 over the rows: y's row r is x's row r - first where there is
- * one, else the cache's row r + out. The gradients are C^T dy and X^T dy. */
+/* y = C cache + X x with matrices of 0 and 1 over the rows: y's row r is x's row r - first where
+ * there is one, else the cache's row r + out. The gradients are C^T dy and X^T dy. */
 static void cache_write_vjp(fm_graph *g, fm_vjp *vjp)
 {
     fm_val dy = vjp->output_grads[0];

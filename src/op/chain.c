@@ -33,7 +33,7 @@ const fm_op *fm_chain_op(const fm_chain_attributes *attributes)
     return all & FM_OP_ANY_LAYOUT ? &fm_op_stored_chain : &fm_op_chain;
 }
 
-/* ---- as text ------------------------------------------------------------------------------------- */
+/* ---- as text --------------------------------------------------------------------------------- */
 
 static void write_result(fm_text *text, const fm_chain_attributes *a, int step)
 {
@@ -71,7 +71,7 @@ void fm_chain_write(fm_text *text, const fm_chain_attributes *a)
     }
 }
 
-/* ---- inference ----------------------------------------------------------------------------------- */
+/* ---- inference ------------------------------------------------------------------------------- */
 
 static bool is_step(const fm_chain_attributes *a, int index, int operands)
 {
@@ -102,7 +102,7 @@ static fm_status infer_chain(fm_infer *infer)
                          "wants steps of elementwise ops that read operands and earlier steps");
 }
 
-/* ---- the portable kernel ------------------------------------------------------------------------- */
+/* ---- the portable kernel --------------------------------------------------------------------- */
 
 enum { TILE = 64 };
 
@@ -184,7 +184,7 @@ static double chain_flops(const fm_call *call)
     return (double)call->outputs[0].count * a->count;
 }
 
-/* ---- records ------------------------------------------------------------------------------------- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 static const fm_field chain_fields[] = {
     {.name = "steps",

@@ -1,8 +1,8 @@
-/* The op that the pass of fuse_chain.c makes of neighbouring elementwise ones: a straight-line program
- * over operands of one dtype, whose results all have the shape that the operands broadcast to. It runs
- * tile by tile, so that what is between two steps stays in the first cache, and computes exactly what
- * the steps compute one after the other; the portable kernel runs their portable kernels. It exists
- * after differentiation only and has no gradient rule. */
+/* The op that the pass of fuse_chain.c makes of neighbouring elementwise ones: a straight-line
+ * program over operands of one dtype, whose results all have the shape that the operands broadcast
+ * to. It runs tile by tile, so that what is between two steps stays in the first cache, and
+ * computes exactly what the steps compute one after the other; the portable kernel runs their
+ * portable kernels. It exists after differentiation only and has no gradient rule. */
 #ifndef FM_OP_CHAIN_H
 #define FM_OP_CHAIN_H
 
@@ -26,8 +26,8 @@ typedef struct fm_chain_attributes {
     const fm_chain_step *steps;
 } fm_chain_attributes;
 
-/* They differ in flags alone: operands of any shape; every step may run on stored bytes; some step draws
- * random numbers. Each output may be written over the operand of its number. */
+/* They differ in flags alone: operands of any shape; every step may run on stored bytes; some step
+ * draws random numbers. Each output may be written over the operand of its number. */
 extern const fm_op fm_op_chain, fm_op_stored_chain, fm_op_random_chain;
 
 static inline bool fm_op_is_chain(const fm_op *op)

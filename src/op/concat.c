@@ -21,7 +21,7 @@ static int64_t outer_of(const fm_tensor *x, int64_t axis)
         .name = #name_, .doc = doc_, .offset = offsetof(type_, name_), .type = FM_FIELD_INT        \
     }
 
-/* ---- concat ------------------------------------------------------------------------------------- */
+/* ---- concat ---------------------------------------------------------------------------------- */
 
 static fm_status concat_infer(fm_infer *infer)
 {
@@ -111,7 +111,7 @@ fm_val fm_concat(fm_graph *g, const fm_val *values, int count, int axis)
     return joined;
 }
 
-/* ---- slice -------------------------------------------------------------------------------------- */
+/* ---- slice ----------------------------------------------------------------------------------- */
 
 static fm_status slice_infer(fm_infer *infer)
 {
@@ -177,7 +177,7 @@ fm_val fm_slice(fm_graph *g, fm_val x, int axis, int64_t begin, int64_t end)
     return fm_node_add(g, &fm_op_slice, &x, 1, &attributes, NULL);
 }
 
-/* ---- pad ---------------------------------------------------------------------------------------- */
+/* ---- pad ------------------------------------------------------------------------------------- */
 
 static fm_status pad_infer(fm_infer *infer)
 {

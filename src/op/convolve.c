@@ -171,7 +171,7 @@ fm_val fm_convolve_kernel_grad(fm_graph *g, fm_val x, fm_val dy, fm_ints kernel_
         }                                                                                          \
     }
 
-/* ---- y = x * kernel ----------------------------------------------------------------------------- */
+/* ---- y = x * kernel -------------------------------------------------------------------------- */
 
 static fm_status convolve_infer(fm_infer *infer)
 {
@@ -249,7 +249,7 @@ const fm_op fm_op_convolve = {
             {NULL, NULL}},
 };
 
-/* ---- dx from dy --------------------------------------------------------------------------------- */
+/* ---- dx from dy ------------------------------------------------------------------------------ */
 
 static fm_status transposed_infer(fm_infer *infer)
 {
@@ -324,7 +324,7 @@ const fm_op fm_op_convolve_transposed = {
             {NULL, NULL}},
 };
 
-/* ---- dkernel from x and dy ---------------------------------------------------------------------- */
+/* ---- dkernel from x and dy ------------------------------------------------------------------- */
 
 static fm_status kernel_grad_infer(fm_infer *infer)
 {
@@ -359,8 +359,8 @@ static double kernel_grad_flops(const fm_call *call)
     return products(call->inputs[1].shape, call->outputs[0].shape);
 }
 
-/* Linear in x and in dy: with a gradient h of dkernel, d x is dy's data gradient under the kernel h,
- * d dy is x convolved with h. */
+/* Linear in x and in dy: with a gradient h of dkernel, d x is dy's data gradient under the kernel
+ * h, d dy is x convolved with h. */
 static void kernel_grad_vjp(fm_graph *g, fm_vjp *vjp)
 {
     const fm_window *window = &((const fm_convolve_attributes *)vjp->attributes)->window;

@@ -33,7 +33,7 @@ static fm_val row_sums(fm_graph *g, fm_val x)
     return fm_sum(g, x, (fm_ints){.count = 1, .at = {-1}}, false);
 }
 
-/* ---- labels ------------------------------------------------------------------------------------- */
+/* ---- labels ---------------------------------------------------------------------------------- */
 
 const fm_field fm_smoothing_fields[] = {
     {.name = "label_smoothing",
@@ -179,7 +179,7 @@ fm_val fm_sparse_softmax_cross_entropy(fm_graph *g, fm_val logits, fm_val labels
                        &attributes, NULL);
 }
 
-/* ---- targets ------------------------------------------------------------------------------------ */
+/* ---- targets --------------------------------------------------------------------------------- */
 
 static fm_status dense_infer(fm_infer *infer)
 {

@@ -18,7 +18,7 @@ static fm_random_key key_of(const fm_call *call, int64_t stream)
         .offset = offsetof(type_, stream), .type = FM_FIELD_INT                                    \
     }
 
-/* ---- uniform and normal ------------------------------------------------------------------------- */
+/* ---- uniform and normal ---------------------------------------------------------------------- */
 
 #define RANDOM_LIKE(name_, doc_)                                                                   \
     static void name_##_run(const fm_call *call)                                                   \
@@ -50,7 +50,7 @@ static fm_random_key key_of(const fm_call *call, int64_t stream)
 RANDOM_LIKE(random_uniform, "uniform in [0, 1), shape of x")
 RANDOM_LIKE(random_normal, "normal with mean 0 and deviation 1, shape of x")
 
-/* ---- dropout ------------------------------------------------------------------------------------ */
+/* ---- dropout --------------------------------------------------------------------------------- */
 
 static fm_status drop_infer(fm_infer *infer)
 {

@@ -5,7 +5,7 @@
 #define KERNEL_FILE "kernel/mean_variance.h"
 #include "kernel/instantiate.h"
 
-/* ---- fused_convolve and fused_convolve_transposed ------------------------------------------------ */
+/* ---- fused_convolve and fused_convolve_transposed -------------------------------------------- */
 
 static const fm_op *part_of(const fm_op *fused)
 {
@@ -150,7 +150,7 @@ const fm_op fm_op_fused_convolve_transposed = {
             {NULL, NULL}},
 };
 
-/* ---- convolve_moments ---------------------------------------------------------------------------- */
+/* ---- convolve_moments ------------------------------------------------------------------------ */
 
 static fm_status infer_moments(fm_infer *infer)
 {
@@ -198,7 +198,7 @@ const fm_op fm_op_convolve_moments = {
                                {NULL, NULL}},
 };
 
-/* ---- convolve_grad ------------------------------------------------------------------------------- */
+/* ---- convolve_grad --------------------------------------------------------------------------- */
 
 static fm_status infer_grad(fm_infer *infer)
 {

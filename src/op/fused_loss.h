@@ -1,7 +1,7 @@
-/* What the fuse pass makes of a softmax cross-entropy and its gradient, whose exponentials are the same:
- * logits (..., c), labels (...) or targets (..., c), dy (...) -> the gradient with respect to the logits
- * (..., c), the losses (...). Each is exactly what its own op computes; the portable kernel runs the two. They
- * exist after differentiation only and have no gradient rules. */
+/* What the fuse pass makes of a softmax cross-entropy and its gradient, whose exponentials are the
+ * same: logits (..., c), labels (...) or targets (..., c), dy (...) -> the gradient with respect to
+ * the logits (..., c), the losses (...). Each is exactly what its own op computes; the portable
+ * kernel runs the two. They exist after differentiation only and have no gradient rules. */
 #ifndef FM_OP_FUSED_LOSS_H
 #define FM_OP_FUSED_LOSS_H
 

@@ -17,7 +17,7 @@ bool fm_normalizes_channels(const fm_normalize_attributes *attributes, fm_shape 
     return gamma.rank == 1 && gamma.dims[0] == x.dims[x.rank - 1];
 }
 
-/* ---- shapes -------------------------------------------------------------------------------------- */
+/* ---- shapes ---------------------------------------------------------------------------------- */
 
 static fm_normalize_attributes plain_attributes(fm_shape x, double epsilon)
 {
@@ -62,7 +62,8 @@ static fm_status check_activation(const fm_infer *infer, int activation, bool ne
     return fm_infer_fail(infer, "the activation must be relu or relu6");
 }
 
-/* Operands [whole, end) have x's shape; the outputs are y and `statistics`, an element a channel each. */
+/* Operands [whole, end) have x's shape; the outputs are y and `statistics`,
+ * an element a channel each. */
 static fm_status infer_results(fm_infer *infer, int whole, int statistics)
 {
     const fm_fused_normalize_attributes *a = infer->attributes;
@@ -113,7 +114,7 @@ static fm_status infer_normalize_add_grad(fm_infer *infer)
     return infer_gradients(infer, 4);
 }
 
-/* ---- portable kernels ---------------------------------------------------------------------------- */
+/* ---- portable kernels ------------------------------------------------------------------------ */
 
 /* What is done to normalised numbers: operand `residual`, if there is one, and the activation. */
 static void run_rest(const fm_call *call, int residual)
@@ -170,7 +171,7 @@ static double normalize_flops(const fm_call *call)
     return 8.0 * (double)call->inputs[X].count;
 }
 
-/* ---- records ------------------------------------------------------------------------------------- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 static const fm_field normalize_fields[] = {
     {.name = "epsilon",

@@ -38,7 +38,7 @@ int fm_fused_activation_of(const fm_op *op)
     return FM_FUSED_NONE;
 }
 
-/* ---- fused_matmul -------------------------------------------------------------------------------- */
+/* ---- fused_matmul ---------------------------------------------------------------------------- */
 
 static fm_status infer_fused_matmul(fm_infer *infer)
 {
@@ -135,7 +135,7 @@ const fm_op fm_op_fused_matmul = {
     .cases = fused_matmul_cases,
 };
 
-/* ---- dense_grad and dense_sgd -------------------------------------------------------------------- */
+/* ---- dense_grad and dense_sgd ---------------------------------------------------------------- */
 
 /* x and dy are matrices with as many rows; sets the shapes of x^T dy and of dy's column sums. */
 static fm_status infer_products(fm_infer *infer, int x, int dy)
@@ -271,7 +271,7 @@ const fm_op fm_op_dense_sgd = {
     .in_place = {KERNEL_IN + 1, BIAS_IN + 1},
 };
 
-/* ---- dense_update -------------------------------------------------------------------------------- */
+/* ---- dense_update ---------------------------------------------------------------------------- */
 
 static bool is_update_number(const fm_infer *infer, int i)
 {

@@ -1,6 +1,6 @@
 /* Ops that the fuse pass makes of several: a dense layer's three products with what surrounds them.
- * Each computes exactly what its parts compute; the portable kernels below run the parts. They exist
- * after differentiation only and have no gradient rules. */
+ * Each computes exactly what its parts compute; the portable kernels below run the parts. They
+ * exist after differentiation only and have no gradient rules. */
 #ifndef FM_OP_FUSED_OPS_H
 #define FM_OP_FUSED_OPS_H
 
@@ -45,9 +45,10 @@ extern const fm_op fm_op_dense_grad;
  * the same with the SGD update folded in. Iteration 0 leaves both as they are (optimizer_ops.h). */
 extern const fm_op fm_op_dense_sgd;
 
-/* kernel (k, n), x, rate (), iteration (), slots (k, n)..., dy, nadam's M(t) or nothing -> the kernel and
- * its slots updated by the rule of fm_update_attributes, the sums of dy's columns (n): dense_grad with
- * the update of the kernel folded in. x stands where an update has its gradient. By slots: 1, 2, 3. */
+/* kernel (k, n), x, rate (), iteration (), slots (k, n)..., dy, nadam's M(t) or nothing -> the
+ * kernel and its slots updated by the rule of fm_update_attributes, the sums of dy's columns (n):
+ * dense_grad with the update of the kernel folded in. x stands where an update has its gradient. By
+ * slots: 1, 2, 3. */
 extern const fm_op fm_op_dense_update_1, fm_op_dense_update_2, fm_op_dense_update_3;
 
 #endif

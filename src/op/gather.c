@@ -21,7 +21,7 @@ static const fm_field depth_fields[] = {
     {.name = NULL},
 };
 
-/* ---- gather ------------------------------------------------------------------------------------- */
+/* ---- gather ---------------------------------------------------------------------------------- */
 
 static fm_status gather_infer(fm_infer *infer)
 {
@@ -75,7 +75,7 @@ fm_val fm_gather(fm_graph *g, fm_val x, fm_val indices)
     return fm_node_add(g, &fm_op_gather, (fm_val[]){x, indices}, 2, NULL, NULL);
 }
 
-/* ---- scatter_add -------------------------------------------------------------------------------- */
+/* ---- scatter_add ----------------------------------------------------------------------------- */
 
 static fm_status scatter_add_infer(fm_infer *infer)
 {
@@ -132,7 +132,7 @@ fm_val fm_scatter_add(fm_graph *g, fm_val x, fm_val indices, int64_t n)
     return fm_node_add(g, &fm_op_scatter_add, (fm_val[]){x, indices}, 2, &attributes, NULL);
 }
 
-/* ---- one_hot ------------------------------------------------------------------------------------ */
+/* ---- one_hot --------------------------------------------------------------------------------- */
 
 static fm_status one_hot_infer(fm_infer *infer)
 {

@@ -160,7 +160,8 @@ fm_val fm_matmul(fm_graph *g, fm_val a, fm_val b)
     return fm_matmul_transposed(g, a, b, false, false);
 }
 
-/* (..., k) (k, n) is one product of (rows, k): larger, and b's gradient needs no sum over batches. */
+/* (..., k) (k, n) is one product of (rows, k): larger,
+ * and b's gradient needs no sum over batches. */
 fm_val fm_matmul_transposed(fm_graph *g, fm_val a, fm_val b, bool transpose_a, bool transpose_b)
 {
     if (a.id == 0 || b.id == 0) return (fm_val){0};

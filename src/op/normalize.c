@@ -32,7 +32,7 @@ static int64_t reduced_count(fm_shape x, const fm_ints *axes)
     return count;
 }
 
-/* ---- shape rules -------------------------------------------------------------------------------- */
+/* ---- shape rules ----------------------------------------------------------------------------- */
 
 static fm_status check_axes(const fm_infer *infer)
 {
@@ -72,7 +72,7 @@ static fm_status check_statistics(const fm_infer *infer, int operand, const char
                          fm_shape_text(wanted, (char[FM_SHAPE_TEXT]){0}));
 }
 
-/* ---- running ------------------------------------------------------------------------------------ */
+/* ---- running --------------------------------------------------------------------------------- */
 
 /* The strides of a tensor that broadcasts to x, along x's dimensions. */
 static void strides_along(fm_shape x, fm_shape other, int64_t *strides)
@@ -102,7 +102,7 @@ static kernel_split scale_split(fm_shape x, fm_shape gamma, fm_shape statistics)
     return kernel_split_make(x.rank, x.dims, is_reduced, strides);
 }
 
-/* ---- normalize ---------------------------------------------------------------------------------- */
+/* ---- normalize ------------------------------------------------------------------------------- */
 
 static fm_status normalize_infer(fm_infer *infer)
 {
@@ -226,7 +226,7 @@ fm_val fm_normalize_over(fm_graph *g, fm_val x, fm_val gamma, fm_val beta, fm_in
     return outputs[0];
 }
 
-/* ---- normalize_grad ----------------------------------------------------------------------------- */
+/* ---- normalize_grad -------------------------------------------------------------------------- */
 
 static fm_status normalize_grad_infer(fm_infer *infer)
 {
@@ -262,8 +262,8 @@ typedef struct pull_back {
     fm_shape statistics;
     double count;
     fm_val gamma, rstd, dy;
-    fm_val unit;   /* (x - mean) rstd      */
-    fm_val scaled; /* dy gamma             */
+    fm_val unit;   /* (x - mean) rstd */
+    fm_val scaled; /* dy gamma */
     fm_val d_unit; /* gradients of those, {0}: zero so far */
     fm_val d_dy;
 } pull_back;
@@ -278,8 +278,8 @@ static fm_val mean_over_axes(const pull_back *p, fm_val value)
     return fm_mul_scalar(p->g, fm_sum_to(p->g, value, p->statistics), 1 / p->count);
 }
 
-/* With dx = rstd P, P = scaled - mean(scaled) - unit mean(scaled unit), and u the gradient of dx. P is
- * self-adjoint in `scaled`; returns the gradient of `scaled`. */
+/* With dx = rstd P, P = scaled - mean(scaled) - unit mean(scaled unit), and u the gradient of dx. P
+ * is self-adjoint in `scaled`; returns the gradient of `scaled`. */
 static fm_val pull_dx(pull_back *p, fm_val u)
 {
     fm_graph *g = p->g;
@@ -304,7 +304,8 @@ static void pull_unit(const pull_back *p, fm_vjp *vjp)
     vjp->input_grads[3] = fm_sum_to(g, fm_mul(g, p->d_unit, centred), p->statistics);
 }
 
-/* The operands count as independent here: that mean and rstd depend on x is the graph's knowledge. */
+/* The operands count as independent here: that mean and rstd
+ * depend on x is the graph's knowledge. */
 static void normalize_grad_vjp(fm_graph *g, fm_vjp *vjp)
 {
     const fm_normalize_attributes *attributes = vjp->attributes;

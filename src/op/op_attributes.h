@@ -1,5 +1,5 @@
-/* The attributes of the built-in ops: what a kernel finds behind fm_call.attributes. Axes are counted
- * from the front. */
+/* The attributes of the built-in ops: what a kernel finds behind fm_call.attributes. Axes are
+ * counted from the front. */
 #ifndef FM_OP_ATTRIBUTES_H
 #define FM_OP_ATTRIBUTES_H
 

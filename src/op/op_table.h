@@ -6,8 +6,8 @@
 #include "op/binary_table.h"
 #include "op/unary_table.h"
 
-/* Those that are no rows of an elementwise table. (reorder is missing on purpose: it means something
- * only between two physical layouts, and the layout pass alone adds it.) */
+/* Those that are no rows of an elementwise table. (reorder is missing on purpose: it means
+ * something only between two physical layouts, and the layout pass alone adds it.) */
 #define FM_OTHER_OPS(OP)                                                                           \
     OP(equal)                                                                                      \
     OP(where)                                                                                      \

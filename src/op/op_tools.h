@@ -7,7 +7,7 @@
 #include "kernel/walk.h"
 #include "op/op_attributes.h"
 
-/* ---- shape rules ------------------------------------------------------------------------------- */
+/* ---- shape rules ----------------------------------------------------------------------------- */
 
 /* Every input is f32, or every input is f64. */
 fm_status fm_infer_reals(const fm_infer *infer);
@@ -35,7 +35,7 @@ int64_t fm_shape_last(fm_shape shape);
 /* Elements of input i / the last dimension: the rows that softmax and kin work on. */
 int64_t fm_tensor_rows(const fm_tensor *tensor);
 
-/* ---- building ---------------------------------------------------------------------------------- */
+/* ---- building -------------------------------------------------------------------------------- */
 
 /* The number c in x's dtype. */
 fm_val fm_scalar_like(fm_graph *g, fm_val x, double c);
@@ -52,7 +52,7 @@ fm_val fm_sum_last(fm_graph *g, fm_val x);
 /* The gradient of input i; summed down to its shape where the op broadcast it. */
 void fm_vjp_give(fm_graph *g, fm_vjp *vjp, int i, fm_val grad);
 
-/* ---- running ----------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 /* name_f64(...) or name_f32(...), of a template made by kernel/instantiate.h. */
 #define FM_RUN_REAL(name, dtype, ...)                                                              \
@@ -77,8 +77,8 @@ void fm_run_drop(const fm_call *call, const fm_drop_attributes *attributes, int6
                  const fm_tensor *x, const fm_tensor *y);
 
 /* flops columns */
-double fm_no_flops(const fm_call *call);      /* moves bytes only                 */
-double fm_input_flops(const fm_call *call);   /* one per element of input 0       */
-double fm_softmax_flops(const fm_call *call); /* five per element of input 0      */
+double fm_no_flops(const fm_call *call);      /* moves bytes only */
+double fm_input_flops(const fm_call *call);   /* one per element of input 0 */
+double fm_softmax_flops(const fm_call *call); /* five per element of input 0 */
 
 #endif

@@ -254,7 +254,8 @@ static const fm_update_attributes decaying = {
     static const fm_case rule##_cases[] = {                                                        \
         {"f(3,5) f(3,5) p() p()" more, &usual}, {"f(3,5) f(3,5) p() p()" more, &decaying}, {0}};
 
-/* One rule: its name, its formula, how many slots, further numbers after them, operands of a case. */
+/* One rule: its name, its formula, how many slots, further numbers after them,
+ * operands of a case. */
 #define UPDATE(rule, formula, slots, numbers, operands)                                            \
     CASES(rule, operands)                                                                          \
     const fm_op fm_op_##rule = {                                                                   \

@@ -1,5 +1,6 @@
-/* Pooling. max_pool remembers each window's winner; its gradient adds at the winners, and the adjoint
- * of that picks there. An average's gradient is linear, with the average for its adjoint. */
+/* Pooling. max_pool remembers each window's winner; its gradient adds at the winners, and the
+ * adjoint of that picks there. An average's gradient is linear, with the average for its
+ * adjoint. */
 #include "op/op_table.h"
 #include "op/op_tools.h"
 #include "op/window_rules.h"
@@ -43,8 +44,8 @@ static int64_t greatest_common_divisor(int64_t a, int64_t b)
     return a;
 }
 
-/* The largest of ceil((o + 1) x / y) - floor(o x / y). With x = q y + r, o x / y has a fractional part of
- * at most (y - gcd(x, y)) / y, and the rest of the window reaches r / y further than q. */
+/* The largest of ceil((o + 1) x / y) - floor(o x / y). With x = q y + r, o x / y has a fractional
+ * part of at most (y - gcd(x, y)) / y, and the rest of the window reaches r / y further than q. */
 static int64_t widest_adaptive(int64_t x, int64_t y)
 {
     int64_t rest = x % y;
@@ -147,7 +148,8 @@ static kernel_window geometry(const fm_call *call, const fm_tensor *x, const fm_
     return w;
 }
 
-/* The attributes with defaults filled in; those that an adaptive window does not look at are none. */
+/* The attributes with defaults filled in; those that an
+ * adaptive window does not look at are none. */
 static fm_pool_attributes complete(const fm_pool *pool, int spatial)
 {
     fm_pool_attributes attributes = {.pool = *pool};
@@ -227,7 +229,7 @@ static double average_grad_flops(const fm_call *call)
         }                                                                                          \
     }
 
-/* ---- max_pool ----------------------------------------------------------------------------------- */
+/* ---- max_pool -------------------------------------------------------------------------------- */
 
 static fm_status max_pool_infer(fm_infer *infer)
 {
@@ -281,7 +283,7 @@ fm_val fm_max_pool(fm_graph *g, fm_val x, const fm_pool *pool)
     return fm_node_add(g, &fm_op_max_pool, &x, 1, &attributes, NULL);
 }
 
-/* ---- max_pool_grad: dy, winners -> dx ----------------------------------------------------------- */
+/* ---- max_pool_grad: dy, winners -> dx -------------------------------------------------------- */
 
 static fm_status check_winners(const fm_infer *infer)
 {
@@ -335,7 +337,7 @@ const fm_op fm_op_max_pool_grad = {
             {NULL, NULL}},
 };
 
-/* ---- max_pool_pick: x, winners -> y ------------------------------------------------------------- */
+/* ---- max_pool_pick: x, winners -> y ---------------------------------------------------------- */
 
 static fm_status max_pool_pick_infer(fm_infer *infer)
 {
@@ -387,7 +389,7 @@ const fm_op fm_op_max_pool_pick = {
                           {NULL, NULL}},
 };
 
-/* ---- average_pool ------------------------------------------------------------------------------- */
+/* ---- average_pool ---------------------------------------------------------------------------- */
 
 static fm_status average_pool_infer(fm_infer *infer)
 {
@@ -444,7 +446,7 @@ fm_val fm_average_pool(fm_graph *g, fm_val x, const fm_pool *pool)
     return fm_node_add(g, &fm_op_average_pool, &x, 1, &attributes, NULL);
 }
 
-/* ---- average_pool_grad: dy -> dx ---------------------------------------------------------------- */
+/* ---- average_pool_grad: dy -> dx ------------------------------------------------------------- */
 
 static fm_status average_pool_grad_infer(fm_infer *infer)
 {

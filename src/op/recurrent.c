@@ -98,7 +98,7 @@ fm_shape fm_recurrent_optional_shape(const fm_recurrent_sizes *sizes, int which)
     }
 }
 
-/* ---- shape rules -------------------------------------------------------------------------------- */
+/* ---- shape rules ----------------------------------------------------------------------------- */
 
 static fm_status check_operand(const fm_infer *infer, int operand, const char *name,
                                fm_shape wanted)
@@ -258,7 +258,7 @@ fm_status fm_recurrent_grad_infer(fm_infer *infer)
     return FM_OK;
 }
 
-/* ---- the gradient's node ------------------------------------------------------------------------ */
+/* ---- the gradient's node --------------------------------------------------------------------- */
 
 /* The forward op again, keeping what the gradient reads. */
 static void compute_again(fm_graph *g, const fm_vjp *vjp, const fm_recurrent_cell *cell,
@@ -308,7 +308,7 @@ void fm_recurrent_vjp(fm_graph *g, fm_vjp *vjp)
     }
 }
 
-/* ---- running ------------------------------------------------------------------------------------ */
+/* ---- running --------------------------------------------------------------------------------- */
 
 kernel_recurrence fm_recurrence_of(const fm_call *call)
 {
@@ -363,7 +363,7 @@ double fm_recurrent_grad_flops(const fm_call *call)
                           call->attributes);
 }
 
-/* ---- building ----------------------------------------------------------------------------------- */
+/* ---- building -------------------------------------------------------------------------------- */
 
 fm_val fm_recurrent_add(fm_graph *g, const fm_recurrent_cell *cell, const fm_val *fixed,
                         const fm_recurrence *recurrence, fm_val *results)

@@ -9,12 +9,13 @@
  *                                                           dprojection, dscale
  *     gru_grad        R, state, y, gates                    dx, dR, dstate, drecurrent_bias, dscale
  *
- * Behind them come those optional operands whose `has` is set, in the order of fm_recurrent_optional;
- * fm_recurrent_find tells where. Shapes: fathom/recurrent_ops.h. gates (batch, time, saved units) are
- * activated: i, f, g, o of an LSTM; z, r, n of a GRU, with reset_after z, r, n, q, q being the recurrent
- * product of the candidate with its bias. cells (batch, time, units). At masked steps gates are zero
- * and cells repeat. Without `keeps` gates and cells have no elements; a result dscale, dpeephole, ...
- * has none where there is no such operand. */
+ * Behind them come those optional operands whose `has` is set, in the order of
+ * fm_recurrent_optional; fm_recurrent_find tells where. Shapes: fathom/recurrent_ops.h. gates
+ * (batch, time, saved units) are activated: i, f, g, o of an LSTM; z, r, n of a GRU, with
+ * reset_after z, r, n, q, q being the recurrent product of the candidate with its bias. cells
+ * (batch, time, units). At masked steps gates are zero and cells repeat. Without `keeps` gates and
+ * cells have no elements; a result dscale, dpeephole, ... has none where there is no such
+ * operand. */
 #ifndef FM_RECURRENT_ATTRIBUTES_H
 #define FM_RECURRENT_ATTRIBUTES_H
 

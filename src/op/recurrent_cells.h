@@ -1,5 +1,5 @@
-/* What the recurrent ops share: a cell as a record, from which shape rules, operands' places and the
- * gradient's operands follow. */
+/* What the recurrent ops share: a cell as a record, from which shape rules, operands' places and
+ * the gradient's operands follow. */
 #ifndef FM_RECURRENT_CELLS_H
 #define FM_RECURRENT_CELLS_H
 
@@ -22,9 +22,9 @@ struct fm_unrolled;
 
 struct fm_recurrent_cell {
     const fm_op *forward, *backward;
-    int gates;        /* column blocks of x                                              */
-    bool has_cell;    /* a second state                                                  */
-    bool keeps_gates; /* results behind the states: gates, and with has_cell cells       */
+    int gates;        /* column blocks of x */
+    bool has_cell;    /* a second state */
+    bool keeps_gates; /* results behind the states: gates, and with has_cell cells */
     bool is_allowed[FM_RECURRENT_OPTIONALS];
     void (*pull)(struct fm_unrolled *u, int64_t step);
 };

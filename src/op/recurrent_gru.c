@@ -81,7 +81,7 @@ fm_val fm_gru_sequence(fm_graph *g, fm_val x, fm_val recurrent_kernel, fm_val st
     return results[0];
 }
 
-/* ---- gru_grad ----------------------------------------------------------------------------------- */
+/* ---- gru_grad -------------------------------------------------------------------------------- */
 
 static void gru_grad_run(const fm_call *call)
 {

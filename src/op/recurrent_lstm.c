@@ -89,7 +89,7 @@ fm_val fm_lstm_sequence(fm_graph *g, fm_val x, fm_val recurrent_kernel, fm_val s
     return results[0];
 }
 
-/* ---- lstm_grad ---------------------------------------------------------------------------------- */
+/* ---- lstm_grad ------------------------------------------------------------------------------- */
 
 static void lstm_grad_run(const fm_call *call)
 {

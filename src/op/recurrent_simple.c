@@ -72,7 +72,7 @@ fm_val fm_simple_rnn_sequence(fm_graph *g, fm_val x, fm_val recurrent_kernel, fm
     return results[0];
 }
 
-/* ---- simple_rnn_grad ---------------------------------------------------------------------------- */
+/* ---- simple_rnn_grad ------------------------------------------------------------------------- */
 
 static void simple_rnn_grad_run(const fm_call *call)
 {

@@ -2,7 +2,7 @@
 #include "ir/ir.h"
 #include "op/op_table.h"
 
-/* ---- pieces ------------------------------------------------------------------------------------- */
+/* ---- pieces ---------------------------------------------------------------------------------- */
 
 static fm_val plus(fm_unrolled *u, fm_val a, fm_val b)
 {
@@ -121,7 +121,7 @@ static fm_val pull_product(fm_unrolled *u, fm_val da, fm_val R, fm_val h, fm_val
     return scaled(u, pull);
 }
 
-/* ---- cells: the formulas of kernel/recurrent_*.h ------------------------------------------------- */
+/* ---- cells: the formulas of kernel/recurrent_*.h --------------------------------------------- */
 
 void fm_unrolled_simple(fm_unrolled *u, int64_t step)
 {
@@ -237,7 +237,7 @@ void fm_unrolled_gru(fm_unrolled *u, int64_t step)
         pull_reset_before(u, gates, extra, h, d_z, d_n);
 }
 
-/* ---- the whole ---------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static fm_val or_zeros(fm_unrolled *u, fm_val v, fm_shape shape)
 {

@@ -155,7 +155,7 @@ const fm_op fm_op_reduce_max = {
     .cases = AXES_CASES("d"),
 };
 
-/* ---- building ----------------------------------------------------------------------------------- */
+/* ---- building -------------------------------------------------------------------------------- */
 
 /* Counts every axis from the front and sorts; false where infer has something to say. */
 static bool normalize_axes(fm_ints *axes, int rank)
@@ -246,7 +246,7 @@ fm_val fm_sum_to(fm_graph *g, fm_val x, fm_shape shape)
     return fm_reshape_to(g, fm_sum(g, x, axes, false), shape);
 }
 
-/* ---- argmax ------------------------------------------------------------------------------------- */
+/* ---- argmax ---------------------------------------------------------------------------------- */
 
 static fm_status argmax_infer(fm_infer *infer)
 {

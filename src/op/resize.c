@@ -56,7 +56,7 @@ fm_val fm_resize_nearest(fm_graph *g, fm_val x, fm_ints size)
 
 typedef struct blend {
     int32_t *low, *high; /* the two neighbours of each source */
-    double *weights;     /* of the upper one                  */
+    double *weights;     /* of the upper one */
 } blend;
 
 /* The source of o is (o + 0.5) extent / size - 0.5, clamped to the edge. */

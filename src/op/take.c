@@ -24,7 +24,7 @@ static fm_status check_operands(const fm_infer *infer)
                          fm_dtype_name(infer->dtypes[0]));
 }
 
-/* ---- take --------------------------------------------------------------------------------------- */
+/* ---- take ------------------------------------------------------------------------------------ */
 
 static fm_status take_infer(fm_infer *infer)
 {
@@ -90,7 +90,7 @@ fm_val fm_take(fm_graph *g, fm_val x, int axis, const int32_t *positions, int64_
     return fm_node_add(g, &fm_op_take, (fm_val[]){x, list}, 2, &attributes, NULL);
 }
 
-/* ---- take_grad ---------------------------------------------------------------------------------- */
+/* ---- take_grad ------------------------------------------------------------------------------- */
 
 static fm_status take_grad_infer(fm_infer *infer)
 {

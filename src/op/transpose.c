@@ -11,7 +11,7 @@ static void copy_strided(const fm_call *call, const int64_t *strides)
     kernel_copy_walk(&walk, fm_dtype_size(x->dtype), x->data, y->data);
 }
 
-/* ---- transpose ---------------------------------------------------------------------------------- */
+/* ---- transpose ------------------------------------------------------------------------------- */
 
 static fm_status transpose_infer(fm_infer *infer)
 {
@@ -100,7 +100,7 @@ fm_val fm_transpose(fm_graph *g, fm_val x, fm_ints permutation)
     return fm_node_add(g, &fm_op_transpose, &x, 1, &attributes, NULL);
 }
 
-/* ---- broadcast_to ------------------------------------------------------------------------------- */
+/* ---- broadcast_to ---------------------------------------------------------------------------- */
 
 static fm_status broadcast_to_infer(fm_infer *infer)
 {

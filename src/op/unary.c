@@ -12,7 +12,7 @@
 #define N    FM_OP_NOT_DIFFERENTIABLE
 #define NONE ((fm_val){0})
 
-/* ---- derivatives that take more than a line ----------------------------------------------------- */
+/* ---- derivatives that take more than a line -------------------------------------------------- */
 
 /* 2 / sqrt(pi) e^(-x^2) */
 static fm_val erf_slope(fm_graph *g, fm_val x)
@@ -53,7 +53,7 @@ static fm_val hard_swish_slope(fm_graph *g, fm_val x)
     return fm_add(g, fm_hard_sigmoid(g, x), fm_mul(g, x, hard_sigmoid_slope(g, x)));
 }
 
-/* ---- records ------------------------------------------------------------------------------------ */
+/* ---- records --------------------------------------------------------------------------------- */
 
 #define NO_ALPHA(attributes) 0
 #define ALPHA(attributes)    (((const fm_alpha_attributes *)(attributes))->alpha)

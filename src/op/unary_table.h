@@ -3,8 +3,8 @@
  *     ROW(name, ONNX operator, flags, doc, case, derivative)
  *
  * derivative: the gradient with respect to x, built from g, x, y, dy and a (the parameter). The
- * flags: E elementwise; Z also f(0) = 0, so that it may run on bytes of a padded layout; N without a
- * gradient. Rows of FM_PARAMETER_OPS also name their parameter and the case's value of it. */
+ * flags: E elementwise; Z also f(0) = 0, so that it may run on bytes of a padded layout; N without
+ * a gradient. Rows of FM_PARAMETER_OPS also name their parameter and the case's value of it. */
 #ifndef FM_OP_UNARY_TABLE_H
 #define FM_OP_UNARY_TABLE_H
 

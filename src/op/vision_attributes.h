@@ -1,5 +1,5 @@
-/* The attributes of the vision ops: what a kernel finds behind fm_call.attributes. Lists are complete
- * there: defaults are filled in by the builders, one entry for each spatial dimension. */
+/* The attributes of the vision ops: what a kernel finds behind fm_call.attributes. Lists are
+ * complete there: defaults are filled in by the builders, one entry for each spatial dimension. */
 #ifndef FM_VISION_ATTRIBUTES_H
 #define FM_VISION_ATTRIBUTES_H
 
@@ -19,8 +19,8 @@ typedef struct fm_pool_attributes {
     fm_ints spatial;
 } fm_pool_attributes;
 
-/* normalize (x, gamma, beta -> y, mean, rstd), normalize_grad (x, gamma, mean, rstd, dy -> dx, dgamma,
- * dbeta) */
+/* normalize (x, gamma, beta -> y, mean, rstd), normalize_grad (x, gamma, mean, rstd, dy -> dx,
+ * dgamma, dbeta) */
 typedef struct fm_normalize_attributes {
     fm_ints axes;
     double epsilon;

@@ -22,7 +22,8 @@ fm_window fm_window_complete(const fm_window *window, int spatial);
 fm_status fm_window_outputs(const fm_infer *infer, const fm_window *window, fm_ints x, fm_ints size,
                             fm_ints *outputs);
 
-/* `list`, called `name` in words, has one entry of at least `least` for each of `spatial` dimensions. */
+/* `list`, called `name` in words, has one entry of at least
+ * `least` for each of `spatial` dimensions. */
 fm_status fm_infer_list(const fm_infer *infer, const fm_ints *list, const char *name, int spatial,
                         int64_t least);
 

@@ -18,11 +18,11 @@ typedef struct clipping {
     int64_t examples;
     const fm_val *wrt;
     int count;
-    int64_t *rows;     /* by value                                       */
-    int *variable_of;  /* by value: which of wrt it is a view of, or -1  */
-    bool *of_variable; /* by value: depends on one of wrt                */
-    bool *needed;      /* by value: total depends on it                  */
-    fm_val *adjoint;   /* by value: of results of nodes with uses        */
+    int64_t *rows;     /* by value */
+    int *variable_of;  /* by value: which of wrt it is a view of, or -1 */
+    bool *of_variable; /* by value: depends on one of wrt */
+    bool *needed;      /* by value: total depends on it */
+    fm_val *adjoint;   /* by value: of results of nodes with uses */
     use *uses;
     int use_count;
     int *uses_of; /* by variable: how many */
@@ -42,9 +42,10 @@ static void fail_mixed(const clipping *c, const fm_node *node)
         node->scope, *node->scope ? "/" : "", node->op->name);
 }
 
-/* ---- which nodes read variables ------------------------------------------------------------------ */
+/* ---- which nodes read variables -------------------------------------------------------------- */
 
-/* What a node without examples makes of variables must be a view: its norm is that of the variable. */
+/* What a node without examples makes of variables must be a view:
+ * its norm is that of the variable. */
 static void follow_shared(clipping *c, const fm_node *node)
 {
     for (int k = 0; k < node->input_count; k++) {
@@ -118,7 +119,7 @@ static bool find_uses(clipping *c, fm_val total)
     return true;
 }
 
-/* ---- gradients at their results ------------------------------------------------------------------ */
+/* ---- gradients at their results -------------------------------------------------------------- */
 
 static void find_adjoints(clipping *c, fm_val total, fm_val *at, fm_val *adjoints)
 {
@@ -168,7 +169,7 @@ static fm_val ask_gradient(const clipping *c, const use *u, const fm_val *inputs
     return fm_reshape_to(c->g, gradient, shape_of(c, c->wrt[u->variable]));
 }
 
-/* ---- norms --------------------------------------------------------------------------------------- */
+/* ---- norms ----------------------------------------------------------------------------------- */
 
 /* x (examples, ...) -> (examples): the sum of squares of each. */
 static fm_val squares_of_each(const clipping *c, fm_val x)
@@ -194,7 +195,8 @@ static fm_val squares_of_products(const clipping *c, fm_val x, fm_val d, int64_t
                   (fm_ints){1, {1}}, false);
 }
 
-/* The square of the norm of each example's gradient, (examples), where there is a formula; else {0}. */
+/* The square of the norm of each example's gradient, (examples), where there is a formula;
+ * else {0}. */
 static fm_val squares_by_formula(const clipping *c, const use *u)
 {
     fm_graph *g = c->g;
@@ -290,7 +292,7 @@ static fm_val factors(const clipping *c, fm_val *numbers, double limit)
     return fm_div(g, most, fm_maximum(g, fm_sqrt(g, squares), most));
 }
 
-/* ---- the scaled sum ------------------------------------------------------------------------------ */
+/* ---- the scaled sum -------------------------------------------------------------------------- */
 
 static fm_val scaled(const clipping *c, fm_val value, fm_val factor)
 {
@@ -320,7 +322,7 @@ static void sum_scaled(const clipping *c, fm_val factor, fm_val *grads)
     }
 }
 
-/* ---- all together -------------------------------------------------------------------------------- */
+/* ---- all together ---------------------------------------------------------------------------- */
 
 static size_t count_operands(const fm_graph *g)
 {

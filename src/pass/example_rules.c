@@ -29,9 +29,10 @@ static bool holds(const query *q, fm_val value, int64_t rows)
     return shape.rank > 0 && shape.dims[0] == rows * q->examples;
 }
 
-/* ---- rules: false where examples would meet ------------------------------------------------------ */
+/* ---- rules: false where examples would meet -------------------------------------------------- */
 
-/* Row i of the results is made of row i of the operands that have examples, and of all of the others. */
+/* Row i of the results is made of row i of the operands that have examples,
+ * and of all of the others. */
 static bool by_rows(query *q)
 {
     for (int i = 0; i < q->node->input_count; i++) {
@@ -174,7 +175,8 @@ static bool broadcast(query *q)
     return from.rank == to.rank && by_rows(q);
 }
 
-/* What is not here is not known to keep examples apart. Only this pass asks, so the table stands beside it. */
+/* What is not here is not known to keep examples apart. Only this pass asks,
+ * so the table stands beside it. */
 static const struct {
     const fm_op *op;
     bool (*rule)(query *q);

@@ -12,9 +12,9 @@ enum { MOST_ADDED = 6 };
 
 typedef struct folder {
     fm_graph *graph;
-    size_t nodes;              /* before any was added                        */
-    uint32_t *uses;            /* by value id, with room for what is added    */
-    bool *steady;              /* by node, with room                          */
+    size_t nodes;              /* before any was added */
+    uint32_t *uses;            /* by value id, with room for what is added */
+    bool *steady;              /* by node, with room */
     uint32_t *before;          /* by added node: the node in front of which it goes */
     const void *no_attributes; /* of an addition */
 } folder;
@@ -26,7 +26,7 @@ typedef struct biased_product {
     fm_val bias;
 } biased_product;
 
-/* ---- looking ------------------------------------------------------------------------------------ */
+/* ---- looking --------------------------------------------------------------------------------- */
 
 static fm_node *only_reader_of(const folder *f, fm_val value, const fm_op *op)
 {
@@ -36,7 +36,8 @@ static fm_node *only_reader_of(const folder *f, fm_val value, const fm_op *op)
     return node->op == op && !node->dead ? node : NULL;
 }
 
-/* The shape that makes a number for each output channel a factor of the kernel; rank 0: none does. */
+/* The shape that makes a number for each output channel a factor of the kernel; rank 0:
+ * none does. */
 static fm_shape factor_shape(const folder *f, const fm_node *product)
 {
     fm_shape kernel = fm_val_shape(f->graph, product->inputs[1]);
@@ -104,7 +105,7 @@ static bool find_product(const folder *f, const fm_node *node, int side, biased_
     return false;
 }
 
-/* ---- rewriting ---------------------------------------------------------------------------------- */
+/* ---- rewriting ------------------------------------------------------------------------------- */
 
 /* The newest node was added for node `index`, and has one reader, which is made next. */
 static fm_val settle(folder *f, uint32_t index, fm_val made, bool steady)
@@ -208,7 +209,7 @@ static void fold_node(folder *f, uint32_t index)
     fm_scope_leave(f->graph);
 }
 
-/* ---- the pass ----------------------------------------------------------------------------------- */
+/* ---- the pass -------------------------------------------------------------------------------- */
 
 static void count_uses(folder *f)
 {

@@ -69,7 +69,7 @@ bool fm_fuse_rewrite_all(fm_fuser *f, fm_node *node, const fm_op *op, const void
     return true;
 }
 
-/* ---- product + bias, + activation, x mask -------------------------------------------------------- */
+/* ---- product + bias, + activation, x mask ---------------------------------------------------- */
 
 static bool is_real_matrix_product(const fm_fuser *f, const fm_node *product)
 {
@@ -163,7 +163,8 @@ static bool fuse_mask(fm_fuser *f, fm_node *node)
     return true;
 }
 
-/* The node that drops elements of `h` as `drop` drops them, in front of `drop`; NULL: there is none. */
+/* The node that drops elements of `h` as `drop` drops them, in front of `drop`; NULL:
+ * there is none. */
 static const fm_node *same_drop(const fm_graph *graph, const fm_node *drop, fm_val h)
 {
     for (const fm_node *node = graph->nodes; node < drop; node++) {
@@ -175,8 +176,8 @@ static const fm_node *same_drop(const fm_graph *graph, const fm_node *drop, fm_v
     return NULL;
 }
 
-/* relu_grad(drop(dy), h), where d = drop(h) with the same numbers -> mul(relu_grad(dy, d), scale): d is
- * positive where h is and was kept, so nothing is drawn again, and h is not needed for it. */
+/* relu_grad(drop(dy), h), where d = drop(h) with the same numbers -> mul(relu_grad(dy, d), scale):
+ * d is positive where h is and was kept, so nothing is drawn again, and h is not needed for it. */
 static bool fuse_drop_mask(fm_fuser *f, fm_node *node)
 {
     fm_graph *graph = f->graph;
@@ -198,7 +199,7 @@ static bool fuse_drop_mask(fm_fuser *f, fm_node *node)
     return true;
 }
 
-/* ---- two nodes with one reason ------------------------------------------------------------------- */
+/* ---- two nodes with one reason --------------------------------------------------------------- */
 
 bool fm_fuse_join(fm_fuser *f, fm_node *first, fm_node *second, const fm_op *op,
                   const void *attributes, const fm_val *inputs, int count)
@@ -268,8 +269,8 @@ static bool fuse_dense_sgd(fm_fuser *f, fm_node *node)
     return true;
 }
 
-/* Beyond so many rows a gradient's way through memory is nothing beside making it, and the kernels make
- * it in several blocks of rows. */
+/* Beyond so many rows a gradient's way through memory is nothing beside making it, and the kernels
+ * make it in several blocks of rows. */
 enum { MOST_UPDATED_ROWS = 383 };
 
 /* dense_grad(x, dy) and the update that alone reads its first output -> dense_update */
@@ -305,7 +306,7 @@ static bool fuse_dense_update(fm_fuser *f, fm_node *node)
     return true;
 }
 
-/* ---- a loss and its gradient --------------------------------------------------------------------- */
+/* ---- a loss and its gradient ----------------------------------------------------------------- */
 
 static const struct {
     const fm_op *loss, *gradient, *both;
@@ -349,7 +350,7 @@ static bool fuse_loss(fm_fuser *f, fm_node *node)
     return false;
 }
 
-/* ---- the pass ------------------------------------------------------------------------------------ */
+/* ---- the pass -------------------------------------------------------------------------------- */
 
 /* One rule over the whole graph, before the next: later rules build on earlier ones. */
 static fm_fuse_rule *const rules[] = {

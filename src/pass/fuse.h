@@ -6,8 +6,8 @@
 
 fm_status fm_fuse(fm_graph *graph);
 
-/* Behind fm_fuse, which leaves what no producer takes: elementwise nodes of one shape that read each other
- * or one value become a chain (op/chain.h). */
+/* Behind fm_fuse, which leaves what no producer takes: elementwise nodes of one shape that read
+ * each other or one value become a chain (op/chain.h). */
 fm_status fm_fuse_chains(fm_graph *graph);
 
 #endif

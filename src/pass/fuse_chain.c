@@ -1,4 +1,5 @@
-/* Connected elementwise nodes of one shape become one node that runs them tile by tile (op/chain.h). */
+/* Connected elementwise nodes of one shape become one node
+ * that runs them tile by tile (op/chain.h). */
 #include "op/chain.h"
 #include "op/op_table.h"
 #include "pass/fuse_rules.h"
@@ -21,12 +22,12 @@ typedef struct chain {
 
 typedef struct chainer {
     fm_fuser f;
-    fm_val *source;     /* by value id: what a broadcast_to stretches, else itself               */
-    uint32_t *inside;   /* by value id: how often the growing chain reads it                     */
-    uint32_t *early;    /* by value id: the chain's last node plus 1 when it is read in between  */
-    uint32_t *last_use; /* by value id: the last node that reads it                              */
-    bool *steady;       /* by node                                                               */
-    bool *step;         /* by node: may be in a chain                                            */
+    fm_val *source;     /* by value id: what a broadcast_to stretches, else itself */
+    uint32_t *inside;   /* by value id: how often the growing chain reads it */
+    uint32_t *early;    /* by value id: the chain's last node plus 1 when it is read in between */
+    uint32_t *last_use; /* by value id: the last node that reads it */
+    bool *steady;       /* by node */
+    bool *step;         /* by node: may be in a chain */
 } chainer;
 
 /* What is computed once is no step of what is computed in each run. */
@@ -49,13 +50,14 @@ static bool same_place(const fm_graph *graph, const fm_node *a, const fm_node *b
            fm_shape_equal(fm_val_shape(graph, a->outputs[0]), fm_val_shape(graph, b->outputs[0]));
 }
 
-/* Input k of a node as the chain reads it: two operands and more are stretched by the step itself. */
+/* Input k of a node as the chain reads it: two operands and
+ * more are stretched by the step itself. */
 static fm_val read_by(const chainer *c, const fm_node *node, int k)
 {
     return node->input_count > 1 ? c->source[node->inputs[k].id] : node->inputs[k];
 }
 
-/* ---- growing ------------------------------------------------------------------------------------- */
+/* ---- growing --------------------------------------------------------------------------------- */
 
 static int find_operand(const chain *c, fm_val value)
 {
@@ -78,8 +80,8 @@ static bool is_related(const chainer *c, const chain *grown, const fm_node *node
     return false;
 }
 
-/* Where other work stands between, a node that joins keeps its operands alive for that long, instead of
- * its result: at most one may live longer for it. */
+/* Where other work stands between, a node that joins keeps its operands alive for that long,
+ * instead of its result: at most one may live longer for it. */
 static bool keeps_much(const chainer *c, const chain *grown, const fm_node *node, uint32_t index)
 {
     const fm_graph *graph = c->f.graph;
@@ -142,9 +144,10 @@ static void grow(chainer *c, chain *grown)
     for (uint32_t i = grown->last; i-- > first;) look_at(c, grown, i);
 }
 
-/* ---- rewriting ----------------------------------------------------------------------------------- */
+/* ---- rewriting ------------------------------------------------------------------------------- */
 
-/* Output k may lie over operand k, so an operand that ends here stands where an output of its bytes does. */
+/* Output k may lie over operand k, so an operand that ends
+ * here stands where an output of its bytes does. */
 static void sort_operands(const chainer *c, chain *grown)
 {
     const fm_graph *graph = c->f.graph;
@@ -160,7 +163,8 @@ static void sort_operands(const chainer *c, chain *grown)
     }
 }
 
-/* A variable that an output of the chain becomes the next value of stands at that output's number. */
+/* A variable that an output of the chain becomes the next
+ * value of stands at that output's number. */
 static void put_variable(const chainer *c, chain *grown, fm_val output, int number)
 {
     const fm_graph *graph = c->f.graph;
@@ -240,7 +244,7 @@ static fm_status rewrite(chainer *c, chain *grown)
     return FM_OK;
 }
 
-/* ---- the pass ------------------------------------------------------------------------------------ */
+/* ---- the pass -------------------------------------------------------------------------------- */
 
 static void study(chainer *c)
 {

@@ -1,4 +1,5 @@
-/* Batch normalisation with the residual sum and the relu or relu6 behind it, forward and backward. */
+/* Batch normalisation with the residual sum and the relu or relu6 behind it,
+ * forward and backward. */
 #include "op/fused_normalize.h"
 #include "op/op_table.h"
 #include "op/vision_attributes.h"
@@ -33,8 +34,8 @@ static bool is_earlier(const fm_fuser *f, fm_val value, const fm_node *node)
     return record->kind != FM_TEMPORARY || record->producer < index_of(f, node);
 }
 
-/* `normalize` becomes the fused op in its place, for its mean and rstd may be read before `last` runs,
- * whose output it takes over. */
+/* `normalize` becomes the fused op in its place, for its mean and rstd may be read before `last`
+ * runs, whose output it takes over. */
 static bool become_fused(fm_fuser *f, fm_node *normalize, fm_node *last, const fm_val *residual,
                          int activation)
 {
@@ -97,7 +98,8 @@ bool fm_fuse_normalize_add(fm_fuser *f, fm_node *node)
     return true;
 }
 
-/* The forward op, with `activation` and `inputs` operands, whose activation's gradient `mask` is. */
+/* The forward op, with `activation` and `inputs` operands,
+ * whose activation's gradient `mask` is. */
 static fm_node *masked_by_fused(const fm_fuser *f, const fm_node *mask, int activation, int inputs)
 {
     fm_node *forward = fm_fuse_made_by(f, mask->inputs[1], &fm_op_fused_normalize);
@@ -114,8 +116,8 @@ static bool is_gradient_of(const fm_node *grad, const fm_node *forward)
            grad->inputs[GRAD_RSTD].id == forward->outputs[2].id;
 }
 
-/* normalize_grad(.., relu_grad(dy, y)), y = relu(normalize) -> fused_normalize_grad, which needs no y;
- * of relu6 likewise */
+/* normalize_grad(.., relu_grad(dy, y)), y = relu(normalize) -> fused_normalize_grad, which needs no
+ * y; of relu6 likewise */
 bool fm_fuse_normalize_grad(fm_fuser *f, fm_node *node)
 {
     if (node->op != &fm_op_normalize_grad) return false;
@@ -164,8 +166,8 @@ bool fm_fuse_normalize_add_grad(fm_fuser *f, fm_node *mask)
     return true;
 }
 
-/* relu_grad(max_pool_grad(dy, winner), x), x being what was pooled -> max_pool_grad(relu_grad(dy, y),
- * winner): the winner is positive where y is. A smaller mask, and x is not kept for it. */
+/* relu_grad(max_pool_grad(dy, winner), x), x being what was pooled -> max_pool_grad(relu_grad(dy,
+ * y), winner): the winner is positive where y is. A smaller mask, and x is not kept for it. */
 bool fm_fuse_pool_mask(fm_fuser *f, fm_node *node)
 {
     if (node->op != &fm_op_relu_grad) return false;

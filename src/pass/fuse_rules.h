@@ -6,9 +6,9 @@
 
 typedef struct fm_fuser {
     fm_graph *graph;
-    uint32_t *uses;      /* by value id: operands, updates and outputs that read it            */
+    uint32_t *uses;      /* by value id: operands, updates and outputs that read it */
     uint32_t *first_use; /* by value id: the first node that reads it */
-    bool failed;         /* there was no memory                                           */
+    bool failed;         /* there was no memory */
 } fm_fuser;
 
 /* true: the graph was changed. */

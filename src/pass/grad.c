@@ -10,8 +10,8 @@
 
 typedef struct gradient_walk {
     fm_graph *graph;
-    fm_val *adjoint; /* by value id; {0}: zero so far               */
-    bool *reaches;   /* by value id: leads to a wrt value           */
+    fm_val *adjoint; /* by value id; {0}: zero so far */
+    bool *reaches;   /* by value id: leads to a wrt value */
     size_t values, nodes;
 } gradient_walk;
 

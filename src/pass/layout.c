@@ -9,7 +9,7 @@ typedef struct layouter {
     fm_graph *graph;
     fm_placement *placements;
     fm_layout *demanded;  /* by value id: what its readers would like; type NULL: nothing special */
-    size_t values, nodes; /* before reorders were added                                          */
+    size_t values, nodes; /* before reorders were added */
     fm_fixed_layout *fixed;
     const void *store;
 } layouter;
@@ -21,7 +21,7 @@ bool fm_layout_equal(const fm_layout *a, const fm_layout *b)
                         memcmp(a->parameters, b->parameters, sizeof a->parameters) == 0);
 }
 
-/* ---- what kernels want --------------------------------------------------------------------------- */
+/* ---- what kernels want ----------------------------------------------------------------------- */
 
 typedef struct wanted_layouts {
     fm_layout inputs[FM_MAX_INPUTS], outputs[FM_MAX_OUTPUTS];
@@ -62,7 +62,7 @@ static bool runs_on_stored_bytes(const fm_graph *graph, const fm_node *node)
     return true;
 }
 
-/* ---- variables ----------------------------------------------------------------------------------- */
+/* ---- variables ------------------------------------------------------------------------------- */
 
 static bool free_to_choose(const layouter *l, const fm_value *variable, fm_layout *layout)
 {
@@ -111,8 +111,8 @@ static fm_layout layout_among(const layouter *l, const fm_node *node)
     return plain;
 }
 
-/* From the last node to the first: an update that runs on stored bytes pulls slots and gradient into
- * the layout of its parameter. */
+/* From the last node to the first: an update that runs on stored bytes pulls slots and gradient
+ * into the layout of its parameter. */
 static void pull_into_layout(layouter *l)
 {
     fm_graph *graph = l->graph;
@@ -134,7 +134,7 @@ static void pull_into_layout(layouter *l)
     }
 }
 
-/* ---- nodes --------------------------------------------------------------------------------------- */
+/* ---- nodes ----------------------------------------------------------------------------------- */
 
 static fm_status add_reorder(layouter *l, fm_val value, const fm_layout *to, fm_val *moved)
 {
@@ -147,8 +147,8 @@ static fm_status add_reorder(layouter *l, fm_val value, const fm_layout *to, fm_
     return FM_OK;
 }
 
-/* `value` in the layout `to`: itself, an earlier reorder of it, or a new one (through plain when both
- * are special). */
+/* `value` in the layout `to`: itself, an earlier reorder of it, or a new one (through plain when
+ * both are special). */
 static fm_status move_to(layouter *l, fm_val value, const fm_layout *to, fm_val *moved)
 {
     fm_graph *graph = l->graph;

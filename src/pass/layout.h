@@ -1,6 +1,7 @@
 /* Physical layouts. A kernel says which layout it wants for its operands; a variable is stored the
- * way its kernel wants it, with its optimiser slots and its gradient, because updates are elementwise
- * and run on stored bytes. Everything else is plain, and reorder nodes stand between. */
+ * way its kernel wants it, with its optimiser slots and its gradient, because updates are
+ * elementwise and run on stored bytes. Everything else is plain, and reorder nodes stand
+ * between. */
 #ifndef FM_PASS_LAYOUT_H
 #define FM_PASS_LAYOUT_H
 

@@ -12,7 +12,8 @@ enum { X, GAMMA, BETA, RESIDUAL }; /* of both normalisations */
 enum { Y, MEAN, RSTD };
 enum { MOMENTS = 3 }; /* convolve_moments' outputs */
 
-/* A normalisation over all axes but the last as normalize_by_moments; false: it is something else. */
+/* A normalisation over all axes but the last as normalize_by_moments; false:
+ * it is something else. */
 static bool as_normalize(const fm_graph *graph, const fm_node *node,
                          fm_fused_normalize_attributes *attributes)
 {
@@ -64,7 +65,8 @@ static bool is_made(const fm_graph *graph, const fm_node *convolution,
     return !before || fm_place_finds(&place.site, backends);
 }
 
-/* Both nodes change in their places: the mean comes from the convolution now, the variance is new. */
+/* Both nodes change in their places: the mean comes from the convolution now,
+ * the variance is new. */
 static fm_status rewrite(fm_graph *graph, fm_node *convolution,
                          const fm_fused_convolve_attributes *convolve, fm_node *normalize,
                          const fm_fused_normalize_attributes *attributes)

@@ -1,12 +1,13 @@
-/* Statistics where they are made: a convolution whose result a batch normalisation reads adds up each
- * channel's mean and variance while its tiles are in the first cache, and the normalisation reads its
- * operand once instead of twice.
+/* Statistics where they are made: a convolution whose result a batch normalisation reads adds up
+ * each channel's mean and variance while its tiles are in the first cache, and the normalisation
+ * reads its operand once instead of twice.
  *
  *     fused_normalize(convolve(x, kernel), gamma, beta)
- *         -> y, mean, variance = convolve_moments(x, kernel); normalize_by_moments(y, gamma, beta, mean,
- *            variance)
+ *         -> y, mean, variance = convolve_moments(x, kernel);
+ *            normalize_by_moments(y, gamma, beta, mean, variance)
  *
- * Only where a kernel of `backends` makes both: who has none, as products of bf16, stays as it is. */
+ * Only where a kernel of `backends` makes both: who has none, as products of bf16,
+ * stays as it is. */
 #ifndef FM_PASS_MOMENTS_H
 #define FM_PASS_MOMENTS_H
 

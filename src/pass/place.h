@@ -32,8 +32,8 @@ typedef struct fm_node_site {
     fm_site site; /* points into this struct */
 } fm_node_site;
 
-/* An operand of the node, without data. On bytes stored in a layout of their own, elementwise kernels
- * see a row of all stored elements, padding included. */
+/* An operand of the node, without data. On bytes stored in a layout of their own, elementwise
+ * kernels see a row of all stored elements, padding included. */
 fm_tensor fm_place_operand(const fm_graph *graph, const fm_node *node, fm_val value);
 
 void fm_place_describe(const fm_graph *graph, const fm_node *node, fm_node_site *place);

@@ -11,8 +11,8 @@ enum { MOST_ADDED = 3 }; /* nodes for one convolution */
 
 typedef struct rewriter {
     fm_graph *graph;
-    size_t nodes;     /* before any was added                                  */
-    uint32_t *before; /* by added node: the node in front of which it goes     */
+    size_t nodes;     /* before any was added */
+    uint32_t *before; /* by added node: the node in front of which it goes */
 } rewriter;
 
 static bool all_are_one(fm_ints list)
@@ -23,7 +23,8 @@ static bool all_are_one(fm_ints list)
     return true;
 }
 
-/* The kernel's (c, filters); of rank 0 when the node is no convolution with windows of one pixel. */
+/* The kernel's (c, filters); of rank 0 when the node is no
+ * convolution with windows of one pixel. */
 static fm_shape matrix_of(const fm_graph *graph, const fm_node *node)
 {
     const fm_shape none = {0};

@@ -6,9 +6,9 @@
 
 typedef struct simplifier {
     fm_graph *graph;
-    fm_val *instead;  /* by value id: the value to read, {0}: itself                         */
-    uint32_t *bucket; /* by hash: a node's index plus 1; nodes of one bucket are chained      */
-    uint32_t *chain;  /* by node: the next of its bucket plus 1                               */
+    fm_val *instead;  /* by value id: the value to read, {0}: itself */
+    uint32_t *bucket; /* by hash: a node's index plus 1; nodes of one bucket are chained */
+    uint32_t *chain;  /* by node: the next of its bucket plus 1 */
     size_t buckets;
 } simplifier;
 
@@ -17,7 +17,7 @@ static fm_val resolved(const simplifier *s, fm_val value)
     return s->instead[value.id].id ? s->instead[value.id] : value;
 }
 
-/* ---- equal nodes -------------------------------------------------------------------------------- */
+/* ---- equal nodes ----------------------------------------------------------------------------- */
 
 static size_t hash_node(const fm_node *node)
 {
@@ -53,7 +53,7 @@ static void merge_equal(simplifier *s, uint32_t index)
     s->bucket[bucket] = index + 1;
 }
 
-/* ---- constants ---------------------------------------------------------------------------------- */
+/* ---- constants ------------------------------------------------------------------------------- */
 
 enum {
     LARGEST_FOLDED_CONSTANT = 64 * 1024
@@ -127,7 +127,7 @@ static fm_status fold(fm_graph *graph, fm_node *node)
     return FM_OK;
 }
 
-/* ---- identities --------------------------------------------------------------------------------- */
+/* ---- identities ------------------------------------------------------------------------------ */
 
 static bool is_constant(const fm_graph *graph, fm_val value, double number)
 {
@@ -169,7 +169,7 @@ static void apply_identity(simplifier *s, fm_node *node)
     }
 }
 
-/* ---- the pass ----------------------------------------------------------------------------------- */
+/* ---- the pass -------------------------------------------------------------------------------- */
 
 static fm_status visit(simplifier *s, uint32_t index)
 {

@@ -15,7 +15,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- the graph is prepared ---------------------------------------------------------------------- */
+/* ---- the graph is prepared ------------------------------------------------------------------- */
 
 /* A next value that is a variable (or a view of one) gets a copy of its own, so that swapping two
  * variables is an ordinary plan. */
@@ -53,7 +53,7 @@ static fm_status run_passes(fm_program *program)
     return status == FM_OK ? fm_graph_verify(graph) : status;
 }
 
-/* ---- kernels and layouts ------------------------------------------------------------------------ */
+/* ---- kernels and layouts --------------------------------------------------------------------- */
 
 /* A variable keeps the layout in which other programs use it. */
 static bool fixed_layout(const void *store, const char *path, fm_layout *layout)
@@ -107,7 +107,7 @@ static fm_status place_and_plan(fm_program *program)
     return status == FM_OK ? make_plan(program) : status;
 }
 
-/* ---- the memory budget --------------------------------------------------------------------------- */
+/* ---- the memory budget ----------------------------------------------------------------------- */
 
 static fm_status compile_once(fm_program *program, const fm_graph *graph,
                               const fm_recompute_options *recompute)
@@ -143,7 +143,8 @@ static double graph_flops(const fm_graph *graph)
     return flops;
 }
 
-/* Upwards to what fm_bytes_text shows, a tenth at most, so that a budget of what is told is enough. */
+/* Upwards to what fm_bytes_text shows, a tenth at most,
+ * so that a budget of what is told is enough. */
 static double rounded_up(size_t bytes)
 {
     double unit = bytes > 10 << 20 ? 1 << 20 : 1 << 10;
@@ -189,8 +190,8 @@ static bool is_met(const trials *t)
     return t->program->plan.arena_bytes <= t->program->options.memory;
 }
 
-/* The estimate knows no layouts and no work in place; where the plan takes more, the next trial aims
- * as much lower, and at last a little lower each time. */
+/* The estimate knows no layouts and no work in place; where the plan takes more, the next trial
+ * aims as much lower, and at last a little lower each time. */
 static fm_status meet_budget(trials *t)
 {
     enum { EXACT = 3, ALL = 11 };

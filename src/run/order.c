@@ -41,8 +41,8 @@ static fm_status add_edge(sorter *s, uint32_t from, uint32_t to)
     return FM_OK;
 }
 
-/* Updates of so few bytes wait, with their gradients, for the others of the step: one pass over all of them
- * (run/together.h) costs less than a meeting of the threads for each. */
+/* Updates of so few bytes wait, with their gradients, for the others of the step: one pass over all
+ * of them (run/together.h) costs less than a meeting of the threads for each. */
 enum { SMALL_UPDATE_BYTES = 1 << 14 };
 
 static bool reads_update(const fm_graph *graph, const fm_node *node)
@@ -56,8 +56,8 @@ static bool reads_update(const fm_graph *graph, const fm_node *node)
     return false;
 }
 
-/* Updates come as soon as they can, so that their gradients need no memory any more; small ones come last,
- * and behind them what reads them. */
+/* Updates come as soon as they can, so that their gradients need no memory any more; small ones
+ * come last, and behind them what reads them. */
 static int rank_of(const fm_graph *graph, const fm_node *node)
 {
     enum { NOW, ORDINARY, LAST, BEHIND };
@@ -178,8 +178,8 @@ static void finish(sorter *s, uint32_t node)
     }
 }
 
-/* Nothing is ready, so readers and writers wait for each other. The first overwritten variable whose
- * writer waits is copied at the end instead; its edges count no longer. */
+/* Nothing is ready, so readers and writers wait for each other. The first overwritten variable
+ * whose writer waits is copied at the end instead; its edges count no longer. */
 static fm_status break_cycle(sorter *s)
 {
     const fm_graph *graph = s->graph;

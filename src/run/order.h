@@ -5,17 +5,17 @@
 #include "ir/ir.h"
 
 typedef struct fm_order {
-    uint32_t *nodes; /* node indices, in execution order                                        */
+    uint32_t *nodes; /* node indices, in execution order */
     size_t count;
-    bool *overwrites; /* by graph variable: its next value is written right over the old one,    */
-                      /* after every reader; else it is copied after the last step               */
+    bool *overwrites; /* by graph variable: its next value is written right over the old one, */
+                      /* after every reader; else it is copied after the last step */
 } fm_order;
 
 /* Kahn's topological order (1962) with an edge from every reader of a variable to its writer. Ready
  * updates go first, because they end the life of gradients; then the order of building. Where the
  * edges form a cycle (two variables that read each other), one of them is copied at the end.
- * overwrite false: every updated variable is copied at the end. first: nodes (by index) that go before
- * all others and depend on none of them; NULL: none. */
+ * overwrite false: every updated variable is copied at the end. first: nodes (by index) that go
+ * before all others and depend on none of them; NULL: none. */
 fm_status fm_order_make(const fm_graph *graph, bool overwrite, const bool *first, fm_order *order);
 void fm_order_release(fm_context *context, fm_order *order);
 

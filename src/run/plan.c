@@ -9,7 +9,7 @@ typedef struct planner {
     fm_plan *plan;
     fm_plan_options options;
     uint32_t *last_use;   /* by root value id: the last step that reads it through any view */
-    uint32_t *written_to; /* by value id: the variable that it is written over, plus 1       */
+    uint32_t *written_to; /* by value id: the variable that it is written over, plus 1 */
     bool *is_output;      /* by root value id */
 } planner;
 
@@ -170,7 +170,7 @@ static fm_status place_step(planner *p, uint32_t step)
     return add_buffer(p, scratch, &plan->scratch_buffer[step]);
 }
 
-/* ---- offsets ----------------------------------------------------------------------------------- */
+/* ---- offsets --------------------------------------------------------------------------------- */
 
 static int larger_first(const void *a, const void *b)
 {
@@ -252,7 +252,7 @@ static fm_status find_bound(planner *p)
     return FM_OK;
 }
 
-/* ---- all together ------------------------------------------------------------------------------ */
+/* ---- all together ---------------------------------------------------------------------------- */
 
 static fm_status allocate_plan(planner *p)
 {

@@ -32,13 +32,13 @@ typedef struct fm_plan {
     fm_order order;
     fm_buffer *buffers;
     size_t buffer_count, buffer_capacity;
-    uint32_t *buffer_of;      /* by value id                                                  */
-    uint32_t *scratch_buffer; /* by step, FM_NO_BUFFER without                                */
+    uint32_t *buffer_of;      /* by value id */
+    uint32_t *scratch_buffer; /* by step, FM_NO_BUFFER without */
     fm_commit *commits;
     size_t commit_count;
     size_t prologue; /* so many steps at the beginning need not be run again: see pass/steady.h */
     size_t kept_bytes;
-    size_t arena_bytes, arena_bound; /* the bound: the most bytes alive at one step           */
+    size_t arena_bytes, arena_bound; /* the bound: the most bytes alive at one step */
 } fm_plan;
 
 /*  scratch_bytes    by node index; NULL: none

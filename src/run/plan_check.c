@@ -19,8 +19,8 @@ typedef struct intact_list {
 typedef struct replay {
     const fm_graph *graph;
     const fm_plan *plan;
-    extent *extents;          /* by value id                        */
-    bool *intact;             /* by value id: is in the list        */
+    extent *extents;          /* by value id */
+    bool *intact;             /* by value id: is in the list */
     intact_list in[FM_HOMES]; /* by place, so that a search is short */
 } replay;
 
@@ -129,10 +129,10 @@ static fm_status replay_step(replay *r, uint32_t step)
     return FM_OK;
 }
 
-/* ---- the prologue ------------------------------------------------------------------------------- */
+/* ---- the prologue ---------------------------------------------------------------------------- */
 
-/* It is the same in each run: no randomness, no input, no variable that is updated or carried. What it
- * reads of itself was made by an earlier step, as replaying shows. */
+/* It is the same in each run: no randomness, no input, no variable that is updated or carried. What
+ * it reads of itself was made by an earlier step, as replaying shows. */
 static fm_status check_steady(const replay *r, const fm_node *node)
 {
     const fm_graph *graph = r->graph;
@@ -177,7 +177,7 @@ static fm_status check_prologue_stays(const replay *r)
     return FM_OK;
 }
 
-/* ---- the ends ----------------------------------------------------------------------------------- */
+/* ---- the ends -------------------------------------------------------------------------------- */
 
 static fm_status check_ends(replay *r)
 {

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-/* ---- variables ---------------------------------------------------------------------------------- */
+/* ---- variables ------------------------------------------------------------------------------- */
 
 static void mark_used(const fm_graph *graph, fm_val value, bool *used)
 {
@@ -79,7 +79,7 @@ static fm_status require_variables(fm_program *program)
     return status == FM_OK ? fm_program_reset(program) : status;
 }
 
-/* ---- carried variables -------------------------------------------------------------------------- */
+/* ---- carried variables ----------------------------------------------------------------------- */
 
 fm_status fm_program_reset(fm_program *program)
 {
@@ -115,7 +115,7 @@ fm_carried_variable fm_program_carried(const fm_program *program, int index)
     return (fm_carried_variable){0};
 }
 
-/* ---- memory and steps --------------------------------------------------------------------------- */
+/* ---- memory and steps ------------------------------------------------------------------------ */
 
 static fm_status allocate_memory(fm_program *program)
 {
@@ -328,7 +328,7 @@ void fm_program_destroy(fm_program *program)
     fm_release(context, program);
 }
 
-/* ---- operands ----------------------------------------------------------------------------------- */
+/* ---- operands -------------------------------------------------------------------------------- */
 
 void *fm_program_input(fm_program *program, const char *name)
 {
@@ -363,7 +363,7 @@ fm_status fm_program_bind_input(fm_program *program, const char *name, const voi
     return FM_OK;
 }
 
-/* ---- running ------------------------------------------------------------------------------------ */
+/* ---- running --------------------------------------------------------------------------------- */
 
 static bool all_finite(const fm_tensor *tensor)
 {

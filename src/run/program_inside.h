@@ -10,7 +10,7 @@ typedef struct fm_step {
     void (*run)(const fm_call *call);
     fm_call call;
     const fm_node *node;
-    uint32_t scratch;  /* its buffer in the plan, FM_NO_BUFFER without              */
+    uint32_t scratch;  /* its buffer in the plan, FM_NO_BUFFER without */
     uint32_t together; /* so many steps, from this one on, run as one; 0: an earlier's */
 } fm_step;
 
@@ -39,14 +39,14 @@ struct fm_program {
     void **carried;      /* by graph variable: the program's own memory, NULL for the store's */
     char *arena;         /* its own, or the store's workspace as it was at the last run */
     char *kept;          /* what the prologue made, and outputs that lie outside of the arena */
-    void **input_data;   /* by graph input: what is read now           */
-    void **input_own;    /* by graph input: the program's own memory   */
-    fm_tensor *tensors;  /* operands of all steps, in one piece        */
+    void **input_data;   /* by graph input: what is read now */
+    void **input_own;    /* by graph input: the program's own memory */
+    fm_tensor *tensors;  /* operands of all steps, in one piece */
     size_t tensor_count;
     uint32_t *tensor_buffers; /* by tensor: its buffer in the plan */
     fm_step *steps;
     const fm_call **calls;             /* by step */
-    size_t step_count, prologue_count; /* the first steps are the prologue            */
+    size_t step_count, prologue_count; /* the first steps are the prologue */
     uint64_t seen;                     /* the store's changes that the prologue knows */
     fm_program_commit *commits;
     bool has_updates;

@@ -69,7 +69,7 @@ fm_status fm_program_profile(fm_program *program, int runs, fm_step_cost *costs)
     return status;
 }
 
-/* ---- in a timeline ------------------------------------------------------------------------------- */
+/* ---- in a timeline --------------------------------------------------------------------------- */
 
 static void note_span(void *user, const fm_program *program, const fm_step *step, double began,
                       double ended)
@@ -85,7 +85,7 @@ void fm_program_trace(fm_program *program, bool traced)
     program->watch = traced ? &watch : NULL;
 }
 
-/* ---- in words ------------------------------------------------------------------------------------ */
+/* ---- in words -------------------------------------------------------------------------------- */
 
 typedef struct row {
     fm_step_cost cost; /* of a step, or of all that an op's kernel runs */

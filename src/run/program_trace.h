@@ -4,7 +4,8 @@
 
 #include "fathom/program.h"
 
-/* Whether the next runs record each step in the timeline of the store's context (base/timeline.h). */
+/* Whether the next runs record each step in the timeline of the store's context
+ * (base/timeline.h). */
 void fm_program_trace(fm_program *program, bool traced);
 
 #endif

@@ -24,12 +24,12 @@ typedef struct recomputer {
     const fm_recompute_options *options;
     fm_order order;
     size_t nodes, values;
-    uint32_t *roots; /* by value: fm_view_root                                   */
-    int64_t *bytes;  /* by root: in the arena, 0 where it lives elsewhere        */
-    bool *may_drop;  /* by root                                                  */
-    bool *read_late; /* by root: by a node that is not forward                   */
-    bool *stays;     /* by root: outputs, commits: alive to the end              */
-    bool *dropped;   /* by root                                                  */
+    uint32_t *roots; /* by value: fm_view_root */
+    int64_t *bytes;  /* by root: in the arena, 0 where it lives elsewhere */
+    bool *may_drop;  /* by root */
+    bool *read_late; /* by root: by a node that is not forward */
+    bool *stays;     /* by root: outputs, commits: alive to the end */
+    bool *dropped;   /* by root */
     uint32_t *dropped_list;
     size_t dropped_count;
     candidate *candidates, *every; /* read late; all that may be dropped: cheap first */
@@ -37,14 +37,14 @@ typedef struct recomputer {
     drop_group *groups;
     size_t group_count;
     /* one simulation */
-    int64_t *change;                   /* by position: living bytes                        */
-    uint32_t *born, *last;             /* by root: positions of the original               */
-    uint32_t *born_again, *last_again; /* of the copy; born_again 0: none            */
+    int64_t *change;                   /* by position: living bytes */
+    uint32_t *born, *last;             /* by root: positions of the original */
+    uint32_t *born_again, *last_again; /* of the copy; born_again 0: none */
     uint32_t position;
     /* applying */
-    fm_val *copy_of;  /* by value: what late readers read instead, {0}: itself       */
-    uint32_t *before; /* by added node: where it goes                                */
-    uint32_t target;  /* the node in front of which copies go now                    */
+    fm_val *copy_of;  /* by value: what late readers read instead, {0}: itself */
+    uint32_t *before; /* by added node: where it goes */
+    uint32_t target;  /* the node in front of which copies go now */
 } recomputer;
 
 static fm_node *producer_of(const recomputer *r, uint32_t value)
@@ -52,7 +52,7 @@ static fm_node *producer_of(const recomputer *r, uint32_t value)
     return &r->graph->nodes[r->graph->values[value].producer];
 }
 
-/* ---- costs -------------------------------------------------------------------------------------- */
+/* ---- costs ----------------------------------------------------------------------------------- */
 
 static const double flops_per_second = 3e11, bytes_per_second = 1.5e10, node_seconds = 1e-6;
 
@@ -76,7 +76,7 @@ static double price_of(const recomputer *r, uint32_t value)
     return seconds_of(r, value) / (double)r->bytes[value];
 }
 
-/* ---- the curve of living bytes ------------------------------------------------------------------ */
+/* ---- the curve of living bytes --------------------------------------------------------------- */
 
 static void read_original(recomputer *r, uint32_t root, uint32_t position)
 {
@@ -188,7 +188,7 @@ static double excess(recomputer *r, size_t *peak)
     return above;
 }
 
-/* ---- choosing ----------------------------------------------------------------------------------- */
+/* ---- choosing -------------------------------------------------------------------------------- */
 
 static void drop(recomputer *r, uint32_t value)
 {
@@ -268,7 +268,7 @@ static void choose_rounds(recomputer *r, double *above, size_t *peak)
     }
 }
 
-/* ---- segments ----------------------------------------------------------------------------------- */
+/* ---- segments -------------------------------------------------------------------------------- */
 
 /* By position in forward: bytes that are made, and bytes that later forward steps still read. */
 typedef struct forward_profile {
@@ -311,8 +311,8 @@ static void keep_across(recomputer *r, const forward_profile *p, uint32_t cut)
     }
 }
 
-/* Chen's segments: everything is dropped but what crosses cuts, which lie where little crosses, each
- * after `size` bytes at most. */
+/* Chen's segments: everything is dropped but what crosses cuts, which lie where little crosses,
+ * each after `size` bytes at most. */
 static void cut_segments(recomputer *r, const forward_profile *p, int64_t size)
 {
     uint32_t best = 0;
@@ -396,7 +396,7 @@ static fm_status choose(recomputer *r, size_t *peak)
     return FM_OK;
 }
 
-/* ---- what can be dropped ------------------------------------------------------------------------ */
+/* ---- what can be dropped --------------------------------------------------------------------- */
 
 enum { LEAST_BYTES = 128 }; /* smaller ones are not worth a node */
 
@@ -456,7 +456,7 @@ static void find_candidates(recomputer *r)
     }
 }
 
-/* ---- copies ------------------------------------------------------------------------------------- */
+/* ---- copies ---------------------------------------------------------------------------------- */
 
 static fm_val copied(recomputer *r, fm_val value);
 
@@ -486,7 +486,8 @@ static fm_node *copy_node(recomputer *r, uint32_t index)
     return &graph->nodes[graph->node_count++];
 }
 
-/* What a late reader reads instead of `value`: it, or its copy, which is made when it is not there. */
+/* What a late reader reads instead of `value`: it, or its copy,
+ * which is made when it is not there. */
 static fm_val copied(recomputer *r, fm_val value)
 {
     if (value.id >= r->values) return value; /* is a copy */
@@ -532,7 +533,7 @@ static fm_status apply(recomputer *r)
     return graph->status == FM_OK ? fm_graph_settle(graph, r->nodes, r->before) : graph->status;
 }
 
-/* ---- the pass ----------------------------------------------------------------------------------- */
+/* ---- the pass -------------------------------------------------------------------------------- */
 
 static fm_status open_recomputer(recomputer *r)
 {

@@ -21,7 +21,7 @@ struct fm_store {
     fm_context *context;
     uint64_t seed, step;
     uint64_t changes; /* grows whenever a variable may have changed */
-    char *workspace;  /* the arena of programs that share one       */
+    char *workspace;  /* the arena of programs that share one */
     size_t workspace_bytes;
     fm_stored_variable *variables;
     size_t count, capacity;

@@ -31,7 +31,7 @@ const char *fm_check_name(int kind)
     return kind >= 0 && kind < FM_CHECK_COUNT ? names[kind] : NULL;
 }
 
-/* ---- the report --------------------------------------------------------------------------------- */
+/* ---- the report ------------------------------------------------------------------------------ */
 
 fm_status fm_check_record_create(fm_context *context, fm_check_record **record)
 {
@@ -94,7 +94,7 @@ void fm_check_record_finish(fm_check_record *record)
     }
 }
 
-/* ---- what labels may be ------------------------------------------------------------------------- */
+/* ---- what labels may be ---------------------------------------------------------------------- */
 
 /* Classes of a loss over indices are the model's outputs; else those of the data. */
 static void find_classes(fm_checking *c)
@@ -115,7 +115,7 @@ static void find_classes(fm_checking *c)
     if (output.rank > 0) c->class_count = output.dims[output.rank - 1];
 }
 
-/* ---- the order ---------------------------------------------------------------------------------- */
+/* ---- the order ------------------------------------------------------------------------------- */
 
 static fm_status look(fm_checking *c)
 {

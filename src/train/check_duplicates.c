@@ -1,5 +1,5 @@
-/* Samples that occur twice: in training and test, or with two labels. Found by hashes of 64 bits: of a
- * million samples, two different ones share one with a chance of 3 in 10^8. */
+/* Samples that occur twice: in training and test, or with two labels. Found by hashes of 64 bits:
+ * of a million samples, two different ones share one with a chance of 3 in 10^8. */
 #include "train/check_inside.h"
 
 #include <stdlib.h>

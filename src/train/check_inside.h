@@ -45,8 +45,8 @@ typedef struct fm_checking {
     fm_check_part parts[FM_CHECK_PARTS];
     const fm_column *class_column; /* of "y" as it is in the data; NULL: no classes */
     int64_t class_count;           /* that labels may have: the model's, else the data's; 0: none */
-    bool y_is_made;                /* "y" is the sample's number: nothing to look at            */
-    bool labels_unused;            /* "y" as it is in the data is not what the model is to say  */
+    bool y_is_made;                /* "y" is the sample's number: nothing to look at */
+    bool labels_unused;            /* "y" as it is in the data is not what the model is to say */
 } fm_checking;
 
 /* A report that grows; fm_check_report_destroy frees it. */
@@ -76,7 +76,7 @@ fm_status fm_check_see_part(fm_checking *checking, fm_check_part *part);
 
 /* Each reads what was seen and adds findings. */
 fm_status fm_check_numbers(fm_checking *checking); /* files, numbers, missing, constant, scale */
-fm_status fm_check_labels(fm_checking *checking);  /* labels, balance, unseen                  */
+fm_status fm_check_labels(fm_checking *checking);  /* labels, balance, unseen */
 fm_status fm_check_duplicates(fm_checking *checking);
 fm_status fm_check_lengths(fm_checking *checking);
 fm_status fm_check_run(fm_checking *checking); /* steps, time, memory */

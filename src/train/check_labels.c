@@ -2,7 +2,7 @@
 #include "train/check_inside.h"
 #include "train/model.h"
 
-/* ---- range -------------------------------------------------------------------------------------- */
+/* ---- range ----------------------------------------------------------------------------------- */
 
 static fm_status check_classes(fm_checking *c, const fm_check_part *part)
 {
@@ -55,7 +55,7 @@ static fm_status check_outputs(fm_checking *c)
         (long long)c->class_count, (long long)classes);
 }
 
-/* ---- balance ------------------------------------------------------------------------------------ */
+/* ---- balance --------------------------------------------------------------------------------- */
 
 static fm_status check_balance(fm_checking *c)
 {
@@ -83,7 +83,7 @@ static fm_status check_balance(fm_checking *c)
         100 * (double)classes[most] / (double)all);
 }
 
-/* ---- never seen --------------------------------------------------------------------------------- */
+/* ---- never seen ------------------------------------------------------------------------------ */
 
 static fm_status check_unseen_classes(fm_checking *c, const fm_check_part *part)
 {
@@ -127,7 +127,7 @@ static fm_status check_unseen_range(fm_checking *c, const fm_check_part *part)
     return FM_OK;
 }
 
-/* ---- all of it ---------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 fm_status fm_check_labels(fm_checking *c)
 {

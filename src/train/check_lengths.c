@@ -12,7 +12,7 @@ enum { DEFAULT_BATCH = 32, COMPARED = 32 };
 
 static const double much_padding = 0.4; /* this share of all steps */
 
-/* ---- is padding read? --------------------------------------------------------------------------- */
+/* ---- is padding read? ------------------------------------------------------------------------ */
 
 /* A set's first samples that are in a short bucket. */
 static int64_t find_short(const fm_dataset *data, uint32_t indices[COMPARED])
@@ -88,7 +88,7 @@ static fm_status check_padding(fm_checking *c, const fm_dataset *train)
                         apart);
 }
 
-/* ---- findings ----------------------------------------------------------------------------------- */
+/* ---- findings -------------------------------------------------------------------------------- */
 
 static fm_status tell_padding(fm_checking *c, const fm_sample_lengths *lengths)
 {

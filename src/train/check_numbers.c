@@ -1,5 +1,5 @@
-/* What the numbers of the samples show: what cannot be read, NaN, what is missing, constant, or of an
- * odd size. */
+/* What the numbers of the samples show: what cannot be read, NaN, what is missing, constant,
+ * or of an odd size. */
 #include "train/check_inside.h"
 
 #include <math.h>
@@ -38,7 +38,7 @@ static int64_t list_columns(fm_checking *c, const fm_data_field *field,
     return found;
 }
 
-/* ---- files and numbers -------------------------------------------------------------------------- */
+/* ---- files and numbers ----------------------------------------------------------------------- */
 
 static fm_status check_files(fm_checking *c, const fm_check_part *part)
 {
@@ -77,7 +77,7 @@ static fm_status check_finite(fm_checking *c, const fm_check_part *part, int fie
                 "drop the column");
 }
 
-/* ---- missing ------------------------------------------------------------------------------------ */
+/* ---- missing --------------------------------------------------------------------------------- */
 
 static double missing_share(const fm_check_column *column)
 {
@@ -122,7 +122,7 @@ static fm_status check_missing(fm_checking *c, const fm_check_part *part)
     return status;
 }
 
-/* ---- constant ----------------------------------------------------------------------------------- */
+/* ---- constant -------------------------------------------------------------------------------- */
 
 static bool is_constant(const fm_check_column *column)
 {
@@ -158,7 +158,7 @@ static fm_status check_constant(fm_checking *c, const fm_check_part *part)
                         part->y->minimum);
 }
 
-/* ---- scale -------------------------------------------------------------------------------------- */
+/* ---- scale ----------------------------------------------------------------------------------- */
 
 static double mean_of(const fm_check_column *column)
 {
@@ -240,7 +240,7 @@ static fm_status check_targets(fm_checking *c, const fm_check_part *part)
         worst->minimum, worst->maximum);
 }
 
-/* ---- all of it ---------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 fm_status fm_check_numbers(fm_checking *c)
 {

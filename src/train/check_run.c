@@ -18,7 +18,7 @@ typedef struct trial {
     double rate, largest;
 } trial;
 
-/* ---- opening ------------------------------------------------------------------------------------ */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static fm_status open_trial(trial *t)
 {
@@ -57,7 +57,7 @@ static fm_status next_batch(trial *t)
     return status == FM_OK ? fm_loader_next(t->loader, &t->batch) : status;
 }
 
-/* ---- memory ------------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 static fm_status check_memory(trial *t)
 {
@@ -78,7 +78,7 @@ static fm_status check_memory(trial *t)
                         c->options.free_memory / 1048576);
 }
 
-/* ---- steps -------------------------------------------------------------------------------------- */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 static fm_status report_nonfinite(const trial *t)
 {

@@ -17,7 +17,7 @@ typedef struct chunk {
     bool *read; /* samples that could be read */
 } chunk;
 
-/* ---- hashes ------------------------------------------------------------------------------------- */
+/* ---- hashes ---------------------------------------------------------------------------------- */
 
 /* Eight bytes at a time, mixed as by SplitMix64 (G. Steele et al., 2014). */
 static uint64_t mix(uint64_t h)
@@ -39,7 +39,7 @@ static uint64_t hash_bytes(const char *bytes, size_t size)
     return mix(h + 0x9e3779b97f4a7c15u + word);
 }
 
-/* ---- columns ------------------------------------------------------------------------------------ */
+/* ---- columns --------------------------------------------------------------------------------- */
 
 static int64_t count_columns(const fm_data_field *field)
 {
@@ -77,7 +77,7 @@ static void see_columns(fm_check_column *columns, int64_t count, const fm_data_f
     }
 }
 
-/* ---- labels ------------------------------------------------------------------------------------- */
+/* ---- labels ---------------------------------------------------------------------------------- */
 
 static void count_label(fm_checking *c, fm_check_part *part, double label, int64_t number)
 {
@@ -114,7 +114,7 @@ static void see_labels(fm_checking *c, fm_check_part *part, const fm_data_field 
     }
 }
 
-/* ---- reading ------------------------------------------------------------------------------------ */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static fm_status take_field(chunk *k, const fm_dataset *set, int field, char **to)
 {
@@ -231,7 +231,7 @@ static void see_sample(chunk *k, int64_t i)
                          raw[1] ? hash_bytes(raw[1], fm_field_bytes(&was->fields[1])) : 0, number};
 }
 
-/* ---- a part ------------------------------------------------------------------------------------- */
+/* ---- a part ---------------------------------------------------------------------------------- */
 
 static fm_status open_part(fm_checking *c, fm_check_part *part, int64_t count)
 {

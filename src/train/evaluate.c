@@ -26,7 +26,7 @@ const fm_field fm_evaluate_fields[] = {LOADER_FIELDS(fm_evaluate_options), {0}};
 
 static const fm_field predict_fields[] = {LOADER_FIELDS(fm_predict_options), {0}};
 
-/* ---- data --------------------------------------------------------------------------------------- */
+/* ---- data ------------------------------------------------------------------------------------ */
 
 static fm_shape without_last_one(fm_shape shape)
 {
@@ -93,7 +93,7 @@ int64_t fm_model_workers(const fm_model *model, const fm_dataset *data, int64_t 
     return threads < MOST_WORKERS ? threads : MOST_WORKERS;
 }
 
-/* ---- evaluate ----------------------------------------------------------------------------------- */
+/* ---- evaluate -------------------------------------------------------------------------------- */
 
 void fm_scores_make(const fm_model *model, double loss_sum, int64_t samples,
                     fm_metric *const *metrics, fm_scores *scores)
@@ -174,7 +174,7 @@ fm_status fm_evaluate(fm_model *model, const fm_dataset *data, const fm_evaluate
     return status;
 }
 
-/* ---- predict ------------------------------------------------------------------------------------ */
+/* ---- predict --------------------------------------------------------------------------------- */
 
 /* Where predictions go, batch by batch. */
 typedef struct sink {

@@ -31,7 +31,7 @@ static const fm_field explainer_fields[] = {
     {0},
 };
 
-/* ---- create ------------------------------------------------------------------------------------- */
+/* ---- create ---------------------------------------------------------------------------------- */
 
 fm_status fm_explainer_create(fm_model *model, const fm_explainer_options *options,
                               fm_explainer **explainer)
@@ -63,7 +63,7 @@ void fm_explainer_destroy(fm_explainer *explainer)
     fm_release(explainer->context, explainer);
 }
 
-/* ---- running points ----------------------------------------------------------------------------- */
+/* ---- running points -------------------------------------------------------------------------- */
 
 static size_t sample_bytes(const fm_model *model)
 {
@@ -139,14 +139,14 @@ fm_status fm_explainer_point(fm_explainer *e, const fm_explain_program *p, doubl
     return FM_OK;
 }
 
-/* ---- gradients at points ------------------------------------------------------------------------ */
+/* ---- gradients at points --------------------------------------------------------------------- */
 
 /* What place and collect of the gradient methods share. */
 typedef struct gradients {
     const fm_explainer *explainer;
     const fm_explain_program *program;
     const double *point, *baseline; /* baseline NULL: zeros */
-    double *sum;                    /* of the gradients     */
+    double *sum;                    /* of the gradients */
     int64_t elements;
     double deviation;
     double score, baseline_score;
@@ -278,7 +278,7 @@ static fm_status run_integrated_gradients(fm_explainer *e, fm_explain_program *p
     return status;
 }
 
-/* ---- one number for each position ------------------------------------------------------------------ */
+/* ---- one number for each position ------------------------------------------------------------ */
 
 static double join(int method, bool embedding, const double *values, int64_t count)
 {
@@ -355,7 +355,7 @@ static fm_status explain_integrated_gradients(fm_explainer *e)
     return explain_by_gradients(e, run_integrated_gradients);
 }
 
-/* ---- the methods --------------------------------------------------------------------------------- */
+/* ---- the methods ----------------------------------------------------------------------------- */
 
 static const struct {
     fm_explain_record about;

@@ -31,8 +31,8 @@ fm_status fm_explainer_prepare(fm_explainer *explainer, fm_explain_kind kind,
                                fm_explain_program **program);
 
 /* Computes `count` points, so many at once as a batch has. place writes the i-th into its row of
- * program->point (of x for FM_EXPLAIN_FORWARD, where the sample stands); collect reads its score and
- * its row of the gradient (NULL without one). */
+ * program->point (of x for FM_EXPLAIN_FORWARD, where the sample stands); collect reads its score
+ * and its row of the gradient (NULL without one). */
 typedef struct fm_explain_sweep {
     int64_t count;
     void (*place)(void *user, int64_t i, void *row);
@@ -42,8 +42,8 @@ typedef struct fm_explain_sweep {
 fm_status fm_explain_run(fm_explainer *explainer, fm_explain_program *program,
                          const fm_explain_sweep *sweep);
 
-/* The point of the sample as f64, in `results`: the sample, or its embedding, for which the program runs
- * once. */
+/* The point of the sample as f64, in `results`: the sample, or its embedding,
+ * for which the program runs once. */
 fm_status fm_explainer_point(fm_explainer *explainer, const fm_explain_program *program,
                              double **point);
 

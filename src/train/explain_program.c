@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* ---- layers --------------------------------------------------------------------------------------- */
+/* ---- layers ---------------------------------------------------------------------------------- */
 
 static bool is_spatial(const fm_graph *g, fm_val value)
 {
@@ -48,7 +48,7 @@ static fm_status fail_layer(fm_graph *g, const char *asked)
     return status;
 }
 
-/* ---- the graph ------------------------------------------------------------------------------------ */
+/* ---- the graph ------------------------------------------------------------------------------- */
 
 /* What the gradient is taken with respect to; `value` is an output of the graph then. */
 typedef struct target {
@@ -92,8 +92,8 @@ static fm_status find_target(const fm_model *model, fm_graph *g, fm_explain_kind
     return fm_dtype_is_real(model->options.input_dtype) ? FM_OK : split_at_embedding(g, made);
 }
 
-/* score_i = sum_k selected_ik prediction_ik; samples do not touch each other, so the gradient of their
- * sum has each one's in its row. */
+/* score_i = sum_k selected_ik prediction_ik; samples do not touch each other, so the gradient of
+ * their sum has each one's in its row. */
 static fm_status add_score(const fm_model *model, fm_graph *g, const target *to)
 {
     fm_val prediction = fm_graph_output(g, "prediction");
@@ -112,7 +112,7 @@ static fm_status add_score(const fm_model *model, fm_graph *g, const target *to)
     return fm_graph_status(g);
 }
 
-/* ---- the program ---------------------------------------------------------------------------------- */
+/* ---- the program ----------------------------------------------------------------------------- */
 
 static void find_memory(const fm_graph *g, const target *to, fm_explain_program *made)
 {

@@ -8,9 +8,9 @@
 #include "train/model.h"
 
 typedef enum fm_explain_kind {
-    FM_EXPLAIN_FORWARD, /* no gradient                                        */
+    FM_EXPLAIN_FORWARD, /* no gradient */
     FM_EXPLAIN_POINT,   /* with respect to the sample, or the embedding's output */
-    FM_EXPLAIN_LAYER,   /* with respect to the output of a convolutional layer   */
+    FM_EXPLAIN_LAYER,   /* with respect to the output of a convolutional layer */
     FM_EXPLAIN_KINDS
 } fm_explain_kind;
 

@@ -5,10 +5,10 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- occlusion ---------------------------------------------------------------------------------- */
+/* ---- occlusion ------------------------------------------------------------------------------- */
 
-/* The first two dimensions of a sample are covered window by window, all of the rest with them. Point 0
- * is the sample itself. */
+/* The first two dimensions of a sample are covered window by window, all of the rest with them.
+ * Point 0 is the sample itself. */
 typedef struct cover {
     const fm_explainer *explainer;
     int64_t side[2], window[2], stride[2], places[2];
@@ -121,7 +121,7 @@ fm_status fm_explain_occlusion(fm_explainer *e)
     return status;
 }
 
-/* ---- grad-cam ----------------------------------------------------------------------------------- */
+/* ---- grad-cam -------------------------------------------------------------------------------- */
 
 static void place_sample(void *user, int64_t i, void *row)
 {

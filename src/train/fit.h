@@ -28,11 +28,11 @@ typedef struct fm_fit_run {
     fm_epoch finished; /* what event.finished points at */
     double started, epoch_started;
     double seconds_before;   /* of the epoch, spent before this fit */
-    int64_t samples_before;  /* the same for samples                */
+    int64_t samples_before;  /* the same for samples */
     int64_t begun;           /* the epoch that the loader reads already, -1: none */
-    uint64_t first_step;     /* the store's when this fit began     */
-    bool gradients_due;      /* at the next batch of whole's form   */
-    bool health, health_due; /* is recorded; likewise               */
+    uint64_t first_step;     /* the store's when this fit began */
+    bool gradients_due;      /* at the next batch of whole's form */
+    bool health, health_due; /* is recorded; likewise */
 } fm_fit_run;
 
 /* Checks everything, compiles the programs, allocates whatever the loop needs. close also after a

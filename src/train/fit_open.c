@@ -47,7 +47,7 @@ const fm_field fm_fit_fields[] = {
     {0},
 };
 
-/* ---- data --------------------------------------------------------------------------------------- */
+/* ---- data ------------------------------------------------------------------------------------ */
 
 static fm_status split_data(fm_fit_run *run, const fm_dataset *data)
 {
@@ -204,8 +204,8 @@ static fm_status compile_training(fm_fit_run *run)
     return status == FM_OK && run->health ? fm_health_open(model) : status;
 }
 
-/* Training programs first, and of them that of most batches: variables take the layout that the first
- * program wants. */
+/* Training programs first, and of them that of most batches: variables take the layout that the
+ * first program wants. */
 static fm_status compile_all(fm_fit_run *run)
 {
     fm_status status = run->model->private ? compile_private(run) : compile_training(run);
@@ -213,7 +213,7 @@ static fm_status compile_all(fm_fit_run *run)
     return fm_model_compile_forms(run->model, FM_EVALUATE, run->validation_loader);
 }
 
-/* ---- callbacks ---------------------------------------------------------------------------------- */
+/* ---- callbacks ------------------------------------------------------------------------------- */
 
 static fm_status write_csv(void *user, fm_event *event)
 {
@@ -298,7 +298,7 @@ static fm_status open_callbacks(fm_fit_run *run)
     return status == FM_OK ? fm_training_keep_states(model) : status;
 }
 
-/* ---- the place ---------------------------------------------------------------------------------- */
+/* ---- the place ------------------------------------------------------------------------------- */
 
 static fm_status check_place(const fm_fit_run *run)
 {

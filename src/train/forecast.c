@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- Windows of a set --------------------------------------------------------------------------- */
+/* ---- Windows of a set ------------------------------------------------------------------------ */
 
 static fm_status check_output(const fm_model *model, const fm_series *series)
 {
@@ -48,7 +48,7 @@ fm_status fm_forecast_windows(fm_model *model, const fm_transform *transform,
     return fm_series_restore(model->context, windows, 0, count, forecasts);
 }
 
-/* ---- How good they are -------------------------------------------------------------------------- */
+/* ---- How good they are ----------------------------------------------------------------------- */
 
 /* Errors of a forecast, and the model's on the same rows. */
 typedef struct rival {
@@ -152,9 +152,10 @@ fm_status fm_forecast_evaluate(fm_model *model, const fm_transform *transform,
     return status;
 }
 
-/* ---- The future --------------------------------------------------------------------------------- */
+/* ---- The future ------------------------------------------------------------------------------ */
 
-/* rows: of a table like the series', from `base` on: what the first window needs, then the future. */
+/* rows: of a table like the series', from `base` on: what the first window needs,
+ * then the future. */
 typedef struct future {
     fm_model *model;
     const fm_transform *transform;

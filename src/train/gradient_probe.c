@@ -8,8 +8,9 @@
 #include <math.h>
 #include <string.h>
 
-/* What the program says of each variable: |g| has this largest element, and the squares of g / largest
- * have this sum, so that no square leaves the range of the numbers; the same of the weights. */
+/* What the program says of each variable: |g| has this largest element, and the squares of g /
+ * largest have this sum, so that no square leaves the range of the numbers; the same of the
+ * weights. */
 enum { GRADIENT_LARGEST, GRADIENT_SQUARES, WEIGHT_LARGEST, WEIGHT_SQUARES, FIGURES };
 
 /* And of each layer's output: mean, variance, share of zeros. */
@@ -28,7 +29,7 @@ struct fm_gradient_probe {
     fm_arena arena; /* the texts and arrays */
 };
 
-/* ---- the graph ---------------------------------------------------------------------------------- */
+/* ---- the graph ------------------------------------------------------------------------------- */
 
 static const char *figure_name(fm_graph *g, int variable, int figure)
 {
@@ -122,7 +123,7 @@ static fm_status add_gradients(fm_graph *g, fm_val loss, unsigned parts)
     return parts & FM_PROBE_OUTPUTS ? add_outputs(g) : fm_graph_status(g);
 }
 
-/* ---- the report --------------------------------------------------------------------------------- */
+/* ---- the report ------------------------------------------------------------------------------ */
 
 /* "encoder/dense_1" of "encoder/dense_1/kernel"; the path itself without a scope. */
 static size_t layer_size(const char *path)
@@ -279,7 +280,7 @@ const char *fm_gradient_state_name(fm_gradient_state state)
     return names[state];
 }
 
-/* ---- all together ------------------------------------------------------------------------------- */
+/* ---- all together ---------------------------------------------------------------------------- */
 
 static fm_status open_probe(fm_model *model, fm_gradient_probe *probe)
 {

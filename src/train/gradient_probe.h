@@ -7,7 +7,7 @@
 
 /* What can be read besides the norms. */
 enum {
-    FM_PROBE_ELEMENTS = 1, /* the gradients themselves  */
+    FM_PROBE_ELEMENTS = 1, /* the gradients themselves */
     FM_PROBE_OUTPUTS = 2   /* figures of layers' outputs */
 };
 

@@ -13,7 +13,7 @@ void fm_health_clear(fm_model *model)
     *store = (fm_health_store){0};
 }
 
-/* ---- layers ----------------------------------------------------------------------------------------- */
+/* ---- layers ---------------------------------------------------------------------------------- */
 
 static bool same_layers(const fm_health_store *store, const char *const *layers, int count)
 {
@@ -58,7 +58,7 @@ fm_status fm_health_open(fm_model *model)
     return status;
 }
 
-/* ---- rows ------------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static fm_status reserve(fm_model *model, int64_t epochs)
 {
@@ -109,7 +109,7 @@ void fm_health_record(fm_model *model, const fm_gradients *gradients)
     }
 }
 
-/* ---- looking, and files ----------------------------------------------------------------------------- */
+/* ---- looking, and files ---------------------------------------------------------------------- */
 
 fm_health fm_model_health(const fm_model *model)
 {

@@ -13,8 +13,8 @@ fm_status fm_health_begin(fm_model *model);
 void fm_health_record(fm_model *model, const fm_gradients *gradients);
 void fm_health_clear(fm_model *model);
 
-/* From a file: names with '\n' between them, rows (epochs, layers, FM_HEALTH_FIGURES). Left out where the
- * model has other layers by now. */
+/* From a file: names with '\n' between them, rows (epochs, layers, FM_HEALTH_FIGURES). Left out
+ * where the model has other layers by now. */
 fm_status fm_health_restore(fm_model *model, const char *names, const double *figures,
                             int64_t epochs, int64_t layers);
 

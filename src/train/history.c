@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- epochs ------------------------------------------------------------------------------------- */
+/* ---- epochs ---------------------------------------------------------------------------------- */
 
 fm_status fm_training_append(fm_model *model, const fm_epoch *epoch)
 {
@@ -61,7 +61,7 @@ bool fm_epoch_value(const fm_model *model, const fm_epoch *epoch, const char *na
     return strncmp(name, "val_", 4) == 0 && score_value(model, &epoch->validation, name + 4, value);
 }
 
-/* ---- CSV ---------------------------------------------------------------------------------------- */
+/* ---- CSV ------------------------------------------------------------------------------------- */
 
 static void add_names(const fm_model *model, fm_text *text, const char *prefix)
 {
@@ -110,7 +110,7 @@ fm_status fm_history_write_csv(const fm_model *model, const char *path)
     return status;
 }
 
-/* ---- the place ---------------------------------------------------------------------------------- */
+/* ---- the place ------------------------------------------------------------------------------- */
 
 void fm_training_clear(fm_model *model)
 {

@@ -17,7 +17,7 @@ const fm_field fm_latent_fields[] = {
     {0},
 };
 
-/* ---- the layer --------------------------------------------------------------------------------- */
+/* ---- the layer ------------------------------------------------------------------------------- */
 
 static fm_status find_code(fm_context *context, const fm_graph *graph, const fm_layer_note **found)
 {
@@ -42,7 +42,7 @@ fm_status fm_latent_shape(fm_model *model, fm_shape *code)
     return status;
 }
 
-/* ---- drawing ----------------------------------------------------------------------------------- */
+/* ---- drawing --------------------------------------------------------------------------------- */
 
 static void draw_code(const fm_latent_options *o, fm_dtype dtype, int64_t number, int64_t elements,
                       void *code)
@@ -69,7 +69,7 @@ fm_status fm_latent_draw(fm_model *model, const fm_latent_options *options, int6
     return FM_OK;
 }
 
-/* ---- decoding ---------------------------------------------------------------------------------- */
+/* ---- decoding -------------------------------------------------------------------------------- */
 
 /* A decoder has no way around the code. */
 static fm_status refuse_bypass(fm_context *context, fm_graph *graph)

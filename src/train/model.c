@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- the graph ---------------------------------------------------------------------------------- */
+/* ---- the graph ------------------------------------------------------------------------------- */
 
 /* From logits to probabilities, for predicting. */
 static const struct {
@@ -30,8 +30,8 @@ static void add_probabilities(const fm_model *model, fm_graph *graph, fm_val pre
     }
 }
 
-/* The losses of auxiliary heads count as penalties: they are trained on, and not in the loss that is
- * told. */
+/* The losses of auxiliary heads count as penalties: they are trained on,
+ * and not in the loss that is told. */
 static void add_auxiliaries(const fm_model *model, fm_graph *graph, fm_val y)
 {
     fm_val prediction;
@@ -230,7 +230,7 @@ fm_status fm_model_graph(fm_model *model, fm_mode mode, int64_t batch_size, fm_g
     return make_whole_graph(model, (fm_program_form){mode, batch_size, 0}, graph);
 }
 
-/* ---- programs ----------------------------------------------------------------------------------- */
+/* ---- programs -------------------------------------------------------------------------------- */
 
 fm_status fm_model_compile(fm_model *model, fm_program_form form, const fm_program_options *options,
                            fm_compiled **compiled)
@@ -386,7 +386,7 @@ fm_status fm_model_require_variables(fm_model *model)
     return status;
 }
 
-/* ---- create ------------------------------------------------------------------------------------- */
+/* ---- create ---------------------------------------------------------------------------------- */
 
 /* Copies what the options point at, except for `argument`. */
 static fm_status copy_options(fm_model *model, const fm_model_options *options)
@@ -574,7 +574,7 @@ void fm_model_set_precision(fm_model *model, fm_precision precision)
     model->program_options.precision = (int)precision;
 }
 
-/* ---- looking ------------------------------------------------------------------------------------ */
+/* ---- looking --------------------------------------------------------------------------------- */
 
 fm_context *fm_model_context(const fm_model *model)
 {
@@ -629,7 +629,7 @@ double fm_model_rate(const fm_model *model, double steps_per_epoch)
                             steps_per_epoch / (double)runs);
 }
 
-/* ---- notes -------------------------------------------------------------------------------------- */
+/* ---- notes ----------------------------------------------------------------------------------- */
 
 static fm_note *find_note(const fm_model *model, const char *key)
 {

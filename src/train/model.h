@@ -7,14 +7,15 @@
 #include "fathom/train.h"
 #include "train/snapshot.h"
 
-/* As fm_metric_options.metric: a number that the graph tells (fm_add_metric); behind those asked for. */
+/* As fm_metric_options.metric: a number that the graph tells (fm_add_metric);
+ * behind those asked for. */
 enum { FM_TOLD_METRIC = -2 };
 
 /* A program with what a step touches. Inputs are bound when a batch lies somewhere else than the
  * last one did. */
 typedef struct fm_compiled {
     fm_mode mode;
-    int64_t batch;  /* samples                                               */
+    int64_t batch;  /* samples */
     int64_t length; /* their steps, where batches may be shorter; 0: as usual */
     fm_program *program;
     void *own_x, *own_y; /* the program's own memory: for batches that are not aligned */
@@ -52,8 +53,8 @@ typedef struct fm_kept_state {
 
 /* Where fit stands: everything that a checkpoint holds besides the variables. */
 typedef struct fm_training {
-    int64_t epoch, batch; /* of the next batch                                  */
-    double loss_sum;      /* over the samples of the unfinished epoch           */
+    int64_t epoch, batch; /* of the next batch */
+    double loss_sum;      /* over the samples of the unfinished epoch */
     int64_t samples;
     double epoch_seconds;
     double rate, rate_factor;
@@ -88,12 +89,13 @@ struct fm_model {
     size_t note_count, note_capacity;
     fm_training training;
     fm_gradient_probe *probe; /* NULL until gradients are asked for */
-    fm_private *private;      /* NULL without options.privacy       */
+    fm_private *private;      /* NULL without options.privacy */
 };
 
 /* ---- programs and steps ---- */
 
-/* What a program is for. length as in fm_batch; 0 and the first dimension of input_shape are one. */
+/* What a program is for. length as in fm_batch;
+ * 0 and the first dimension of input_shape are one. */
 typedef struct fm_program_form {
     fm_mode mode;
     int64_t batch, length;
@@ -102,8 +104,8 @@ typedef struct fm_program_form {
 /* A sample of so many steps; 0: input_shape. */
 fm_shape fm_model_sample(const fm_model *model, int64_t length);
 
-/* The graph up to the loss ({0} for FM_PREDICT), without the optimizer. FM_ERROR_SHAPE for a length of
- * which the model has other variables, or another output, than of its input_shape. */
+/* The graph up to the loss ({0} for FM_PREDICT), without the optimizer. FM_ERROR_SHAPE for a length
+ * of which the model has other variables, or another output, than of its input_shape. */
 fm_status fm_model_loss_graph(const fm_model *model, fm_program_form form, fm_graph **graph,
                               fm_val *loss);
 /* FM_OK, or the graph's mistake, and it is destroyed. */

@@ -1,7 +1,7 @@
 /* Finding the first NaN or infinity of a training run.
  *
- * The variables are copied now and then. When a loss is not finite, the steps since the copy are run
- * again, bit for bit, by a program that checks every value; then the variables are put into the
+ * The variables are copied now and then. When a loss is not finite, the steps since the copy are
+ * run again, bit for bit, by a program that checks every value; then the variables are put into the
  * state of before the step that made the first one. */
 #ifndef FM_TRAIN_NONFINITE_H
 #define FM_TRAIN_NONFINITE_H
@@ -18,7 +18,7 @@ typedef struct fm_guard {
     fm_snapshot snapshot;
     fm_carry carry;       /* what `whole` carried then */
     int64_t epoch, batch; /* of the first step behind the copy */
-    int steps;            /* taken since                       */
+    int steps;            /* taken since */
     double rates[FM_GUARD_STEPS];
 } fm_guard;
 

@@ -27,7 +27,8 @@ typedef struct fm_sampling {
 fm_status fm_sampler_open(fm_context *context, int64_t first, int64_t end, fm_sampler *sampler);
 void fm_sampler_close(fm_sampler *sampler);
 
-/* A row of logits, or of probabilities, f32 or f64. FM_ERROR_NONFINITE, without words: it has a NaN. */
+/* A row of logits, or of probabilities, f32 or f64. FM_ERROR_NONFINITE, without words:
+ * it has a NaN. */
 fm_status fm_sampler_load(fm_sampler *sampler, const void *row, fm_dtype dtype, bool probabilities);
 
 /* uniform in [0, 1). Uses the row up. */

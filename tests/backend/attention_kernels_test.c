@@ -1,7 +1,8 @@
-/* The kernels of attention against the portable ones: lengths around the sizes of tiles, panels and blocks,
- * odd heads, masks, positions, dropout; by one, two and three threads, whose bits are the same. With operands
- * rounded to bf16 as well: weights that differ in a last bit may be rounded to neighbours, 2^-8 apart; few
- * are, so the mean difference stays small. Unrounded operands would be off by a thousandth in the mean. */
+/* The kernels of attention against the portable ones: lengths around the sizes of tiles, panels and
+ * blocks, odd heads, masks, positions, dropout; by one, two and three threads, whose bits are the
+ * same. With operands rounded to bf16 as well: weights that differ in a last bit may be rounded to
+ * neighbours, 2^-8 apart; few are, so the mean difference stays small. Unrounded operands would be
+ * off by a thousandth in the mean. */
 #include "support/kernel_check.h"
 #include "op/attention_attributes.h"
 #include "op/op_table.h"

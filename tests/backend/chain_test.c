@@ -1,6 +1,7 @@
-/* Chains have the bits of their steps one by one: random graphs of elementwise ops, with operands that
- * stretch along any axes, values that others read in between, their gradients and variables that they
- * update; on every backend, in f32 and f64, by one to four threads, over several steps. */
+/* Chains have the bits of their steps one by one: random graphs of elementwise ops, with operands
+ * that stretch along any axes, values that others read in between, their gradients and variables
+ * that they update; on every backend, in f32 and f64, by one to four threads, over several
+ * steps. */
 #include "support/fixture.h"
 
 #include "backend/backends.h"
@@ -8,14 +9,7 @@
 #include "fathom/ops.h"
 #include "fathom/program.h"
 
-enum {
-    GRAPHS = 60,
-    MOST_VALUES = 48,
-    STEPS = 2,
-    MOST_OUTPUTS = 8,
-    MOST_BACKENDS = 8,
-    THREADS = 4
-};
+enum { GRAPHS = 60, MOST_VALUES = 48, STEPS = 2, MOST_OUTPUTS = 8, MOST_BACKENDS = 8, THREADS = 4 };
 
 typedef struct sample {
     fm_graph *graph;

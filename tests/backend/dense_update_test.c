@@ -1,5 +1,6 @@
-/* dense_update has the bits of dense_grad and an update behind it: every rule, on every backend, in f32,
- * f64 and with operands rounded to bf16, by one, two and three threads, in place and beside. */
+/* dense_update has the bits of dense_grad and an update behind it: every rule, on every backend, in
+ * f32, f64 and with operands rounded to bf16, by one, two and three threads, in place and
+ * beside. */
 #include "support/fixture.h"
 
 #include "backend/backends.h"

@@ -88,7 +88,7 @@ static const tolerance tolerances[] = {
     {&fm_op_convolve_grad, PRODUCT, 400, 0},
 };
 
-/* ---- which kernels there are --------------------------------------------------------------------- */
+/* ---- which kernels there are ----------------------------------------------------------------- */
 
 enum { MOST_BACKENDS = 8 };
 
@@ -119,15 +119,15 @@ static tolerance tolerance_of(const fm_op *op)
     return (tolerance){op, EXACT, 0, 0};
 }
 
-/* ---- comparing ----------------------------------------------------------------------------------- */
+/* ---- comparing ------------------------------------------------------------------------------- */
 
 static bool same(double a, double b)
 {
     return a == b || (isnan(a) && isnan(b));
 }
 
-/* Subnormals are zeros. Whether one that is only passed on is flushed hangs on the instruction, and so,
- * in a sanitized build, on how little that optimises. */
+/* Subnormals are zeros. Whether one that is only passed on is flushed hangs on the instruction, and
+ * so, in a sanitized build, on how little that optimises. */
 static bool both_vanish(double a, double b)
 {
     return fixture_is_watched() && fabs(a) < 0x1p-126 && fabs(b) < 0x1p-126;
@@ -173,7 +173,8 @@ static double allowed(const tolerance *t, const op_job *job, const op_result *ex
         return t->ulps * 0x1p-24 * largest_of(t, expected->values[output], first, first + row);
     }
     if (t->kind == TENSOR) return t->ulps * 0x1p-24 * whole;
-    /* An activation may make a larger number of the product and rounds it: hard_sigmoid x + 3, too. */
+    /* An activation may make a larger number of the product and rounds it: hard_sigmoid x + 3,
+     * too. */
     return t->kind == PRODUCT ? magnitude->values[output][i] + 4 * half_ulp(y) : 0;
 }
 
@@ -221,7 +222,7 @@ static void compare_bits(const op_job *job, const op_result *one, const op_resul
     }
 }
 
-/* ---- the bound of a product ---------------------------------------------------------------------- */
+/* ---- the bound of a product ------------------------------------------------------------------ */
 
 static void make_absolute(op_job *job)
 {
@@ -279,11 +280,11 @@ static op_result product_bound(fixture *f, const op_job *job, const tolerance *t
     return bound;
 }
 
-/* ---- running ------------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
-/* An op with a kernel is expected to use it unless there is nothing to compute. Those of convolution,
- * normalisation and recurrent cells are for some shapes or attributes only: their own tests see to it
- * that they run. */
+/* An op with a kernel is expected to use it unless there is nothing to compute. Those of
+ * convolution, normalisation and recurrent cells are for some shapes or attributes only: their own
+ * tests see to it that they run. */
 static bool must_use_kernel(const op_job *job)
 {
     static const char *const choosy[] = {"convolve", "simple_rnn", "lstm", "gru"};
@@ -328,7 +329,8 @@ static void check_precision(fixture *f, const op_job *job)
     op_result_release(f, &expected);
 }
 
-/* A product also with operands read as bf16: the textbook in f64 rounds them to the same numbers. */
+/* A product also with operands read as bf16:
+ * the textbook in f64 rounds them to the same numbers. */
 static void check(fixture *f, op_job *job)
 {
     check_precision(f, job);
@@ -337,7 +339,7 @@ static void check(fixture *f, op_job *job)
     check_precision(f, job);
 }
 
-/* ---- operands ------------------------------------------------------------------------------------ */
+/* ---- operands -------------------------------------------------------------------------------- */
 
 /* Subnormal numbers last: f32 programs count them as zeros, the f64 ones that judge do not. */
 static const double specials[] = {NAN,    INFINITY, -INFINITY, 0,   -0.0, 0x1p-126, 1e-30,
@@ -377,7 +379,7 @@ static void check_special(fixture *f, const fm_op *op, const void *attributes, c
     op_job_release(f, &job);
 }
 
-/* ---- tests --------------------------------------------------------------------------------------- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static void cases_of_the_records(void **state)
 {
@@ -544,7 +546,7 @@ static void random_ops(void **state)
     check_special(*state, &fm_op_drop, &(fm_drop_attributes){0.5, 9}, "f(1031)", ALL_SPECIALS);
 }
 
-/* ---- products ------------------------------------------------------------------------------------ */
+/* ---- products -------------------------------------------------------------------------------- */
 
 static int draw_size(fm_random *random)
 {
@@ -615,7 +617,7 @@ static void dense_gradients(void **state)
     }
 }
 
-/* ---- updates ------------------------------------------------------------------------------------- */
+/* ---- updates --------------------------------------------------------------------------------- */
 
 static void updates(void **state)
 {
@@ -646,7 +648,8 @@ static void do_nothing(const void *argument, int part, int parts)
     (void)argument, (void)part, (void)parts;
 }
 
-/* Also in worker threads, which main made in another mode; and the caller's own arithmetic is as it was. */
+/* Also in worker threads, which main made in another mode;
+ * and the caller's own arithmetic is as it was. */
 static void subnormals_are_zeros(void **state)
 {
     const fm_float_mode before = fm_flush_subnormals();

@@ -11,7 +11,7 @@
 
 enum { STEPS = 12, BATCH = 9, FEATURES = 21, CLASSES = 10, MOST_ELEMENTS = 4096 };
 
-/* ---- a model and its training -------------------------------------------------------------------- */
+/* ---- a model and its training ---------------------------------------------------------------- */
 
 typedef struct recipe {
     const char *name;
@@ -91,7 +91,7 @@ static void train(run *r, int from, int to)
     }
 }
 
-/* ---- comparing ----------------------------------------------------------------------------------- */
+/* ---- comparing ------------------------------------------------------------------------------- */
 
 static bool in_panels(const fm_store *store, const char *path)
 {
@@ -137,7 +137,7 @@ static const recipe recipes[] = {
 };
 #define RECIPES (int)(sizeof recipes / sizeof *recipes)
 
-/* ---- tests --------------------------------------------------------------------------------------- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static void panels_train_like_plain_memory(void **state)
 {
@@ -232,7 +232,8 @@ static void programs_share_panels(void **state)
     close_run(&b);
 }
 
-/* A variable that another program uses in plain memory stays there; what wants panels gets copies. */
+/* A variable that another program uses in plain memory stays there;
+ * what wants panels gets copies. */
 static void plain_variables_stay_plain(void **state)
 {
     for (int i = 0; i < RECIPES; i++) {

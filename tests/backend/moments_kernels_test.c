@@ -1,5 +1,5 @@
-/* Convolutions with the mean and variance of what they make, and the normalisation that these are for: the
- * kernels against the portable ones by one, two and three threads. */
+/* Convolutions with the mean and variance of what they make, and the normalisation that these are
+ * for: the kernels against the portable ones by one, two and three threads. */
 #include "support/kernel_check.h"
 #include "op/fused_convolve.h"
 #include "op/op_table.h"

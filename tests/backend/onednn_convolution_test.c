@@ -1,5 +1,5 @@
-/* oneDNN's convolutions against the portable ones, on layers of real networks with fewer channels and
- * images, and their bits by one, two and three threads. */
+/* oneDNN's convolutions against the portable ones, on layers of real networks with fewer channels
+ * and images, and their bits by one, two and three threads. */
 #include "support/op_job.h"
 #include "op/fused_convolve.h"
 #include "op/op_table.h"

@@ -1,5 +1,5 @@
-/* The kernels of oneDNN against the portable ones, their bits by one, two and three threads, the layout
- * of weights, refusals, and whole trainings. */
+/* The kernels of oneDNN against the portable ones, their bits by one, two and three threads, the
+ * layout of weights, refusals, and whole trainings. */
 #include "support/op_job.h"
 #include "backend/backends.h"
 #include "base/random.h"
@@ -12,7 +12,7 @@
 
 #include <pthread.h>
 
-/* ---- single ops ---------------------------------------------------------------------------------- */
+/* ---- single ops ------------------------------------------------------------------------------ */
 
 static int draw_size(fm_random *random)
 {
@@ -164,7 +164,7 @@ static void dense_gradients(void **state)
     }
 }
 
-/* ---- refusals ------------------------------------------------------------------------------------ */
+/* ---- refusals -------------------------------------------------------------------------------- */
 
 static void assert_portable(fixture *f, const fm_op *op, const void *attributes, fm_dtype real,
                             const char *inputs)
@@ -212,7 +212,7 @@ static void refusals_have_reasons(void **state)
     fm_graph_destroy(graph);
 }
 
-/* ---- whole programs ------------------------------------------------------------------------------ */
+/* ---- whole programs -------------------------------------------------------------------------- */
 
 enum { IN = 37, HIDDEN = 70, OUT = 5, MOST_ROWS = 20, STEPS = 12 };
 

@@ -1,5 +1,5 @@
-/* The kernels of recurrent cells against the portable ones, on units that fill vectors and that do not, on
- * batches that fill tiles and that do not, with everything that they do not refuse. */
+/* The kernels of recurrent cells against the portable ones, on units that fill vectors and that do
+ * not, on batches that fill tiles and that do not, with everything that they do not refuse. */
 #include "support/kernel_check.h"
 #include "fathom/ops.h"
 #include "op/op_table.h"

@@ -1,6 +1,6 @@
-/* Convolutions with operands rounded to bf16 against the portable kernels: both adjoints, strides, dilations,
- * paddings, odd channels and everything that is fused behind them, by one, two and three threads; which
- * convolutions round, as autocast.h says. */
+/* Convolutions with operands rounded to bf16 against the portable kernels: both adjoints, strides,
+ * dilations, paddings, odd channels and everything that is fused behind them, by one, two and three
+ * threads; which convolutions round, as autocast.h says. */
 #include "support/kernel_check.h"
 #include "fathom/ops.h"
 #include "op/fused_convolve.h"

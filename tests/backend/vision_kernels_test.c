@@ -1,6 +1,6 @@
-/* The kernels of normalisation and pooling against the portable ones, on the shapes of real networks
- * and on awkward ones, by one, two and three threads. Pooling has the portable bits; normalisation is
- * within 1e-5 of numbers near one. */
+/* The kernels of normalisation and pooling against the portable ones, on the shapes of real
+ * networks and on awkward ones, by one, two and three threads. Pooling has the portable bits;
+ * normalisation is within 1e-5 of numbers near one. */
 #include "support/kernel_check.h"
 #include "backend/backends.h"
 #include "base/random.h"
@@ -14,7 +14,7 @@
 
 #if FATHOM_HAVE_FAST
 
-/* ---- normalisation ------------------------------------------------------------------------------- */
+/* ---- normalisation --------------------------------------------------------------------------- */
 
 enum { NORMALIZE_TOLERANCE_PARTS = 100000 };
 static const double near = 1.0 / NORMALIZE_TOLERANCE_PARTS;
@@ -152,7 +152,7 @@ static void nothing_cancels(void **state)
     op_job_release(*state, &job);
 }
 
-/* ---- pooling ------------------------------------------------------------------------------------- */
+/* ---- pooling --------------------------------------------------------------------------------- */
 
 #define WINDOW(k, s, begin, end)                                                                   \
     {                                                                                              \
@@ -228,7 +228,7 @@ static void average_pools(void **state)
     }
 }
 
-/* ---- movement ------------------------------------------------------------------------------------ */
+/* ---- movement -------------------------------------------------------------------------------- */
 
 static void movement(void **state)
 {

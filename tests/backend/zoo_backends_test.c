@@ -50,8 +50,8 @@ static const void *gradient_of(const solution *s, int i, int64_t *count)
     return fm_program_output(s->program, fm_val_name(s->graph, variable));
 }
 
-/* The Euclidean norm of all differences over that of all gradients: a number within rounding of ReLU's
- * kink may fall on either side, which changes a filter's gradient, but not the whole. */
+/* The Euclidean norm of all differences over that of all gradients: a number within rounding of
+ * ReLU's kink may fall on either side, which changes a filter's gradient, but not the whole. */
 static double difference(const solution *single, const solution *twice)
 {
     double off = 0, whole = 0;

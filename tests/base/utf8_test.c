@@ -28,11 +28,11 @@ static void broken_bytes_are_found(void **state)
         {"", 0},
         {"plain", 5},
         {"ab\x80", 2},           /* a continuation without a beginning */
-        {"\xc0\x80", 0},         /* longer than needed                 */
-        {"a\xe0\x80\x80", 1},    /* the same                           */
-        {"ab\xed\xa0\x80", 2},   /* a surrogate                        */
-        {"\xf4\x90\x80\x80", 0}, /* above U+10FFFF                     */
-        {"\xc3\xa9t\xc3", 3},    /* cut off                            */
+        {"\xc0\x80", 0},         /* longer than needed */
+        {"a\xe0\x80\x80", 1},    /* the same */
+        {"ab\xed\xa0\x80", 2},   /* a surrogate */
+        {"\xf4\x90\x80\x80", 0}, /* above U+10FFFF */
+        {"\xc3\xa9t\xc3", 3},    /* cut off */
         {"\xc3\xa9\xe2\x82\xac", 5},
         {"x\xff", 1},
     };

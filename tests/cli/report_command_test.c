@@ -115,8 +115,8 @@ static void runs_are_compared(void **state)
     assert_int_equal(count(html, "<section>"), 2);
 }
 
-/* A rate that stays as it is lies in the middle of an axis of its own size, and a run of one epoch beside
- * a longer one is seen as a dash. */
+/* A rate that stays as it is lies in the middle of an axis of its own size, and a run of one epoch
+ * beside a longer one is seen as a dash. */
 static void little_is_seen_as_well(void **state)
 {
     fixture *f = *state;

@@ -1,4 +1,5 @@
-/* Text through the built program: training, generating, predicting, and what is said of mistakes. */
+/* Text through the built program: training, generating, predicting,
+ * and what is said of mistakes. */
 #include "support/program_run.h"
 
 static void write_recipe(fixture *f, const char *name, const char *text)

@@ -215,8 +215,8 @@ static void a_resumed_run_is_the_same_run(void **state)
     json_decref(whole);
 }
 
-/* 150,000 steps take half a second or more on the fastest machine; it is stopped soon after the first
- * of 75 saved states, which is there after some ten milliseconds. */
+/* 150,000 steps take half a second or more on the fastest machine; it is stopped soon after the
+ * first of 75 saved states, which is there after some ten milliseconds. */
 #define LONG                                                                                       \
     "recipes/spirals.yaml --set data.train_size=3000 --set data.test_size=90 "                     \
     "--set train.checkpoint_every=2000 --set train.batch_size=10 --epochs 500 --threads 1 "        \

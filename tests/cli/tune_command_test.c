@@ -95,7 +95,8 @@ static void a_killed_search_ends_with_the_same_table(void **state)
     program_run_well(f, "test -z \"$(ls $HERE/cut/states)\"");
 }
 
-/* Until the search in the background trains its first trial, which makes a folder for its events. */
+/* Until the search in the background trains its first trial,
+ * which makes a folder for its events. */
 #define TRIAL_BEGINS                                                                               \
     "& CHILD=$!; until [ -d $HERE/events/trial-0 ] || ! kill -0 $CHILD; do sleep 0.01; done; "
 #define TELLS_EVENTS "--set train.tensorboard=$HERE/events "
@@ -245,7 +246,7 @@ static void a_search_can_be_extended(void **state)
     assert_ptr_equal(strstr(after, before), after);
 }
 
-/* ---- folds ------------------------------------------------------------------------------------- */
+/* ---- folds ----------------------------------------------------------------------------------- */
 
 static void folds_are_told_with_mean_and_deviation(void **state)
 {

@@ -1,4 +1,5 @@
-/* Learning without labels, through the built program: reconstructions, new samples, views, a probe. */
+/* Learning without labels, through the built program: reconstructions, new samples, views,
+ * a probe. */
 #include "support/program_run.h"
 
 #include <jansson.h>

@@ -1,4 +1,5 @@
-// Somebody else's program in C++20: trains exclusive or, by layers and a model, and looks at the result.
+// Somebody else's program in C++20: trains exclusive or, by layers and a model, and looks at the
+// result.
 #include <fathom/fathom.h>
 
 #include <cstdio>

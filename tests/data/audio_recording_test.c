@@ -85,8 +85,8 @@ static sound_bytes make_mp3(int rate, int channels)
     return make_sound(MP3, rate, channels, samples, MP3_COUNT);
 }
 
-/* As many samples as went in, and in the same places: what the encoder added is cut off. One place off
- * would be wrong by 0.1. */
+/* As many samples as went in, and in the same places: what the encoder added is cut off. One place
+ * off would be wrong by 0.1. */
 static void mp3_is_read(void **state)
 {
     fixture *f = *state;

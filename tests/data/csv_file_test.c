@@ -279,10 +279,10 @@ static void prediction_follows_the_training_columns(void **state)
         int fields;
         float x[3];
     } cases[] = {
-        {"city,extra,a\nOslo,9,5\n", 1, {5, 1, 0}}, /* another order, no target    */
-        {"y,a,city\nno,7,Paris\n", 2, {7, 0, 0}},   /* a city that was never seen  */
-        {"4,Rome\n", 1, {4, 0, 1}},                 /* no header: by position      */
-        {"a,city,y\n6,Rome,\n", 1, {6, 0, 1}},      /* an empty target             */
+        {"city,extra,a\nOslo,9,5\n", 1, {5, 1, 0}}, /* another order, no target */
+        {"y,a,city\nno,7,Paris\n", 2, {7, 0, 0}},   /* a city that was never seen */
+        {"4,Rome\n", 1, {4, 0, 1}},                 /* no header: by position */
+        {"a,city,y\n6,Rome,\n", 1, {6, 0, 1}},      /* an empty target */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         rows = parse(f->context, cases[i].text, (fm_csv_options){.like = transform});

@@ -6,7 +6,7 @@
 
 /* A source of numbers 0 to count - 1 that is slow now and then and may fail at one of them. */
 typedef struct slow_source {
-    int64_t fail_at;  /* -1: never                             */
+    int64_t fail_at;  /* -1: never */
     int64_t sleep_at; /* 0: never; a sample that takes its time */
 } slow_source;
 

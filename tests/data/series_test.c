@@ -127,7 +127,7 @@ static void times_are_found(void **state)
     } cases[] = {
         {"Month,v\n1949-01,1\n1949-02,2\n", NULL, "Month", "1949-02"},
         {"v,when\n1,01.02.2020\n2,02.02.2020\n", NULL, "when", "02.02.2020"}, /* by its cells */
-        {"year,v\n1949,1\n1950,2\n", NULL, "year", "1950"},                   /* by its name  */
+        {"year,v\n1949,1\n1950,2\n", NULL, "year", "1950"},                   /* by its name */
         {"Date Time,v\n2020-01-01 00:00:00,1\n2020-01-01 00:10:00,2\n", NULL, "Date Time",
          "2020-01-01 00:10:00"},
         {"month,v\n12,1\n1,2\n", NULL, "row", "1"}, /* begins again: a number like others */
@@ -160,7 +160,8 @@ static fm_dataset *numbered(fm_context *context, int64_t rows, fm_series_options
     return windows_of(context, series);
 }
 
-/* No target of the first part lies in the second; the second begins right behind `first_row`'s cut. */
+/* No target of the first part lies in the second;
+ * the second begins right behind `first_row`'s cut. */
 static void check_cut(const fm_dataset *first, const fm_dataset *second)
 {
     const fm_series_info *info = fm_series_about(fm_dataset_series_of(first));

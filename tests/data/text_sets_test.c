@@ -161,7 +161,7 @@ static void short_and_broken_texts_are_refused(void **state)
                                       &raw));
 }
 
-/* ---- labelled texts --------------------------------------------------------------------------- */
+/* ---- labelled texts -------------------------------------------------------------------------- */
 
 static const char table[] = "ham\tHow, \"are\", you,\nspam\tWIN a prize now now now\n"
                             "ham\tsee you\n";
@@ -223,9 +223,9 @@ static void texts_become_tokens_of_one_length(void **state)
     const char *const texts[] = {"a b c d", "a", ""};
     fm_labelled_texts given = {.name = "few", .count = 3, .texts = texts};
     static const int32_t expected[4][9] = {
-        {2, 3, 4, 2, 0, 0, 0, 0, 0}, /* end, end     */
-        {3, 4, 5, 2, 0, 0, 0, 0, 0}, /* start, end   */
-        {2, 3, 4, 0, 0, 2, 0, 0, 0}, /* end, start   */
+        {2, 3, 4, 2, 0, 0, 0, 0, 0}, /* end, end */
+        {3, 4, 5, 2, 0, 0, 0, 0, 0}, /* start, end */
+        {2, 3, 4, 0, 0, 2, 0, 0, 0}, /* end, start */
         {3, 4, 5, 0, 0, 2, 0, 0, 0}, /* start, start */
     };
     for (int i = 0; i < 4; i++) {
@@ -334,7 +334,7 @@ static void other_data_is_refused(void **state)
     fm_dataset_destroy(novel);
 }
 
-/* ---- files ------------------------------------------------------------------------------------ */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static void make_folder(fixture *f, const char *name)
 {
@@ -477,7 +477,7 @@ static void files_are_opened(void **state)
     assert_null(dataset);
 }
 
-/* ---- the built-in one, JSON, memory ----------------------------------------------------------- */
+/* ---- the built-in one, JSON, memory ---------------------------------------------------------- */
 
 static void sentences_agree(void **state)
 {

@@ -81,8 +81,8 @@ static void a_table_is_standardised_and_encoded(void **state)
                  (double[]){(1 - mean) / deviation, (2 - mean) / deviation, 0,
                             (4 - mean) / deviation, (5 - mean) / deviation, (8 - mean) / deviation},
                  ROWS);
-    check_column(x, 5, 1, (double[]){1, 0, 1, 0, 0, 0}, ROWS); /* blue             */
-    check_column(x, 5, 2, (double[]){0, 1, 0, 0, 1, 0}, ROWS); /* red              */
+    check_column(x, 5, 1, (double[]){1, 0, 1, 0, 0, 0}, ROWS); /* blue */
+    check_column(x, 5, 2, (double[]){0, 1, 0, 0, 1, 0}, ROWS); /* red */
     check_column(x, 5, 3, (double[]){0, 0, 0, 1, 0, 0}, ROWS); /* missing; green was not seen */
     check_column(x, 5, 4, (double[]){-15 / sqrt(125), -5 / sqrt(125), 5 / sqrt(125)}, 3);
     assert_memory_equal(y, classes, sizeof classes);
@@ -291,7 +291,7 @@ static void categories_are_matched_by_name(void **state)
     fm_data_request request = {.count = ROWS, .fields = {x, y}};
     assert_ok(f->context, fm_dataset_read(f->context, prepared, &request));
     check_column(x, 6, 1, (double[]){0, 1, 0, 0, 1, 0}, ROWS); /* blue is number 2 */
-    check_column(x, 6, 3, (double[]){1, 0, 1, 0, 0, 0}, ROWS); /* red is number 0  */
+    check_column(x, 6, 3, (double[]){1, 0, 1, 0, 0, 0}, ROWS); /* red is number 0 */
     for (int i = 0; i < ROWS; i++) assert_int_equal(y[i], 1 - classes[i]);
     fm_dataset_destroy(prepared);
     fm_dataset_destroy(other);

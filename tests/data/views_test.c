@@ -1,4 +1,5 @@
-/* Several views of each sample: repeated sets, batches of whole groups, numbers of samples as targets. */
+/* Several views of each sample: repeated sets, batches of whole groups,
+ * numbers of samples as targets. */
 #include "support/fixture.h"
 
 #include "fathom/augmentation.h"
@@ -68,7 +69,8 @@ static void samples_are_repeated_in_groups(void **state)
     fm_dataset_destroy(set);
 }
 
-/* Two views of a sample differ, the same view of the same epoch never does, and each says its sample. */
+/* Two views of a sample differ, the same view of the same epoch never does,
+ * and each says its sample. */
 static void views_differ_and_know_their_sample(void **state)
 {
     fixture *f = *state;

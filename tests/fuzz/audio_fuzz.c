@@ -1,5 +1,5 @@
-/* Recordings on any bytes, and what is heard of them. The first byte chooses the channel, the rate and
- * the features; results are touched, so that a wrong size is seen. */
+/* Recordings on any bytes, and what is heard of them. The first byte chooses the channel, the rate
+ * and the features; results are touched, so that a wrong size is seen. */
 #include "base/memory.h"
 #include "data/audio/sound.h"
 #include "fathom/audio.h"

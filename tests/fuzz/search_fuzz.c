@@ -1,5 +1,5 @@
-/* Search files of any bytes: a wrong one is an error with words; of what can be read a search is made
- * and its first trials become assignments. */
+/* Search files of any bytes: a wrong one is an error with words; of what can be read a search is
+ * made and its first trials become assignments. */
 #include "fathom/tune.h"
 
 #include <string.h>

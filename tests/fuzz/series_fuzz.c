@@ -1,5 +1,5 @@
-/* Series on any bytes: read, cut into windows, split, scaled, restored, read again as prediction would.
- * The first byte chooses among the options. */
+/* Series on any bytes: read, cut into windows, split, scaled, restored, read again as prediction
+ * would. The first byte chooses among the options. */
 #include "data/dataset.h"
 #include "fathom/series.h"
 

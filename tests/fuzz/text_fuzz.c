@@ -1,5 +1,5 @@
-/* Text on any bytes: labelled texts of a table, a running text, or a vocabulary's JSON; learned, written
- * as JSON and back, encoded and decoded. The first two bytes choose among the options. */
+/* Text on any bytes: labelled texts of a table, a running text, or a vocabulary's JSON; learned,
+ * written as JSON and back, encoded and decoded. The first two bytes choose among the options. */
 #include "data/dataset.h"
 #include "data/text/vocabulary.h"
 #include "fathom/data_files.h"
@@ -16,7 +16,8 @@ static fm_vocabulary_options choose_vocabulary(uint8_t byte)
                                    .min_count = byte >> 6};
 }
 
-/* Bytes and byte pairs know everything; characters whatever they were learned from, but for zeros. */
+/* Bytes and byte pairs know everything; characters whatever they were learned from,
+ * but for zeros. */
 static void check_round_trip(fm_context *context, const fm_vocabulary *v, const char *text,
                              size_t size)
 {

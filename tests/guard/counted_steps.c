@@ -2,8 +2,8 @@
  *
  *     counted_steps WORKLOAD    does it; what counts is what counted_part does
  *     counted_steps --list      the workloads' names
- *     counted_steps --machine   what a count depends on besides the sources: compiler, build, C library,
- *                               instruction set
+ *     counted_steps --machine   what a count depends on besides the sources: compiler, build, C
+ *                               library, instruction set
  *
  * The instruction set is pinned, because the best one differs from machine to machine and valgrind
  * knows no AVX-512. Status 77, with the reason on stderr, where this processor lacks it. */
@@ -37,7 +37,7 @@ typedef struct workload {
     fm_optimizer optimizer;
 } workload;
 
-/* ---- models -------------------------------------------------------------------------------------- */
+/* ---- models ---------------------------------------------------------------------------------- */
 
 static fm_val mlp(fm_graph *g, fm_val x)
 {
@@ -110,7 +110,7 @@ static const workload workloads[] = {
 };
 enum { WORKLOADS = sizeof workloads / sizeof *workloads };
 
-/* ---- what is asked for --------------------------------------------------------------------------- */
+/* ---- what is asked for ----------------------------------------------------------------------- */
 
 static _Noreturn void end(int code, const char *words)
 {
@@ -132,7 +132,7 @@ static void print_machine(void)
            pinned);
 }
 
-/* ---- work ---------------------------------------------------------------------------------------- */
+/* ---- work ------------------------------------------------------------------------------------ */
 
 /* By its name callgrind knows what to count. */
 __attribute__((noinline, noclone)) void counted_part(fm_program *program, int runs);

@@ -1,5 +1,5 @@
-/* Attention and blocks of transformers against PyTorch: values and all gradients with the same weights, in
- * f64 by the portable kernels and in f32 by the fast ones. */
+/* Attention and blocks of transformers against PyTorch: values and all gradients with the same
+ * weights, in f64 by the portable kernels and in f32 by the fast ones. */
 #include "support/fixture.h"
 #include "fathom/attention_ops.h"
 #include "fathom/nn_attention.h"

@@ -1,5 +1,5 @@
-/* Embeddings, positions, attention and blocks: streams against whole sequences, padding, shared weights,
- * the fused ops against their definition, what mistakes say. */
+/* Embeddings, positions, attention and blocks: streams against whole sequences, padding, shared
+ * weights, the fused ops against their definition, what mistakes say. */
 #include "support/graphs.h"
 #include "fathom/attention_ops.h"
 #include "fathom/nn_attention.h"
@@ -25,7 +25,7 @@ static fm_program *compile(fixture *f, fm_store *store, const fm_graph *g)
     return program;
 }
 
-/* ---- streams ------------------------------------------------------------------------------------- */
+/* ---- streams --------------------------------------------------------------------------------- */
 
 typedef struct language_options {
     int positions; /* fm_positions, or -1: none */
@@ -62,7 +62,8 @@ static void fill_tokens(int32_t *tokens)
     for (int i = 0; i < BATCH * TIME; i++) tokens[i] = (i * 5 + i / 3) % TOKENS;
 }
 
-/* The stream's results for pieces of `length` are those of the whole sequence, twice after a reset. */
+/* The stream's results for pieces of `length` are those of the whole sequence,
+ * twice after a reset. */
 static void check_stream(fixture *f, const language_options *o, int length)
 {
     fm_store *store;
@@ -139,7 +140,7 @@ static void a_full_cache_moves_on(void **state)
     fm_store_destroy(store);
 }
 
-/* ---- padding ------------------------------------------------------------------------------------- */
+/* ---- padding --------------------------------------------------------------------------------- */
 
 /* What stands behind a padded step changes nothing in front of it. */
 static void padding_is_not_seen(void **state)
@@ -204,7 +205,7 @@ static void masks_of_keys_and_values_count(void **state)
     }
 }
 
-/* ---- the definition ------------------------------------------------------------------------------ */
+/* ---- the definition -------------------------------------------------------------------------- */
 
 enum { FUSED_RESULTS = 2 * 6 * 4 * 3 };
 
@@ -235,8 +236,8 @@ static void attend(fixture *f, bool by_parts, fm_attention_options how, float *y
     fm_store_destroy(store);
 }
 
-/* The first dropout of two graphs has one stream of random numbers, so the fused op and its definition
- * drop the same weights; a query that sees nothing gives zeros. */
+/* The first dropout of two graphs has one stream of random numbers, so the fused op and its
+ * definition drop the same weights; a query that sees nothing gives zeros. */
 static void fused_attention_is_its_definition(void **state)
 {
     for (int dropped = 0; dropped < 2; dropped++) {
@@ -250,7 +251,7 @@ static void fused_attention_is_its_definition(void **state)
     }
 }
 
-/* ---- what is counted ------------------------------------------------------------------------------ */
+/* ---- what is counted ------------------------------------------------------------------------- */
 
 static fm_val counted(fm_graph *g, fm_val x, void *argument)
 {
@@ -274,7 +275,7 @@ static void products_are_counted(void **state)
     fm_layers_release(f->context, rows);
 }
 
-/* ---- mistakes ------------------------------------------------------------------------------------ */
+/* ---- mistakes -------------------------------------------------------------------------------- */
 
 static fm_val sequence(fm_graph *g, const char *name, int64_t batch, int64_t time)
 {

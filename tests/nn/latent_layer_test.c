@@ -1,5 +1,5 @@
-/* The layer gaussian_sample: divergence and gradients against PyTorch, modes, draws, warm-up, what is told,
- * mistakes in words. */
+/* The layer gaussian_sample: divergence and gradients against PyTorch, modes, draws, warm-up, what
+ * is told, mistakes in words. */
 #include "support/graphs.h"
 
 #include "fathom/nn.h"
@@ -13,7 +13,8 @@ static double number_of(fm_program *program, const char *name)
     return *number;
 }
 
-/* The penalty's gradients are beta times those of the divergence; the divergence is told as it is. */
+/* The penalty's gradients are beta times those of the divergence;
+ * the divergence is told as it is. */
 static void divergence_agrees_with_golden(void **state)
 {
     fixture *f = *state;
@@ -68,7 +69,8 @@ static void each_mode_has_its_code(void **state)
     fm_graph_destroy(g);
 }
 
-/* d z / d mean is 1, d z / d log_variance is (z - mean) / 2: that is what reparametrising is for. */
+/* d z / d mean is 1, d z / d log_variance is (z - mean) / 2:
+ * that is what reparametrising is for. */
 static void draws_have_moments_and_gradients(void **state)
 {
     enum { DRAWS = 40000 };

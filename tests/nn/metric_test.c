@@ -128,8 +128,8 @@ static void mean_iou_is_over_classes(void **state)
     static const double logits[8][4] = {{9, 1, 1, 0}, {1, 9, 1, 0}, {1, 9, 1, 0}, {1, 1, 9, 0},
                                         {9, 1, 1, 0}, {9, 1, 1, 0}, {1, 1, 9, 0}, {9, 1, 1, 0}};
     static const int32_t labels[8] = {0, 1, 0, 2, 0, 1, 2, 0};
-    /* 0: TP 3, FP 1, FN 1; 1: TP 1, FP 1, FN 1; 2: TP 2; 3 is nowhere. Without the pixels of class 0:
-     * 1: TP 1, FN 1 */
+    /* 0: TP 3, FP 1, FN 1; 1: TP 1, FP 1, FN 1; 2: TP 2; 3 is nowhere.
+     * Without the pixels of class 0: 1: TP 1, FN 1 */
     const struct {
         fm_ints ignore;
         double result;

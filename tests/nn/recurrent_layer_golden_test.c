@@ -1,5 +1,5 @@
-/* Recurrent layers against PyTorch: outputs, final states and all gradients, in f64 and, with the fast
- * backends, in f32. */
+/* Recurrent layers against PyTorch: outputs, final states and all gradients, in f64 and, with the
+ * fast backends, in f32. */
 #include "golden/recurrent_golden.h"
 #include "support/graphs.h"
 

@@ -17,7 +17,7 @@ static void assert_shape(const fm_graph *g, fm_val value, fm_shape shape)
                         fm_shape_text(shape, wanted));
 }
 
-/* ---- variables ----------------------------------------------------------------------------------- */
+/* ---- variables ------------------------------------------------------------------------------- */
 
 static void variables_have_names_and_shapes(void **state)
 {
@@ -119,7 +119,7 @@ static void penalties_are_added(void **state)
     fm_store_destroy(store);
 }
 
-/* ---- tables -------------------------------------------------------------------------------------- */
+/* ---- tables ---------------------------------------------------------------------------------- */
 
 enum { ROWS = 5, FEATURES = 3, TABLE_BATCH = 4, TABLE_TIME = 6, TABLE_UNITS = 2 };
 
@@ -167,9 +167,10 @@ static void tables_are_multiplied_once(void **state)
     fm_store_destroy(store);
 }
 
-/* ---- dropout ------------------------------------------------------------------------------------- */
+/* ---- dropout --------------------------------------------------------------------------------- */
 
-/* h' = h scale from ones: scale to the power of the step, so the same elements fall at all steps. */
+/* h' = h scale from ones: scale to the power of the step,
+ * so the same elements fall at all steps. */
 static void recurrent_dropout_is_the_same_at_all_steps(void **state)
 {
     enum { BATCH = 20, TIME = 3, UNITS = 10 };
@@ -236,7 +237,7 @@ static void dropout_drops_features(void **state)
     fm_store_destroy(store);
 }
 
-/* ---- masks --------------------------------------------------------------------------------------- */
+/* ---- masks ----------------------------------------------------------------------------------- */
 
 /* Steps of nothing but the mask value are passed over, whatever they hold behind the mask. */
 static void masking_hides_steps(void **state)
@@ -345,7 +346,7 @@ static void layers_are_described(void **state)
     fm_layers_release(f->context, rows);
 }
 
-/* ---- recipes ------------------------------------------------------------------------------------- */
+/* ---- recipes --------------------------------------------------------------------------------- */
 
 static fm_status parse_recipe(fixture *f, const char *model, fm_recipe **recipe)
 {
@@ -446,7 +447,7 @@ static void recipes_blame_the_line(void **state)
     fm_recipe_destroy(recipe);
 }
 
-/* ---- mistakes ------------------------------------------------------------------------------------ */
+/* ---- mistakes -------------------------------------------------------------------------------- */
 
 static fm_val two_in_a_row(fm_graph *g)
 {

@@ -1,4 +1,5 @@
-/* What recurrent layers carry: from batch to batch, from piece to piece, and where gradients end. */
+/* What recurrent layers carry: from batch to batch, from piece to piece,
+ * and where gradients end. */
 #include "support/graphs.h"
 
 #include "fathom/nn_recurrent.h"
@@ -135,15 +136,15 @@ static void frozen_layers_remember(void **state)
     fm_store_destroy(store);
 }
 
-/* ---- truncated back-propagation through time ------------------------------------------------------- */
+/* ---- truncated back-propagation through time ------------------------------------------------- */
 
 static fm_val squares(fm_graph *g, fm_val y)
 {
     return fm_sum(g, fm_square(g, y), (fm_ints){0}, false);
 }
 
-/* The gradient of a stateful layer's second batch is that of a layer which is handed the first one's
- * final states as numbers. */
+/* The gradient of a stateful layer's second batch is that of a layer which is handed the first
+ * one's final states as numbers. */
 static void gradients_end_at_the_border(void **state)
 {
     enum { HALF = TIME / 2, COUNT = UNITS * 4 * UNITS };
@@ -192,7 +193,7 @@ static void gradients_end_at_the_border(void **state)
     fm_store_destroy(store);
 }
 
-/* ---- streams that cannot be ------------------------------------------------------------------------ */
+/* ---- streams that cannot be ------------------------------------------------------------------ */
 
 static void streams_need_the_past_only(void **state)
 {

@@ -87,7 +87,8 @@ static void partners_that_are_found_are_counted(void **state)
     assert_near(out.accuracy, 3.0 / 5, 1e-15);
 }
 
-/* Far and near at once: f32 programs neither overflow nor lose the row's own similarity's absence. */
+/* Far and near at once: f32 programs neither overflow nor
+ * lose the row's own similarity's absence. */
 static void f32_stays_finite(void **state)
 {
     fixture *f = *state;

@@ -1,5 +1,5 @@
-/* Layers over space against Keras and PyTorch: values, gradients, moving statistics. Layers are written
- * as a recipe writes them. */
+/* Layers over space against Keras and PyTorch: values, gradients, moving statistics. Layers are
+ * written as a recipe writes them. */
 #include "golden/vision_layers_golden.h"
 #include "support/graphs.h"
 

@@ -1,4 +1,5 @@
-/* Layers over space: variables, shapes, modes, mistakes in words. Values: vision_layer_golden_test. */
+/* Layers over space: variables, shapes, modes, mistakes in words. Values:
+ * vision_layer_golden_test. */
 #include "support/graphs.h"
 
 #include "fathom/nn_recurrent.h"
@@ -131,7 +132,7 @@ static void frozen_statistics_stay(void **state)
     fm_store_destroy(store);
 }
 
-/* ---- mistakes ---------------------------------------------------------------------------------- */
+/* ---- mistakes -------------------------------------------------------------------------------- */
 
 static void no_channels(fm_graph *g)
 {

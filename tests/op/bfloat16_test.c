@@ -1,5 +1,5 @@
-/* Numbers rounded to bfloat16 and products of them, held against PyTorch's; attention, against the formulas
- * of its definition. */
+/* Numbers rounded to bfloat16 and products of them, held against PyTorch's; attention, against the
+ * formulas of its definition. */
 #include "support/fixture.h"
 #include "fathom/attention_ops.h"
 #include "fathom/ops.h"
@@ -44,7 +44,7 @@ static void subnormals_are_zero_and_nan_stays(void **state)
     }
 }
 
-/* ---- a product and its gradients ---------------------------------------------------------------- */
+/* ---- a product and its gradients ------------------------------------------------------------- */
 
 /* y = a b, and the gradients of sum(y dy). */
 static fm_graph *product(fm_context *context)
@@ -105,7 +105,7 @@ static void a_product_and_its_gradients(void **state)
     check_product(*state, (const char *const[]){"portable", NULL});
 }
 
-/* ---- attention ----------------------------------------------------------------------------------- */
+/* ---- attention ------------------------------------------------------------------------------- */
 
 enum { QUERIES = 3, KEYS = 5, DIM = 4 };
 

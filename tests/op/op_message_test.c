@@ -3,12 +3,12 @@
 
 typedef struct operands {
     fm_graph *g;
-    fm_val row;    /* f32 (3, 4)     */
-    fm_val column; /* f32 (4, 1)     */
-    fm_val cube;   /* f32 (2, 3, 4)  */
-    fm_val twice;  /* f64 (3, 4)     */
-    fm_val labels; /* i32 (3)        */
-    fm_val number; /* f32 ()         */
+    fm_val row;    /* f32 (3, 4) */
+    fm_val column; /* f32 (4, 1) */
+    fm_val cube;   /* f32 (2, 3, 4) */
+    fm_val twice;  /* f64 (3, 4) */
+    fm_val labels; /* i32 (3) */
+    fm_val number; /* f32 () */
 } operands;
 
 static fm_ints axes(int64_t a, int64_t b)
@@ -27,8 +27,8 @@ static fm_ints axis(int64_t a)
     M(add_dtypes, fm_add(o->g, o->row, o->twice), "add: operands must share one dtype, but they "  \
       "are f32 and f64; received f32 (3, 4) and f64 (3, 4)")                                       \
     M(add_shapes, fm_add(o->g, o->row, o->column), "add: shapes do not broadcast: aligned at the " \
-      "last dimension, each pair of dimensions must be equal or one of them 1; received f32 (3, 4) " \
-      "and f32 (4, 1)")                                                                            \
+      "last dimension, each pair of dimensions must be equal or one of them 1; received f32 (3, "  \
+      "4) and f32 (4, 1)")                                                                         \
     M(integers, fm_tanh(o->g, o->labels), "tanh: works on f32 and f64, but operand 1 is i32")      \
     M(inner, fm_matmul(o->g, o->row, o->row), "matmul: inner dimensions differ: 4 columns meet 3 " \
       "rows; received f32 (3, 4) and f32 (3, 4)")                                                  \
@@ -39,20 +39,20 @@ static fm_ints axis(int64_t a)
     M(axis_twice, fm_sum(o->g, o->row, axes(0, -2), false), "sum: axes must be different")         \
     M(scalar_axis, fm_reduce_max(o->g, o->number, axis(0), false), "reduce_max: a scalar has no "  \
       "axis 0")                                                                                    \
-    M(reshape, fm_reshape_to(o->g, o->row, FM_SHAPE(5, -1)), "reshape: cannot become (5, -1): the " \
-      "numbers of elements differ; received f32 (3, 4)")                                           \
-    M(reshape_open, fm_reshape_to(o->g, o->row, FM_SHAPE(-1, -1)), "only one dimension of a shape " \
-      "may be -1")                                                                                 \
-    M(permutation, fm_transpose(o->g, o->row, axes(1, 1)), "transpose: the permutation names axis " \
-      "1 twice")                                                                                   \
-    M(permutation_length, fm_transpose(o->g, o->cube, axes(1, 0)), "transpose: a permutation of 3 " \
-      "axes is wanted, but it names 2")                                                            \
-    M(broadcast, fm_broadcast_to(o->g, o->row, FM_SHAPE(2, 4)), "broadcast_to: does not broadcast " \
-      "to (2, 4)")                                                                                 \
+    M(reshape, fm_reshape_to(o->g, o->row, FM_SHAPE(5, -1)), "reshape: cannot become (5, -1): "    \
+      "the numbers of elements differ; received f32 (3, 4)")                                       \
+    M(reshape_open, fm_reshape_to(o->g, o->row, FM_SHAPE(-1, -1)), "only one dimension of a "      \
+      "shape may be -1")                                                                           \
+    M(permutation, fm_transpose(o->g, o->row, axes(1, 1)), "transpose: the permutation names "     \
+      "axis 1 twice")                                                                              \
+    M(permutation_length, fm_transpose(o->g, o->cube, axes(1, 0)), "transpose: a permutation of "  \
+      "3 axes is wanted, but it names 2")                                                          \
+    M(broadcast, fm_broadcast_to(o->g, o->row, FM_SHAPE(2, 4)), "broadcast_to: does not "          \
+      "broadcast to (2, 4)")                                                                       \
     M(sum_to, fm_sum_to(o->g, o->row, FM_SHAPE(2, 4)), "sum_to: (2, 4) does not broadcast to "     \
       "(3, 4)")                                                                                    \
-    M(concat, fm_concat(o->g, (fm_val[]){o->row, o->column}, 2, 0), "concat: shapes must be equal " \
-      "except along axis 0; received f32 (3, 4) and f32 (4, 1)")                                   \
+    M(concat, fm_concat(o->g, (fm_val[]){o->row, o->column}, 2, 0), "concat: shapes must be "      \
+      "equal except along axis 0; received f32 (3, 4) and f32 (4, 1)")                             \
     M(concat_nothing, fm_concat(o->g, NULL, 0, 0), "concat: there is nothing to join")             \
     M(slice, fm_slice(o->g, o->row, 1, 2, 5), "slice: [2, 5) is no part of [0, 4), the extent of " \
       "axis 1")                                                                                    \
@@ -62,15 +62,16 @@ static fm_ints axis(int64_t a)
     M(scatter, fm_scatter_add(o->g, o->column, o->labels, 5), "scatter_add: operand 1 must begin " \
       "with the shape of the indices; received f32 (4, 1) and i32 (3)")                            \
     M(one_hot, fm_one_hot(o->g, o->labels, 0), "one_hot: depth must be at least 1, received 0")    \
-    M(labels, fm_sparse_softmax_cross_entropy(o->g, o->cube, o->labels, 0), "labels must have the " \
-      "shape (2, 3); received f32 (2, 3, 4) and i32 (3)")                                          \
+    M(labels, fm_sparse_softmax_cross_entropy(o->g, o->cube, o->labels, 0), "labels must have "    \
+      "the shape (2, 3); received f32 (2, 3, 4) and i32 (3)")                                      \
     M(smoothing, fm_sparse_softmax_cross_entropy(o->g, o->row, o->labels, 1.5), "label_smoothing " \
       "must be in [0, 1], received 1.5")                                                           \
     M(targets, fm_softmax_cross_entropy(o->g, o->row, o->column), "targets must have the shape "   \
       "(3, 4); received f32 (3, 4) and f32 (4, 1)")                                                \
-    M(binary_targets, fm_sigmoid_cross_entropy(o->g, o->row, o->number), "logits and targets must " \
-      "have the same shape; received f32 (3, 4) and f32 ()")                                       \
-    M(softmax_rank, fm_softmax(o->g, o->number), "softmax: operand 1 must have at least 1 dimension;")
+    M(binary_targets, fm_sigmoid_cross_entropy(o->g, o->row, o->number), "logits and targets "     \
+      "must have the same shape; received f32 (3, 4) and f32 ()")                                  \
+    M(softmax_rank, fm_softmax(o->g, o->number), "softmax: operand 1 must have at "                \
+      "least 1 dimension;")
 /* clang-format on */
 
 #define DEFINE(name, call, words)                                                                  \

@@ -20,7 +20,7 @@ typedef struct evaluation {
     values in[4], out;
 } evaluation;
 
-/* ---- elementwise --------------------------------------------------------------------------------- */
+/* ---- elementwise ----------------------------------------------------------------------------- */
 
 static double sigmoid(double x)
 {
@@ -84,7 +84,7 @@ static const struct {
     double (*f)(double, double);
 } two_operands[] = {TWO_OPERANDS(ENTRY_TWO){NULL, NULL}};
 
-/* ---- indices -------------------------------------------------------------------------------------- */
+/* ---- indices --------------------------------------------------------------------------------- */
 
 static void unravel(fm_shape shape, int64_t flat, int64_t *index)
 {
@@ -187,7 +187,7 @@ static double one_hot_at(const evaluation *e, int64_t i)
     return (int64_t)e->in[0].at[i / depth] == i % depth;
 }
 
-/* ---- sums and products ------------------------------------------------------------------------------ */
+/* ---- sums and products ----------------------------------------------------------------------- */
 
 /* Whether input element `flat` is among those that output element i is made of. */
 static bool reduces_to(const evaluation *e, int64_t flat, int64_t i)
@@ -370,7 +370,7 @@ static const struct {
     {NULL, NULL},
 };
 
-/* ---- the comparison -------------------------------------------------------------------------------- */
+/* ---- the comparison -------------------------------------------------------------------------- */
 
 static void load(values *v, const void *data, fm_dtype dtype, fm_shape shape)
 {

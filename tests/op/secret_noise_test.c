@@ -1,4 +1,5 @@
-/* The noise of private training: its moments, and that it depends on its key and on nothing else. */
+/* The noise of private training: its moments,
+ * and that it depends on its key and on nothing else. */
 #include "support/op_run.h"
 #include "fathom/ops.h"
 

@@ -1,4 +1,5 @@
-/* Convolution, pooling, normalisation and resampling against PyTorch: values and first gradients. */
+/* Convolution, pooling, normalisation and resampling against PyTorch:
+ * values and first gradients. */
 #include "support/op_run.h"
 #include "fathom/vision_ops.h"
 #include "golden/vision_golden.h"

@@ -156,7 +156,7 @@ static void a_large_mean_cancels_nothing(void **state)
     op_job_release(f, &job);
 }
 
-/* ---- edges --------------------------------------------------------------------------------------- */
+/* ---- edges ----------------------------------------------------------------------------------- */
 
 static op_result run_case(fixture *f, const fm_op *op, const char *inputs, const void *attributes,
                           const double *x)

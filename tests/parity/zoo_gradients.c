@@ -1,6 +1,7 @@
-/* zoo_gradients NETWORK HEIGHT CLASSES BATCH IMAGES DTYPE BACKEND FILE: the logits, the loss and all gradients
- * of a network of the zoo as a safetensors file, for compare_zoo.py. DTYPE f32 or f64; BACKEND a
- * backend's name, or `all` for the default order. See tests/support/zoo_problem.h. */
+/* zoo_gradients NETWORK HEIGHT CLASSES BATCH IMAGES DTYPE BACKEND FILE: the logits, the loss and
+ * all gradients of a network of the zoo as a safetensors file, for compare_zoo.py. DTYPE f32 or
+ * f64; BACKEND a backend's name, or `all` for the default order. See
+ * tests/support/zoo_problem.h. */
 #include "support/zoo_problem.h"
 #include "io/safetensors.h"
 

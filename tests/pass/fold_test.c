@@ -57,7 +57,7 @@ static fm_val convolved(fm_graph *g, fm_val x, int64_t filters, int64_t groups, 
     return y;
 }
 
-/* ---- graphs -------------------------------------------------------------------------------------- */
+/* ---- graphs ---------------------------------------------------------------------------------- */
 
 static fm_val plain(fm_graph *g, fm_val x)
 {
@@ -125,7 +125,7 @@ static const struct {
 } cases[] = {{plain, 0},      {with_bias, 0},   {depthwise, 0},   {residual, 0},       {dense, 0},
              {transposed, 0}, {other_forms, 0}, {two_readers, 1}, {not_per_channel, 1}};
 
-/* ---- running ------------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 typedef struct outcome {
     float y[2 * 10 * 10 * 8];

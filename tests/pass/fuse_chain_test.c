@@ -22,8 +22,8 @@ static site open_site(fixture *f)
     return s;
 }
 
-/* The program's text has all of `words`, ending with NULL, in this order, and `chains` chains. Closes the
- * site. */
+/* The program's text has all of `words`, ending with NULL, in this order, and `chains` chains.
+ * Closes the site. */
 static void expect_with(site *s, fm_program_options options, int chains, const char *const *words)
 {
     fm_store *store;
@@ -84,7 +84,8 @@ static void inner_results_are_outputs(void **state)
     EXPECT(&s, 0 + 1, "t0 = neg(", "y0 = exp(t0)", "t2 = add(y0", "y1 = mul(t2", "sum(");
 }
 
-/* A product reads the first and makes what the second reads: together there is no order for them. */
+/* A product reads the first and makes what the second reads:
+ * together there is no order for them. */
 static void nothing_is_moved_over_its_reader(void **state)
 {
     site s = open_site(*state);
@@ -178,8 +179,8 @@ static void updates_are_made_in_place(void **state)
     EXPECT(&s, 1, "chain(w, ", "-> variable\n");
 }
 
-/* In front of a product the sum of two values that nobody else reads stays where it is: the chain behind
- * would keep both of them. */
+/* In front of a product the sum of two values that nobody else reads stays where it is: the chain
+ * behind would keep both of them. */
 static void little_is_kept_for_a_chain(void **state)
 {
     site s = open_site(*state);

@@ -27,7 +27,8 @@ static fm_val parameter(fm_graph *g, const char *name, fm_shape shape)
     return fm_variable(g, name, FM_F32, shape, &options);
 }
 
-/* relu(conv + bias), relu(conv + bias + residual), and one back to the size of x: all with gradients. */
+/* relu(conv + bias), relu(conv + bias + residual), and one back to the size of x:
+ * all with gradients. */
 static fm_graph *build(fixture *f)
 {
     static const fm_window same = {.padding_begin = {2, {1, 1}}, .padding_end = {2, {1, 1}}};
@@ -118,8 +119,8 @@ static int occurrences(const char *text, const char *word)
     return count;
 }
 
-/* Forward biases, the residual, relu and tanh; backward relu's masks, the sum of the two gradients of a,
- * and the biases' gradients but that of the transposed convolution. */
+/* Forward biases, the residual, relu and tanh; backward relu's masks, the sum of the two gradients
+ * of a, and the biases' gradients but that of the transposed convolution. */
 static void few_steps_remain(void **state)
 {
     static const struct {

@@ -136,8 +136,8 @@ static void fused_training_equals_unfused(void **state)
     }
 }
 
-/* relu: two products with bias, one masked, two gradients with their updates, the loss with its gradient and
- * what turns it into a number. */
+/* relu: two products with bias, one masked, two gradients with their updates, the loss with its
+ * gradient and what turns it into a number. */
 static void dense_training_has_few_steps(void **state)
 {
     fixture *f = *state;
@@ -155,7 +155,7 @@ static void dense_training_has_few_steps(void **state)
     fm_graph_destroy(graph);
 }
 
-/* ---- a loss and its gradient --------------------------------------------------------------------- */
+/* ---- a loss and its gradient ----------------------------------------------------------------- */
 
 typedef enum loss_kind { OF_LABELS, SMOOTHED, OF_TARGETS, WEIGHTED, WEIGHTED_BY_ITSELF } loss_kind;
 
@@ -171,7 +171,8 @@ static fm_val loss_rows(fm_graph *g, fm_val logits, loss_kind kind)
     return kind == WEIGHTED_BY_ITSELF ? fm_square(g, rows) : rows;
 }
 
-/* Logits of `columns` classes, the sum of their losses and its gradient; its gradient's, if `twice`. */
+/* Logits of `columns` classes, the sum of their losses and its gradient; its gradient's,
+ * if `twice`. */
 static fm_graph *loss_graph(fixture *f, loss_kind kind, int64_t columns, bool twice)
 {
     fm_graph *g;
@@ -246,7 +247,7 @@ static void losses_are_made_with_their_gradients(void **state)
     }
 }
 
-/* ---- dropout behind relu ------------------------------------------------------------------------- */
+/* ---- dropout behind relu --------------------------------------------------------------------- */
 
 /* The gradient of the sum of drop(relu(x)) z, the second with other numbers where `apart`. */
 static fm_graph *dropped_graph(fixture *f, fm_dtype dtype, bool apart)
@@ -339,8 +340,8 @@ static char *plan_of(fixture *f, const fm_optimizer *optimizer, int64_t rows)
     return text;
 }
 
-/* The gradient of a kernel is never stored, unless something else looks at it, or it is the sum of so many
- * rows that storing it is nothing. */
+/* The gradient of a kernel is never stored, unless something else looks at it, or it is the sum of
+ * so many rows that storing it is nothing. */
 static void updates_join_the_gradients_of_kernels(void **state)
 {
     fixture *f = *state;

@@ -1,5 +1,5 @@
-/* Statistics that convolutions make for the normalisations behind them: where they do, and that the numbers
- * are those of programs without. */
+/* Statistics that convolutions make for the normalisations behind them: where they do, and that the
+ * numbers are those of programs without. */
 #include "support/fixture.h"
 
 #include "base/random.h"
@@ -57,8 +57,9 @@ static fm_val convolved(builder *b, fm_val x, int64_t size, int64_t stride, int6
     return fm_convolve(b->g, x, kernel, &window);
 }
 
-/* Behind Winograd's, one with a bias, one of single channels, one with strides; a residual sum; of two
- * normalisations that read one convolution the second, and one that reads a sum, make their own. */
+/* Behind Winograd's, one with a bias, one of single channels, one with strides; a residual sum; of
+ * two normalisations that read one convolution the second, and one that reads a sum, make their
+ * own. */
 static fm_val network(builder *b, fm_val x)
 {
     fm_graph *g = b->g;
@@ -185,8 +186,8 @@ static void threads_change_no_bit(void **state)
     fm_context_destroy(one.context);
 }
 
-/* Products of bf16 have no such kernel and stay as they are: all but the 3x3 windows at every pixel and
- * the single channels. */
+/* Products of bf16 have no such kernel and stay as they are: all but the 3x3 windows at every pixel
+ * and the single channels. */
 static void without_a_kernel_nothing_changes(void **state)
 {
     fixture *f = *state;

@@ -1,5 +1,5 @@
-/* In bf16, convolutions whose windows are single pixels are products, with the bits of the product that
- * could have been written in their place; others stay convolutions of f32. */
+/* In bf16, convolutions whose windows are single pixels are products, with the bits of the product
+ * that could have been written in their place; others stay convolutions of f32. */
 #include "support/graphs.h"
 #include "base/random.h"
 #include "fathom/ops.h"

@@ -1,7 +1,8 @@
 /* Random graphs: planned execution must equal execution in which every value has private memory,
  * bit for bit, over several steps of a program that changes its own variables; so must what is
  * computed once equal what is computed in each step, though others overwrite the arena and write
- * variables between the steps; and so must programs that recompute. The plan check is run on every plan by fm_program_create itself. */
+ * variables between the steps; and so must programs that recompute. The plan check is run on every
+ * plan by fm_program_create itself. */
 #include "support/fixture.h"
 
 #include "base/random.h"

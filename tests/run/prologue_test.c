@@ -145,7 +145,7 @@ static void random_values_are_no_prologue(void **state)
     fm_store_destroy(store);
 }
 
-/* ---- models -------------------------------------------------------------------------------------- */
+/* ---- models ---------------------------------------------------------------------------------- */
 
 static fm_val network(fm_graph *g, fm_val x, void *argument)
 {
@@ -177,7 +177,8 @@ static void predict_all(fixture *f, fm_model *model, const fm_dataset *data, pre
     assert_ok(f->context, fm_predict(model, data, NULL, p->of));
 }
 
-/* Predicting, training, predicting, loading, predicting: as a model that computes everything anew. */
+/* Predicting, training, predicting, loading, predicting:
+ * as a model that computes everything anew. */
 static void bits_are_those_without_it(void **state)
 {
     fixture *f = *state;

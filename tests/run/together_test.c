@@ -1,5 +1,5 @@
-/* Small updates of one rule run as one step, and have the bits of programs with one update each: every
- * rule, random sets of tensors, one to three threads. */
+/* Small updates of one rule run as one step, and have the bits of programs with one update each:
+ * every rule, random sets of tensors, one to three threads. */
 #include "support/fixture.h"
 
 #include "base/memory.h"

@@ -34,11 +34,11 @@
 
 typedef struct fixture {
     fm_context *context;
-    atomic_long made;    /* allocations so far: unchanged means that nothing was allocated     */
-    atomic_long live;    /* allocations not released yet                                       */
-    atomic_long fail_at; /* the allocation with this number returns NULL; 0: none does         */
-    char folder[64];     /* of this test alone, removed at its end; made by the first path     */
-    char last_log[256];  /* the last line that was logged                                      */
+    atomic_long made;    /* allocations so far: unchanged means that nothing was allocated */
+    atomic_long live;    /* allocations not released yet */
+    atomic_long fail_at; /* the allocation with this number returns NULL; 0: none does */
+    char folder[64];     /* of this test alone, removed at its end; made by the first path */
+    char last_log[256];  /* the last line that was logged */
 } fixture;
 
 int fixture_open(void **state);
@@ -64,12 +64,12 @@ int fail_each_allocation(fixture *f, fm_status (*body)(fm_context *context, void
 /* Whether a sanitizer or valgrind watches, under which every step takes many times as long. */
 bool fixture_is_watched(void);
 
-/* How often to repeat a costly check: `full` in the plain build, an eighth of it (at least one) where
- * the test is watched. */
+/* How often to repeat a costly check: `full` in the plain build, an eighth of it (at least one)
+ * where the test is watched. */
 int fixture_rounds(int full);
 
-/* Results must be the same for 1 thread and for this many, up to 3. Watched, the plain build's check of
- * the bits is not repeated for 2. */
+/* Results must be the same for 1 thread and for this many, up to 3. Watched, the plain build's
+ * check of the bits is not repeated for 2. */
 int fixture_least_threads(void);
 
 /* Evaluates to nothing; on failure the message shows the words that the context keeps. */

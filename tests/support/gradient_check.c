@@ -212,7 +212,7 @@ double largest_slope(fm_context *context, const fm_op *op, const fm_case *row)
     return largest;
 }
 
-/* ---- f32 against f64 ---------------------------------------------------------------------------- */
+/* ---- f32 against f64 ------------------------------------------------------------------------- */
 
 static double element_of(const void *data, fm_dtype dtype, int64_t i)
 {

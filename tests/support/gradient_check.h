@@ -2,8 +2,8 @@
  *
  * With inputs x, outputs y and random weights w, v:
  *     L(x, w) = sum w y,    S(x, w) = sum v dL/dx
- * dL/dx is compared with differences of L, dS/dx and dS/dw with differences of S: five-point central
- * differences (Fornberg 1988), whose error is of the fourth power of the step. */
+ * dL/dx is compared with differences of L, dS/dx and dS/dw with differences of S: five-point
+ * central differences (Fornberg 1988), whose error is of the fourth power of the step. */
 #ifndef TESTS_SUPPORT_GRADIENT_CHECK_H
 #define TESTS_SUPPORT_GRADIENT_CHECK_H
 

@@ -22,7 +22,8 @@ void read_variable(fixture *f, fm_store *store, const char *path, double *elemen
 /* The graph must have failed with this status and exactly these words; destroys it. */
 void assert_mistake(fixture *f, fm_graph *graph, fm_status status, const char *words);
 
-/* What fail_each_allocation does with a graph: `build` fills it; then it is compiled and run once. */
+/* What fail_each_allocation does with a graph: `build` fills it;
+ * then it is compiled and run once. */
 typedef struct graph_trial {
     void (*build)(fm_graph *graph, const void *argument);
     const void *argument;

@@ -15,11 +15,11 @@ typedef struct loopback_file {
 
 typedef struct loopback {
     const loopback_file *files; /* ends with path NULL */
-    atomic_bool no_ranges;      /* answers a range with the whole file                */
-    atomic_size_t cut_at;       /* closes after so many bytes of an answer; 0: never  */
+    atomic_bool no_ranges;      /* answers a range with the whole file */
+    atomic_size_t cut_at;       /* closes after so many bytes of an answer; 0: never */
     atomic_int requests;
     atomic_size_t last_start; /* of the last range */
-    const char *redirect;     /* every request is sent there                        */
+    const char *redirect;     /* every request is sent there */
     int listener, port;
     pthread_t thread;
 } loopback;

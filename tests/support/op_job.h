@@ -10,14 +10,14 @@ typedef struct op_job {
     const void *attributes;
     op_case inputs;
     double *values[FM_MAX_INPUTS]; /* exact in f32; integers for the letter i */
-    int f64_input;                 /* which is f64 in any case; -1: none      */
-    fm_precision precision;        /* of a product                            */
+    int f64_input;                 /* which is f64 in any case; -1: none */
+    fm_precision precision;        /* of a product */
 } op_job;
 
 typedef struct op_result {
     int count;
     int64_t elements[FM_MAX_OUTPUTS];
-    double *values[FM_MAX_OUTPUTS]; /* f32 is exact in them too                 */
+    double *values[FM_MAX_OUTPUTS]; /* f32 is exact in them too */
     char kernel[64];                /* which ran: "portable", "cpu.avx2.matmul" */
 } op_result;
 

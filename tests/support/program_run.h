@@ -14,9 +14,9 @@ typedef struct program_result {
 /* The program's path. */
 const char *program_path(void);
 
-/* `line` is a shell's command line in which $FATHOM is the program and $HERE the test's folder. Data
- * of the machine is out of reach: HOME, XDG_CACHE_HOME and FATHOM_DATA point into the folder. The
- * result is valid until the next run. */
+/* `line` is a shell's command line in which $FATHOM is the program and $HERE the test's folder.
+ * Data of the machine is out of reach: HOME, XDG_CACHE_HOME and FATHOM_DATA point into the folder.
+ * The result is valid until the next run. */
 const program_result *program_run(fixture *f, const char *line);
 /* The exit status must be 0. */
 const program_result *program_run_well(fixture *f, const char *line);

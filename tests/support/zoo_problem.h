@@ -1,5 +1,5 @@
-/* A network of the zoo with weights, images and labels that C and Python make alike, and the gradients
- * of its loss: what tests/golden/zoo_networks.py computes with PyTorch.
+/* A network of the zoo with weights, images and labels that C and Python make alike, and the
+ * gradients of its loss: what tests/golden/zoo_networks.py computes with PyTorch.
  *
  *     u(s, i)    golden_uniform of mnist_parity_golden.h: stream s, index i, in [0, 1)
  *     s(path)    FNV-1a (Fowler, Noll, Vo), 32 bits, of the variable's path
@@ -11,9 +11,10 @@
  *     labels     i 7 mod classes for the i-th of the batch (of its pixels, U-Net)
  * Dropout is off, GoogLeNet has no auxiliary heads; batch normalisation trains.
  *
- * Beta keeps most pre-activations away from the kink of ReLU: one that lies within rounding of 0 counts
- * in one f32 program and not in another, which changes the gradient of a whole filter by a part in the
- * square root of its positions. Small last gammas keep a deep residual network well conditioned. */
+ * Beta keeps most pre-activations away from the kink of ReLU: one that lies within rounding of 0
+ * counts in one f32 program and not in another, which changes the gradient of a whole filter by a
+ * part in the square root of its positions. Small last gammas keep a deep residual network well
+ * conditioned. */
 #ifndef TESTS_SUPPORT_ZOO_PROBLEM_H
 #define TESTS_SUPPORT_ZOO_PROBLEM_H
 

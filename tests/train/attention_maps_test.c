@@ -11,7 +11,8 @@ typedef struct shape_of_model {
     bool causal, mask, cross;
 } shape_of_model;
 
-/* Tokens, 0 is padding: two attentions, the second grouped; or a sequence that looks at half of itself. */
+/* Tokens, 0 is padding: two attentions, the second grouped;
+ * or a sequence that looks at half of itself. */
 static fm_val network(fm_graph *g, fm_val x, void *argument)
 {
     const shape_of_model *o = argument;

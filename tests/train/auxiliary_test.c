@@ -66,8 +66,8 @@ static double step(fixture *f, double weight, float moved[4])
     return loss;
 }
 
-/* The head's loss is trained on in proportion to its weight; the loss told is the output's alone: at
- * first, with a kernel of zeros, log 2. */
+/* The head's loss is trained on in proportion to its weight; the loss told is the output's alone:
+ * at first, with a kernel of zeros, log 2. */
 static void heads_are_trained_by_their_weight(void **state)
 {
     fixture *f = *state;
@@ -95,7 +95,7 @@ static void a_weight_is_positive(void **state)
     fm_graph_destroy(g);
 }
 
-/* ---- a class for each pixel -------------------------------------------------------------------- */
+/* ---- a class for each pixel ------------------------------------------------------------------ */
 
 static fm_val pixels(fm_graph *g, fm_val x, void *argument)
 {

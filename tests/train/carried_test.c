@@ -79,7 +79,8 @@ static fm_status fit_to(fm_model *model, const fm_dataset *data, int64_t stop_ba
                                     .callback_count = stop_batch > 0});
 }
 
-/* Stopped within an epoch, the file has what is carried; the end has the bits of an unbroken run. */
+/* Stopped within an epoch, the file has what is carried;
+ * the end has the bits of an unbroken run. */
 static void resumed_runs_remember(void **state)
 {
     fixture *f = *state;
@@ -162,7 +163,7 @@ static void variables_before_a_nan_are_found_again(void **state)
     fm_dataset_destroy(data);
 }
 
-/* ---- streams ----------------------------------------------------------------------------------- */
+/* ---- streams --------------------------------------------------------------------------------- */
 
 /* Tells where it stands: zeros lead to zeros, plus 11 times the position. */
 static fm_val telling(fm_graph *g, fm_val x, void *argument)
@@ -212,7 +213,7 @@ static void only_streams_have_a_position(void **state)
     fm_graph_destroy(g);
 }
 
-/* ---- masks ------------------------------------------------------------------------------------- */
+/* ---- masks ----------------------------------------------------------------------------------- */
 
 static void layers_pass_masks_on(void **state)
 {

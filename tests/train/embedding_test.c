@@ -9,7 +9,7 @@
 
 enum { ROWS = GOLDEN_EMBEDDING_ROWS, COLUMNS = GOLDEN_EMBEDDING_COLUMNS };
 
-/* ---- principal components ----------------------------------------------------------------------- */
+/* ---- principal components -------------------------------------------------------------------- */
 
 /* Points on a line through (2, 1) in the direction (3, 4) / 5. */
 static void pca_finds_a_line(void **state)
@@ -103,7 +103,8 @@ static void pca_by_iteration_equals_rotations(void **state)
     }
 }
 
-/* Where both sides are large no matrix is stored: the residual of its axes says that they are right. */
+/* Where both sides are large no matrix is stored:
+ * the residual of its axes says that they are right. */
 static void pca_without_a_matrix_finds_eigenvectors(void **state)
 {
     fixture *f = *state;
@@ -135,7 +136,7 @@ static void pca_without_a_matrix_finds_eigenvectors(void **state)
     free(x);
 }
 
-/* ---- t-SNE ---------------------------------------------------------------------------------------- */
+/* ---- t-SNE ----------------------------------------------------------------------------------- */
 
 static void rows_have_their_perplexity(void **state)
 {
@@ -238,8 +239,8 @@ static void the_gradient_equals_numpy_and_differences(void **state)
     fm_arena_release(&arena);
 }
 
-/* The sums over cells: exact where every cell is opened, near with van der Maaten's angle; also where
- * points lie on one place. */
+/* The sums over cells: exact where every cell is opened, near with van der Maaten's angle; also
+ * where points lie on one place. */
 static void the_tree_adds_up(void **state)
 {
     fixture *f = *state;
@@ -383,7 +384,7 @@ static void agreement_counts_neighbours(void **state)
     assert_near(share, 8.0 / 20, 1e-15);
 }
 
-/* ---- features ------------------------------------------------------------------------------------- */
+/* ---- features -------------------------------------------------------------------------------- */
 
 static fm_val two_layers(fm_graph *g, fm_val x, void *argument)
 {
@@ -506,7 +507,7 @@ static void pooling_leaves_padding_out(void **state)
     fm_model_destroy(model);
 }
 
-/* ---- mistakes ------------------------------------------------------------------------------------- */
+/* ---- mistakes -------------------------------------------------------------------------------- */
 
 static fm_val bare(fm_graph *g, fm_val x, void *argument)
 {

@@ -30,7 +30,7 @@ static fm_explainer *explainer_of(fixture *f, fm_model *model)
     return explainer;
 }
 
-/* ---- gradients ---------------------------------------------------------------------------------- */
+/* ---- gradients ------------------------------------------------------------------------------- */
 
 static fm_val smooth_network(fm_graph *g, fm_val x, void *argument)
 {
@@ -116,7 +116,7 @@ static void smoothgrad_is_a_mean_of_gradients(void **state)
     fm_model_destroy(model);
 }
 
-/* ---- a network that has learned digits ------------------------------------------------------------ */
+/* ---- a network that has learned digits ------------------------------------------------------- */
 
 static fm_val digits_network(fm_graph *g, fm_val x, void *argument)
 {
@@ -225,8 +225,8 @@ static double rank_correlation(const double *a, const double *b, int count)
     return 1 - 6 * sum / ((double)count * ((double)count * count - 1));
 }
 
-/* Adebayo et al. 2018: a map that stays when the model forgets all it knew is no explanation. Compared
- * are the pixels of the digit; elsewhere an edge detector would agree, too. */
+/* Adebayo et al. 2018: a map that stays when the model forgets all it knew is no explanation.
+ * Compared are the pixels of the digit; elsewhere an edge detector would agree, too. */
 static void a_randomised_model_gives_an_unrelated_map(void **state)
 {
     fixture *f = *state;
@@ -259,7 +259,7 @@ static void a_randomised_model_gives_an_unrelated_map(void **state)
     close_digits(&random);
 }
 
-/* ---- occlusion ---------------------------------------------------------------------------------- */
+/* ---- occlusion ------------------------------------------------------------------------------- */
 
 static fm_val constant_network(fm_graph *g, fm_val x, void *argument)
 {
@@ -328,7 +328,7 @@ static void occlusion_counts_what_a_window_covers(void **state)
     fm_model_destroy(model);
 }
 
-/* ---- grad-cam ----------------------------------------------------------------------------------- */
+/* ---- grad-cam -------------------------------------------------------------------------------- */
 
 /* Filter 0 sees light, filter 1 darkness; class 0 lives on light, class 1 on darkness. */
 static fm_val corner_network(fm_graph *g, fm_val x, void *argument)
@@ -392,7 +392,7 @@ static void grad_cam_finds_the_lit_corner(void **state)
     fm_model_destroy(model);
 }
 
-/* ---- tokens ------------------------------------------------------------------------------------- */
+/* ---- tokens ---------------------------------------------------------------------------------- */
 
 enum { TOKENS = 6, VOCABULARY = 8, FEATURES = 3 };
 
@@ -471,7 +471,7 @@ static void tokens_are_explained_by_their_embedding(void **state)
     fm_model_destroy(model);
 }
 
-/* ---- messages, memory ---------------------------------------------------------------------------- */
+/* ---- messages, memory ------------------------------------------------------------------------ */
 
 static void mistakes_are_told(void **state)
 {

@@ -12,7 +12,7 @@
 typedef struct watched {
     const fm_dataset *data;
     long nanoseconds;      /* a read takes at least */
-    atomic_int last_epoch; /* of all requests       */
+    atomic_int last_epoch; /* of all requests */
 } watched;
 
 static fm_status read_watched(const void *state, fm_context *context,

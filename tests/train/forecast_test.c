@@ -14,8 +14,8 @@ typedef struct problem {
     fm_model *model;
 } problem;
 
-/* What stands in the last row of the window, as often as the horizon has rows. A weight of 1 makes it
- * a model. */
+/* What stands in the last row of the window, as often as the horizon has rows.
+ * A weight of 1 makes it a model. */
 static fm_val last_row(fm_graph *g, fm_val x, void *argument)
 {
     const fm_series_info *info = argument;

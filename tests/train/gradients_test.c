@@ -1,4 +1,5 @@
-/* The gradients' norms: those of the step itself, told when asked for, without a trace in the bits. */
+/* The gradients' norms: those of the step itself, told when asked for,
+ * without a trace in the bits. */
 #include "support/training_problem.h"
 #include "fathom/gradients.h"
 #include "fathom/nn.h"

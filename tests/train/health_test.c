@@ -1,5 +1,5 @@
-/* What fit records of layers once an epoch: figures of the step itself, kept in files, without a trace in
- * the bits. */
+/* What fit records of layers once an epoch: figures of the step itself, kept in files, without a
+ * trace in the bits. */
 #include "support/training_problem.h"
 #include "fathom/gradients.h"
 #include "fathom/model_file.h"

@@ -1,4 +1,5 @@
-/* Variational autoencoders in fit: what is told, what a resumed run keeps; codes drawn and decoded. */
+/* Variational autoencoders in fit: what is told, what a resumed run keeps;
+ * codes drawn and decoded. */
 #include "support/fixture.h"
 #include "fathom/latent.h"
 #include "fathom/model_file.h"
@@ -94,7 +95,8 @@ static double divergence_of(fixture *f, fm_model *model)
     return sum / SAMPLES;
 }
 
-/* "kl" is a metric like others: in the history, of batches of unequal size, with and without updates. */
+/* "kl" is a metric like others: in the history, of batches of unequal size,
+ * with and without updates. */
 static void the_divergence_is_told(void **state)
 {
     fixture *f = *state;
@@ -229,7 +231,8 @@ static void codes_are_drawn_by_number(void **state)
     fm_model_destroy(model);
 }
 
-/* Decoding what the encoder gives is predicting; in one piece or in several, as probabilities too. */
+/* Decoding what the encoder gives is predicting; in one piece or in several,
+ * as probabilities too. */
 static void decoding_is_the_end_of_predicting(void **state)
 {
     fixture *f = *state;

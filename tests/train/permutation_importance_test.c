@@ -14,7 +14,8 @@ static fm_val network(fm_graph *g, fm_val x, void *argument)
     return fm_dense(g, x, .units = 2);
 }
 
-/* Column 2, a category, decides alone; column 0 helps a little where noise took the category away. */
+/* Column 2, a category, decides alone; column 0 helps a
+ * little where noise took the category away. */
 static fm_dataset *make_table(fixture *f, int64_t seed)
 {
     static const char *const colours[] = {"red", "green", "blue"};

@@ -19,8 +19,8 @@ static void divergences_are_those_of_quadrature(void **state)
 }
 
 /* github.com/tensorflow/privacy, privacy/analysis/rdp_accountant_test.py, and the sharper digits of
- * github.com/google/differential-privacy, rdp_privacy_accountant_test.py (for order 1.5 the latter takes a
- * bound that is 3 % larger). */
+ * github.com/google/differential-privacy, rdp_privacy_accountant_test.py (for order 1.5 the latter
+ * takes a bound that is 3 % larger). */
 static void divergences_are_those_of_tensorflow_privacy(void **state)
 {
     static const double orders[] = {2.5, 5, 50, 100};
@@ -48,8 +48,8 @@ static double with(fixture *f, double sample_rate, int64_t steps, double noise, 
     return epsilon;
 }
 
-/* github.com/pytorch/opacus, opacus/tests/accountants_test.py: test_rdp_accountant. Its two tests of
- * the noise for epsilon 8 stop at a tolerance of 0.01 in epsilon. */
+/* github.com/pytorch/opacus, opacus/tests/accountants_test.py: test_rdp_accountant. Its two tests
+ * of the noise for epsilon 8 stop at a tolerance of 0.01 in epsilon. */
 static void epsilons_are_those_of_opacus(void **state)
 {
     fixture *f = *state;
@@ -77,8 +77,8 @@ static double least_older(double q, double sigma, double steps, double delta, in
     return least;
 }
 
-/* rdp_accountant_test.py: test_get_privacy_spent_check_target_delta, test_check_composition; and the
- * table of tutorials/README.md of 2019 (batches of 256 from 60000). */
+/* rdp_accountant_test.py: test_get_privacy_spent_check_target_delta, test_check_composition; and
+ * the table of tutorials/README.md of 2019 (batches of 256 from 60000). */
 static void older_conversions_are_those_of_tensorflow_privacy(void **state)
 {
     (void)state;

@@ -1,4 +1,5 @@
-/* DP-SGD: clipped sums against gradients that are clipped here, noise, sampling, accounting, resuming. */
+/* DP-SGD: clipped sums against gradients that are clipped here, noise, sampling, accounting,
+ * resuming. */
 #include "support/training_problem.h"
 #include "fathom/model_file.h"
 #include "fathom/nn.h"
@@ -9,7 +10,7 @@
 #include "train/privacy/private_training.h"
 #include "train/privacy/private_batches.h"
 
-/* ---- models, each of which learns in its own way ------------------------------------------------- */
+/* ---- models, each of which learns in its own way --------------------------------------------- */
 
 enum { EXAMPLES = 23, CLASSES = 3 };
 
@@ -110,7 +111,7 @@ static fm_model *make_model(fixture *f, int network, const fm_privacy_options *p
     return model;
 }
 
-/* ---- weights as one long vector ------------------------------------------------------------------ */
+/* ---- weights as one long vector -------------------------------------------------------------- */
 
 enum { LONGEST = 4096 };
 
@@ -139,7 +140,8 @@ static void write_weights(fixture *f, fm_model *model, const double *weights)
     }
 }
 
-/* What step a plain model takes from these weights on this example alone: rate 1, so the gradient. */
+/* What step a plain model takes from these weights on this example alone: rate 1,
+ * so the gradient. */
 static void gradient_of(fixture *f, fm_model *plain, const problem *p, int example,
                         const double *weights, double *gradient)
 {
@@ -151,8 +153,8 @@ static void gradient_of(fixture *f, fm_model *plain, const problem *p, int examp
     for (int i = 0; i < count; i++) gradient[i] = weights[i] - after[i];
 }
 
-/* The penalty's gradient is in each of the plain gradients, and belongs to none: the difference of two
- * models, one of which has no penalty, would need another model; its formula is shorter. */
+/* The penalty's gradient is in each of the plain gradients, and belongs to none: the difference of
+ * two models, one of which has no penalty, would need another model; its formula is shorter. */
 static double penalty_gradient(int network, int i, const double *weights)
 {
     bool penalised = network == 0 && i < INPUTS * 6;
@@ -165,8 +167,8 @@ static int by_size(const void *a, const void *b)
     return (first > second) - (first < second);
 }
 
-/* The gradient of each example by a model that is not private; the median of their norms as the limit, so
- * that about half of them are clipped. Returns how many weights there are. */
+/* The gradient of each example by a model that is not private; the median of their norms as the
+ * limit, so that about half of them are clipped. Returns how many weights there are. */
 static int expect_step(fixture *f, int network, const problem *p, double *limit, double *weights,
                        double *step)
 {
@@ -228,7 +230,8 @@ static void sums_are_those_of_clipped_gradients(void **state)
     for (int network = 0; network < NETWORKS; network++) check_sum(*state, network, 1);
 }
 
-/* By formulas, several at once, with a last piece that is not full: 23 are 8 + 8 + 7, and 23 of 32. */
+/* By formulas, several at once, with a last piece that is not full: 23 are 8 + 8 + 7,
+ * and 23 of 32. */
 static void sums_of_several_at_once_are_the_same(void **state)
 {
     for (int network = 0; network < NETWORKS; network++) {
@@ -277,7 +280,7 @@ static void what_is_known_of_a_model_decides(void **state)
     }
 }
 
-/* ---- noise --------------------------------------------------------------------------------------- */
+/* ---- noise ----------------------------------------------------------------------------------- */
 
 static fm_model_options private_problem(const fm_privacy_options *privacy)
 {
@@ -286,7 +289,8 @@ static fm_model_options private_problem(const fm_privacy_options *privacy)
     return options;
 }
 
-/* Two runs that differ in their noise alone: the difference of a step of rate 1 is noise / batch. */
+/* Two runs that differ in their noise alone:
+ * the difference of a step of rate 1 is noise / batch. */
 static void noise_has_its_deviation(void **state)
 {
     fixture *f = *state;
@@ -314,7 +318,7 @@ static void noise_has_its_deviation(void **state)
     assert_true(most > 1.5 && most < 6);
 }
 
-/* ---- batches ------------------------------------------------------------------------------------- */
+/* ---- batches --------------------------------------------------------------------------------- */
 
 static void batches_are_poisson_samples(void **state)
 {
@@ -354,7 +358,7 @@ static void batches_are_poisson_samples(void **state)
     fm_dataset_destroy(data);
 }
 
-/* ---- whole runs ---------------------------------------------------------------------------------- */
+/* ---- whole runs ------------------------------------------------------------------------------ */
 
 typedef struct setup {
     const fm_privacy_options *privacy;
@@ -528,7 +532,7 @@ static void secret_keys_differ(void **state)
     fm_model_destroy(models[1]);
 }
 
-/* ---- what is refused ----------------------------------------------------------------------------- */
+/* ---- what is refused ------------------------------------------------------------------------- */
 
 static fm_val normalised(fm_graph *g, fm_val x, void *argument)
 {

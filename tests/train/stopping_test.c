@@ -163,8 +163,9 @@ static fm_status wreck(void *user, fm_event *event)
     return FM_OK;
 }
 
-/* The rate of the step after number 1050 is far too large: the variables become useless in that step
- * and the next one finds out. The variables are then those of before the first NaN or infinity. */
+/* The rate of the step after number 1050 is far too large: the variables become useless in that
+ * step and the next one finds out. The variables are then those of before the first NaN or
+ * infinity. */
 static void the_first_layer_is_named_and_the_step_undone(void **state)
 {
     fixture *f = *state;

@@ -80,7 +80,7 @@ static void f32_agrees_with_f64(void **state)
     print_message("worst difference of f32: %.2g (%s)\n", worst, where);
 }
 
-/* ---- building, printing, running out of memory ---------------------------------------------------- */
+/* ---- building, printing, running out of memory ----------------------------------------------- */
 
 /* The case's node, and the gradient of its first operand where there is one. */
 static void add_case(fm_graph *g, const op_case_at *at)
@@ -139,7 +139,7 @@ static void every_allocation_may_fail(void **state)
     }
 }
 
-/* ---- the check itself ----------------------------------------------------------------------------- */
+/* ---- the check itself ------------------------------------------------------------------------ */
 
 static fm_status same_as_input(fm_infer *infer)
 {

@@ -8,8 +8,8 @@ enum { LINE = 16, LONGEST_TILE = 1024 }; /* floats */
 _Static_assert(FM_CHAIN_MOST_REGISTERS *LINE <= FM_CHAIN_REGISTER_FLOATS,
                "a tile is a line at least");
 
-/* What a plan is made with: by source of a step its last reader and its slot, by register whether it is
- * taken. */
+/* What a plan is made with: by source of a step its last reader and its slot,
+ * by register whether it is taken. */
 typedef struct maker {
     fm_chain_plan *plan;
     const fm_chain_attributes *chain;
@@ -27,7 +27,7 @@ static int take_register(maker *m)
     return FM_CHAIN_REGISTER_SLOT + r;
 }
 
-/* ---- operands ------------------------------------------------------------------------------------ */
+/* ---- operands -------------------------------------------------------------------------------- */
 
 /* Loops with two operands take a number as it is, others want elements. */
 static bool wants_elements(const maker *m, int operand)
@@ -55,7 +55,7 @@ static void place_operand(maker *m, const fm_site *site, int k)
     if (o->kind == FM_CHAIN_STRETCHED || o->written_out) o->slot = take_register(m);
 }
 
-/* ---- results ------------------------------------------------------------------------------------- */
+/* ---- results --------------------------------------------------------------------------------- */
 
 /* An output may lie over the operand of its number: while that is still read, the result waits. */
 static int place_result(maker *m, int index)
@@ -84,7 +84,7 @@ static void place_step(maker *m, int index)
     m->slots[FM_MAX_INPUTS + index] = places->result;
 }
 
-/* ---- the tile ------------------------------------------------------------------------------------ */
+/* ---- the tile -------------------------------------------------------------------------------- */
 
 /* A leading stretch repeats every row, a number always. */
 static int64_t period_of(const fm_chain_operand *o)
@@ -127,7 +127,7 @@ void fm_chain_plan_make(const fm_site *site, fm_chain_plan *plan)
     choose_tile(plan);
 }
 
-/* ---- running ------------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 static void fill(int64_t count, float number, float *to)
 {

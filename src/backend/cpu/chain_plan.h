@@ -1,6 +1,6 @@
-/* Chains of elementwise ops (op/chain.h) in tiles that stay in the first cache: what is the same for every
- * instruction set. Where each step finds its operands and leaves its result is decided once; a tile then
- * is a table of addresses and the loops over it. */
+/* Chains of elementwise ops (op/chain.h) in tiles that stay in the first cache: what is the same
+ * for every instruction set. Where each step finds its operands and leaves its result is decided
+ * once; a tile then is a table of addresses and the loops over it. */
 #ifndef FM_BACKEND_CPU_CHAIN_PLAN_H
 #define FM_BACKEND_CPU_CHAIN_PLAN_H
 
@@ -8,8 +8,8 @@
 #include "kernel/walk.h"
 #include "op/chain.h"
 
-/* Floats of all registers together, on the stack: half of a first cache, for operands and results pass
- * through it as well. */
+/* Floats of all registers together, on the stack: half of a first cache, for operands and results
+ * pass through it as well. */
 enum { FM_CHAIN_REGISTER_FLOATS = 4096 };
 
 /* A tile's table: operands, outputs, registers. */
@@ -26,8 +26,8 @@ typedef struct fm_chain_slot {
     int64_t stride; /* 0: one number for all elements */
 } fm_chain_slot;
 
-/* WHOLE: of the output's shape. NUMBER: one. STRETCHED: read in place where the tile lies in one of its
- * rows, else written out. */
+/* WHOLE: of the output's shape. NUMBER: one. STRETCHED: read in place where the tile lies in one of
+ * its rows, else written out. */
 typedef enum fm_chain_kind { FM_CHAIN_WHOLE, FM_CHAIN_NUMBER, FM_CHAIN_STRETCHED } fm_chain_kind;
 
 typedef struct fm_chain_operand {
@@ -53,8 +53,8 @@ typedef struct fm_chain_plan {
 
 void fm_chain_plan_make(const fm_site *site, fm_chain_plan *plan);
 
-/* Before the tiles that a thread computes one after the other, each of which begins at a multiple of the
- * tile: the slots of registers, numbers, and operands that every tile sees the same way. */
+/* Before the tiles that a thread computes one after the other, each of which begins at a multiple
+ * of the tile: the slots of registers, numbers, and operands that every tile sees the same way. */
 void fm_chain_open_range(const fm_chain_plan *plan, const fm_call *call, float *registers,
                          fm_chain_slot *slots);
 /* The other slots, for the elements [begin, begin + count). */

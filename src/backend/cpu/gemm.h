@@ -23,10 +23,11 @@
  * half the width if its columns fit, and is filled up with zeros. The one layout serves the three
  * products at full speed. It depends on the instruction set and never reaches a file.
  *
- * Precision: fm_gemm_isa_at lists what multiplies numbers as they are, fm_gemm_bf16_at what rounds both
- * operands to bfloat16 while it packs them (fathom/tensor.h) and sums their products in f32; all else, the
- * sums of B included, is as f32. Two such numbers, which follow each other in depth, are one word. Pairs
- * are panels [(K + 1) / 2][width] of words: half the memory, for a B that stays as it is. */
+ * Precision: fm_gemm_isa_at lists what multiplies numbers as they are, fm_gemm_bf16_at what rounds
+ * both operands to bfloat16 while it packs them (fathom/tensor.h) and sums their products in f32;
+ * all else, the sums of B included, is as f32. Two such numbers, which follow each other in depth,
+ * are one word. Pairs are panels [(K + 1) / 2][width] of words: half the memory, for a B that stays
+ * as it is. */
 #ifndef FM_BACKEND_CPU_GEMM_H
 #define FM_BACKEND_CPU_GEMM_H
 
@@ -34,19 +35,19 @@
 #include <stddef.h>
 
 typedef enum fm_gemm_layout {
-    FM_GEMM_STRIDED,           /* by the strides given                                      */
-    FM_GEMM_PANELS,            /* the matrix itself in panels                               */
+    FM_GEMM_STRIDED,           /* by the strides given */
+    FM_GEMM_PANELS,            /* the matrix itself in panels */
     FM_GEMM_PANELS_TRANSPOSED, /* B only: it is the transpose of [columns, depth] in panels */
-    FM_GEMM_PAIRS,             /* B only, bf16: the matrix itself in pairs                  */
+    FM_GEMM_PAIRS,             /* B only, bf16: the matrix itself in pairs */
 } fm_gemm_layout;
 
 /* A finished part of C, still in the first cache. It ends where a panel ends: a function that needs
  * whole rows works only while columns <= isa->panel_width. */
 typedef struct fm_gemm_tile {
-    float *values;        /* [rows][columns], a row begins `stride` after the one before         */
-    size_t stride;        /* elements                                                            */
-    size_t row, column;   /* where the tile begins in C                                          */
-    size_t rows, columns; /* C in panels: columns include the padding                            */
+    float *values;        /* [rows][columns], a row begins `stride` after the one before */
+    size_t stride;        /* elements */
+    size_t row, column;   /* where the tile begins in C */
+    size_t rows, columns; /* C in panels: columns include the padding */
     size_t offset;        /* C in panels: where the tile begins in the stored matrix, rows * columns
                              elements of which it covers without a gap; stride = columns */
 } fm_gemm_tile;
@@ -62,8 +63,8 @@ typedef struct fm_gemm {
 
     const float *a;
     ptrdiff_t a_row_stride, a_depth_stride;
-    /* bf16 only. Not NULL: instead of reading a, this writes a part of the matrix that A is, or by its strides
-     * the transpose of, as rows that begin `step` apart. */
+    /* bf16 only. Not NULL: instead of reading a, this writes a part of the matrix that A is, or by
+     * its strides the transpose of, as rows that begin `step` apart. */
     void (*read_a)(const void *source, size_t row, size_t rows, size_t column, size_t columns,
                    float *to, size_t step);
     const void *a_source;
@@ -73,19 +74,21 @@ typedef struct fm_gemm {
     ptrdiff_t b_depth_stride, b_column_stride; /* strided B */
 
     float *c;                /* NULL: C in panels that only `function` sees, tile by tile */
-    fm_gemm_layout c_layout; /* strided, its columns contiguous, or in panels             */
-    ptrdiff_t c_row_stride;  /* strided C                                                 */
+    fm_gemm_layout c_layout; /* strided, its columns contiguous, or in panels */
+    ptrdiff_t c_row_stride;  /* strided C */
 
     /* The epilogue, in this order; what is NULL or false is left out. */
-    const float *bias; /* [columns], added to every row; strided C                               */
-    bool relu;         /* max(value, 0); NaN stays NaN                                           */
-    const float *mask; /* [rows][columns]: 0 where !(mask > 0), the gradient of ReLU; strided C  */
+    const float *bias; /* [columns], added to every row; strided C */
+    bool relu;         /* max(value, 0); NaN stays NaN */
+    const float *mask; /* [rows][columns]: 0 where !(mask > 0), the gradient of ReLU; strided C */
     ptrdiff_t mask_row_stride;
     bool accumulate; /* C += scale * value instead of C = value; C in panels; depth beyond 383 is
-                        added in several equal parts                                             */
+                        added in several equal parts */
     float scale;
     void (*function)(void *argument, const fm_gemm_tile *tile); /* for each tile, when it is
-        finished, by the part that computed it; may change the values; not with accumulate */
+                                                                   finished, by the part that
+                                                                   computed it; may change the
+                                                                   values; not with accumulate */
     void *argument;
     const fm_gemm_adam
         *adam; /* the same as `function` does, which alone sees C: where a part can, it does
@@ -98,8 +101,8 @@ typedef struct fm_gemm {
 
 typedef struct fm_gemm_isa {
     const char *name;     /* "avx512", "avx2", "baseline"; "avx512_bf16" multiplies pairs */
-    size_t vector_length; /* floats                               */
-    size_t panel_width;   /* columns of a panel: two vectors      */
+    size_t vector_length; /* floats */
+    size_t panel_width;   /* columns of a panel: two vectors */
     size_t (*scratch_floats)(const fm_gemm *gemm);
     void (*run_part)(const fm_gemm *gemm, unsigned part, unsigned parts, float *scratch);
 } fm_gemm_isa;

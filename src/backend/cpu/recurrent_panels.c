@@ -43,7 +43,7 @@ void fm_recurrent_pack(const fm_recurrent_matrix *matrix, int64_t length, const 
     }
 }
 
-/* ---- the kernel of a cell ------------------------------------------------------------------------ */
+/* ---- the kernel of a cell -------------------------------------------------------------------- */
 
 fm_recurrent_matrix fm_recurrent_matrix_of(const fm_recurrent_kernel *kernel, int which)
 {
@@ -87,7 +87,7 @@ fm_recurrent_matrix fm_recurrent_transposed(int64_t rows, int64_t columns, int64
                                  .column_stride = columns};
 }
 
-/* ---- as a layout --------------------------------------------------------------------------------- */
+/* ---- as a layout ----------------------------------------------------------------------------- */
 
 enum { GATES, APART, LENGTH }; /* which of the parameters */
 

@@ -1,6 +1,6 @@
 /* The recurrent kernel as the steps of a sequence read it: cut into blocks of up to four vectors of
- * columns, each stored as [depth][vectors][vector length], zeros where columns end. The columns of a
- * block's vector v are
+ * columns, each stored as [depth][vectors][vector length], zeros where columns end. The columns of
+ * a block's vector v are
  *     gates 2 to 4 (forward)    units [length block, length (block + 1)) of gate v
  *     gates 1                   columns [length (4 block + v), ...)
  * so that all that a unit needs is summed at once. */
@@ -13,7 +13,8 @@
 
 enum { FM_RECURRENT_VECTORS = 4 };
 
-/* A matrix (depth, gates columns), element (d, c) at offset + d * depth_stride + c * column_stride. */
+/* A matrix (depth, gates columns), element (d,
+ * c) at offset + d * depth_stride + c * column_stride. */
 typedef struct fm_recurrent_matrix {
     int64_t gates, columns, depth;
     int64_t offset, depth_stride, column_stride;
@@ -24,8 +25,8 @@ size_t fm_recurrent_panels_floats(const fm_recurrent_matrix *matrix, int64_t len
 void fm_recurrent_pack(const fm_recurrent_matrix *matrix, int64_t length, const float *from,
                        float *panels);
 
-/* Columns of a step's product with a kernel (width, gates units): all gates, or, `apart`, the last one's
- * with another product's result, which is a matrix of its own then. */
+/* Columns of a step's product with a kernel (width, gates units): all gates, or, `apart`, the last
+ * one's with another product's result, which is a matrix of its own then. */
 typedef struct fm_recurrent_kernel {
     int64_t width, units, gates;
     bool apart;

@@ -2,9 +2,9 @@
 
 #include <string.h>
 
-#define BAND_FLOATS   (64 << 10) /* of the source: a quarter of a second-level cache              */
-#define BAND_PIXELS   4096 /* tables of offsets stay small beside what they point into       */
-#define RESULT_FLOATS (64 << 10) /* of the result, if that is enough pixels                     */
+#define BAND_FLOATS   (64 << 10) /* of the source: a quarter of a second-level cache */
+#define BAND_PIXELS   4096       /* tables of offsets stay small beside what they point into */
+#define RESULT_FLOATS (64 << 10) /* of the result, if that is enough pixels */
 #define FEW_PIXELS    96 /* weights that are read for fewer pixels cost more than the products */
 #define MOST_FLOATS   (128 << 10)
 #define MOST_OFFSET   (1 << 30) /* in the tables */
@@ -17,7 +17,7 @@ static int64_t ceiling(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
-/* ---- taps ---------------------------------------------------------------------------------------- */
+/* ---- taps ------------------------------------------------------------------------------------ */
 
 /* Along one dimension, in the order of where they read. */
 typedef struct line_of_taps {
@@ -26,8 +26,8 @@ typedef struct line_of_taps {
         *offset; /* position in the kernel; where it reads relative to the pixel */
 } line_of_taps;
 
-/* Tap k of a phase's pixel i reads, forward, i stride + k dilation - padding of x; in the adjoint dy's
- * position (phase + i stride + padding - k dilation) / stride where that is whole. */
+/* Tap k of a phase's pixel i reads, forward, i stride + k dilation - padding of x; in the adjoint
+ * dy's position (phase + i stride + padding - k dilation) / stride where that is whole. */
 static bool taps_along(fm_window_plan *plan, const fm_convolution *c, bool adjoint, int d,
                        int64_t phase, line_of_taps *line)
 {
@@ -65,7 +65,7 @@ static void note_reach(fm_window_plan *plan, int d, const line_of_taps *line, bo
     }
 }
 
-/* ---- phases -------------------------------------------------------------------------------------- */
+/* ---- phases ---------------------------------------------------------------------------------- */
 
 typedef struct planner {
     fm_window_plan *plan;
@@ -175,10 +175,10 @@ static bool make_phases(const planner *p)
     return true;
 }
 
-/* ---- bands --------------------------------------------------------------------------------------- */
+/* ---- bands ----------------------------------------------------------------------------------- */
 
-/* As many of `all` as fit the size of a band, but enough for `pixels` of `each` where that stays below
- * what the cache can hold; not more than tables of offsets should be long. */
+/* As many of `all` as fit the size of a band, but enough for `pixels` of `each` where that stays
+ * below what the cache can hold; not more than tables of offsets should be long. */
 static int64_t fitting(int64_t all, int64_t floats, int64_t most_floats, int64_t each,
                        int64_t pixels)
 {
@@ -257,7 +257,8 @@ static void copy_line(const fm_window_plan *plan, const float *line, int64_t fro
     memset(to + end * channels, 0, (size_t)((count - end) * channels) * sizeof *to);
 }
 
-/* Reads what is read soon, in the order in which it lies: the memory's speed and not its latency. */
+/* Reads what is read soon, in the order in which it lies:
+ * the memory's speed and not its latency. */
 static void touch(const float *from, int64_t count)
 {
     float sum = 0;
@@ -305,7 +306,7 @@ fm_window_region fm_window_band_source(const fm_window_plan *plan, fm_window_ban
     return (fm_window_region){begin * line, (end - begin) * line};
 }
 
-/* -------------------------------------------------------------------------------------------------- */
+/* ---------------------------------------------------------------------------------------------- */
 
 static fm_window_plan describe(fm_context *context, const fm_convolution *c, bool adjoint)
 {

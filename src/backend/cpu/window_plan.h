@@ -1,10 +1,11 @@
 /* Convolutions and their adjoints as products over windows: the geometry, worked out once.
  *
- *     result[pixel][column] = sum over taps and depth of source[pixel's window][tap][d] * B[tap, d][column]
+ *     result[pixel][column] =
+ *         sum over taps and depth of source[pixel's window][tap][d] * B[tap, d][column]
  *
- * A forward convolution reads x and has a tap for each position of the kernel. Its adjoint in x reads
- * dy; with strides the pixels of dx fall into phases (their position modulo the stride), each of
- * which sees only the taps that reach it. In both the taps of a phase are ordered by where they
+ * A forward convolution reads x and has a tap for each position of the kernel. Its adjoint in x
+ * reads dy; with strides the pixels of dx fall into phases (their position modulo the stride), each
+ * of which sees only the taps that reach it. In both the taps of a phase are ordered by where they
  * read, so that neighbours in a row, with all their channels, are one contiguous chunk of depth.
  *
  * The work is cut into bands: some rows of one image's pixels, or some whole images. What a band
@@ -25,45 +26,39 @@ typedef struct fm_convolution {
 
 typedef struct fm_window_phase {
     int64_t taps;
-    int32_t
-        *tap_kernel;  /* the tap's position in the kernel, row-major                             */
-    int64_t along[2]; /* taps along each dimension,                                     */
-    const int64_t *offsets[2]; /* and where they read, relative to the pixel's place             */
-    ptrdiff_t *chunks; /* where they begin in the window                                          */
+    int32_t *tap_kernel;       /* the tap's position in the kernel, row-major */
+    int64_t along[2];          /* taps along each dimension, */
+    const int64_t *offsets[2]; /* and where they read, relative to the pixel's place */
+    ptrdiff_t *chunks;         /* where they begin in the window */
     int64_t chunk_count, chunk_length;
-    int64_t grid[2];    /* rows and columns of pixels                                             */
-    int64_t first[2];   /* pixel (0, 0) in the result                                             */
-    int32_t *from, *to; /* by pixel of a band: its window in the band, its place in the result    */
-    int64_t
-        first_b_row; /* its rows of B follow those of the phases before                        */
+    int64_t grid[2];     /* rows and columns of pixels */
+    int64_t first[2];    /* pixel (0, 0) in the result */
+    int32_t *from, *to;  /* by pixel of a band: its window in the band, its place in the result */
+    int64_t first_b_row; /* its rows of B follow those of the phases before */
 } fm_window_phase;
 
 typedef struct fm_window_plan {
     fm_arena arena;
     int64_t images, groups;
-    int64_t source[2], result[2]; /* spatial sizes                                       */
-    int64_t source_channels,
-        result_channels;    /* of all groups                                       */
-    int64_t depth, columns; /* channels of one group, read and written             */
-    int64_t positions;      /* of the kernel                                       */
-    int64_t b_rows;         /* of one group: the taps of all phases times depth    */
+    int64_t source[2], result[2];             /* spatial sizes */
+    int64_t source_channels, result_channels; /* of all groups */
+    int64_t depth, columns;                   /* channels of one group, read and written */
+    int64_t positions;                        /* of the kernel */
+    int64_t b_rows;                           /* of one group: the taps of all phases times depth */
     fm_window_phase *phases;
     int64_t phase_count;
-    int64_t source_step[2],
-        result_step[2]; /* from one pixel of a phase to the next                 */
-    int64_t lowest[2],
-        reach[2]; /* the first tap relative to its pixel's; to the last one's          */
-    bool copied;  /* windows reach into the padding: bands are copies                 */
-    int64_t bands, band_rows,
-        band_images;                    /* band_images > 1 only with all rows of the images      */
+    int64_t source_step[2], result_step[2]; /* from one pixel of a phase to the next */
+    int64_t lowest[2], reach[2]; /* the first tap relative to its pixel's; to the last one's */
+    bool copied;                 /* windows reach into the padding: bands are copies */
+    int64_t bands, band_rows, band_images; /* band_images > 1 only with all rows of the images */
     int64_t band_size[2];               /* positions of the source that a band of one image sees */
-    ptrdiff_t row_stride, image_stride; /* of what tiles read                                     */
-    size_t copy_floats;                 /* of a band's copy; 0: the source is read itself         */
+    ptrdiff_t row_stride, image_stride; /* of what tiles read */
+    size_t copy_floats;                 /* of a band's copy; 0: the source is read itself */
 } fm_window_plan;
 
-/* The adjoint in x when `adjoint`. least_bands: so many bands or more where they have some dozens of
- * pixels; pixels: what a band should have where that many fit the cache. On success release with the
- * arena. */
+/* The adjoint in x when `adjoint`. least_bands: so many bands or more where they have some dozens
+ * of pixels; pixels: what a band should have where that many fit the cache. On success release with
+ * the arena. */
 fm_status fm_window_plan_make(fm_context *context, const fm_convolution *convolution, bool adjoint,
                               int64_t least_bands, int64_t pixels, fm_window_plan *plan);
 
@@ -73,8 +68,8 @@ typedef struct fm_window_band {
 } fm_window_band;
 fm_window_band fm_window_band_at(const fm_window_plan *plan, int64_t index);
 
-/* The part of the source that a band reads, as floats that follow each other; nothing where it leaves
- * most of them out. */
+/* The part of the source that a band reads, as floats that follow each other; nothing where it
+ * leaves most of them out. */
 typedef struct fm_window_region {
     int64_t from, floats;
 } fm_window_region;

@@ -12,14 +12,15 @@
  * dkernel is added to memory after as many. */
 enum { FM_WINDOW_PIXELS = 96, FM_GRADIENT_PIXELS = 192 };
 
-/* A kernel (size..., channels / groups, filters), seen as a matrix of (positions * channels / groups,
- * filters): plain or in the panels of gemm.h. */
+/* A kernel (size..., channels / groups, filters), seen as a matrix of (positions * channels /
+ * groups, filters): plain or in the panels of gemm.h. */
 typedef struct fm_kernel_matrix {
     const float *data;
     bool panels; /* one group only */
 } fm_kernel_matrix;
 
-/* result = mask(relu(source's windows * B + bias + residual)); what is NULL or false is left out. */
+/* result = mask(relu(source's windows * B + bias + residual));
+ * what is NULL or false is left out. */
 typedef struct fm_windows {
     const fm_window_plan *plan;
     bool adjoint;
@@ -29,8 +30,8 @@ typedef struct fm_windows {
     const float *bias, *residual, *mask; /* (result channels); as the result */
     bool relu;
     void (*activation)(int64_t count, float alpha, const float *x, float *y); /* in place of relu,
-        not with a mask */
-    bool moments; /* of each channel of the result, forward only: its mean and variance     */
+                                                                                 not with a mask */
+    bool moments;           /* of each channel of the result, forward only: its mean and variance */
     float *mean, *variance; /* if so */
 } fm_windows;
 
@@ -42,7 +43,7 @@ typedef struct fm_kernel_gradient {
     int64_t slices;
     const float *x, *dy;
     float *dkernel, *sums; /* sums: NULL when nobody wants them */
-    bool panels;           /* so dkernel is laid out            */
+    bool panels;           /* so dkernel is laid out */
 } fm_kernel_gradient;
 
 typedef struct fm_windows_isa {

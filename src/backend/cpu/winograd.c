@@ -25,7 +25,7 @@ const fm_winograd_isa *fm_winograd_isa_at(int index)
     return NULL;
 }
 
-/* ---- transformed kernels as a layout ------------------------------------------------------------- */
+/* ---- transformed kernels as a layout --------------------------------------------------------- */
 
 enum { ISA_NUMBER }; /* which of the parameters */
 

@@ -1,6 +1,6 @@
 /* Convolution of f32 images with 3x3 kernels, stride 1, by minimal filtering F(4x4, 3x3): 36
- * multiplications for 16 results where the definition takes 144 (Winograd, "Arithmetic complexity of
- * computations", 1980; Lavin, Gray, "Fast algorithms for convolutional neural networks", 2016).
+ * multiplications for 16 results where the definition takes 144 (Winograd, "Arithmetic complexity
+ * of computations", 1980; Lavin, Gray, "Fast algorithms for convolutional neural networks", 2016).
  *
  *     y = A^T [ (G w G^T) * (B^T x B) ] A     for each tile of 4x4 results, from 6x6 of x
  *
@@ -10,8 +10,8 @@
  *
  * What holds
  *   - x, y channels last, the kernel (3, 3, channels, filters), all plain.
- *   - Sums are made in another order than the definition's and of larger numbers: the results differ
- *     from it by some 1e-6 of the largest (tests/backend/cpu/winograd_test.c says how much).
+ *   - Sums are made in another order than the definition's and of larger numbers: the results
+ *     differ from it by some 1e-6 of the largest (tests/backend/cpu/winograd_test.c says how much).
  *   - Same bits for any number of parts. Nothing is allocated, nothing is kept between calls. */
 #ifndef FM_BACKEND_CPU_WINOGRAD_H
 #define FM_BACKEND_CPU_WINOGRAD_H
@@ -25,15 +25,15 @@ typedef struct fm_winograd {
     int64_t out_height, out_width, filters;
     int64_t pad_top, pad_left;
     bool kernel_ready; /* transformed by transform_kernel beforehand */
-    bool moments;      /* convolve makes mean and variance, too      */
+    bool moments;      /* convolve makes mean and variance, too */
 } fm_winograd;
 
 /* What is done to y at the end, in this order; what is NULL or false is left out. */
 typedef struct fm_winograd_epilogue {
-    const float *bias;     /* (filters)                                            */
-    const float *residual; /* shape of y, added                                    */
+    const float *bias;     /* (filters) */
+    const float *residual; /* shape of y, added */
     bool relu;
-    const float *mask;      /* shape of y: 0 where !(mask > 0), the gradient of ReLU    */
+    const float *mask;      /* shape of y: 0 where !(mask > 0), the gradient of ReLU */
     float *mean, *variance; /* (filters), of y over all pixels; with `moments` only */
 } fm_winograd_epilogue;
 
@@ -48,8 +48,8 @@ typedef struct fm_winograd_isa {
     void (*convolve)(const fm_winograd *w, const float *x, const float *kernel, bool turned,
                      const fm_winograd_epilogue *epilogue, float *y, int threads, float *scratch);
     size_t (*kernel_grad_scratch_floats)(const fm_winograd *w, int threads);
-    /* dkernel (3, 3, channels, filters) from x and dy (shape of y); dbias (filters), the sums of dy,
-     * unless it is NULL. */
+    /* dkernel (3, 3, channels, filters) from x and dy (shape of y); dbias (filters), the sums of
+     * dy, unless it is NULL. */
     void (*kernel_grad)(const fm_winograd *w, const float *x, const float *dy, float *dkernel,
                         float *dbias, int threads, float *scratch);
 } fm_winograd_isa;

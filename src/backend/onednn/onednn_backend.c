@@ -1,5 +1,5 @@
-/* Matrix products by oneDNN 2.6 (f32): matmul and the fused ops of dense layers. What its post-ops do
- * not do exactly is done by loops over the result: a mask, and relu, which must keep NaN. */
+/* Matrix products by oneDNN 2.6 (f32): matmul and the fused ops of dense layers. What its post-ops
+ * do not do exactly is done by loops over the result: a mask, and relu, which must keep NaN. */
 #include "backend/backends.h"
 #include "backend/onednn/onednn_product.h"
 #include "backend/onednn/onednn_tools.h"
@@ -22,7 +22,7 @@ typedef struct prepared {
  * gradient is plain. */
 enum { FEW_ROWS = 4 };
 
-/* ---- shapes -------------------------------------------------------------------------------------- */
+/* ---- shapes ---------------------------------------------------------------------------------- */
 
 static int64_t span(fm_shape shape, int begin, int end)
 {
@@ -115,7 +115,7 @@ static const float *floats(const fm_call *call, int input)
     return call->inputs[input].data;
 }
 
-/* ---- matmul and fused_matmul --------------------------------------------------------------------- */
+/* ---- matmul and fused_matmul ----------------------------------------------------------------- */
 
 static fm_fused_matmul_attributes fused_attributes(const fm_site *site)
 {
@@ -184,7 +184,7 @@ static void run_matmul(const fm_call *call)
     fm_onednn_finish(call->threads, call->outputs[0].count, NULL, p->relu, mask, y);
 }
 
-/* ---- dense_grad and dense_sgd -------------------------------------------------------------------- */
+/* ---- dense_grad and dense_sgd ---------------------------------------------------------------- */
 
 enum { KERNEL, BIAS, X, DY, RATE, ITERATION };
 
@@ -260,7 +260,7 @@ static void run_dense_sgd(const fm_call *call)
     add_rows(call->threads, &call->inputs[DY], factor, call->outputs[1].data);
 }
 
-/* -------------------------------------------------------------------------------------------------- */
+/* ---------------------------------------------------------------------------------------------- */
 
 static const fm_kernel kernels[] = {
     {.name = "onednn.fused_matmul",

@@ -1,10 +1,10 @@
-/* Convolutions by oneDNN 2.6 (f32): forward, the gradient of x, the gradient of the kernel, and the fused
- * ops of them. Data stay channels last; weights are brought into the layout that oneDNN asks for, and
- * the kernel's gradient out of it, in each run: its fast kernels read no other.
+/* Convolutions by oneDNN 2.6 (f32): forward, the gradient of x, the gradient of the kernel, and the
+ * fused ops of them. Data stay channels last; weights are brought into the layout that oneDNN asks
+ * for, and the kernel's gradient out of it, in each run: its fast kernels read no other.
  *
- * Left to itself oneDNN shares a convolution between threads in ways that change its bits with their
- * number. Here the batch is cut into parts, as many as its size says, and each part has a thread to
- * itself; the parts of a kernel's gradient are added in order. */
+ * Left to itself oneDNN shares a convolution between threads in ways that change its bits with
+ * their number. Here the batch is cut into parts, as many as its size says, and each part has a
+ * thread to itself; the parts of a kernel's gradient are added in order. */
 #include "backend/onednn/onednn_tools.h"
 #include "base/memory.h"
 #include "op/fused_convolve.h"
@@ -39,7 +39,7 @@ static fm_fused_convolve_attributes attributes_of(const fm_site *site)
     return a;
 }
 
-/* ---- describing ---------------------------------------------------------------------------------- */
+/* ---- describing ------------------------------------------------------------------------------ */
 
 /* Everything that oneDNN wants to know. */
 typedef struct description {
@@ -128,7 +128,7 @@ static dnnl_status_t describe(const fm_site *site, description *d)
     return dnnl_memory_desc_init_by_tag(&d->bias, 1, filters, dnnl_f32, dnnl_a);
 }
 
-/* ---- primitives ---------------------------------------------------------------------------------- */
+/* ---- primitives ------------------------------------------------------------------------------ */
 
 static dnnl_status_t make_attributes(const description *d, bool residual,
                                      dnnl_primitive_attr_t *made)
@@ -205,7 +205,7 @@ static const dnnl_memory_desc_t *chosen_kernel(const_dnnl_primitive_desc_t made,
         made, to == KERNEL ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
 }
 
-/* ---- matching ------------------------------------------------------------------------------------ */
+/* ---- matching -------------------------------------------------------------------------------- */
 
 static const char *refuse_operands(const fm_site *site)
 {
@@ -250,7 +250,7 @@ static const char *match_convolution(const fm_site *site)
     return refusal;
 }
 
-/* ---- preparing ----------------------------------------------------------------------------------- */
+/* ---- preparing ------------------------------------------------------------------------------- */
 
 enum { X, Y, WEIGHTS, BIAS, SCRATCH };
 
@@ -261,8 +261,8 @@ typedef struct part {
     int count;
 } part;
 
-/* Scratch: the kernel as oneDNN wants it, or gradients of kernel and bias for each part; what oneDNN
- * itself asks for, for each part and for the reorder. */
+/* Scratch: the kernel as oneDNN wants it, or gradients of kernel and bias for each part; what
+ * oneDNN itself asks for, for each part and for the reorder. */
 typedef struct convolution {
     description d;
     fm_fused_convolve_attributes attributes;
@@ -412,7 +412,7 @@ static fm_status prepare_convolution(const fm_site *site, fm_need *need)
     return FM_OK;
 }
 
-/* ---- running ------------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 static char *kernel_of(const convolution *c, const fm_call *call, int i)
 {

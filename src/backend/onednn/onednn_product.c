@@ -23,7 +23,7 @@ typedef struct plan {
     dnnl_post_ops_t post;
 } plan;
 
-/* ---- describing ---------------------------------------------------------------------------------- */
+/* ---- describing ------------------------------------------------------------------------------ */
 
 static dnnl_status_t row_major(dnnl_memory_desc_t *made, int rank, const dnnl_dims_t dims)
 {
@@ -90,7 +90,7 @@ static dnnl_status_t describe(const fm_onednn_shape *s, dnnl_engine_t engine, pl
     return status;
 }
 
-/* ---- refusing ------------------------------------------------------------------------------------ */
+/* ---- refusing -------------------------------------------------------------------------------- */
 
 /* From this depth on oneDNN shares a transposed a's depth between threads (measured from 2048 on):
  * their number decides the order of the sum. */
@@ -132,7 +132,7 @@ const char *fm_onednn_product_refuse(const fm_onednn_shape *s, int64_t *width)
     return refusal;
 }
 
-/* ---- preparing ----------------------------------------------------------------------------------- */
+/* ---- preparing ------------------------------------------------------------------------------- */
 
 /* Without data: run sets the handles. */
 static dnnl_status_t add_operand(fm_onednn_product *product, int argument,
@@ -213,7 +213,7 @@ void fm_onednn_product_destroy(fm_context *context, fm_onednn_product *product)
     fm_release(context, product);
 }
 
-/* ---- running ------------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 void fm_onednn_product_run(const fm_onednn_product *product, const float *a, const float *b,
                            const float *bias, const float *factor, float *y, void *scratch)

@@ -12,11 +12,11 @@
 typedef struct fm_onednn_shape {
     int rank;
     dnnl_dims_t a, b, y, a_strides, b_strides;
-    int64_t weights_width; /* b as onednn_weights.h packs it; 0: by its strides     */
-    bool choose_weights;   /* b may be in any layout: only to ask which            */
+    int64_t weights_width; /* b as onednn_weights.h packs it; 0: by its strides */
+    bool choose_weights;   /* b may be in any layout: only to ask which */
     bool bias;
-    dnnl_alg_kind_t activation; /* dnnl_alg_kind_undef: none                            */
-    bool add_scaled;            /* y += factor a b, the factor given when it runs       */
+    dnnl_alg_kind_t activation; /* dnnl_alg_kind_undef: none */
+    bool add_scaled;            /* y += factor a b, the factor given when it runs */
     int threads;
 } fm_onednn_shape;
 

@@ -34,7 +34,7 @@ int64_t fm_onednn_weights_width(const dnnl_memory_desc_t *described)
     return 0;
 }
 
-/* ---- the layout ---------------------------------------------------------------------------------- */
+/* ---- the layout ------------------------------------------------------------------------------ */
 
 typedef struct panels {
     size_t rows, columns, width, panel; /* panel: its elements */

@@ -1,5 +1,6 @@
-/* The layout in which oneDNN's products want f32 weights (k, n): panels of some columns, each row by
- * row, rows padded to a multiple of 16 and columns to whole panels (its tags BA16a16b to BA16a64b). */
+/* The layout in which oneDNN's products want f32 weights (k, n): panels of some columns, each row
+ * by row, rows padded to a multiple of 16 and columns to whole panels (its tags BA16a16b to
+ * BA16a64b). */
 #ifndef FM_ONEDNN_WEIGHTS_H
 #define FM_ONEDNN_WEIGHTS_H
 

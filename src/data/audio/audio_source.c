@@ -23,12 +23,12 @@ typedef struct sound_set {
     void *state;
     fm_features *features;
     int64_t samples; /* of a fitted recording */
-    size_t outputs;  /* numbers of "x"        */
+    size_t outputs;  /* numbers of "x" */
     entry *entries;
     int64_t count;
     bool labels;
     float *cache;          /* `outputs` numbers for each of the maker's sounds, or NULL */
-    _Atomic(int64_t) room; /* bytes that waves may still take                          */
+    _Atomic(int64_t) room; /* bytes that waves may still take */
 } sound_set;
 
 /* ---- waves ---- */

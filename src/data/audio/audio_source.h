@@ -1,5 +1,5 @@
-/* A data set of sounds: loaded, fitted and turned into features when they are read, on the thread that
- * reads. */
+/* A data set of sounds: loaded, fitted and turned into features when they are read,
+ * on the thread that reads. */
 #ifndef FM_DATA_AUDIO_SOURCE_H
 #define FM_DATA_AUDIO_SOURCE_H
 

@@ -1,5 +1,5 @@
-/* The chunks of RIFF (Microsoft and IBM, 1991) and of AIFF (Apple, 1989): "name", size, bytes, and a
- * byte more where the size is odd. */
+/* The chunks of RIFF (Microsoft and IBM, 1991) and of AIFF (Apple, 1989): "name", size, bytes, and
+ * a byte more where the size is odd. */
 #include "data/audio/recording.h"
 
 #include <string.h>

@@ -219,10 +219,10 @@ fm_shape fm_features_shape(const fm_features *features)
 /* Memory of one call. */
 typedef struct work {
     kiss_fftr_cfg plan;
-    float *wave;            /* (padded)        */
-    float *frame;           /* (fft)           */
-    kiss_fft_cpx *spectrum; /* (bins)          */
-    float *power;           /* (bins)          */
+    float *wave;            /* (padded) */
+    float *frame;           /* (fft) */
+    kiss_fft_cpx *spectrum; /* (bins) */
+    float *power;           /* (bins) */
     float *rows;            /* (frames, inner) */
     void *memory;
 } work;

@@ -13,18 +13,18 @@ typedef struct fm_mel_band {
 
 struct fm_features {
     fm_context *context;
-    fm_features_options options; /* complete                                             */
+    fm_features_options options; /* complete */
     int64_t rate, samples;
-    int64_t frame, hop, fft, bins; /* in samples; bins = fft / 2 + 1                      */
-    int64_t before, padded;        /* samples in front; with those of both edges         */
-    int64_t frames, columns;       /* columns without deltas                             */
-    int64_t inner;                 /* columns before the cosine transform                */
-    float decibel;                 /* factor of log10, or 0                              */
-    size_t plan_bytes;             /* of kissfft's tables                                */
+    int64_t frame, hop, fft, bins; /* in samples; bins = fft / 2 + 1 */
+    int64_t before, padded;        /* samples in front; with those of both edges */
+    int64_t frames, columns;       /* columns without deltas */
+    int64_t inner;                 /* columns before the cosine transform */
+    float decibel;                 /* factor of log10, or 0 */
+    size_t plan_bytes;             /* of kissfft's tables */
     fm_arena tables;
-    float *window;      /* (frame)                  */
-    fm_mel_band *bands; /* (bands)                  */
-    float *cosines;     /* (coefficients, bands)    */
+    float *window;      /* (frame) */
+    fm_mel_band *bands; /* (bands) */
+    float *cosines;     /* (coefficients, bands) */
 };
 
 /* The tables of mel bands; logs a warning where a band holds no bin. */

@@ -3,8 +3,8 @@
 
 #include <math.h>
 
-/* sum n (c[t + n] - c[t - n]) / (2 sum n^2) over n = 1 .. (width - 1) / 2, edge frames repeated: HTK's
- * and torchaudio's. */
+/* sum n (c[t + n] - c[t - n]) / (2 sum n^2) over n = 1 .. (width - 1) / 2, edge frames repeated:
+ * HTK's and torchaudio's. */
 void fm_features_deltas(const fm_features *f, float *rows, int64_t stride, int64_t from,
                         int64_t count)
 {

@@ -1,6 +1,6 @@
-/* The frames of MPEG audio, layer III (ISO/IEC 11172-3, 13818-3; MPEG 2.5 as Fraunhofer's): each begins
- * with a header that tells its size. In front of them stand ID3 tags (M. Nilsson, ID3v2.4), behind
- * them tags of several kinds. A decoder looks for the next frame wherever one is missing. */
+/* The frames of MPEG audio, layer III (ISO/IEC 11172-3, 13818-3; MPEG 2.5 as Fraunhofer's): each
+ * begins with a header that tells its size. In front of them stand ID3 tags (M. Nilsson, ID3v2.4),
+ * behind them tags of several kinds. A decoder looks for the next frame wherever one is missing. */
 #include "data/audio/mpeg_frames.h"
 
 #include <string.h>

@@ -1,5 +1,6 @@
-/* The pages of Ogg (S. Pfeiffer, RFC 3533): "OggS", what is on them, a check sum over all of it. The
- * decoders behind libsndfile take damaged pages for the end of the sound, and lose memory on some. */
+/* The pages of Ogg (S. Pfeiffer, RFC 3533): "OggS", what is on them, a check sum over all of it.
+ * The decoders behind libsndfile take damaged pages for the end of the sound, and lose memory on
+ * some. */
 #include "data/audio/recording.h"
 
 #include <string.h>

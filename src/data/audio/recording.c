@@ -9,8 +9,8 @@
 
 enum { MAX_BYTES = 1 << 30, MAX_SAMPLES = 1 << 26, MAX_CHANNELS = 64, MOST_RATE = 1 << 20 };
 
-/* A mark at the file's beginning, for containers another behind their size, or a look at it; what is
- * checked before the decoder sees it. */
+/* A mark at the file's beginning, for containers another behind their size, or a look at it; what
+ * is checked before the decoder sees it. */
 typedef struct format {
     const char *kind, *mark, *inner;
     bool (*begins)(const fm_hearing *h); /* without a mark */

@@ -14,7 +14,7 @@ typedef struct fm_hearing {
     const char *kind;             /* "WAV", once it is recognised */
     fm_recording_options options; /* complete */
     fm_recording recording;
-    int channels;    /* that are stored        */
+    int channels;    /* that are stored */
     size_t capacity; /* of recording's samples */
 } fm_hearing;
 
@@ -22,8 +22,9 @@ typedef struct fm_hearing {
 __attribute__((format(printf, 2, 3))) fm_status fm_hearing_fail(const fm_hearing *h,
                                                                 const char *pattern, ...);
 
-/* What libsndfile would pass over or not name, before it sees the file. Chunks, of RIFF and IFF files,
- * that are missing, lie about their sizes, or end early; pages of Ogg that are cut or damaged. */
+/* What libsndfile would pass over or not name, before it sees the file. Chunks, of RIFF and IFF
+ * files, that are missing, lie about their sizes, or end early; pages of Ogg that are cut or
+ * damaged. */
 fm_status fm_check_chunks(const fm_hearing *h);
 fm_status fm_check_pages(const fm_hearing *h);
 

@@ -10,9 +10,9 @@
 /* A sample: (height, width, channels) bytes or floats, in one of two buffers. */
 typedef struct fm_canvas {
     int64_t height, width, channels;
-    float white; /* the number of white                      */
-    bool bytes;  /* what `pixels` holds                      */
-    bool clip;   /* numbers stay between 0 and white         */
+    float white; /* the number of white */
+    bool bytes;  /* what `pixels` holds */
+    bool clip;   /* numbers stay between 0 and white */
     void *pixels, *spare;
 } fm_canvas;
 

@@ -14,10 +14,10 @@ typedef struct augmented {
     fm_augment list[FM_MAX_AUGMENT];
     int count;
     int64_t height, width, channels;
-    size_t from_bytes, to_bytes; /* of "x" in the parent, and here                              */
-    size_t mask_item;            /* bytes of a class number where "y" is a mask, else 0         */
-    bool from_parts;             /* the first step cuts the pixels of files                     */
-    int hearing;                 /* so many steps at the beginning vary recordings              */
+    size_t from_bytes, to_bytes; /* of "x" in the parent, and here */
+    size_t mask_item;            /* bytes of a class number where "y" is a mask, else 0 */
+    bool from_parts;             /* the first step cuts the pixels of files */
+    int hearing;                 /* so many steps at the beginning vary recordings */
     bool to_floats;
 } augmented;
 

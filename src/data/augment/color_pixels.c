@@ -69,7 +69,8 @@ static void saturate(const fm_canvas *canvas, float factor)
 
 /* ---- hue ---- */
 
-/* Hue, saturation, value (A. R. Smith, "Color gamut transform pairs", 1978); hue and back in one. */
+/* Hue, saturation, value (A. R. Smith, "Color gamut transform pairs", 1978);
+ * hue and back in one. */
 static inline void turn_pixel(float *p, float turn)
 {
     float most = fmaxf(p[0], fmaxf(p[1], p[2])), least = fminf(p[0], fminf(p[1], p[2]));

@@ -10,14 +10,13 @@ typedef struct mixed {
     fm_dataset *parent;
     fm_augment list[FM_MAX_AUGMENT];
     int count;
-    int64_t elements, height, width,
-        inner; /* of "x"; inner numbers stand together at a place     */
+    int64_t elements, height, width, inner; /* of "x"; inner numbers stand together at a place */
     int64_t classes;
 } mixed;
 
 /* What becomes of a sample. */
 typedef struct mix {
-    const fm_augment *step; /* NULL: nothing      */
+    const fm_augment *step; /* NULL: nothing */
     uint32_t partner;
     double share;                     /* of the sample itself */
     int64_t top, left, bottom, right; /* with cutmix: the partner's rectangle */

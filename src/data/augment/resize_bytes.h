@@ -7,10 +7,10 @@
 
 #include <stdint.h>
 
-/* The box of `from`, (height, width, channels), as `to`, (to_height, to_width, channels): each result
- * is the mean of the pixels around it, weighted by a triangle that is two source pixels wide, or two
- * result pixels where the image shrinks. Columns first, then rows, rounded to bytes after each; weights
- * have 22 bits behind the point. */
+/* The box of `from`, (height, width, channels), as `to`, (to_height, to_width, channels): each
+ * result is the mean of the pixels around it, weighted by a triangle that is two source pixels
+ * wide, or two result pixels where the image shrinks. Columns first, then rows, rounded to bytes
+ * after each; weights have 22 bits behind the point. */
 fm_status fm_resize_bytes(fm_context *context, const uint8_t *from, int64_t height, int64_t width,
                           int64_t channels, fm_box box, uint8_t *to, int64_t to_height,
                           int64_t to_width);

@@ -1,4 +1,5 @@
-/* Steps that vary recordings, before features are computed, and steps that hide parts of features. */
+/* Steps that vary recordings, before features are computed,
+ * and steps that hide parts of features. */
 #include "data/augment/augment.h"
 
 #include <string.h>

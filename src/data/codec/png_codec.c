@@ -17,7 +17,7 @@ typedef struct png_work {
     fm_context *context;
     size_t at;
     bool memory_failed, write_failed; /* the latter with errno */
-    FILE *stream;                     /* written to            */
+    FILE *stream;                     /* written to */
     char words[160];
 } png_work;
 

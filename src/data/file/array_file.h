@@ -1,4 +1,5 @@
-/* What array files (IDX, NPY, NPZ) share: an array in memory and its elements' coding in the file. */
+/* What array files (IDX, NPY, NPZ) share: an array in memory
+ * and its elements' coding in the file. */
 #ifndef FM_DATA_ARRAY_FILE_H
 #define FM_DATA_ARRAY_FILE_H
 
@@ -10,7 +11,7 @@
 typedef struct fm_array {
     fm_dtype dtype;
     fm_shape shape; /* the first dimension counts the samples */
-    void *data;     /* made with fm_allocate                  */
+    void *data;     /* made with fm_allocate */
 } fm_array;
 
 /* How a file writes an element. kind: 'i' signed, 'u' unsigned, 'f' floating, 'b' a byte that is
@@ -24,8 +25,8 @@ typedef struct fm_coding {
 /* The dtype that holds it; false when none does. */
 bool fm_coding_dtype(fm_coding coding, fm_dtype *dtype);
 
-/* Reads the elements of a shape. What the shape asks for is checked against `limit` (0: the default)
- * and against what the stream can hold before memory is taken. */
+/* Reads the elements of a shape. What the shape asks for is checked against `limit` (0: the
+ * default) and against what the stream can hold before memory is taken. */
 fm_status fm_array_read(fm_byte_stream *stream, fm_coding coding, fm_shape shape, int64_t limit,
                         fm_array *array);
 

@@ -11,7 +11,7 @@
 enum {
     BUFFER_SIZE = 64 * 1024,
     MOST_INFLATED = 1032, /* deflate's best ratio (zlib technical details) */
-    MOST_EXPANDED = 8192, /* LZMA's, measured on zeros and rounded up       */
+    MOST_EXPANDED = 8192, /* LZMA's, measured on zeros and rounded up */
     GZIP_WINDOW = 15 + 16,
     XZ_MEMORY = 1 << 28
 };

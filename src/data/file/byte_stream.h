@@ -1,4 +1,5 @@
-/* Bytes one after the other from a file or from memory, expanded on the way when they are gzip or xz. */
+/* Bytes one after the other from a file or from memory,
+ * expanded on the way when they are gzip or xz. */
 #ifndef FM_DATA_BYTE_STREAM_H
 #define FM_DATA_BYTE_STREAM_H
 
@@ -11,11 +12,11 @@
 typedef struct fm_byte_stream {
     fm_context *context;
     const char *name; /* for errors; borrowed */
-    FILE *file;       /* NULL: memory         */
+    FILE *file;       /* NULL: memory */
     const unsigned char *memory;
     size_t memory_left;
     int64_t stored;        /* bytes as stored; -1: unknown (a pipe) */
-    unsigned char *buffer; /* of the file's bytes                   */
+    unsigned char *buffer; /* of the file's bytes */
     const unsigned char *input;
     size_t input_left;
     bool gzip, xz, ended;

@@ -50,9 +50,9 @@ const fm_field fm_csv_fields[] = {
 /* ---- Second reading: the values ---- */
 
 typedef struct csv_values {
-    double *x;        /* (rows, x columns)              */
-    double *y;        /* (rows, targets), or            */
-    int32_t *classes; /* (rows) for a categorical one   */
+    double *x;        /* (rows, x columns) */
+    double *y;        /* (rows, targets), or */
+    int32_t *classes; /* (rows) for a categorical one */
 } csv_values;
 
 /* JSON and terminals want UTF-8: what is no such text is found here. */

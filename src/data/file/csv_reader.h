@@ -5,22 +5,22 @@
 #include "base/text.h"
 
 typedef struct fm_csv_cell {
-    const char *text; /* within the file: without quotes and outer spaces, "" not yet undone     */
+    const char *text; /* within the file: without quotes and outer spaces, "" not yet undone */
     size_t size;
-    bool doubled;         /* holds quotes that are doubled                                        */
-    int64_t line, column; /* from 1; of its first character                                       */
+    bool doubled;         /* holds quotes that are doubled */
+    int64_t line, column; /* from 1; of its first character */
 } fm_csv_cell;
 
 typedef struct fm_csv_reader {
     fm_context *context;
-    const char *name; /* of the file, for errors                                              */
+    const char *name; /* of the file, for errors */
     const char *begin, *at, *end;
     const char *line_start;
     int64_t line;
-    char separator; /* ' ': runs of spaces                                                  */
-    bool plain;     /* quotes are characters like others                                    */
+    char separator; /* ' ': runs of spaces */
+    bool plain;     /* quotes are characters like others */
     size_t max_columns, max_record;
-    fm_csv_cell *cells; /* of the current record                                                */
+    fm_csv_cell *cells; /* of the current record */
     size_t count, capacity;
 } fm_csv_reader;
 

@@ -17,14 +17,14 @@ typedef struct fm_csv_column {
     int64_t numbers, words, missing; /* cells of each sort below the header */
     fm_csv_cell first_word, first_missing;
     bool repeats;   /* the word of the first line occurs again */
-    fm_map by_name; /* categories in order of appearance       */
-    uint32_t *rank; /* from that order to the sorted one       */
+    fm_map by_name; /* categories in order of appearance */
+    uint32_t *rank; /* from that order to the sorted one */
 } fm_csv_column;
 
 typedef struct fm_csv_table {
     fm_context *context;
-    fm_csv_options options;      /* completed                                            */
-    const fm_dataset_info *like; /* columns to follow, or NULL                           */
+    fm_csv_options options;      /* completed */
+    const fm_dataset_info *like; /* columns to follow, or NULL */
     fm_csv_reader reader;
     fm_arena words;
     fm_text scratch;

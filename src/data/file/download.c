@@ -20,8 +20,8 @@ typedef struct transfer {
     fm_context *context;
     const fm_download *request;
     fm_text part;   /* path of the unfinished file */
-    FILE *stream;   /* open on it and locked       */
-    int64_t before; /* bytes that were there       */
+    FILE *stream;   /* open on it and locked */
+    int64_t before; /* bytes that were there */
     bool write_failed, cancelled;
 } transfer;
 

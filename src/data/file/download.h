@@ -6,9 +6,9 @@
 
 typedef struct fm_download {
     const char *url;
-    const char *path; /* where it goes; PATH.part until it is whole. Its folder is made          */
-    const char *md5;  /* of the content, inflated if it is gzip: 32 hexadecimal digits           */
-    int64_t limit;    /* bytes that are accepted                                                 */
+    const char *path; /* where it goes; PATH.part until it is whole. Its folder is made */
+    const char *md5;  /* of the content, inflated if it is gzip: 32 hexadecimal digits */
+    int64_t limit;    /* bytes that are accepted */
     const fm_data_places *places; /* progress */
 } fm_download;
 

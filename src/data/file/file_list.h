@@ -6,15 +6,15 @@
 #include "data/file/archive.h"
 
 typedef struct fm_listed_file {
-    const char *name;     /* within the folder or archive: "train/rose/1.jpg"    */
-    const char *path;     /* of the file, or ARCHIVE:NAME; for errors as well    */
-    const uint8_t *bytes; /* in the archive, or NULL: in the file                */
+    const char *name;     /* within the folder or archive: "train/rose/1.jpg" */
+    const char *path;     /* of the file, or ARCHIVE:NAME; for errors as well */
+    const uint8_t *bytes; /* in the archive, or NULL: in the file */
     size_t size;
 } fm_listed_file;
 
 /* Which files belong into a list; the others are left out. */
 typedef struct fm_file_kind {
-    const char *plural;  /* "images"                                          */
+    const char *plural;  /* "images" */
     const char *endings; /* "names that end with .png, .jpg, ...": for errors */
     bool (*is_named)(const char *name);
 } fm_file_kind;
@@ -30,8 +30,8 @@ typedef struct fm_file_list {
     size_t count, capacity;
 } fm_file_list;
 
-/* Of a folder or an archive. Folders within folders are walked through. A folder that is alone at an
- * archive's top is left out of the names. */
+/* Of a folder or an archive. Folders within folders are walked through. A folder that is alone at
+ * an archive's top is left out of the names. */
 fm_status fm_file_list_open(fm_context *context, const fm_file_kind *kind, const char *path,
                             fm_file_list **list);
 /* Without any, to be filled. */
@@ -42,8 +42,9 @@ fm_status fm_file_list_add(fm_file_list *list, const char *path);
 fm_file_list *fm_file_list_retain(fm_file_list *list);
 void fm_file_list_release(fm_file_list *list);
 
-/* The folder of a set's part in the names of its files, with its '/'; "" is all, NULL: no such part.
- * Where there is a folder `train`, the test part is in `test`, `val`, `validation` or `valid`. */
+/* The folder of a set's part in the names of its files, with its '/'; "" is all, NULL: no such
+ * part. Where there is a folder `train`, the test part is in `test`, `val`, `validation` or
+ * `valid`. */
 typedef struct fm_file_parts {
     const char *folder[2]; /* by fm_data_part */
 } fm_file_parts;
@@ -55,14 +56,16 @@ const char *fm_name_in(const char *folder, const char *name);
 /* By fm_broken_file. */
 extern const char *const fm_broken_names[];
 
-/* Of the files of an opened set that cannot be read, `broken` so far, the context's error tells why the
- * newest is left out. The first of them are logged; in the end their number is, which clears the error. */
+/* Of the files of an opened set that cannot be read, `broken` so far, the context's error tells why
+ * the newest is left out. The first of them are logged; in the end their number is, which clears
+ * the error. */
 void fm_left_out_tell(fm_context *context, int64_t broken);
 void fm_left_out_count(fm_context *context, const char *set, const fm_file_kind *kind,
                        int64_t broken, int64_t all);
 
 bool fm_is_folder(const char *path);
-/* The name ends with a dot and one of these, in small or capital letters; `endings` ends with NULL. */
+/* The name ends with a dot and one of these, in small or capital letters;
+ * `endings` ends with NULL. */
 bool fm_has_ending(const char *name, const char *const *endings);
 
 #endif

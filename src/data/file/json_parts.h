@@ -6,8 +6,8 @@
 
 #include <jansson.h>
 
-/* Both take `value` over. jansson reports memory that it did not get at each call: *failed keeps it to
- * the end. */
+/* Both take `value` over. jansson reports memory that it did not get at each call:
+ * *failed keeps it to the end. */
 void fm_json_set(json_t *object, const char *key, json_t *value, bool *failed);
 void fm_json_append(json_t *list, json_t *value, bool *failed);
 

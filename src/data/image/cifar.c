@@ -123,8 +123,8 @@ static const cifar cifar_100 = {
 typedef struct found {
     const cifar *set;
     form form;
-    fm_text base;   /* the folder or archive          */
-    fm_text folder; /* where label files may lie      */
+    fm_text base;   /* the folder or archive */
+    fm_text folder; /* where label files may lie */
     fm_archive *archive;
 } found;
 

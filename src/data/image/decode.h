@@ -5,8 +5,8 @@
 #include "base/memory.h"
 #include "fathom/image.h"
 
-/* What is to become of a picture, once its size is known: the decoder may leave out detail as long as
- * both sides stay at least so long. 0: all of it. */
+/* What is to become of a picture, once its size is known: the decoder may leave out detail as long
+ * as both sides stay at least so long. 0: all of it. */
 typedef struct fm_image_plan {
     int64_t least_height, least_width;
 } fm_image_plan;
@@ -21,7 +21,7 @@ typedef struct fm_decoding {
     void (*plan)(void *user, int64_t height, int64_t width, fm_image_plan *plan);
     void *user;
     int64_t full_height, full_width; /* upright, before detail was left out */
-    int orientation;                 /* EXIF's, 1 to 8                      */
+    int orientation;                 /* EXIF's, 1 to 8 */
     fm_image image;
 } fm_decoding;
 
@@ -34,14 +34,16 @@ fm_status fm_image_decode_planned(fm_decoding *d);
 /* fm_image_read for one; bytes and size are not looked at. */
 fm_status fm_image_read_planned(fm_decoding *d);
 
-/* Notes the size, calls the plan. FM_ERROR_FORMAT for a side of 0, FM_ERROR_LIMIT beyond the limits. */
+/* Notes the size, calls the plan. FM_ERROR_FORMAT for a side of 0,
+ * FM_ERROR_LIMIT beyond the limits. */
 fm_status fm_decoding_begin(fm_decoding *d, int64_t height, int64_t width, fm_image_plan *plan);
 /* Takes memory for image's pixels; its sides and channels are set. */
 fm_status fm_decoding_allocate(fm_decoding *d);
 /* "NAME: broken PNG image: words" */
 fm_status fm_decoding_fail(const fm_decoding *d, const char *kind, const char *words);
 
-/* 1 to 8 from EXIF's TIFF structure (Exif 2.3, JEITA CP-3451C); 1 where it says nothing sensible. */
+/* 1 to 8 from EXIF's TIFF structure (Exif 2.3, JEITA CP-3451C);
+ * 1 where it says nothing sensible. */
 int fm_exif_orientation(const uint8_t *bytes, size_t size);
 /* The picture as it is to be seen; releases and replaces the pixels. */
 fm_status fm_image_turn(fm_context *context, int orientation, fm_image *image);

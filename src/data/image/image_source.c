@@ -19,9 +19,9 @@ typedef struct image_set {
     fm_file_list *list;
     entry *entries;
     int64_t count, class_count;
-    size_t sample, plane;     /* bytes of "x", and of a mask                              */
-    uint8_t *cache;           /* `sample` (and `plane`) bytes for each entry, or NULL     */
-    _Atomic(uint8_t) *states; /* of the places in the cache                               */
+    size_t sample, plane;     /* bytes of "x", and of a mask */
+    uint8_t *cache;           /* `sample` (and `plane`) bytes for each entry, or NULL */
+    _Atomic(uint8_t) *states; /* of the places in the cache */
 } image_set;
 
 /* ---- one picture ---- */

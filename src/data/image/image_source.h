@@ -9,7 +9,7 @@
 
 typedef struct fm_image_entry {
     fm_listed_file picture;
-    fm_listed_file mask; /* path NULL: none          */
+    fm_listed_file mask; /* path NULL: none */
     int32_t label;
 } fm_image_entry;
 

@@ -47,7 +47,8 @@ int fm_exif_orientation(const uint8_t *bytes, size_t size)
 
 /* ---- turning ---- */
 
-/* Pixel (row, column) of the result is pixel (row, column) of the source after: swap, then mirrors. */
+/* Pixel (row, column) of the result is pixel (row, column) of the source after: swap,
+ * then mirrors. */
 typedef struct turn {
     bool swapped, rows_mirrored, columns_mirrored;
 } turn;

@@ -1,4 +1,5 @@
-/* Cycles that a calendar makes, as inputs of a model: sine and cosine of where a row lies in them. */
+/* Cycles that a calendar makes, as inputs of a model:
+ * sine and cosine of where a row lies in them. */
 #include "base/fields.h"
 #include "data/series/series_inside.h"
 

@@ -1,5 +1,5 @@
-/* Times as people write them, and seconds. The calendar is the Gregorian one, also before 1582; there
- * are no time zones and no leap seconds. */
+/* Times as people write them, and seconds. The calendar is the Gregorian one, also before 1582;
+ * there are no time zones and no leap seconds. */
 #ifndef FM_DATA_MOMENT_H
 #define FM_DATA_MOMENT_H
 
@@ -12,10 +12,10 @@ enum { FM_MOMENT_TEXT = 40 };
 /* How a time is written. */
 typedef struct fm_moment_style {
     int parts;      /* 2: year and month, 3: the day too, 5: hour and minute, 6: the second too */
-    char separator; /* between year, month and day  */
-    bool day_first; /* 31.01.2020                    */
+    char separator; /* between year, month and day */
+    bool day_first; /* 31.01.2020 */
     char between;   /* in front of the hour: ' ', 'T' */
-    bool zone;      /* ends with Z                   */
+    bool zone;      /* ends with Z */
 } fm_moment_style;
 
 typedef struct fm_moment {

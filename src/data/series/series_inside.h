@@ -35,8 +35,9 @@ enum { FM_MOST_STEPS = 1 << 24 };
             offsetof(owner, path difference), .type = FM_FIELD_INTS                                \
     }
 
-/* z(t) = sum of weight * y(t - lag) over the terms: the product of (1 - B^d) over the lags d, B being
- * the step back (G. Box, G. Jenkins, "Time series analysis", 1970). The first term is y(t) itself. */
+/* z(t) = sum of weight * y(t - lag) over the terms: the product of (1 - B^d) over the lags d, B
+ * being the step back (G. Box, G. Jenkins, "Time series analysis", 1970). The first term is y(t)
+ * itself. */
 typedef struct fm_difference_term {
     int64_t lag;
     double weight;
@@ -55,8 +56,8 @@ const char *fm_calendar_cycle_name(const void *unused, int index);
 
 enum { FM_MOST_CYCLES = 3 };
 
-/* Columns are those that are inputs or targets, in the order of the table, then sine and cosine of each
- * calendar cycle. */
+/* Columns are those that are inputs or targets, in the order of the table, then sine and cosine of
+ * each calendar cycle. */
 struct fm_series {
     fm_context *context;
     int references;
@@ -71,8 +72,8 @@ struct fm_series {
     const char **names;
     int *inputs, *targets; /* columns, in the order of info */
     bool *logarithm, *differenced;
-    double *values; /* (rows, columns), in the user's unit, filled                         */
-    double *worked; /* (rows, columns), what windows hold; NaN where there is nothing      */
+    double *values; /* (rows, columns), in the user's unit, filled */
+    double *worked; /* (rows, columns), what windows hold; NaN where there is nothing */
     fm_difference_term *terms;
     int term_count;
 };
@@ -80,7 +81,7 @@ struct fm_series {
 /* What a series is made from, copied.
  *  values   (rows, the chosen columns in their order), NaN where missing
  *  place    of each column of `columns` among the chosen ones, -1 for others
- *  times    kind, name and `at` are read; the step is found here                              */
+ *  times    kind, name and `at` are read; the step is found here */
 typedef struct fm_series_table {
     const char *name, *origin;
     int64_t rows, width;
@@ -119,8 +120,8 @@ void fm_series_fill_calendar(const fm_series *series, int64_t row, double *value
 /* Row `row` of `worked` from a table of values laid out as the series'. */
 void fm_series_work(const fm_series *series, const double *values, int64_t row, double *worked);
 
-/* A target's value in a row from what a window holds there: `z`, and the values of earlier rows in the
- * user's unit. */
+/* A target's value in a row from what a window holds there: `z`,
+ * and the values of earlier rows in the user's unit. */
 double fm_series_undo(const fm_series *series, const double *values, int64_t row, int64_t column,
                       double z);
 

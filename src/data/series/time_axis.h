@@ -7,19 +7,19 @@
 
 typedef enum fm_time_kind {
     FM_TIME_ROWS,    /* there are none: rows are numbered */
-    FM_TIME_NUMBERS, /* 1949, 1950, ...                   */
+    FM_TIME_NUMBERS, /* 1949, 1950, ... */
     FM_TIME_DATES
 } fm_time_kind;
 
 typedef struct fm_time_axis {
     fm_time_kind kind;
     const char *name;
-    fm_moment_style style; /* of dates: that of the first row            */
+    fm_moment_style style; /* of dates: that of the first row */
     int64_t count;
-    double *at;      /* of each row: seconds, or the number        */
+    double *at;      /* of each row: seconds, or the number */
     double step;     /* between rows: seconds, or what numbers grow by */
-    int64_t months;  /* between rows, where months pass; else 0     */
-    bool month_ends; /* each row is its month's last day            */
+    int64_t months;  /* between rows, where months pass; else 0 */
+    bool month_ends; /* each row is its month's last day */
 } fm_time_axis;
 
 /* Takes row `row`'s time from a text; false when it is none, or written in another way than the
@@ -38,8 +38,8 @@ fm_moment fm_time_axis_moment(const fm_time_axis *axis, int64_t row);
 /* Of any row, behind the last one too. `text` has room for FM_MOMENT_TEXT. */
 const char *fm_time_axis_text(const fm_time_axis *axis, int64_t row, char *text);
 
-/* The first row that is not earlier than a time written as the axis writes it, or than a row's number
- * where there are no times. False when the text is no such thing. */
+/* The first row that is not earlier than a time written as the axis writes it, or than a row's
+ * number where there are no times. False when the text is no such thing. */
 bool fm_time_axis_find(const fm_time_axis *axis, const char *text, int64_t *row);
 
 #endif

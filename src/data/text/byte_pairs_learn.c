@@ -1,11 +1,11 @@
 /* Learning byte pairs (Sennrich, Haddow and Birch, "Neural Machine Translation of Rare Words with
  * Subword Units", ACL 2016): the most frequent pair of neighbours becomes a token, again and again.
  *
- * Each different piece of the text is kept once, with its count, as a chain of symbols. A pair knows
- * how often it occurs and where, in ascending order: both its tokens stand beside each other since
- * the younger one was made, in one walk from left to right. A heap holds pairs by counts that may
- * be out of date: what comes out with a count that has fallen goes back in. So a merge costs what its
- * occurrences are, not the text. */
+ * Each different piece of the text is kept once, with its count, as a chain of symbols. A pair
+ * knows how often it occurs and where, in ascending order: both its tokens stand beside each other
+ * since the younger one was made, in one walk from left to right. A heap holds pairs by counts that
+ * may be out of date: what comes out with a count that has fallen goes back in. So a merge costs
+ * what its occurrences are, not the text. */
 #include "data/text/vocabulary.h"
 #include "base/memory.h"
 
@@ -119,8 +119,8 @@ static fm_status count_piece(learning *l, const char *bytes, size_t size)
     if (status != FM_OK) return status;
     p->items[p->count++] = (piece){begin, (uint32_t)size, hash, 1};
     *slot = (uint32_t)p->count;
-    /* a merge makes of two symbols one, and at most two pairs: occurrences are fewer than thrice the
-     * symbols, and are counted in 32 bits */
+    /* a merge makes of two symbols one, and at most two pairs: occurrences are fewer than thrice
+     * the symbols, and are counted in 32 bits */
     if (p->bytes.size < NONE / 3) return FM_OK;
     return fm_fail(l->context, FM_ERROR_LIMIT,
                    "the text has more than 1.3 GiB of different pieces: learn from a part of it");
@@ -239,7 +239,8 @@ static fm_status merge_at(learning *l, uint32_t at, uint32_t token)
     return status;
 }
 
-/* All its occurrences, from left to right; those that an overlapping one used up are passed over. */
+/* All its occurrences, from left to right; those that an
+ * overlapping one used up are passed over. */
 static fm_status merge(learning *l, uint32_t number, uint32_t token)
 {
     uint32_t a = l->pairs[number].a, b = l->pairs[number].b;

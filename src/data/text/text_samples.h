@@ -19,8 +19,8 @@ fm_status fm_text_match(fm_context *context, const fm_dataset_info *received,
 fm_status fm_text_windows(fm_context *context, const fm_dataset *dataset,
                           const fm_transform *transform, fm_dataset **windows);
 
-/* The tokens of all texts of a set, (count, length), truncated and padded, and how many of each are no
- * padding, (count). fm_release frees both. */
+/* The tokens of all texts of a set, (count, length), truncated and padded, and how many of each are
+ * no padding, (count). fm_release frees both. */
 fm_status fm_text_encode_all(fm_context *context, const fm_dataset *dataset,
                              const fm_transform *transform, int32_t **tokens, int32_t **lengths);
 

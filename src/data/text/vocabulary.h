@@ -8,9 +8,9 @@
 #include "fathom/text_data.h"
 
 enum {
-    FM_FIRST_TOKEN = 2,   /* of characters and words                      */
+    FM_FIRST_TOKEN = 2,   /* of characters and words */
     FM_BYTE_TOKENS = 257, /* padding, then the bytes: byte b is token b + 1 */
-    FM_LONGEST_PIECE = 64 /* bytes: within it byte pairs are merged        */
+    FM_LONGEST_PIECE = 64 /* bytes: within it byte pairs are merged */
 };
 
 /* Where encoded tokens go: the first `most` of them are kept, all are counted. */
@@ -49,11 +49,11 @@ struct fm_vocabulary {
     fm_vocabulary_options options; /* complete */
     int64_t size;
     fm_text bytes;  /* of all tokens, one behind the other */
-    uint32_t *ends; /* where each token's bytes end        */
+    uint32_t *ends; /* where each token's bytes end */
     size_t ends_capacity;
     uint32_t *codes;     /* characters: the code point of token FM_FIRST_TOKEN + i, ascending */
-    fm_map words;        /* words: the token of each                                          */
-    fm_pair_table pairs; /* byte pairs: the token that a pair of tokens becomes               */
+    fm_map words;        /* words: the token of each */
+    fm_pair_table pairs; /* byte pairs: the token that a pair of tokens becomes */
 };
 
 extern const fm_vocabulary_record fm_characters_record, fm_bytes_record, fm_words_record,
@@ -67,7 +67,8 @@ fm_status fm_vocabulary_begin(fm_context *context, const fm_vocabulary_options *
 fm_status fm_vocabulary_add(fm_vocabulary *v, const char *bytes, size_t size);
 /* The token of two tokens, behind the last; FM_ERROR_LIMIT when it is longer than a piece. */
 fm_status fm_vocabulary_add_pair(fm_vocabulary *v, uint32_t a, uint32_t b);
-/* What the vocabulary does not know of a text: "'x', 'y'", each once, or NULL; fm_release frees it. */
+/* What the vocabulary does not know of a text: "'x', 'y'", each once, or NULL;
+ * fm_release frees it. */
 fm_status fm_vocabulary_unknown(fm_context *context, const fm_vocabulary *v, const char *text,
                                 size_t size, char **names);
 

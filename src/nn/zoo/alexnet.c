@@ -2,12 +2,12 @@
  * 2012; and the single column of Krizhevsky: One weird trick for parallelizing convolutional neural
  * networks, 2014.
  *
- * 2012: two graphics cards held half of the filters each, which `groups` keeps: convolutions 2, 4 and
- * 5 see the maps of their own card only. Local response normalisation after the ReLU of the first two,
- * overlapping pools. Kernels start normal with deviation 0.01; biases of the second, fourth and fifth
- * convolution and of the dense layers start at 1 (section 5). The paper's 224 x 224 with windows of 11
- * and stride 4 makes its 55 x 55 maps with 3 zeros, here 1 in front and 2 behind (others cut images of
- * 227). */
+ * 2012: two graphics cards held half of the filters each, which `groups` keeps: convolutions 2, 4
+ * and 5 see the maps of their own card only. Local response normalisation after the ReLU of the
+ * first two, overlapping pools. Kernels start normal with deviation 0.01; biases of the second,
+ * fourth and fifth convolution and of the dense layers start at 1 (section 5). The paper's 224 x
+ * 224 with windows of 11 and stride 4 makes its 55 x 55 maps with 3 zeros, here 1 in front and 2
+ * behind (others cut images of 227). */
 #include "nn/zoo/zoo_blocks.h"
 
 typedef struct conv_row {

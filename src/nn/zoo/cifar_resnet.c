@@ -1,8 +1,8 @@
 /* He, Zhang, Ren, Sun: Deep residual learning for image recognition, 2015, section 4.2.
  *
- * For images of 32 x 32: three levels of n pairs of 3 x 3 convolutions with 16, 32 and 64 filters, 6 n
- * + 2 layers. Shortcuts are option A as in the paper: without variables, every second position taken
- * and new channels zero, half of them in front, half behind. */
+ * For images of 32 x 32: three levels of n pairs of 3 x 3 convolutions with 16, 32 and 64 filters,
+ * 6 n + 2 layers. Shortcuts are option A as in the paper: without variables, every second position
+ * taken and new channels zero, half of them in front, half behind. */
 #include "nn/zoo/residual.h"
 
 enum { LEVELS = 3 };

@@ -1,8 +1,8 @@
 /* Huang, Liu, van der Maaten, Weinberger: Densely connected convolutional networks, 2016.
  *
- * Table 1 (DenseNet-BC): every layer of a block reads what all before it made. A layer is normalise,
- * ReLU, 1 x 1 to four times the growth rate, normalise, ReLU, 3 x 3 to the growth rate; a transition
- * between blocks halves the channels and the size. */
+ * Table 1 (DenseNet-BC): every layer of a block reads what all before it made. A layer is
+ * normalise, ReLU, 1 x 1 to four times the growth rate, normalise, ReLU, 3 x 3 to the growth rate;
+ * a transition between blocks halves the channels and the size. */
 #include "nn/zoo/zoo_blocks.h"
 
 enum { BLOCKS = 4 };

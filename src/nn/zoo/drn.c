@@ -1,10 +1,10 @@
 /* Yu, Koltun, Funkhouser: Dilated residual networks, 2017.
  *
- * ResNets that keep a map of 28 x 28 to the end: the later levels do not halve the size, their kernels
- * are dilated 2 and 4 times instead (section 3, figure 1). Forms of section 4, figure 5:
+ * ResNets that keep a map of 28 x 28 to the end: the later levels do not halve the size, their
+ * kernels are dilated 2 and 4 times instead (section 3, figure 1). Forms of section 4, figure 5:
  *  A  ResNet with dilation, nothing else
- *  C  without the first max pooling, for which residual blocks stand; levels 7 and 8 after the dilated
- *     ones, dilated 2 and 1 and without shortcuts, take away the gridding of A
+ *  C  without the first max pooling, for which residual blocks stand; levels 7 and 8 after the
+ *     dilated ones, dilated 2 and 1 and without shortcuts, take away the gridding of A
  *  D  C with a single convolution where C has a block in levels 1, 2, 7 and 8
  * Details (the first dilation of a level, option B shortcuts) follow the authors' own program. */
 #include "nn/zoo/residual.h"

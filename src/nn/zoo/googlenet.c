@@ -2,12 +2,12 @@
  *
  * Table 1: nine inception blocks of four branches. Two forms:
  *  googlenet       torchvision's, from TensorFlow: batch normalisation (epsilon 1e-3) after each
- *                  convolution in place of biases and response normalisation, and a 3 x 3 kernel where
- *                  the paper has 5 x 5
+ *                  convolution in place of biases and response normalisation, and a 3 x 3 kernel
+ *                  where the paper has 5 x 5
  *  googlenet_2014  as published: biases, local response normalisation, 5 x 5 kernels; 40% dropout
- * Auxiliary heads on blocks 4a and 4d while training, with weight 0.3 each (section 5). Their mean is
- * over 5 x 5 with stride 3 in the paper; over an even cut into 4 x 4 here, which also fits other input
- * sizes and has the same number of outputs. */
+ * Auxiliary heads on blocks 4a and 4d while training, with weight 0.3 each (section 5). Their mean
+ * is over 5 x 5 with stride 3 in the paper; over an even cut into 4 x 4 here, which also fits other
+ * input sizes and has the same number of outputs. */
 #include "nn/zoo/zoo_blocks.h"
 
 typedef struct googlenet_table {

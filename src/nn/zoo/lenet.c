@@ -1,11 +1,11 @@
 /* LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition, 1998.
  *
- * Figure 2: 5 x 5 convolutions with 6 and 16 filters, each followed by a halving, then 120, 84 and 10
- * units, tanh between. The paper's field of 32 x 32 is a digit of 28 x 28 with 2 zeros around, which
- * the first convolution's padding stands for. Today's form: the second convolution sees all six maps
- * (the paper's table I leaves some out), halvings are plain means (the paper's have a factor and a
- * bias), the output is a dense layer (radial units). The paper counts 60,000 trainable numbers, this
- * form has 61,706. */
+ * Figure 2: 5 x 5 convolutions with 6 and 16 filters, each followed by a halving, then 120, 84 and
+ * 10 units, tanh between. The paper's field of 32 x 32 is a digit of 28 x 28 with 2 zeros around,
+ * which the first convolution's padding stands for. Today's form: the second convolution sees all
+ * six maps (the paper's table I leaves some out), halvings are plain means (the paper's have a
+ * factor and a bias), the output is a dense layer (radial units). The paper counts 60,000 trainable
+ * numbers, this form has 61,706. */
 #include "nn/zoo/zoo_blocks.h"
 
 static fm_val build_lenet(fm_graph *g, fm_val x, const fm_zoo_record *self, const fm_zoo_options *o)

@@ -3,9 +3,9 @@
  * bottlenecks, 2018 (v2).
  *
  * v1 (table 1): depthwise 3 x 3 and pointwise convolutions in turn, each normalised and rectified.
- * v2 (table 2): blocks that widen t times, convolve depthwise, and narrow without an activation; ReLU
- * cut at 6. `width` is the papers' width multiplier: v1 rounds channels down, v2 to a multiple of 8
- * that is at least 0.9 of what was asked for (both as in TensorFlow's programs). */
+ * v2 (table 2): blocks that widen t times, convolve depthwise, and narrow without an activation;
+ * ReLU cut at 6. `width` is the papers' width multiplier: v1 rounds channels down, v2 to a multiple
+ * of 8 that is at least 0.9 of what was asked for (both as in TensorFlow's programs). */
 #include "nn/zoo/zoo_blocks.h"
 
 static fm_val relu6(fm_graph *g, fm_val x)
@@ -22,7 +22,7 @@ static fm_val convolve(fm_graph *g, fm_val x, const char *scope, fm_zoo_conv con
     return x;
 }
 
-/* ---- v1 ---------------------------------------------------------------------------------------- */
+/* ---- v1 -------------------------------------------------------------------------------------- */
 
 static const struct {
     int64_t stride, filters;
@@ -52,7 +52,7 @@ static fm_val build_v1(fm_graph *g, fm_val x, const fm_zoo_record *self, const f
     return fm_zoo_classify(g, x, o->classes, o->dropout);
 }
 
-/* ---- v2 ---------------------------------------------------------------------------------------- */
+/* ---- v2 -------------------------------------------------------------------------------------- */
 
 static const struct {
     int64_t widen, filters, blocks, stride;

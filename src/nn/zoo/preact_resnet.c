@@ -1,12 +1,12 @@
 /* He, Zhang, Ren, Sun: Identity mappings in deep residual networks, 2016.
  *
- * Normalisation and ReLU come before each convolution, so that a shortcut is the identity from end to
- * end (figure 4e). Two kinds:
- *  resnet50_v2 ...  for ImageNet, in the form of Keras and TensorFlow: the last block of a level halves
- *                   the size, the first and the last convolution of a block's branch and the shortcut's
- *                   have biases where no normalisation follows
- *  resnet164_v2     the paper's for CIFAR (tables 3 and 4): three levels of 18 bottlenecks with 16, 32
- *                   and 64 filters */
+ * Normalisation and ReLU come before each convolution, so that a shortcut is the identity from end
+ * to end (figure 4e). Two kinds:
+ *  resnet50_v2 ...  for ImageNet, in the form of Keras and TensorFlow: the last block of a level
+ *                   halves the size, the first and the last convolution of a block's branch and the
+ *                   shortcut's have biases where no normalisation follows
+ *  resnet164_v2     the paper's for CIFAR (tables 3 and 4): three levels of 18 bottlenecks with 16,
+ *                   32 and 64 filters */
 #include "nn/zoo/zoo_blocks.h"
 
 enum { LEVELS = 4 };
@@ -58,7 +58,8 @@ static fm_val block(fm_graph *g, fm_val x, const preact_table *t, const block_ro
     return fm_merge(g, FM_MERGE_ADD, sum, 2);
 }
 
-/* CIFAR: the first block of the later levels halves; ImageNet: the last block of the earlier ones. */
+/* CIFAR: the first block of the later levels halves; ImageNet:
+ * the last block of the earlier ones. */
 static int64_t stride_of(const preact_table *t, int level, int i)
 {
     bool here = t->cifar ? level > 0 && i == 0 : level + 1 < t->levels && i + 1 == t->blocks[level];

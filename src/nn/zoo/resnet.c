@@ -1,8 +1,9 @@
 /* He, Zhang, Ren, Sun: Deep residual learning for image recognition, 2015.
  *
- * Table 1, for ImageNet: four levels of blocks that add what they compute to what they read; option B,
- * a 1 x 1 convolution where the shape changes. Bottlenecks halve the size in their 3 x 3 convolution
- * as torchvision and others do ("v1.5"; the paper in the first 1 x 1); parameters are the same. */
+ * Table 1, for ImageNet: four levels of blocks that add what they compute to what they read; option
+ * B, a 1 x 1 convolution where the shape changes. Bottlenecks halve the size in their 3 x 3
+ * convolution as torchvision and others do ("v1.5"; the paper in the first 1 x 1); parameters are
+ * the same. */
 #include "nn/zoo/residual.h"
 
 enum { LEVELS = 4 };

@@ -1,9 +1,10 @@
 /* Iandola, Han, Moskewicz et al.: SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and
  * < 0.5 MB model size, 2016.
  *
- * Table 1: fire modules, a 1 x 1 convolution that squeezes and 1 x 1 and 3 x 3 ones side by side that
- * expand; no dense layer. 1.1 (the authors' later program) starts with smaller kernels and pools
- * earlier: 2.4 times less work. A rest at the end of a pooling is a window of its own, as in Caffe. */
+ * Table 1: fire modules, a 1 x 1 convolution that squeezes and 1 x 1 and 3 x 3 ones side by side
+ * that expand; no dense layer. 1.1 (the authors' later program) starts with smaller kernels and
+ * pools earlier: 2.4 times less work. A rest at the end of a pooling is a window of its own, as in
+ * Caffe. */
 #include "nn/zoo/zoo_blocks.h"
 
 enum { FIRES = 8 };

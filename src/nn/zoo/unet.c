@@ -1,10 +1,11 @@
-/* Ronneberger, Fischer, Brox: U-Net: convolutional networks for biomedical image segmentation, 2015.
+/* Ronneberger, Fischer, Brox: U-Net: convolutional networks for biomedical image segmentation,
+ * 2015.
  *
  * Figure 1: pairs of 3 x 3 convolutions on halved sizes with doubled channels, then back up by
  * transposed 2 x 2 convolutions, each joined with what the way down made at its size; a 1 x 1
  * convolution gives each pixel its logits. Convolutions are padded here, so that the output has the
- * input's size (the paper's lose two pixels each and cut what they join). Dropout at the end of the way
- * down (section 3.1); kernels start as He et al. 2015 (section 3). */
+ * input's size (the paper's lose two pixels each and cut what they join). Dropout at the end of the
+ * way down (section 3.1); kernels start as He et al. 2015 (section 3). */
 #include "nn/zoo/zoo_blocks.h"
 
 enum { MOST_DEPTH = 8, FIRST_FILTERS = 64 };

@@ -1,9 +1,9 @@
 /* Simonyan, Zisserman: Very deep convolutional networks for large-scale image recognition, 2014.
  *
  * Table 1: 3 x 3 convolutions only, five times as many maps on half the size; then two dense layers
- * of 4096. Columns A, B, D, E are VGG-11, 13, 16, 19. With batch normalisation (later than the paper)
- * one follows each convolution. Kernels start as in torchvision: He et al. 2015 by outputs, dense
- * layers normal with deviation 0.01. */
+ * of 4096. Columns A, B, D, E are VGG-11, 13, 16, 19. With batch normalisation (later than the
+ * paper) one follows each convolution. Kernels start as in torchvision: He et al. 2015 by outputs,
+ * dense layers normal with deviation 0.01. */
 #include "nn/zoo/zoo_blocks.h"
 
 enum { STAGES = 5 };

@@ -9,7 +9,7 @@
 /* How kernels start. */
 typedef enum fm_zoo_start {
     FM_ZOO_HE, /* normal, variance 2 / (size^2 filters): He et al. 2015 by outputs, torchvision's
-                       for its networks of convolutions */
+                  for its networks of convolutions */
     FM_ZOO_UNIFORM, /* uniform in +-1 / sqrt(fan_in): PyTorch's default */
     FM_ZOO_NORMAL,  /* normal, deviation 0.01 */
     FM_ZOO_HE_IN    /* He et al. 2015 by inputs */
@@ -18,7 +18,7 @@ typedef enum fm_zoo_start {
 typedef struct fm_zoo_conv {
     const char *name;
     int64_t filters, size;
-    int64_t stride, dilation, groups; /* default 1                     */
+    int64_t stride, dilation, groups; /* default 1 */
     bool valid;                       /* no padding, else size / 2 dilation on each side */
     bool bias;
     fm_zoo_start start;

@@ -78,7 +78,8 @@ static void put(fm_affinities *made, int64_t i, uint32_t j, double p)
     made->p[at] = p;
 }
 
-/* Each pair once from whoever counts the other as near; put moves `first` on, which is moved back. */
+/* Each pair once from whoever counts the other as near; put moves `first` on,
+ * which is moved back. */
 static void join(const conditional *c, fm_affinities *made)
 {
     for (int64_t i = 0; i < c->rows; i++) {

@@ -12,9 +12,9 @@ typedef struct fm_affinities {
     double *p;
 } fm_affinities;
 
-/* p_j of one sample from its squared distances: proportional to exp(-beta d_j), with beta by bisection
- * such that their perplexity, 2 to the entropy in bits, is the one that is asked for (van der Maaten,
- * Hinton 2008, section 2); uniform where no beta has it. Returns beta. */
+/* p_j of one sample from its squared distances: proportional to exp(-beta d_j), with beta by
+ * bisection such that their perplexity, 2 to the entropy in bits, is the one that is asked for (van
+ * der Maaten, Hinton 2008, section 2); uniform where no beta has it. Returns beta. */
 double fm_affinity_row(const double *distance2, int64_t count, double perplexity, double *p);
 
 /* p_ij = (p_j|i + p_i|j) / 2 rows, from the `neighbors` nearest of each sample (rows - 1: all). */

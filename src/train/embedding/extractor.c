@@ -28,7 +28,7 @@ struct fm_extractor {
     const void *features;
 };
 
-/* ---- which value ------------------------------------------------------------------------------------- */
+/* ---- which value ----------------------------------------------------------------------------- */
 
 static bool has_variables(const fm_layer_note *note)
 {
@@ -48,7 +48,8 @@ static fm_val first_operand(const fm_graph *g, const fm_layer_note *note)
     return (fm_val){0};
 }
 
-/* The first layer that has made the value; it may be an inner one's, then it is named after the head. */
+/* The first layer that has made the value; it may be an inner one's,
+ * then it is named after the head. */
 static const char *name_of(fm_arena *arena, const fm_graph *g, fm_val value, const char *head)
 {
     if (fm_value_of(g, value)->kind == FM_INPUT) return input_name;
@@ -94,9 +95,10 @@ static fm_status find_layer(fm_extractor *e, const fm_graph *g, const char *aske
     return status;
 }
 
-/* ---- the graph --------------------------------------------------------------------------------------- */
+/* ---- the graph ------------------------------------------------------------------------------- */
 
-/* The mean over all dimensions between the first and the last; of masked steps only the real ones. */
+/* The mean over all dimensions between the first and the last;
+ * of masked steps only the real ones. */
 static fm_val pooled(fm_graph *g, fm_val x)
 {
     fm_shape shape = fm_val_shape(g, x);
@@ -186,7 +188,7 @@ fm_shape fm_extractor_shape(const fm_extractor *extractor)
     return extractor->shape;
 }
 
-/* ---- reading ----------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* x has room for a batch; of a smaller last one zeros, or earlier samples, follow. */
 static fm_status extract(fm_extractor *e, const fm_dataset *data, void *x, double *features)

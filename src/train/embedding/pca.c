@@ -8,8 +8,8 @@
 
 enum {
     DEFAULT_COMPONENTS = 2,
-    WHOLE = 96,    /* a matrix of this side is diagonalised as a whole            */
-    STORED = 2048, /* one of this side is stored, beyond it is a product          */
+    WHOLE = 96,    /* a matrix of this side is diagonalised as a whole */
+    STORED = 2048, /* one of this side is stored, beyond it is a product */
     SPARE = 8,     /* directions more than wanted: they make the iteration faster */
     MOST_ROUNDS = 400
 };
@@ -25,9 +25,9 @@ const fm_field fm_pca_fields[] = {
     {0},
 };
 
-/* S = A A^T / (rows - 1), (side, side): the covariance of columns, or the Gram matrix of rows, which
- * has the same eigenvalues (Sirovich 1987). Where both sides are large S is not stored, A is (rows,
- * columns), and a product with the covariance goes through it. */
+/* S = A A^T / (rows - 1), (side, side): the covariance of columns, or the Gram matrix of rows,
+ * which has the same eigenvalues (Sirovich 1987). Where both sides are large S is not stored, A is
+ * (rows, columns), and a product with the covariance goes through it. */
 typedef struct problem {
     fm_context *context;
     fm_pca_options options; /* complete */
@@ -44,7 +44,7 @@ typedef struct pca_result {
     fm_arena arena;
 } pca_result;
 
-/* ---- the matrix --------------------------------------------------------------------------------- */
+/* ---- the matrix ------------------------------------------------------------------------------ */
 
 static fm_status centre(problem *p, const double *x, double *mean)
 {
@@ -108,7 +108,7 @@ static fm_status fill_matrix(problem *p)
     return FM_OK;
 }
 
-/* ---- subspace iteration --------------------------------------------------------------------------- */
+/* ---- subspace iteration ---------------------------------------------------------------------- */
 
 typedef struct multiplication {
     const problem *p;
@@ -245,7 +245,7 @@ static fm_status iterate(problem *p, int64_t wanted, subspace *s)
     return status;
 }
 
-/* ---- axes ----------------------------------------------------------------------------------------- */
+/* ---- axes ------------------------------------------------------------------------------------ */
 
 static void choose_sign(double *axis, int64_t columns)
 {

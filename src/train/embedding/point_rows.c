@@ -30,7 +30,7 @@ double *fm_points_take(fm_arena *arena, int64_t a, int64_t b)
     return NULL;
 }
 
-/* ---- nearest rows --------------------------------------------------------------------------------- */
+/* ---- nearest rows ---------------------------------------------------------------------------- */
 
 typedef struct search {
     const double *x;
@@ -44,7 +44,8 @@ static bool is_farther(double a, uint32_t i, double b, uint32_t j)
     return a > b || (a == b && i > j);
 }
 
-/* A heap whose first entry is the farthest: the last one, or a new one at the top, finds its place. */
+/* A heap whose first entry is the farthest: the last one, or a new one at the top,
+ * finds its place. */
 static void sift_down(uint32_t *index, double *distance2, int64_t count, int64_t at)
 {
     for (;;) {
@@ -117,7 +118,7 @@ void fm_points_nearest(fm_context *context, const double *x, int64_t rows, int64
                  &s);
 }
 
-/* ---- agreement -------------------------------------------------------------------------------------- */
+/* ---- agreement ------------------------------------------------------------------------------- */
 
 fm_status fm_neighbor_agreement(fm_context *context, const double *points, int64_t rows,
                                 int64_t columns, const int32_t *labels, int64_t neighbors,

@@ -46,8 +46,8 @@ static inline double fm_distance2(const double *a, const double *b, int64_t coun
            ((sums[2] + sums[6]) + (sums[3] + sums[7])) + rest;
 }
 
-/* The `count` nearest others of each row, by rising index, with their squared distances: exact, of equal
- * distances the smaller index. (rows, count) both. count < rows. */
+/* The `count` nearest others of each row, by rising index, with their squared distances: exact, of
+ * equal distances the smaller index. (rows, count) both. count < rows. */
 void fm_points_nearest(fm_context *context, const double *x, int64_t rows, int64_t columns,
                        int64_t count, uint32_t *index, double *distance2);
 

@@ -18,7 +18,7 @@ fm_status fm_quadtree_open(fm_arena *arena, uint32_t count, fm_quadtree *tree)
     return all ? FM_OK : FM_ERROR_MEMORY;
 }
 
-/* ---- Morton's curve ---------------------------------------------------------------------------------- */
+/* ---- Morton's curve -------------------------------------------------------------------------- */
 
 /* Bit i goes to bit 2 i. */
 static uint64_t spread_bits(uint64_t v)
@@ -76,7 +76,7 @@ static void sort_codes(fm_quadtree *tree)
     }
 }
 
-/* ---- cells -------------------------------------------------------------------------------------------- */
+/* ---- cells ----------------------------------------------------------------------------------- */
 
 static void measure(fm_quadtree *tree, fm_quadtree_cell *cell, int level)
 {
@@ -133,7 +133,7 @@ void fm_quadtree_build(fm_quadtree *tree, const double *points)
     add_cell(tree, 0, tree->count);
 }
 
-/* ---- sums --------------------------------------------------------------------------------------------- */
+/* ---- sums ------------------------------------------------------------------------------------ */
 
 double fm_quadtree_repulsion(const fm_quadtree *tree, uint32_t i, double angle, double force[2])
 {

@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 /* a: (n, n) symmetric, destroyed: its diagonal becomes the eigenvalues, the largest first. vectors:
- * (n, n), row i the unit eigenvector of eigenvalue i. By cyclic rotations (Jacobi 1846; Golub and Van
- * Loan, "Matrix Computations", section 8.5). */
+ * (n, n), row i the unit eigenvector of eigenvalue i. By cyclic rotations (Jacobi 1846; Golub and
+ * Van Loan, "Matrix Computations", section 8.5). */
 void fm_symmetric_eigen(double *a, int64_t n, double *vectors);
 
 #endif

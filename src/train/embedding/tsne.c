@@ -32,7 +32,7 @@ const fm_field fm_tsne_fields[] = {
     {0},
 };
 
-/* ---- forces ------------------------------------------------------------------------------------------ */
+/* ---- forces ---------------------------------------------------------------------------------- */
 
 fm_status fm_tsne_forces_open(fm_arena *arena, const fm_affinities *affinities, bool exact,
                               double angle, fm_tsne_forces *forces)
@@ -116,7 +116,7 @@ void fm_tsne_gradient(fm_tsne_forces *f, const double *places, double exaggerati
     if (divergence) *divergence = sum + log(total); /* P has the sum 1 */
 }
 
-/* ---- the way downhill --------------------------------------------------------------------------------- */
+/* ---- the way downhill ------------------------------------------------------------------------ */
 
 typedef struct descent {
     fm_tsne_options options; /* complete */
@@ -155,7 +155,7 @@ static fm_status descend(fm_context *context, descent *d, fm_tsne_forces *forces
     return FM_OK;
 }
 
-/* ---- the beginning ------------------------------------------------------------------------------------ */
+/* ---- the beginning --------------------------------------------------------------------------- */
 
 static const double start_deviation = 1e-4;
 
@@ -177,7 +177,8 @@ static void start(descent *d, const double *components, int64_t columns)
     }
 }
 
-/* The data on its principal components: distances stay, or nearly. (rows, *columns) in the arena. */
+/* The data on its principal components: distances stay, or nearly. (rows,
+ * *columns) in the arena. */
 static fm_status project(fm_arena *arena, const double *x, int64_t rows, int64_t *columns,
                          const fm_tsne_options *o, double **projected)
 {
@@ -194,7 +195,7 @@ static fm_status project(fm_arena *arena, const double *x, int64_t rows, int64_t
     return *projected ? FM_OK : FM_ERROR_MEMORY;
 }
 
-/* ---- all of it ---------------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static fm_status check(fm_context *context, const double *x, int64_t rows, int64_t columns,
                        fm_tsne_options *o)

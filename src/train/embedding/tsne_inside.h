@@ -19,8 +19,8 @@ typedef struct fm_tsne_forces {
 fm_status fm_tsne_forces_open(fm_arena *arena, const fm_affinities *affinities, bool exact,
                               double angle, fm_tsne_forces *forces);
 
-/* At these places: gradient (rows, 2) of KL(exaggeration P || Q), as van der Maaten and Hinton 2008 have it
- * in equation 5, and *divergence (may be NULL) KL(P || Q). */
+/* At these places: gradient (rows, 2) of KL(exaggeration P || Q), as van der Maaten and Hinton 2008
+ * have it in equation 5, and *divergence (may be NULL) KL(P || Q). */
 void fm_tsne_gradient(fm_tsne_forces *forces, const double *places, double exaggeration,
                       double *gradient, double *divergence);
 

@@ -22,7 +22,7 @@ struct fm_event_watch {
     int64_t told_gradients; /* the last epoch whose gradients were written, from 1 */
 };
 
-/* ---- the graph --------------------------------------------------------------------------------- */
+/* ---- the graph ------------------------------------------------------------------------------- */
 
 /* Values by their names in the drawing. */
 typedef struct drawing {
@@ -115,7 +115,7 @@ static fm_status write_graph(fm_event_watch *watch)
     return status;
 }
 
-/* ---- the recipe -------------------------------------------------------------------------------- */
+/* ---- the recipe ------------------------------------------------------------------------------ */
 
 typedef struct parameter_list {
     fm_arena arena;
@@ -195,7 +195,7 @@ static fm_status write_recipe(fm_event_watch *watch)
     return status == FM_OK ? write_parameters(watch, recipe) : status;
 }
 
-/* ---- images ------------------------------------------------------------------------------------ */
+/* ---- images ---------------------------------------------------------------------------------- */
 
 /* (height, width) or (height, width, 1 or 3). */
 static bool is_image(fm_shape shape, int64_t *channels)
@@ -246,7 +246,7 @@ static fm_status write_images(fm_event_watch *watch)
     return status;
 }
 
-/* ---- hooks ------------------------------------------------------------------------------------- */
+/* ---- hooks ----------------------------------------------------------------------------------- */
 
 static fm_status train_begin(void *user, fm_event *event)
 {

@@ -7,13 +7,13 @@
  *   @fit       f64 (FM_FIT_NUMBERS): the unfinished epoch's sums and what `batch` is a place in
  *   @history   f64 (epochs, fm_history_columns): a row an epoch
  *   @data_wait f64 (epochs): seconds of each that steps waited for data; older files have none
- *   @health    f64 (epochs, layers, FM_HEALTH_FIGURES), with the layers' names in fathom.layers as in
- *              fathom.metrics: where fit recorded them
+ *   @health    f64 (epochs, layers, FM_HEALTH_FIGURES), with the layers' names in fathom.layers as
+ *              in fathom.metrics: where fit recorded them
  *   @callback/NAME, @metric/NAME   f64 (n): their numbers
  *   @best/PATH a variable of the best epoch, while early stopping waits
  *   @carried/PATH  what a layer carries from batch to batch, in the middle of an epoch
- *   @privacy   f64 (FM_PRIVATE_NUMBERS + FM_PRIVACY_ORDERS): the plan of private training, and what it
- *              has spent; @epsilon f64 (epochs): that of each row of the history
+ *   @privacy   f64 (FM_PRIVATE_NUMBERS + FM_PRIVACY_ORDERS): the plan of private training, and what
+ *              it has spent; @epsilon f64 (epochs): that of each row of the history
  *
  * A new version of this format gets a new number; readers keep reading the old ones. */
 #ifndef FM_TRAIN_FILE_MODEL_FORMAT_H

@@ -16,11 +16,11 @@ typedef struct loading {
     fm_safetensors *tensors; /* the file's */
     fm_load_options options;
     fm_graph *graph;    /* for training: names every variable that there can be */
-    bool slots_in_file; /* else a file of weights alone: slots start anew       */
+    bool slots_in_file; /* else a file of weights alone: slots start anew */
     void **read;        /* by variable of the graph: its elements, NULL if kept */
 } loading;
 
-/* ---- does it fit? ------------------------------------------------------------------------------- */
+/* ---- does it fit? ---------------------------------------------------------------------------- */
 
 /* "missing: a, b and 3 more" */
 typedef struct listing {
@@ -127,7 +127,7 @@ static fm_status check_fit(loading *l)
     return status;
 }
 
-/* ---- variables ---------------------------------------------------------------------------------- */
+/* ---- variables ------------------------------------------------------------------------------- */
 
 static fm_status read_variable(loading *l, size_t i)
 {
@@ -168,7 +168,7 @@ static fm_status store_variables(loading *l)
     return status;
 }
 
-/* ---- where fit stood ---------------------------------------------------------------------------- */
+/* ---- where fit stood ------------------------------------------------------------------------- */
 
 /* Reads f64 numbers into memory of the arena; *numbers is NULL when there is no such tensor. */
 static fm_status read_numbers(loading *l, fm_arena *arena, int at, double **numbers)
@@ -222,8 +222,8 @@ static fm_status load_place(loading *l, fm_arena *arena)
     return FM_OK;
 }
 
-/* The file's metrics by our numbers: columns[i] is where metric i of the model is in a row's scores,
- * -1 when the file's run did not measure it. Returns how many the file has. */
+/* The file's metrics by our numbers: columns[i] is where metric i of the model is in a row's
+ * scores, -1 when the file's run did not measure it. Returns how many the file has. */
 static int map_metrics(const loading *l, int columns[FM_MAX_METRICS])
 {
     const char *names = fm_model_file_note(l->file, "fathom.metrics");
@@ -325,7 +325,8 @@ static fm_status load_states(loading *l, fm_arena *arena)
     return status;
 }
 
-/* A file of training that was not private has nothing of this, and what it told is not accounted for. */
+/* A file of training that was not private has nothing of this,
+ * and what it told is not accounted for. */
 static fm_status load_privacy(loading *l, fm_arena *arena)
 {
     fm_training *training = &l->model->training;
@@ -471,7 +472,7 @@ static fm_status load_training(loading *l)
     return status;
 }
 
-/* ---- load --------------------------------------------------------------------------------------- */
+/* ---- load ------------------------------------------------------------------------------------ */
 
 static fm_status open_loading(loading *l, const char *path)
 {

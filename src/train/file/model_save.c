@@ -34,7 +34,7 @@ static fm_status add_note(content *c, const char *key, const char *text)
     return status;
 }
 
-/* ---- variables ---------------------------------------------------------------------------------- */
+/* ---- variables ------------------------------------------------------------------------------- */
 
 static fm_status fill_variable(void *user, int64_t index, void *elements)
 {
@@ -79,7 +79,7 @@ static fm_status add_best(content *c)
     return status;
 }
 
-/* ---- where fit stands --------------------------------------------------------------------------- */
+/* ---- where fit stands ------------------------------------------------------------------------ */
 
 static fm_status add_numbers(content *c, const char *name, const double *numbers, fm_shape shape)
 {
@@ -228,7 +228,7 @@ static fm_status add_carried(content *c)
     return FM_OK;
 }
 
-/* ---- metadata ----------------------------------------------------------------------------------- */
+/* ---- metadata -------------------------------------------------------------------------------- */
 
 static const char *metric_names(content *c)
 {
@@ -283,7 +283,7 @@ static fm_status add_training(content *c)
     return status == FM_OK ? add_best(c) : status;
 }
 
-/* ---- the file ----------------------------------------------------------------------------------- */
+/* ---- the file -------------------------------------------------------------------------------- */
 
 static fm_status write_content(content *c, const char *path, bool weights_only)
 {

@@ -1,4 +1,5 @@
-/* The Renyi differential privacy of the sampled Gaussian mechanism (Mironov, Talwar, Zhang 2019). */
+/* The Renyi differential privacy of the sampled Gaussian mechanism (Mironov, Talwar,
+ * Zhang 2019). */
 #include "fathom/privacy.h"
 #include "base/context.h"
 
@@ -13,7 +14,7 @@ double fm_privacy_order(int i)
     return whole <= LAST_DENSE ? whole : sparse[whole - LAST_DENSE - 1];
 }
 
-/* ---- sums of numbers that only their logarithms can hold ---------------------------------------- */
+/* ---- sums of numbers that only their logarithms can hold ------------------------------------- */
 
 /* sum exp(scale) */
 typedef struct log_sum {
@@ -31,7 +32,8 @@ static void add_term(log_sum *s, double log_size, double sign)
     }
 }
 
-/* log erfc(x). Where erfc itself is too small: its asymptotic series (Abramowitz, Stegun 7.1.23). */
+/* log erfc(x). Where erfc itself is too small: its asymptotic series (Abramowitz,
+ * Stegun 7.1.23). */
 static double log_erfc(double x)
 {
     static const double far = 25;
@@ -40,9 +42,10 @@ static double log_erfc(double x)
     return log(series) - x * x - log(x) - 0.57236494292470008707; /* log sqrt(pi) */
 }
 
-/* ---- A(alpha): E[((1 - q) + q exp((2 z - 1) / (2 sigma^2)))^alpha] of z from N(0, sigma^2) -------- */
+/* ---- A(alpha): E[((1 - q) + q exp((2 z - 1) / (2 sigma^2)))^alpha] of z from N(0, sigma^2) --- */
 
-/* Section 3.3, whole orders: sum_k C(alpha, k) (1 - q)^(alpha - k) q^k exp((k^2 - k) / (2 sigma^2)). */
+/* Section 3.3, whole orders: sum_k C(alpha, k) (1 - q)^(alpha
+ * - k) q^k exp((k^2 - k) / (2 sigma^2)). */
 static double log_a_whole(double q, double sigma, int alpha)
 {
     log_sum s = {-INFINITY, 0};
@@ -55,8 +58,8 @@ static double log_a_whole(double q, double sigma, int alpha)
     return s.scale + log(s.sum);
 }
 
-/* Section 3.3, other orders: the integral is cut at z0, where both parts of the mixture are equal, and
- * each half has its own binomial series. Coefficients change their sign behind alpha. */
+/* Section 3.3, other orders: the integral is cut at z0, where both parts of the mixture are equal,
+ * and each half has its own binomial series. Coefficients change their sign behind alpha. */
 static double log_a_fractional(double q, double sigma, double alpha)
 {
     static const double negligible = -40;
@@ -88,7 +91,7 @@ double fm_privacy_rdp(double sample_rate, double noise_multiplier, double order)
     return fmax(log_a / (order - 1), 0);
 }
 
-/* ---- composition and conversion ----------------------------------------------------------------- */
+/* ---- composition and conversion -------------------------------------------------------------- */
 
 void fm_privacy_step(double sample_rate, double noise_multiplier, fm_privacy_loss *loss)
 {
@@ -124,7 +127,7 @@ double fm_privacy_spent(const fm_privacy_loss *total, double delta, double *orde
     return least;
 }
 
-/* ---- questions without a training --------------------------------------------------------------- */
+/* ---- questions without a training ------------------------------------------------------------ */
 
 static fm_status check_plan(fm_context *context, const fm_privacy_plan *plan)
 {

@@ -1,7 +1,8 @@
 #include "train/privacy/private_batches.h"
 #include "base/memory.h"
 
-/* What the loader reads goes, piece by piece, into one list; an epoch has a view and a loader of its own. */
+/* What the loader reads goes, piece by piece, into one list;
+ * an epoch has a view and a loader of its own. */
 
 static fm_status append(fm_private_batches *b, uint32_t position)
 {

@@ -1,5 +1,5 @@
-/* Poisson sampling: each example is in a step's batch with the same probability, whatever else is. So a
- * batch has any size, and comes in pieces. */
+/* Poisson sampling: each example is in a step's batch with the same probability, whatever else is.
+ * So a batch has any size, and comes in pieces. */
 #ifndef FM_TRAIN_PRIVATE_BATCHES_H
 #define FM_TRAIN_PRIVATE_BATCHES_H
 
@@ -9,11 +9,11 @@
 /* Filled in by the caller: what stands in front of `order`. */
 typedef struct fm_private_batches {
     fm_context *context;
-    const fm_dataset *data; /* borrowed                                    */
-    double rate;            /* the probability                             */
-    int64_t steps;          /* of an epoch                                 */
-    int64_t piece;          /* at most so many examples are read at once   */
-    int64_t seed;           /* of data that augments                       */
+    const fm_dataset *data; /* borrowed */
+    double rate;            /* the probability */
+    int64_t steps;          /* of an epoch */
+    int64_t piece;          /* at most so many examples are read at once */
+    int64_t seed;           /* of data that augments */
     int64_t workers, prefetch;
 
     uint32_t *order; /* the epoch's batches, one behind the other, each filled up to whole pieces */

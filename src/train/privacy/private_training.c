@@ -31,7 +31,7 @@ const fm_field fm_privacy_fields[] = {
     {0},
 };
 
-/* ---- graphs ------------------------------------------------------------------------------------- */
+/* ---- graphs ---------------------------------------------------------------------------------- */
 
 fm_status fm_private_sum_graph(const fm_model *model, int64_t examples, fm_graph **graph)
 {
@@ -54,7 +54,7 @@ fm_status fm_private_update_graph(const fm_model *model, fm_graph **graph)
     return fm_model_finish_graph(graph);
 }
 
-/* ---- create ------------------------------------------------------------------------------------- */
+/* ---- create ---------------------------------------------------------------------------------- */
 
 static fm_status complete(fm_context *context, const fm_privacy_options *given, int precision,
                           fm_privacy_options *o)
@@ -76,7 +76,8 @@ static fm_status complete(fm_context *context, const fm_privacy_options *given, 
     return FM_OK;
 }
 
-/* Several examples at once where the graph can be built, one where it cannot be and nobody asked. */
+/* Several examples at once where the graph can be built,
+ * one where it cannot be and nobody asked. */
 static fm_status choose_chunk(fm_model *model)
 {
     fm_private *p = model->private;
@@ -128,7 +129,7 @@ void fm_private_destroy(fm_model *model)
     model->private = NULL;
 }
 
-/* ---- the plan ----------------------------------------------------------------------------------- */
+/* ---- the plan -------------------------------------------------------------------------------- */
 
 int64_t fm_private_epoch_steps(int64_t samples, int64_t batch_size)
 {
@@ -177,7 +178,7 @@ int64_t fm_private_piece(const fm_model *model)
     return model->private->chunk > 1 ? model->private->chunk : DEFAULT_CHUNK;
 }
 
-/* ---- steps -------------------------------------------------------------------------------------- */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 fm_status fm_private_open(fm_model *model)
 {
@@ -227,8 +228,8 @@ fm_status fm_private_begin(fm_model *model)
     return status;
 }
 
-/* One run. Dropout and its like are keyed by the store's step, which must differ from run to run and
- * count steps otherwise. */
+/* One run. Dropout and its like are keyed by the store's step, which must differ from run to run
+ * and count steps otherwise. */
 static fm_status add_run(fm_model *model, const void *x, const void *y)
 {
     enum { RUNS_APART = 1048583 }; /* a prime */

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-/* ---- reading ----------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* Keys of the section that neither the set nor the transform has. */
 typedef struct data_keys {
@@ -134,7 +134,7 @@ fm_status fm_recipe_read_data(fm_recipe *recipe, const fm_tree *section)
     return status == FM_OK ? check_views(recipe, section) : status;
 }
 
-/* ---- opening ----------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 enum { MAX_FOLDERS = 16 };
 
@@ -322,7 +322,7 @@ void fm_recipe_data_close(fm_recipe_data *data)
     *data = (fm_recipe_data){0};
 }
 
-/* ---- a model for it ---------------------------------------------------------------------------- */
+/* ---- a model for it -------------------------------------------------------------------------- */
 
 /* Of "y"; 0 when it holds none. A running text's are its tokens. */
 static int64_t count_classes(const fm_transform *transform)

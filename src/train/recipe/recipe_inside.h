@@ -22,7 +22,7 @@ struct fm_recipe {
     fm_arena arena;
     const char *name, *text;
     const char *folder; /* of the file, for paths in it; NULL: from memory */
-    const char *from;   /* where the data can be had, or NULL              */
+    const char *from;   /* where the data can be had, or NULL */
     fm_tree *tree;
     fm_recipe_settings settings;
     fm_early_stopping early_stopping;
@@ -30,10 +30,10 @@ struct fm_recipe {
     fm_privacy_options privacy;
     recipe_layer *layers;
     int layer_count;
-    fm_val *values;           /* outputs while a graph is built      */
-    const fm_tree *input;     /* the `input` entry, or NULL          */
-    fm_ints input_shape;      /* what it says                        */
-    const fm_tree *model;     /* the section                         */
+    fm_val *values;           /* outputs while a graph is built */
+    const fm_tree *input;     /* the `input` entry, or NULL */
+    fm_ints input_shape;      /* what it says */
+    const fm_tree *model;     /* the section */
     const fm_zoo_record *zoo; /* the network that it names, or NULL: a list of layers */
     fm_zoo_options zoo_options;
 };

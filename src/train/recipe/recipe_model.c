@@ -14,7 +14,7 @@ static const char *next_layer(const void *list, int index)
     return record ? record->name : NULL;
 }
 
-/* ---- inputs of a layer ------------------------------------------------------------------------- */
+/* ---- inputs of a layer ----------------------------------------------------------------------- */
 
 typedef struct known_labels {
     const fm_recipe *recipe;
@@ -83,7 +83,7 @@ static fm_status read_inputs(fm_recipe *recipe, int position, recipe_layer *laye
                         count < least ? least : most, least == 1 && most == 1 ? "" : "s", count);
 }
 
-/* ---- names ------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static fm_status check_label(fm_recipe *recipe, int position)
 {
@@ -143,7 +143,7 @@ static fm_status check_used(fm_recipe *recipe)
     return FM_OK;
 }
 
-/* ---- reading ----------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* `- dense: 10`: a lone value is the second field's. */
 static fm_status read_options(fm_recipe *recipe, recipe_layer *layer)
@@ -252,7 +252,7 @@ fm_status fm_recipe_read_model(fm_recipe *recipe, const fm_tree *section)
     return check_used(recipe);
 }
 
-/* ---- building ---------------------------------------------------------------------------------- */
+/* ---- building -------------------------------------------------------------------------------- */
 
 static bool input_fits(const fm_recipe *recipe, fm_graph *graph, fm_val x)
 {

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- scalars ----------------------------------------------------------------------------------- */
+/* ---- scalars --------------------------------------------------------------------------------- */
 
 static bool is_plain(const fm_tree *tree)
 {
@@ -44,7 +44,7 @@ bool fm_tree_bool(const fm_tree *tree, bool *value)
     return *value || strcmp(tree->text, "false") == 0;
 }
 
-/* ---- one field --------------------------------------------------------------------------------- */
+/* ---- one field ------------------------------------------------------------------------------- */
 
 static fm_status set_scalar(fm_arena *arena, const fm_field *field, void *options,
                             const char *owner, const fm_tree *tree)
@@ -149,7 +149,7 @@ fm_status fm_options_set(fm_arena *arena, const fm_field *field, void *options, 
     return status == FM_OK || status == FM_ERROR_MEMORY ? status : fm_tree_blame(context, tree);
 }
 
-/* ---- a map ------------------------------------------------------------------------------------- */
+/* ---- a map ----------------------------------------------------------------------------------- */
 
 typedef struct known_keys {
     const fm_options_part *parts;
@@ -258,7 +258,7 @@ fm_status fm_named_options(fm_arena *arena, const fm_named_tree *named,
     return status == FM_OK ? status : fm_named_blame(arena->context, named);
 }
 
-/* ---- names with options ------------------------------------------------------------------------ */
+/* ---- names with options ---------------------------------------------------------------------- */
 
 fm_status fm_named_read(fm_context *context, const fm_tree *tree, const char *owner,
                         fm_named_tree *named)

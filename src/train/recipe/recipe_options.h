@@ -12,7 +12,8 @@ typedef struct fm_options_part {
 } fm_options_part;
 
 /* Reads every key of `map` (a null counts as an empty map). `owner` names it in errors ("dense").
- * `others` are keys that the caller reads itself, NULL or ended by NULL. Texts stay in the arena. */
+ * `others` are keys that the caller reads itself, NULL or ended by NULL. Texts stay in the
+ * arena. */
 fm_status fm_options_read(fm_arena *arena, const fm_tree *map, const char *owner,
                           const fm_options_part *parts, int count, const char *const *others);
 /* One field from a value. */
@@ -22,8 +23,8 @@ fm_status fm_options_set(fm_arena *arena, const fm_field *field, void *options, 
 /* What has a name and maybe options: "adam", or {adam: {learning_rate: 0.01}}. */
 typedef struct fm_named_tree {
     const char *name;
-    const fm_tree *place;   /* where the name stands                       */
-    const fm_tree *options; /* NULL without any                            */
+    const fm_tree *place;   /* where the name stands */
+    const fm_tree *options; /* NULL without any */
 } fm_named_tree;
 
 /* `owner` names what is wanted in errors: "optimizer", "a layer". */

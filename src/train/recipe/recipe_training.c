@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* ---- names of the tables, aliases included ------------------------------------------------------ */
+/* ---- names of the tables, aliases included --------------------------------------------------- */
 
 /* Entry `index` of a table whose records have a name and up to two aliases, as one long list. */
 #define NAME_LIST(function, record_type, record_at)                                                \
@@ -35,7 +35,7 @@ static const char *next_metric(const void *list, int index)
     return index == 0 ? "accuracy" : next_plain_metric(list, index - 1);
 }
 
-/* ---- loss -------------------------------------------------------------------------------------- */
+/* ---- loss ------------------------------------------------------------------------------------ */
 
 static fm_status read_class_weights(fm_recipe *recipe, const fm_tree *list)
 {
@@ -73,7 +73,7 @@ fm_status fm_recipe_read_loss(fm_recipe *recipe, const fm_tree *section)
     return read_class_weights(recipe, fm_tree_get(named.options, "class_weights"));
 }
 
-/* ---- optimizer --------------------------------------------------------------------------------- */
+/* ---- optimizer ------------------------------------------------------------------------------- */
 
 static fm_status read_schedule(fm_recipe *recipe, const fm_tree *tree)
 {
@@ -108,7 +108,7 @@ fm_status fm_recipe_read_optimizer(fm_recipe *recipe, const fm_tree *section)
     return read_schedule(recipe, fm_tree_get(named.options, "schedule"));
 }
 
-/* ---- metrics ----------------------------------------------------------------------------------- */
+/* ---- metrics --------------------------------------------------------------------------------- */
 
 static fm_status read_metric(fm_recipe *recipe, const fm_tree *tree, fm_metric_options *metric)
 {
@@ -145,7 +145,7 @@ fm_status fm_recipe_read_metrics(fm_recipe *recipe, const fm_tree *section)
     return FM_OK;
 }
 
-/* ---- train ------------------------------------------------------------------------------------- */
+/* ---- train ----------------------------------------------------------------------------------- */
 
 const fm_field fm_recipe_train_fields[] = {
     {"checkpoint_every", "steps between saved states (default: after each epoch only)",
@@ -262,7 +262,7 @@ fm_status fm_recipe_read_train(fm_recipe *recipe, const fm_tree *section)
     return status;
 }
 
-/* ---- the weights to begin with ------------------------------------------------------------------ */
+/* ---- the weights to begin with --------------------------------------------------------------- */
 
 static const char *find_start(fm_recipe *recipe)
 {

@@ -59,7 +59,7 @@ fm_status fm_tree_fail_key(fm_context *context, const fm_tree *tree, fm_status s
     return prefix_place(context, tree->source, tree->key_line, tree->key_column);
 }
 
-/* ---- one assignment ---------------------------------------------------------------------------- */
+/* ---- one assignment -------------------------------------------------------------------------- */
 
 /* A value that `--set` brings has no line of its own. */
 static void forget_places(fm_tree *tree)

@@ -19,13 +19,13 @@ typedef struct fm_tree fm_tree;
 struct fm_tree {
     fm_tree_kind kind;
     bool quoted; /* a scalar in quotes is text, whatever it looks like */
-    bool flow;   /* written as {...} or [...]                          */
-    int count;   /* of children                                        */
+    bool flow;   /* written as {...} or [...] */
+    int count;   /* of children */
     fm_tree *first, *next;
-    const char *text;   /* of a scalar                                 */
-    const char *key;    /* in a map, else NULL                         */
-    const char *source; /* the file's name, or "--set KEY=VALUE"       */
-    int line, column;   /* of the value, from 1; line 0: no place      */
+    const char *text;   /* of a scalar */
+    const char *key;    /* in a map, else NULL */
+    const char *source; /* the file's name, or "--set KEY=VALUE" */
+    int line, column;   /* of the value, from 1; line 0: no place */
     int key_line, key_column;
 };
 
@@ -36,7 +36,7 @@ fm_status fm_tree_parse(fm_arena *arena, const char *source, const char *bytes, 
 fm_status fm_tree_print(fm_arena *arena, const fm_tree *tree, const char **text);
 
 fm_tree *fm_tree_get(const fm_tree *map, const char *key); /* NULL when absent, or not a map */
-bool fm_tree_is_null(const fm_tree *tree);                 /* absent, empty, "~" or "null"   */
+bool fm_tree_is_null(const fm_tree *tree);                 /* absent, empty, "~" or "null" */
 
 /* "train.epochs=3", "model.1.dense.units=64": replaces or adds one value of *root. The value is
  * YAML. Maps on the way are made; a layer that is only named becomes one with options. */

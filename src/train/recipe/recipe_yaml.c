@@ -6,14 +6,14 @@
 #include <string.h>
 #include <yaml.h>
 
-/* ---- reading ----------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 typedef struct reader {
     fm_arena *arena;
     yaml_parser_t parser;
     const char *source;
     fm_tree *open[FM_TREE_MAX_DEPTH]; /* lists and maps that have begun and not ended */
-    fm_tree *last[FM_TREE_MAX_DEPTH]; /* the last child of each                       */
+    fm_tree *last[FM_TREE_MAX_DEPTH]; /* the last child of each */
     int depth;
     fm_tree *key; /* a key that waits for its value */
     fm_tree *root;
@@ -223,7 +223,7 @@ fm_status fm_tree_parse(fm_arena *arena, const char *source, const char *bytes, 
     return FM_OK;
 }
 
-/* ---- writing ----------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static int emit_scalar(yaml_emitter_t *emitter, const char *text, bool quoted)
 {

@@ -6,7 +6,7 @@
 
 static const double most = 1e15;
 
-/* ---- brackets ---------------------------------------------------------------------------------- */
+/* ---- brackets -------------------------------------------------------------------------------- */
 
 static int64_t one_bracket(const fm_search_options *options)
 {
@@ -76,7 +76,7 @@ static void hyperband_bracket(const fm_search_options *options, int64_t index, f
     fill_rungs(options, (s_max + 1) / (s + 1) * power(options->eta, s), s, bracket);
 }
 
-/* ---- records ----------------------------------------------------------------------------------- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 #define OPTION(member_, type_, doc_, ...)                                                          \
     {                                                                                              \
@@ -178,7 +178,7 @@ const fm_method *fm_method_of(const fm_search_options *options)
     return &methods[options->method];
 }
 
-/* ---- options ----------------------------------------------------------------------------------- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 static const fm_field common_fields[] = {
     OPTION(trials, FM_FIELD_INT, "", .maximum = most),

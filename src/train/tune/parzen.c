@@ -1,8 +1,8 @@
 /* Tree of Parzen estimators: Bergstra, Bardenet, Bengio, Kegl: "Algorithms for Hyper-Parameter
- * Optimization", NIPS 2011, section 4. Good trials give a density l(x), the others g(x); the expected
- * improvement grows with l(x) / g(x), so of some candidates drawn from l the one with the largest
- * ratio is proposed. Each density is a mixture of truncated normals: one around each value, as wide as
- * the larger gap to its neighbours, and a prior as wide as the range. */
+ * Optimization", NIPS 2011, section 4. Good trials give a density l(x), the others g(x); the
+ * expected improvement grows with l(x) / g(x), so of some candidates drawn from l the one with the
+ * largest ratio is proposed. Each density is a mixture of truncated normals: one around each value,
+ * as wide as the larger gap to its neighbours, and a prior as wide as the range. */
 #include "train/tune/space.h"
 
 #include <math.h>

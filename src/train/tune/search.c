@@ -30,14 +30,14 @@ struct fm_search {
     size_t trial_count, trial_capacity;
     open_bracket *brackets;
     size_t bracket_count, bracket_capacity;
-    size_t first_open;    /* brackets before it are over                     */
-    int64_t epochs;       /* planned for the brackets opened                 */
-    int64_t grid_size;    /* trials of a grid                                */
-    int64_t *grid_digits; /* of the next one                                */
+    size_t first_open;    /* brackets before it are over */
+    int64_t epochs;       /* planned for the brackets opened */
+    int64_t grid_size;    /* trials of a grid */
+    int64_t *grid_digits; /* of the next one */
     size_t told_prefix;   /* so many trials from the first are told for good */
 };
 
-/* ---- making ------------------------------------------------------------------------------------ */
+/* ---- making ---------------------------------------------------------------------------------- */
 
 static fm_status copy_parameter(fm_arena *arena, const fm_parameter *from, fm_parameter *to)
 {
@@ -170,7 +170,7 @@ const fm_search_options *fm_search_about(const fm_search *search)
     return &search->options;
 }
 
-/* ---- brackets ahead ---------------------------------------------------------------------------- */
+/* ---- brackets ahead -------------------------------------------------------------------------- */
 
 /* Brackets there are when no budget ends them; -1: for ever. */
 static int64_t endless_count(const fm_search *search)
@@ -243,7 +243,7 @@ void fm_search_bracket(const fm_search *search, int64_t index, fm_bracket *brack
     *bracket = next;
 }
 
-/* ---- proposing --------------------------------------------------------------------------------- */
+/* ---- proposing ------------------------------------------------------------------------------- */
 
 static bool better(const fm_search *search, double a, double b)
 {
@@ -375,7 +375,7 @@ static fm_status propose(fm_search *search, int64_t trial, double *values)
     return status;
 }
 
-/* ---- asking ------------------------------------------------------------------------------------ */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 static fm_status add_trials(fm_search *search, int64_t count, int64_t *members)
 {
@@ -469,7 +469,7 @@ fm_status fm_search_ask(fm_search *search, fm_trial_job *job)
     return FM_OK;
 }
 
-/* ---- telling ----------------------------------------------------------------------------------- */
+/* ---- telling --------------------------------------------------------------------------------- */
 
 static void end_bracket(fm_search *search, open_bracket *bracket)
 {
@@ -519,7 +519,7 @@ fm_status fm_search_tell(fm_search *search, int64_t trial, double value)
     return FM_OK;
 }
 
-/* ---- looking ----------------------------------------------------------------------------------- */
+/* ---- looking --------------------------------------------------------------------------------- */
 
 int64_t fm_search_trial_count(const fm_search *search)
 {

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- checking ---------------------------------------------------------------------------------- */
+/* ---- checking -------------------------------------------------------------------------------- */
 
 static const double largest_integer = 9007199254740992.0; /* 2^53 */
 enum { MAX_POINTS = 10000 };
@@ -142,7 +142,7 @@ fm_status fm_space_check(fm_context *context, const fm_space *space, int *parame
     return FM_OK;
 }
 
-/* ---- text -------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 void fm_parameter_text(const fm_parameter *parameter, double value, char *text, size_t size)
 {
@@ -162,7 +162,7 @@ void fm_parameter_text(const fm_parameter *parameter, double value, char *text, 
     }
 }
 
-/* ---- the axis ---------------------------------------------------------------------------------- */
+/* ---- the axis -------------------------------------------------------------------------------- */
 
 double fm_parameter_step(const fm_parameter *parameter)
 {
@@ -221,7 +221,7 @@ double fm_parameter_from_axis(const fm_parameter *parameter, double x)
     return value < parameter->low ? parameter->low : value > high ? high : value;
 }
 
-/* ---- drawing ----------------------------------------------------------------------------------- */
+/* ---- drawing --------------------------------------------------------------------------------- */
 
 bool fm_parameter_holds(const fm_space *space, int parameter, const double *values)
 {
@@ -250,7 +250,7 @@ double fm_parameter_draw(const fm_parameter *parameter, fm_random *random)
     return fm_parameter_from_axis(parameter, fm_random_range(random, a, b));
 }
 
-/* ---- grids ------------------------------------------------------------------------------------- */
+/* ---- grids ----------------------------------------------------------------------------------- */
 
 static double grid_point(const fm_parameter *p, int64_t index)
 {

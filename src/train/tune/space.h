@@ -1,5 +1,5 @@
-/* Parameters as numbers on an axis: the logarithm where the scale is one, steps as cells of the axis
- * around their value. Samplers draw points of the axis and snap them to legal values. */
+/* Parameters as numbers on an axis: the logarithm where the scale is one, steps as cells of the
+ * axis around their value. Samplers draw points of the axis and snap them to legal values. */
 #ifndef FM_TRAIN_TUNE_SPACE_H
 #define FM_TRAIN_TUNE_SPACE_H
 

@@ -6,8 +6,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Convolutions by windows.h and both gradients, on every instruction set, against sums in double by the
- * definition; with kernels plain and in panels, by one, two and three threads. */
+/* Convolutions by windows.h and both gradients, on every instruction set, against sums in double by
+ * the definition; with kernels plain and in panels, by one, two and three threads. */
 #define TOLERANCE 2e-7 /* of a sum's magnitude, for each of its terms */
 
 typedef struct source {
@@ -75,7 +75,7 @@ static void free_results(fixture *f, results *r)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) fm_release(f->context, all[i]);
 }
 
-/* ---- the definition ------------------------------------------------------------------------------ */
+/* ---- the definition -------------------------------------------------------------------------- */
 
 typedef struct definition {
     double *y, *dx, *dkernel, *sums;
@@ -124,7 +124,7 @@ static void define(const problem *p, definition *d)
     }
 }
 
-/* ---- what is tested ------------------------------------------------------------------------------ */
+/* ---- what is tested -------------------------------------------------------------------------- */
 
 typedef struct setting {
     const fm_windows_isa *isa;
@@ -261,7 +261,7 @@ static void check(fixture *f, source *s, const fm_convolution *c, int epilogue)
     free_problem(f, &p);
 }
 
-/* ---- tests --------------------------------------------------------------------------------------- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 /* x from its padding at the end, so that an end unlike the beginning is met, too. */
 static void complete(fm_convolution *c, source *s)
@@ -309,17 +309,17 @@ static void layers_of_networks_agree_with_the_definition(void **state)
     static const fm_convolution layers[] = {
         {3, 37, 37, 37, {12, 9}, {0, 0}, {5, 3}, {1, 1}, {1, 1}, {2, 1}}, /* depthwise */
         LAYER(5, 1, 28, 32, 3, 1, 0),  /* for MNIST: bands of several images */
-        LAYER(3, 32, 26, 64, 3, 1, 0), /* the second: several slices         */
-        LAYER(2, 16, 32, 32, 3, 2, 1), /* ResNet-20                          */
-        LAYER(1, 3, 97, 64, 7, 2, 3),  /* ResNet's first: bands of rows      */
-        LAYER(1, 64, 28, 96, 1, 1, 0), /* its 1x1                            */
+        LAYER(3, 32, 26, 64, 3, 1, 0), /* the second: several slices */
+        LAYER(2, 16, 32, 32, 3, 2, 1), /* ResNet-20 */
+        LAYER(1, 3, 97, 64, 7, 2, 3),  /* ResNet's first: bands of rows */
+        LAYER(1, 64, 28, 96, 1, 1, 0), /* its 1x1 */
         LAYER(2, 96, 14, 128, 1, 2, 0),
         LAYER(1, 128, 7, 160, 3, 1, 1),
-        LAYER(1, 3, 67, 64, 11, 4, 2),                                     /* AlexNet   */
+        LAYER(1, 3, 67, 64, 11, 4, 2),                                     /* AlexNet */
         LAYER(2, 16, 15, 48, 5, 1, 2),                                     /* GoogLeNet */
         {1, 32, 32, 32, {14, 14}, {0, 0}, {3, 3}, {2, 2}, {1, 1}, {1, 1}}, /* depthwise */
-        {1, 8, 32, 64, {14, 14}, {0, 0}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},  /* ResNeXt   */
-        {1, 1, 32, 24, {28, 28}, {0, 0}, {3, 3}, {1, 1}, {4, 4}, {4, 4}},  /* DRN       */
+        {1, 8, 32, 64, {14, 14}, {0, 0}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},  /* ResNeXt */
+        {1, 1, 32, 24, {28, 28}, {0, 0}, {3, 3}, {1, 1}, {4, 4}, {4, 4}},  /* DRN */
         {2, 1, 12, 20, {1, 400}, {0, 0}, {1, 9}, {1, 2}, {1, 1}, {0, 4}},  /* one dimension */
     };
     source s = {8};

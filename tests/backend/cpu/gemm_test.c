@@ -3,8 +3,8 @@
 #include "base/memory.h"
 #include "kernel/bfloat16.h"
 
-/* Every product is compared with a sum in double, computed here from the plain matrices; those of bf16
- * with the sum of rounded numbers. */
+/* Every product is compared with a sum in double, computed here from the plain matrices; those of
+ * bf16 with the sum of rounded numbers. */
 
 enum { GUARD = 16 };
 static const float guard[GUARD] = {1, 2, 3, 4}; /* after C: nobody may touch it */

@@ -8,8 +8,8 @@
 #include <math.h>
 #include <string.h>
 
-/* The three convolutions are compared with sums in double by the definition. Differences are counted
- * against the sum of magnitudes of the largest result's terms, about sqrt(terms) of it. */
+/* The three convolutions are compared with sums in double by the definition. Differences are
+ * counted against the sum of magnitudes of the largest result's terms, about sqrt(terms) of it. */
 #define TOLERANCE 1e-6
 
 typedef struct source {

@@ -287,8 +287,8 @@ static void classes_are_weighed(void **state)
            "class_weights");
     fm_check_report_destroy(r);
     r = check_recipe(f, TABLE_RECIPE("", "5", CLASSES), NULL);
-    expect(r, FM_FINDING_NOTE, FM_CHECK_LABELS, "the last layer has 5 outputs, of which the data has 2 as classes",
-           "");
+    expect(r, FM_FINDING_NOTE, FM_CHECK_LABELS,
+           "the last layer has 5 outputs, of which the data has 2 as classes", "");
     fm_check_report_destroy(r);
     write_table(f, "t.csv", 100, sorted_line);
     r = check_recipe(f, TABLE_RECIPE(", test_split: 0.25", "4", CLASSES), NULL);

@@ -1,4 +1,5 @@
-/* Searches asked and told: schedules as published, proposals that depend on seed and results alone. */
+/* Searches asked and told: schedules as published,
+ * proposals that depend on seed and results alone. */
 #include "support/fixture.h"
 
 #include "base/random.h"
@@ -35,7 +36,7 @@ static double loss_of(const double *values)
            (isnan(values[3]) ? 0 : 0.1 * values[3]);
 }
 
-/* ---- schedules --------------------------------------------------------------------------------- */
+/* ---- schedules ------------------------------------------------------------------------------- */
 
 static void hyperband_has_the_papers_brackets(void **state)
 {
@@ -98,7 +99,7 @@ static void halving_climbs_to_all_its_epochs(void **state)
     }
 }
 
-/* ---- running ----------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 /* Up to `slots` trials at once; which of them ends next is drawn. Values of trial t are told with
  * `wrong` failures among them. */
@@ -241,7 +242,7 @@ static void budgets_end_a_search(void **state)
     fm_search_destroy(search);
 }
 
-/* ---- samplers ---------------------------------------------------------------------------------- */
+/* ---- samplers -------------------------------------------------------------------------------- */
 
 static void a_grid_has_every_combination_once(void **state)
 {
@@ -316,8 +317,8 @@ static void few_possible_values_are_not_tried_twice(void **state)
     }
 }
 
-/* Branin's function (Dixon, Szego 1978) over a square, beside two parameters that do nothing and one
- * choice that adds 2. Its minimum is 0.397887. */
+/* Branin's function (Dixon, Szego 1978) over a square, beside two parameters that do nothing and
+ * one choice that adds 2. Its minimum is 0.397887. */
 static double branin(const double *values)
 {
     double x = values[0], y = values[1], pi = 3.141592653589793;
@@ -356,7 +357,7 @@ static void tpe_beats_random_search(void **state)
     }
 }
 
-/* ---- mistakes ---------------------------------------------------------------------------------- */
+/* ---- mistakes -------------------------------------------------------------------------------- */
 
 typedef struct mistake {
     fm_parameter parameter;

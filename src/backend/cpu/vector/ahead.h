@@ -25,10 +25,10 @@ static inline void fetch_ahead(ahead *a)
 /* The same for rows that do not follow each other, a few lines at a time. */
 typedef struct rows_ahead {
     const float *row;
-    ptrdiff_t step;        /* floats to the next row        */
-    int64_t floats, begin; /* of a row, of these fetched    */
-    int64_t rows;          /* still to come                 */
-    int64_t share;         /* lines                         */
+    ptrdiff_t step;        /* floats to the next row */
+    int64_t floats, begin; /* of a row, of these fetched */
+    int64_t rows;          /* still to come */
+    int64_t share;         /* lines */
 } rows_ahead;
 
 static inline rows_ahead rows_ahead_of(const float *row, ptrdiff_t step, int64_t floats,

@@ -1,10 +1,10 @@
-/* What attention forward and backward share: the plan, operands for tiles, products by tiles, rows of
- * scores.
+/* What attention forward and backward share: the plan, operands for tiles, products by tiles,
+ * rows of scores.
  *
- * The work is cut into items: the queries of one batch entry that read one key head, or some blocks of
- * them where there are few such heads. The cut depends on the shapes alone, so the bits are the same
- * for any number of threads. A block is BLOCK_QUERIES queries by BLOCK_KEYS keys; in it, tiles of TILE_ROWS
- * queries see as many panels of keys as their last query may. */
+ * The work is cut into items: the queries of one batch entry that read one key head, or some blocks
+ * of them where there are few such heads. The cut depends on the shapes alone, so the bits are the
+ * same for any number of threads. A block is BLOCK_QUERIES queries by BLOCK_KEYS keys; in it, tiles
+ * of TILE_ROWS queries see as many panels of keys as their last query may. */
 #ifndef FM_BACKEND_CPU_ATTENTION_BLOCK_H
 #define FM_BACKEND_CPU_ATTENTION_BLOCK_H
 
@@ -27,7 +27,7 @@ INLINE int64_t rounded(int64_t n, int64_t step)
     return (n + step - 1) / step * step;
 }
 
-/* ---- the plan ------------------------------------------------------------------------------------ */
+/* ---- the plan -------------------------------------------------------------------------------- */
 
 typedef struct attention_plan {
     const struct operand_reader *read; /* both products of a pair, and the gradients' */
@@ -93,10 +93,10 @@ INLINE int64_t at_values(const kernel_attention *a, const attention_item *item)
     return item->batch * a->keys * a->v_step + item->key_head * a->value_dim;
 }
 
-/* ---- the item after ------------------------------------------------------------------------------ */
+/* ---- the item after -------------------------------------------------------------------------- */
 
-/* Its rows lie far apart and come from a far memory: the products of tiles fetch them, some lines at every
- * FETCH_STEP-th step, which leaves time for that. */
+/* Its rows lie far apart and come from a far memory: the products of tiles fetch them, some lines
+ * at every FETCH_STEP-th step, which leaves time for that. */
 typedef struct item_ahead {
     rows_ahead of[8];
     int count, now;
@@ -109,7 +109,8 @@ INLINE void add_rows(item_ahead *next, const float *row, ptrdiff_t step, int64_t
     next->of[next->count++] = rows_ahead_of(row, step, floats, rows, 1);
 }
 
-/* So many lines at a step that all are fetched. Each pair of a query and a key takes `words` multiply-adds. */
+/* So many lines at a step that all are fetched.
+ * Each pair of a query and a key takes `words` multiply-adds. */
 INLINE void share_out(item_ahead *next, const kernel_attention *a, const attention_plan *p,
                       double words)
 {
@@ -137,9 +138,10 @@ INLINE float dot(const float *x, const float *y, int64_t n)
     return sum_of_lanes(sum);
 }
 
-/* ---- products ------------------------------------------------------------------------------------ */
+/* ---- products -------------------------------------------------------------------------------- */
 
-/* c (rows <= TILE_ROWS, columns) = or += a (rows, depth) b (depth, columns); columns are whole vectors. */
+/* c (rows <= TILE_ROWS, columns) = or += a (rows, depth) b (depth, columns);
+ * columns are whole vectors. */
 INLINE void multiply_rows(const struct operand_reader *r, struct tile t, int64_t rows,
                           int64_t columns, item_ahead *next)
 {
@@ -168,7 +170,7 @@ INLINE void multiply_panels(const struct operand_reader *r, struct tile t, int64
     }
 }
 
-/* ---- rows of scores ------------------------------------------------------------------------------ */
+/* ---- rows of scores -------------------------------------------------------------------------- */
 
 /* What a query sees of a block: the first `seen` keys, of these those whose mask says so. */
 typedef struct seen_keys {
@@ -211,7 +213,7 @@ INLINE vector choose(lanes condition, vector x, vector y)
     return (vector)(((lanes)x & condition) | ((lanes)y & ~condition));
 }
 
-/* ---- dropout ------------------------------------------------------------------------------------- */
+/* ---- dropout --------------------------------------------------------------------------------- */
 
 typedef struct dropping {
     fm_random_key key;

@@ -1,7 +1,7 @@
-/* Attention: softmax(scale q k^T) v by blocks of queries and keys, the scores of a tile of queries staying
- * in the first cache. A running maximum and sum make the softmax right over several blocks of
- * keys (Milakov, Gimelshein 2018; Dao et al. 2022). One or a few queries, as when generating, read keys
- * and values where they lie. */
+/* Attention: softmax(scale q k^T) v by blocks of queries and keys, the scores of a tile of queries
+ * staying in the first cache. A running maximum and sum make the softmax right over several blocks
+ * of keys (Milakov, Gimelshein 2018; Dao et al. 2022). One or a few queries, as when generating,
+ * read keys and values where they lie. */
 #include "backend/cpu/vector/attention_block.h"
 #include "base/memory.h"
 #include "op/op_table.h"
@@ -22,14 +22,14 @@ typedef struct block {
     const work *w;
     int64_t batch, head, first, count; /* of queries */
     operand q, values;
-    const float *keys;                        /* panels                            */
-    float *sums, *scores, *weights, *q_words; /* (BLOCK_QUERIES, value_width), twice
-        (TILE_ROWS, BLOCK_KEYS), (BLOCK_QUERIES, key_width) */
+    const float *keys;                        /* panels */
+    float *sums, *scores, *weights, *q_words; /* (BLOCK_QUERIES, value_width), twice (TILE_ROWS,
+                                                 BLOCK_KEYS), (BLOCK_QUERIES, key_width) */
     float largest[BLOCK_QUERIES], total[BLOCK_QUERIES];
     item_ahead next;
 } block;
 
-/* ---- rows of scores ------------------------------------------------------------------------------ */
+/* ---- rows of scores -------------------------------------------------------------------------- */
 
 /* The largest of one query's scaled scores s: the larger ones of each lane. */
 INLINE vector largest_scores(const float *s, const seen_keys *keys, float scale)
@@ -43,8 +43,8 @@ INLINE vector largest_scores(const float *s, const seen_keys *keys, float scale)
     return largest;
 }
 
-/* The scores as e^(score - shift), 0 where the query does not see, up to `filled`, whole vectors. Returns
- * their sum, in lanes. */
+/* The scores as e^(score - shift), 0 where the query does not see, up to `filled`, whole vectors.
+ * Returns their sum, in lanes. */
 INLINE vector weigh_scores(float *s, const seen_keys *keys, int64_t filled, float scale,
                            float shift)
 {
@@ -60,10 +60,10 @@ INLINE vector weigh_scores(float *s, const seen_keys *keys, int64_t filled, floa
     return sum;
 }
 
-/* Of a query in each lane: the running maximum moves on to what a block of keys has as largest score, and
- * `shrink` is what the sums of before are to be multiplied by. Where weights are going to be rounded, a
- * maximum is the logarithm of a power of two above (kernel/attention.h). Returns what scores are shifted
- * by: the maximum, 0 where no key was seen. */
+/* Of a query in each lane: the running maximum moves on to what a block of keys has as largest
+ * score, and `shrink` is what the sums of before are to be multiplied by. Where weights are going
+ * to be rounded, a maximum is the logarithm of a power of two above (kernel/attention.h). Returns
+ * what scores are shifted by: the maximum, 0 where no key was seen. */
 INLINE vector move_maximum(vector in_block, bool rounds, vector *largest, vector *shrink)
 {
     const vector before = *largest, nothing = broadcast(-INFINITY);
@@ -94,7 +94,8 @@ static void drop_row(const block *b, int64_t query, int64_t first_key, int64_t c
 
 _Static_assert(TILE_ROWS <= V, "each query of a tile has a lane");
 
-/* The scores of a tile become weights; what its queries have summed up over the keys before shrinks. */
+/* The scores of a tile become weights; what its queries have
+ * summed up over the keys before shrinks. */
 static void weigh_tile(block *b, int64_t top, int64_t rows, int64_t first, int64_t count)
 {
     const work *w = b->w;
@@ -258,7 +259,7 @@ static void attend_items(const void *argument, int part, int64_t begin, int64_t 
     }
 }
 
-/* ---- few queries --------------------------------------------------------------------------------- */
+/* ---- few queries ----------------------------------------------------------------------------- */
 
 /* s[j] = q . k[j] for j < count; the vectors of s are filled with numbers that count nothing. */
 static void score_keys(const float *q, const float *k, int64_t step, int64_t count, int64_t n,
@@ -346,7 +347,7 @@ static void attend_rows(const void *argument, int64_t begin, int64_t end)
     }
 }
 
-/* ---- kernels ------------------------------------------------------------------------------------- */
+/* ---- kernels --------------------------------------------------------------------------------- */
 
 static fm_status prepare(const fm_site *site, const struct operand_reader *read, fm_need *need)
 {

@@ -1,6 +1,7 @@
-/* The gradients of attention: the scores of a block of queries and keys are made again from lse, then the
- * five products of kernel/attention.h, all in the caches (Dao et al. 2022). Where items share a
- * key head, each has sums of its own for dk and dv, which are added up in the items' order. */
+/* The gradients of attention: the scores of a block of queries and keys are made again from lse,
+ * then the five products of kernel/attention.h, all in the caches (Dao et al. 2022). Where items
+ * share a key head, each has sums of its own for dk and dv, which are added up in the items'
+ * order. */
 #include "backend/cpu/vector/attention_block.h"
 #include "base/memory.h"
 #include "op/op_table.h"
@@ -24,14 +25,14 @@ INLINE int64_t sum_floats(const kernel_attention *a, const attention_plan *p)
 
 /* An item's memory: what is made once, what each block of queries makes. */
 typedef struct item_memory {
-    float *keys, *values, *k_columns; /* panels of k and v; k as a reader's columns       */
+    float *keys, *values, *k_columns; /* panels of k and v; k as a reader's columns */
     float *q_rows, *dy_rows;          /* of a block, (BLOCK_QUERIES, width), as rows, and */
-    float *q_columns, *dy_columns;    /* as columns                                       */
-    float *p, *ds;                    /* (BLOCK_QUERIES, BLOCK_KEYS)                      */
-    float *p_columns, *ds_columns;    /* the same as columns                              */
-    float *ds_rows;                   /* (TILE_ROWS, BLOCK_KEYS)                          */
-    float *dq;                        /* (BLOCK_QUERIES, key_width)                       */
-    float *dk, *dv;                   /* (keys, width)                                    */
+    float *q_columns, *dy_columns;    /* as columns */
+    float *p, *ds;                    /* (BLOCK_QUERIES, BLOCK_KEYS) */
+    float *p_columns, *ds_columns;    /* the same as columns */
+    float *ds_rows;                   /* (TILE_ROWS, BLOCK_KEYS) */
+    float *dq;                        /* (BLOCK_QUERIES, key_width) */
+    float *dk, *dv;                   /* (keys, width) */
 } item_memory;
 
 static int64_t lay_out(const kernel_attention *a, const attention_plan *p, float *base,
@@ -77,10 +78,10 @@ typedef struct block {
     item_ahead next;
 } block;
 
-/* ---- rows ---------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
-/* Scores s become weights z p, slopes (dy . v) become ds without the scale; zeros from what is seen up to
- * `filled`. */
+/* Scores s become weights z p, slopes (dy . v) become ds without the scale;
+ * zeros from what is seen up to `filled`. */
 static void slope_row(const block *b, int64_t r, int64_t first, const seen_keys *keys,
                       int64_t filled, float *s, float *slopes)
 {
@@ -117,7 +118,7 @@ static void slope_row(const block *b, int64_t r, int64_t first, const seen_keys 
     }
 }
 
-/* ---- blocks -------------------------------------------------------------------------------------- */
+/* ---- blocks ---------------------------------------------------------------------------------- */
 
 /* How many keys of [first, first + BLOCK_KEYS) the queries [0, rows) of the block see at most. */
 INLINE int64_t keys_seen(const block *b, int64_t rows, int64_t first)
@@ -170,7 +171,8 @@ static void slope_tile(block *b, int64_t top, int64_t rows, int64_t first)
                   rows, width, &b->next);
 }
 
-/* dk and dv of a tile of keys: the products of ds and p, transposed, with the queries that see it. */
+/* dk and dv of a tile of keys: the products of ds and p, transposed,
+ * with the queries that see it. */
 static void key_tile(block *b, operand p, operand ds, int64_t first, int64_t key, int64_t rows)
 {
     const attention_plan *plan = &b->w->plan;
@@ -264,7 +266,7 @@ static void run_block(block *b)
                b->count, a->key_dim, (float)a->scale);
 }
 
-/* ---- items --------------------------------------------------------------------------------------- */
+/* ---- items ----------------------------------------------------------------------------------- */
 
 static void write_keys(const work *w, int64_t batch, int64_t key_head, const float *dk,
                        const float *dv)
@@ -361,7 +363,7 @@ static void join_part(const void *argument, int part, int parts)
     }
 }
 
-/* ---- kernels ------------------------------------------------------------------------------------- */
+/* ---- kernels --------------------------------------------------------------------------------- */
 
 static fm_status prepare(const fm_site *site, const struct operand_reader *read, fm_need *need)
 {

@@ -1,5 +1,5 @@
-/* The elementwise ops with two operands: the formulas of kernel/binary.h, vectorised by the compiler.
- * A row vector, a column and a number stretch without being copied. */
+/* The elementwise ops with two operands: the formulas of kernel/binary.h, vectorised by the
+ * compiler. A row vector, a column and a number stretch without being copied. */
 #include "backend/cpu/vector/kernels.h"
 #include "base/memory.h"
 #include "kernel/loops.h"

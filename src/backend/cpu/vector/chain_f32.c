@@ -1,5 +1,5 @@
-/* Chains of elementwise ops: every step on a tile that stays in the first cache, before the next tile.
- * The steps are the loops of the separate kernels, so the bits are theirs. */
+/* Chains of elementwise ops: every step on a tile that stays in the first cache, before the next
+ * tile. The steps are the loops of the separate kernels, so the bits are theirs. */
 #include "backend/cpu/chain_plan.h"
 #include "backend/cpu/vector/kernels.h"
 #include "base/memory.h"

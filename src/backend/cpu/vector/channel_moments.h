@@ -1,10 +1,12 @@
-/* Mean and variance of the channels of a convolution's result, made while its pixels are in a near cache.
+/* Mean and variance of the channels of a convolution's result,
+ * made while its pixels are in a near cache.
  *
- * Pixels are counted in units that the shapes alone cut, so that the bits are the same for any number of
- * threads. A unit adds up differences from its first pixel and their squares (Chan, Golub, LeVeque 1983,
- * "Algorithms for computing the sample variance", on shifted data): that pixel is one of the data, so its
- * square distance from their mean is at most as many times the variance as there are pixels, and where the
- * mean is large beside the deviation nothing cancels. Units are joined in order. */
+ * Pixels are counted in units that the shapes alone cut, so that the bits are the same for any
+ * number of threads. A unit adds up differences from its first pixel and their squares (Chan,
+ * Golub, LeVeque 1983, "Algorithms for computing the sample variance", on shifted data): that pixel
+ * is one of the data, so its square distance from their mean is at most as many times the variance
+ * as there are pixels, and where the mean is large beside the deviation nothing cancels. Units are
+ * joined in order. */
 #ifndef FM_BACKEND_CPU_CHANNEL_MOMENTS_H
 #define FM_BACKEND_CPU_CHANNEL_MOMENTS_H
 
@@ -54,8 +56,8 @@ INLINE void add_lanes(float *lines, int64_t line, bool begin, const float *value
     store_up_to(lines + MOMENT_SQUARES * line, squares[0] + squares[1], count);
 }
 
-/* Adds the first lanes, at most a vector of `left`, of `rows` pixels, the r-th at values + to[r], to the
- * lines of a unit; `begin`: they are its first. */
+/* Adds the first lanes, at most a vector of `left`, of `rows` pixels, the r-th at values + to[r],
+ * to the lines of a unit; `begin`: they are its first. */
 INLINE void add_moments(float *lines, int64_t line, bool begin, const float *values,
                         const int32_t *to, int rows, size_t left)
 {

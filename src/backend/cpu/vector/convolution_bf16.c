@@ -1,5 +1,5 @@
-/* Convolutions with operands rounded to bf16, and both adjoints: products of the matrix of windows, whose rows
- * are written where gemm_bf16.c packs them and nowhere else.
+/* Convolutions with operands rounded to bf16, and both adjoints: products of the matrix of windows,
+ * whose rows are written where gemm_bf16.c packs them and nowhere else.
  *
  *     forward, adjoint in x    (pixels of a phase, taps channels) (taps channels, columns)
  *     kernel's gradient        (pixels, taps channels)^T (pixels, filters)
@@ -29,7 +29,7 @@ typedef struct convolution_state {
     size_t scratch_floats; /* of a thread */
 } convolution_state;
 
-/* ---- windows ------------------------------------------------------------------------------------- */
+/* ---- windows --------------------------------------------------------------------------------- */
 
 typedef struct window_rows {
     const fm_window_plan *plan;
@@ -119,7 +119,7 @@ static void read_windows(const void *source, size_t row, size_t rows, size_t col
     }
 }
 
-/* ---- what becomes of sums ------------------------------------------------------------------------ */
+/* ---- what becomes of sums -------------------------------------------------------------------- */
 
 typedef struct windows_run {
     const convolution_state *state;
@@ -187,7 +187,7 @@ static void finish_zeros(const void *argument, int64_t begin, int64_t end)
     }
 }
 
-/* ---- forward and the adjoint in x ---------------------------------------------------------------- */
+/* ---- forward and the adjoint in x ------------------------------------------------------------ */
 
 static int64_t pixels_of(const fm_window_plan *plan, const fm_window_phase *phase)
 {
@@ -306,7 +306,7 @@ static void run_windows(const fm_call *call)
     for (int64_t i = 0; i < s->plan.phase_count; i++) run_phase(&run, &s->plan.phases[i]);
 }
 
-/* ---- the kernel's gradient ----------------------------------------------------------------------- */
+/* ---- the kernel's gradient ------------------------------------------------------------------- */
 
 static fm_gemm gradient_of(const convolution_state *s)
 {
@@ -335,7 +335,7 @@ static void run_gradient(const fm_call *call)
     fm_gemm_run(s->isa, &gemm, (unsigned)s->threads, call->scratch);
 }
 
-/* ---- preparing ----------------------------------------------------------------------------------- */
+/* ---- preparing ------------------------------------------------------------------------------- */
 
 typedef enum direction { FORWARD, ADJOINT, GRADIENT } direction;
 
@@ -438,7 +438,7 @@ static void layouts_of_gradient(const fm_site *site, fm_layout *inputs, fm_layou
     if (site->output_count == 2) outputs[1] = (fm_layout){0};
 }
 
-/* ---- kernels ------------------------------------------------------------------------------------- */
+/* ---- kernels --------------------------------------------------------------------------------- */
 
 /* The kernels of an instruction set for products, which `refusal` has refused before it is NULL. */
 #define KERNELS_OF(set, isa, refusal)                                                              \

@@ -14,8 +14,8 @@ extern const fm_windows_isa FM_ISA_SYMBOL(fm_windows_isa);
 typedef struct convolution_state {
     fm_window_plan plan;
     fm_windows windows;          /* without the pointers; or */
-    fm_kernel_gradient gradient; /* likewise                 */
-    int bias, residual, mask;    /* which inputs; 0: none    */
+    fm_kernel_gradient gradient; /* likewise */
+    int bias, residual, mask;    /* which inputs; 0: none */
     int threads;
 } convolution_state;
 
@@ -24,7 +24,7 @@ static bool is_panels(const fm_layout *layout)
     return layout->type == &fm_panels;
 }
 
-/* ---- convolve and convolve_transposed ------------------------------------------------------------ */
+/* ---- convolve and convolve_transposed -------------------------------------------------------- */
 
 static void describe_epilogue(const fm_site *site, convolution_state *state)
 {
@@ -128,7 +128,7 @@ static fm_status prepare_transposed(const fm_site *site, fm_need *need)
     return prepare_windows(site, &c, true, need);
 }
 
-/* ---- convolve_kernel_grad ------------------------------------------------------------------------ */
+/* ---- convolve_kernel_grad -------------------------------------------------------------------- */
 
 static const char *match_kernel_grad(const fm_site *site)
 {
@@ -178,7 +178,7 @@ static void run_kernel_grad(const fm_call *call)
     WINDOWS->run_gradient(&gradient, state->threads, call->scratch);
 }
 
-/* -------------------------------------------------------------------------------------------------- */
+/* ---------------------------------------------------------------------------------------------- */
 
 static const fm_kernel kernels[] = {
     {.name = KERNEL_NAME("convolve"),

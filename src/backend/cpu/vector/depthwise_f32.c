@@ -1,5 +1,5 @@
-/* Depthwise convolutions: each channel has a kernel of its own, so vectors run along the channels and
- * nothing is broadcast. Some pixels share each load of the kernel. */
+/* Depthwise convolutions: each channel has a kernel of its own, so vectors run along the channels
+ * and nothing is broadcast. Some pixels share each load of the kernel. */
 #include "backend/cpu/vector/channel_moments.h"
 #include "backend/cpu/vector/depthwise.h"
 #include "backend/cpu/vector/kernels.h"
@@ -11,7 +11,7 @@
 #define FOR_PIXELS UNROLL for (int r = 0; r < pixels; r++)
 #define FOR_TAPS   UNROLL for (int t = 0; t < taps; t++)
 
-/* ---- convolution and its adjoint in x ------------------------------------------------------------ */
+/* ---- convolution and its adjoint in x -------------------------------------------------------- */
 
 typedef struct band_view {
     const fm_windows *windows;
@@ -107,7 +107,7 @@ void FM_ISA_SYMBOL(fm_depthwise_band)(const fm_windows *windows, fm_window_band 
     }
 }
 
-/* ---- the gradient of the kernel ------------------------------------------------------------------ */
+/* ---- the gradient of the kernel -------------------------------------------------------------- */
 
 typedef struct gradient_view {
     const fm_window_phase *phase;
@@ -168,7 +168,7 @@ static void add_pixels(const gradient_view *v, float *sums)
     }
 }
 
-/* ---- slices -------------------------------------------------------------------------------------- */
+/* ---- slices ---------------------------------------------------------------------------------- */
 
 /* Of each slice dkernel and, behind it, the sums of dy. */
 typedef struct gradient_run {

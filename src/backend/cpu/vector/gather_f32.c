@@ -1,5 +1,5 @@
-/* Rows by index, and rows added at their index. They have the textbook's bits: a row of a sum is added up in
- * the order of the indices, by one thread for each range of columns. */
+/* Rows by index, and rows added at their index. They have the textbook's bits: a row of a sum is
+ * added up in the order of the indices, by one thread for each range of columns. */
 #include "backend/cpu/vector/kernels.h"
 #include "op/op_table.h"
 

@@ -1,6 +1,7 @@
-/* Tiles of a weight gradient beside Adam's update of the tile before. A vector of the update waits some
- * twenty cycles for a root and a quotient; the products of a step of depth take as long and do not need
- * the divider, so one vector a step costs little more than its own products. AVX-512 has the registers. */
+/* Tiles of a weight gradient beside Adam's update of the tile before. A vector of the update waits
+ * some twenty cycles for a root and a quotient; the products of a step of depth take as long and do
+ * not need the divider, so one vector a step costs little more than its own products. AVX-512 has
+ * the registers. */
 #include "backend/cpu/vector/gemm_share.h"
 
 #if VECTOR_LENGTH == 16

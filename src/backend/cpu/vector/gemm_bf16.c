@@ -1,12 +1,13 @@
-/* Products whose operands are rounded to bfloat16 while they are packed: gemm_share.h's reader of pairs.
- * Compiled once for each instruction set, whose f32 arithmetic multiplies the pairs' halves one after the
- * other, and for x86 once more with FM_NATIVE_BF16, for processors that multiply pairs (AVX512_BF16). */
+/* Products whose operands are rounded to bfloat16 while they are packed: gemm_share.h's reader of
+ * pairs. Compiled once for each instruction set, whose f32 arithmetic multiplies the pairs' halves
+ * one after the other, and for x86 once more with FM_NATIVE_BF16, for processors that multiply
+ * pairs (AVX512_BF16). */
 #include "backend/cpu/vector/gemm_share.h"
 #include "backend/cpu/vector/operand_reader.h"
 #include "backend/cpu/vector/transpose.h"
 #include "kernel/bfloat16.h"
 
-/* ---- pairs --------------------------------------------------------------------------------------- */
+/* ---- pairs ----------------------------------------------------------------------------------- */
 
 typedef uint32_t words __attribute__((vector_size(4 * VECTOR_LENGTH)));
 typedef uint32_t loose_word __attribute__((may_alias));
@@ -74,7 +75,7 @@ static uint32_t pair_of_numbers(float first, float second)
     return kernel_bf16_bits(first) | (uint32_t)kernel_bf16_bits(second) << 16;
 }
 
-/* ---- packing ------------------------------------------------------------------------------------- */
+/* ---- packing --------------------------------------------------------------------------------- */
 
 /* A matrix [lines, depth] with the lines in rows or columns. */
 typedef struct source {
@@ -83,8 +84,8 @@ typedef struct source {
 } source;
 
 /* to[w][i] for i < width: the pair of line i at word w, for words [0, (depth + 1) / 2); zero behind
- * `lines`. Rows of `to` are `row` words apart. Where width is less than a vector, a row's store reaches
- * into the next one's place, which is written later; the last one's does not. */
+ * `lines`. Rows of `to` are `row` words apart. Where width is less than a vector, a row's store
+ * reaches into the next one's place, which is written later; the last one's does not. */
 INLINE void store_pairs(float *to, vector pairs, size_t left, bool last)
 {
     if (last && left < VECTOR_LENGTH) {
@@ -94,8 +95,8 @@ INLINE void store_pairs(float *to, vector pairs, size_t left, bool last)
     }
 }
 
-/* Lines side by side in one or two vectors: two rows of depth become one of pairs. The numbers themselves are
- * added to `sums`, not what they are rounded to. */
+/* Lines side by side in one or two vectors: two rows of depth become one of pairs. The numbers
+ * themselves are added to `sums`, not what they are rounded to. */
 INLINE void pack_vectors_of_depth(float *to, size_t row, size_t width, source s, size_t lines,
                                   size_t depth, float *sums, const int vectors)
 {
@@ -213,7 +214,7 @@ static void pack_pairs(float *to, size_t row, size_t width, source s, size_t lin
     }
 }
 
-/* ---- operands ------------------------------------------------------------------------------------ */
+/* ---- operands -------------------------------------------------------------------------------- */
 
 static bool gathers_a(const fm_gemm *g, size_t blocks)
 {
@@ -233,8 +234,8 @@ static bool keeps_rows(const fm_gemm *g)
     return g->a_depth_stride == 1;
 }
 
-/* `rows` rows of A from number `number` of depth on. What g->read_a writes is made here where rows stay
- * rows, else it is there, from column `column` on of `width`. */
+/* `rows` rows of A from number `number` of depth on. What g->read_a writes is made here where rows
+ * stay rows, else it is there, from column `column` on of `width`. */
 static source a_from(const struct share *share, size_t row, size_t rows, size_t number,
                      size_t numbers, size_t column, size_t width)
 {
@@ -326,7 +327,7 @@ static void pack_b(const fm_gemm *g, const struct strip *s, size_t from, size_t 
     if (sums) add_lines(b, s->columns, numbers, sums);
 }
 
-/* ---- tiles --------------------------------------------------------------------------------------- */
+/* ---- tiles ----------------------------------------------------------------------------------- */
 
 #define ADD_WORD(sum, a, b) add_pairs(sum, *(const loose_word *)(a) - (words){0}, (words)(b))
 #define IN_PLACE_A          false
@@ -372,7 +373,7 @@ static const struct gemm_reader reader = {.word_depth = 2,
                                           .tile = tile,
                                           .wide_tile = wide_tile};
 
-/* ---- operands in the caches ---------------------------------------------------------------------- */
+/* ---- operands in the caches ------------------------------------------------------------------ */
 
 static operand read_rows(const float *x, ptrdiff_t step, size_t count, size_t n, float *to)
 {

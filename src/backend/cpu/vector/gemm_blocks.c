@@ -4,7 +4,7 @@
 #include "backend/cpu/vector/gemm_share.h"
 
 #define DEPTH_BLOCK 256       /* words: a panel of B this deep stays in the first cache */
-#define KEPT_B      (1 << 16) /* words: all of B, in the second cache                   */
+#define KEPT_B      (1 << 16) /* words: all of B, in the second cache */
 
 typedef struct gemm_reader reader;
 
@@ -36,8 +36,8 @@ static size_t row_tiles_of(const fm_gemm *g)
     return (g->rows + TILE_ROWS - 1) / TILE_ROWS;
 }
 
-/* An odd number of lines: tiles that are written side by side would all want the same few places of the
- * first cache. */
+/* An odd number of lines: tiles that are written side by side
+ * would all want the same few places of the first cache. */
 static size_t tile_step_of(size_t depth)
 {
     return ((TILE_ROWS * depth + LINE - 1) / LINE | 1) * LINE;
@@ -195,8 +195,8 @@ static void run_updated_tiles(struct share *share, const struct strip *s, struct
     call_function(g, s, &t, row, rows);
 }
 
-/* The tiles of a strip, for depth [from, to). One tile is changed into the next: a copy in a struct of
- * its own would wait until the results stored last are in the cache. */
+/* The tiles of a strip, for depth [from, to). One tile is changed into the next: a copy in a struct
+ * of its own would wait until the results stored last are in the cache. */
 static void run_tiles(struct share *share, const struct strip *s, size_t from, size_t to,
                       struct tile t)
 {
@@ -345,7 +345,8 @@ static int64_t fetches_of(size_t tiles, size_t from, size_t to)
     return (int64_t)(tiles * ((to - from) / FETCH_STEP) + 1);
 }
 
-/* B of the panel after this one at depth [from, to): the next, or at the end the next block's first. */
+/* B of the panel after this one at depth [from, to): the next,
+ * or at the end the next block's first. */
 static rows_ahead next_panel(const struct share *share, size_t panel, size_t from, size_t to,
                              size_t tiles)
 {
@@ -387,8 +388,8 @@ static void run_block(struct share *share, size_t first, size_t last, size_t fro
     }
 }
 
-/* What is gathered after row tiles [first, last) at depth [from, to): their next block, or behind the last
- * one other rows. */
+/* What is gathered after row tiles [first, last) at depth [from, to): their next block, or behind
+ * the last one other rows. */
 static rows_ahead next_gathered(const struct share *share, size_t first, size_t last, size_t from,
                                 size_t to)
 {

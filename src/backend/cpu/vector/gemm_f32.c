@@ -1,5 +1,5 @@
-/* Products whose operands are read as they are: gemm_share.h's reader of f32, and the instruction set's
- * record. */
+/* Products whose operands are read as they are: gemm_share.h's reader of f32,
+ * and the instruction set's record. */
 #include "backend/cpu/vector/copy_rows.h"
 #include "backend/cpu/vector/gemm_share.h"
 #include "backend/cpu/vector/operand_reader.h"
@@ -9,14 +9,15 @@
 #define IN_PLACE_A          true
 #include "backend/cpu/vector/gemm_tile.h"
 
-/* A deep A whose columns are contiguous (of a weight gradient: X^T) is read down its columns, each few
- * numbers from another line and page: its tiles are gathered once for all panels. */
+/* A deep A whose columns are contiguous (of a weight gradient: X^T) is read down its columns, each
+ * few numbers from another line and page: its tiles are gathered once for all panels. */
 static bool gathers_a(const fm_gemm *g, size_t blocks)
 {
     return g->a_row_stride == 1 && blocks > 1 && g->columns > PANEL_WIDTH;
 }
 
-/* Some rows at a time: they stay in the first cache while the tiles beside each other take their numbers. */
+/* Some rows at a time: they stay in the first cache while the
+ * tiles beside each other take their numbers. */
 static void gather_a(const struct share *share, size_t first, size_t last, size_t from, size_t to)
 {
     enum { ROWS_AT_ONCE = 16 };
@@ -84,7 +85,7 @@ static void pack_b(const fm_gemm *g, const struct strip *s, size_t from, size_t 
     if (sums) add_packed(packed, to - from, s->vectors, sums);
 }
 
-/* ---- tiles --------------------------------------------------------------------------------------- */
+/* ---- tiles ----------------------------------------------------------------------------------- */
 
 #define TILE(rows, vectors)                                                                        \
     static void tile_##rows##x##vectors(const struct tile *t)                                      \
@@ -153,7 +154,7 @@ const fm_gemm_isa FM_ISA_SYMBOL(fm_gemm_isa) = {
     .run_part = run_part,
 };
 
-/* ---- operands in the caches ---------------------------------------------------------------------- */
+/* ---- operands in the caches ------------------------------------------------------------------ */
 
 static operand read_rows(const float *x, ptrdiff_t step, size_t count, size_t n, float *to)
 {

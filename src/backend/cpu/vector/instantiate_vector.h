@@ -1,6 +1,7 @@
 /* Includes the template KERNEL_FILE of src/kernel in f32, with the mathematics of this folder: as
- * kernel/instantiate.h does it with libm's. sin, cos and pow stay libm's; they are rare in training. A
- * file may have an exp and a tanh of its own: KERNEL_EXP and KERNEL_TANH, defined before. */
+ * kernel/instantiate.h does it with libm's. sin, cos and pow stay libm's; they are rare in
+ * training. A file may have an exp and a tanh of its own: KERNEL_EXP and KERNEL_TANH, defined
+ * before. */
 #include "backend/cpu/vector/vector_math.h"
 
 #define REAL            float

@@ -1,8 +1,8 @@
 /* The gradient of a convolution's kernel: ../windows.h says what, window_plan.h how x is cut.
  *
- * dkernel[row, filter] = sum over pixels of x[window of the pixel, row] dy[pixel, filter] is a product
- * of great depth and few results. Tiles of dkernel stay in registers over a band's pixels and are
- * added to memory once a band; a panel of the band's dy is packed once for all rows. */
+ * dkernel[row, filter] = sum over pixels of x[window of the pixel, row] dy[pixel, filter] is a
+ * product of great depth and few results. Tiles of dkernel stay in registers over a band's pixels
+ * and are added to memory once a band; a panel of the band's dy is packed once for all rows. */
 #include "backend/cpu/vector/kernel_grad.h"
 #include "backend/cpu/vector/ahead.h"
 #include "backend/cpu/vector/depthwise.h"
@@ -83,7 +83,7 @@ static int64_t unit_floats(const fm_window_plan *plan)
     return plan->b_rows * PANEL_WIDTH;
 }
 
-/* ---- making -------------------------------------------------------------------------------------- */
+/* ---- making ---------------------------------------------------------------------------------- */
 
 fm_status FM_ISA_SYMBOL(fm_kernel_gradient_make)(fm_window_plan *plan, fm_kernel_gradient *gradient)
 {
@@ -102,7 +102,7 @@ fm_status FM_ISA_SYMBOL(fm_kernel_gradient_make)(fm_window_plan *plan, fm_kernel
     return FM_OK;
 }
 
-/* ---- a band -------------------------------------------------------------------------------------- */
+/* ---- a band ---------------------------------------------------------------------------------- */
 
 static void add_pixels(float *sums, const float *packed, int64_t pixels, int vectors, bool add)
 {
@@ -182,8 +182,8 @@ static void run_tiles(const gradient_run *run, band_work *w, const block *k, int
     }
 }
 
-/* Some units, then some rows at a time: dy's panels and x's rows stay in the second cache for as long
- * as they are used. */
+/* Some units, then some rows at a time: dy's panels and x's rows stay in the second cache for as
+ * long as they are used. */
 static void run_block(const gradient_run *run, band_work *w, const block *k)
 {
     const fm_kernel_gradient *g = run->gradient;
@@ -221,7 +221,7 @@ static void run_band(const gradient_run *run, band_work *w)
     }
 }
 
-/* ---- parts --------------------------------------------------------------------------------------- */
+/* ---- parts ----------------------------------------------------------------------------------- */
 
 /* By units where they come out even, else by rows. */
 static share share_of(const gradient_run *run, int split)
@@ -284,7 +284,7 @@ static void run_items(const void *argument, int part, int64_t begin, int64_t end
     }
 }
 
-/* ---- adding up ----------------------------------------------------------------------------------- */
+/* ---- adding up ------------------------------------------------------------------------------- */
 
 static float *output_row(const fm_kernel_gradient *g, int64_t unit, int64_t row)
 {

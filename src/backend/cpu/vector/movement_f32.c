@@ -24,9 +24,10 @@ INLINE void copy_floats(int64_t count, const float *from, float *to)
         store_first(to + i, load_first(from + i, (size_t)(count - i)), (size_t)(count - i));
 }
 
-/* ---- lines made of segments ---------------------------------------------------------------------- */
+/* ---- lines made of segments ------------------------------------------------------------------ */
 
-/* A part of each line of y: `count` floats from x, whose lines are `stride` apart; zeros without x. */
+/* A part of each line of y: `count` floats from x, whose lines are `stride` apart;
+ * zeros without x. */
 typedef struct segment {
     const float *x;
     int64_t stride, count;
@@ -139,7 +140,7 @@ static void run_pad(const fm_call *call)
     move_lines(call, &l);
 }
 
-/* ---- take ---------------------------------------------------------------------------------------- */
+/* ---- take ------------------------------------------------------------------------------------ */
 
 typedef struct taking {
     int64_t extent, inner, count;
@@ -209,7 +210,7 @@ static void run_take_grad(const fm_call *call)
                  (double)(whole + t.count * t.inner) * LIGHT_NANOSECONDS, add_entries, &t);
 }
 
-/* ---- broadcast_to -------------------------------------------------------------------------------- */
+/* ---- broadcast_to ---------------------------------------------------------------------------- */
 
 static fm_status prepare_broadcast(const fm_site *site, fm_need *need)
 {
@@ -245,7 +246,7 @@ static void run_broadcast_to(const fm_call *call)
                  call);
 }
 
-/* ---- window_sum ---------------------------------------------------------------------------------- */
+/* ---- window_sum ------------------------------------------------------------------------------ */
 
 enum { LONGEST_ROW = 4096 }; /* of a window sum, with the zeros around it */
 
@@ -279,7 +280,7 @@ static void run_window_sum(const fm_call *call)
     fm_in_ranges(call->threads, call->inputs[0].count / n, 1, row, sum_windows, call);
 }
 
-/* -------------------------------------------------------------------------------------------------- */
+/* ---------------------------------------------------------------------------------------------- */
 
 static const char *match_moved(const fm_site *site)
 {

@@ -2,9 +2,10 @@
  * norm, and group norm, whose groups are made of columns. x is (outer, rows, columns) with one mean
  * for each of outer and `sharing` neighbouring columns.
  *
- * Work is cut into parts of whole blocks of rows, as many as the shape says. Statistics: of each block
- * the mean, then the squares about it while the block is in the cache, joined block by block (Chan,
- * Golub, LeVeque 1983, "Algorithms for computing the sample variance"), so nothing cancels. */
+ * Work is cut into parts of whole blocks of rows, as many as the shape says. Statistics: of each
+ * block the mean, then the squares about it while the block is in the cache, joined block by block
+ * (Chan, Golub, LeVeque 1983, "Algorithms for computing the sample variance"), so nothing
+ * cancels. */
 #include "backend/cpu/vector/kernels.h"
 #include "base/memory.h"
 #include "op/fused_normalize.h"
@@ -15,8 +16,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Rows of a block: of wide ones fewer, for they lie 4 KiB apart and more, in the same few sets of the
- * cache, and are better read as a few streams. */
+/* Rows of a block: of wide ones fewer, for they lie 4 KiB apart and more, in the same few sets of
+ * the cache, and are better read as a few streams. */
 enum { BLOCK = 16, WIDE_COLUMNS = 512, WIDE_BLOCK = 8, WIDE_STREAMS = 4 };
 enum { MOST_PARTS = 32, V = VECTOR_LENGTH };
 enum { WIDE = VECTOR_LENGTH == 16 ? 4 : 2 }; /* vectors of a row at a time: what registers hold */
@@ -34,7 +35,8 @@ typedef struct geometry {
     bool relu, large;         /* large: the result is not in the cache when it is read */
 } geometry;
 
-/* One call. Scratch: two lines of `columns` for each part, then the coefficients of each of outer. */
+/* One call. Scratch: two lines of `columns` for each part,
+ * then the coefficients of each of outer. */
 typedef struct work {
     geometry g;
     const float *x, *gamma, *beta, *dy;
@@ -57,7 +59,7 @@ static float *coefficient_line(const work *w, int64_t outer, int line)
     return w->coefficients + (outer * LINES + line) * w->g.columns;
 }
 
-/* ---- vectors ------------------------------------------------------------------------------------- */
+/* ---- vectors --------------------------------------------------------------------------------- */
 
 INLINE vector take(const float *from, size_t count)
 {
@@ -104,7 +106,7 @@ static span rows_of(const geometry *g, int64_t part)
     return (span){first + begin, first + end};
 }
 
-/* ---- statistics ---------------------------------------------------------------------------------- */
+/* ---- statistics ------------------------------------------------------------------------------ */
 
 /* Joins a block's mean and squares about it to those of `before` rows. */
 INLINE void join_block(const float *x, int64_t stride, int64_t rows, int64_t before, float *mean,
@@ -226,7 +228,7 @@ static void give_statistics(const work *w)
     }
 }
 
-/* ---- y ------------------------------------------------------------------------------------------- */
+/* ---- y --------------------------------------------------------------------------------------- */
 
 /* gamma (x - mean) rstd + beta; the mask of its relu is computed from it again, bit by bit. */
 INLINE vector affine(vector x_less_mean, vector scale, vector beta)
@@ -291,7 +293,7 @@ static void apply_parts(const void *argument, int thread, int64_t begin, int64_t
     each_block(argument, apply_rows, begin, end);
 }
 
-/* ---- sums of the gradient ------------------------------------------------------------------------ */
+/* ---- sums of the gradient -------------------------------------------------------------------- */
 
 /* dz where y lies between 0 and the ceiling: relu's gradient, or relu6's. */
 INLINE vector let_through(vector dz, vector y, vector ceiling)
@@ -357,7 +359,7 @@ static void part_sums(const void *argument, int thread, int64_t begin, int64_t e
     }
 }
 
-/* ---- dx ------------------------------------------------------------------------------------------ */
+/* ---- dx -------------------------------------------------------------------------------------- */
 
 /* The lines that the sums and dx read: mean, gamma rstd, beta. */
 static void begin_gradient(const work *w)
@@ -443,7 +445,7 @@ static void gradient_parts(const void *argument, int thread, int64_t begin, int6
     each_block(argument, gradient_rows, begin, end);
 }
 
-/* ---- kernels ------------------------------------------------------------------------------------- */
+/* ---- kernels --------------------------------------------------------------------------------- */
 
 /* x cut at dimensions `first` and `end`: one mean for each of outer and of columns / sharing. */
 static geometry measure(fm_shape x, int first, int end, int64_t sharing)

@@ -1,5 +1,5 @@
-/* Normalisation over the last axes with gamma and beta of their shape: layer norm. x is (rows, n). A
- * row stays in the cache while it is read again: its mean, the squares about it, the result. */
+/* Normalisation over the last axes with gamma and beta of their shape: layer norm. x is (rows, n).
+ * A row stays in the cache while it is read again: its mean, the squares about it, the result. */
 #include "backend/cpu/vector/kernels.h"
 #include "base/memory.h"
 #include "op/op_table.h"
@@ -134,7 +134,7 @@ static void gradient_parts(const void *argument, int64_t begin, int64_t end)
     }
 }
 
-/* ---- kernels ------------------------------------------------------------------------------------- */
+/* ---- kernels --------------------------------------------------------------------------------- */
 
 /* The first of the last axes, which are all that is normalised over; 0: it is not so. */
 static int first_axis(const fm_site *site)

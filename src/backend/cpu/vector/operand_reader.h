@@ -1,6 +1,6 @@
-/* How tiles read operands that lie in the caches, for who cuts products by itself (attention): as f32, or
- * rounded to pairs of bfloat16 numbers. Depth is counted in words, as in gemm_share.h. gemm_f32.c and
- * gemm_bf16.c have the readers. */
+/* How tiles read operands that lie in the caches, for who cuts products by itself (attention): as
+ * f32, or rounded to pairs of bfloat16 numbers. Depth is counted in words, as in gemm_share.h.
+ * gemm_f32.c and gemm_bf16.c have the readers. */
 #ifndef FM_BACKEND_CPU_OPERAND_READER_H
 #define FM_BACKEND_CPU_OPERAND_READER_H
 
@@ -12,7 +12,8 @@ typedef struct operand {
     ptrdiff_t step;
 } operand;
 
-/* Each reads `count` rows of n numbers, `step` apart, and writes to `to` what it does not find there. */
+/* Each reads `count` rows of n numbers, `step` apart,
+ * and writes to `to` what it does not find there. */
 struct operand_reader {
     size_t numbers; /* in a word; more than one: they are rounded */
     /* an A of `count` rows, n deep: no more than n words each */

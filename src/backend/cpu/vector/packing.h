@@ -1,4 +1,5 @@
-/* Matrices brought into the order in which the inner loops read them: panels of PANEL_WIDTH columns. */
+/* Matrices brought into the order in which the inner loops read them:
+ * panels of PANEL_WIDTH columns. */
 #ifndef FM_BACKEND_CPU_PACKING_H
 #define FM_BACKEND_CPU_PACKING_H
 

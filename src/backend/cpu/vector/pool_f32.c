@@ -1,6 +1,7 @@
-/* Pooling, vectors along the channels. Forward a row of windows at a time: all windows of a row that
- * lie inside of x read it at the same offsets. Backward a row of x at a time, each element gathering
- * from the windows that see it in their order: the textbook's additions in the textbook's order. */
+/* Pooling, vectors along the channels. Forward a row of windows at a time: all windows of a row
+ * that lie inside of x read it at the same offsets. Backward a row of x at a time, each element
+ * gathering from the windows that see it in their order: the textbook's additions in the textbook's
+ * order. */
 #include "backend/cpu/vector/kernels.h"
 #include "base/memory.h"
 #include "op/op_table.h"
@@ -19,8 +20,8 @@ typedef struct inside {
     int64_t first, end;
 } inside;
 
-/* A window along one dimension that sees a position, the position's place in it, the window's size and
- * how much of that counts in an average. */
+/* A window along one dimension that sees a position, the position's place in it, the window's size
+ * and how much of that counts in an average. */
 typedef struct seen_by {
     int64_t window, place, size, counted;
 } seen_by;
@@ -30,7 +31,8 @@ typedef struct pooling {
     int64_t images, channels;
     bool count_padding;
     inside *inside[SPATIAL]; /* of each window along each dimension */
-    /* Backward alone: position p of dimension d is seen by seen[d][first[d][p]] to seen[d][first[d][p + 1]]. */
+    /* Backward alone: position p of dimension d is seen by seen[d][first[d][p]] to
+     * seen[d][first[d][p + 1]]. */
     int64_t *first[SPATIAL];
     seen_by *seen[SPATIAL];
 } pooling;
@@ -77,7 +79,7 @@ INLINE void put_numbers(uint8_t *to, lanes numbers, size_t count)
         if (c < (channels)) body(__VA_ARGS__, c, 1, (size_t)((channels)-c));                       \
     } while (0)
 
-/* ---- forward ------------------------------------------------------------------------------------- */
+/* ---- forward --------------------------------------------------------------------------------- */
 
 /* The places of one window that lie in x, in order: their numbers, and how far (in elements) from
  * `base` they are. */
@@ -190,7 +192,7 @@ static void pool_rows(const void *argument, int64_t begin, int64_t end)
     }
 }
 
-/* ---- backward ------------------------------------------------------------------------------------ */
+/* ---- backward -------------------------------------------------------------------------------- */
 
 typedef struct backward_call {
     const pooling *p;
@@ -293,7 +295,7 @@ static void unpool_rows(const void *argument, int64_t begin, int64_t end)
     }
 }
 
-/* ---- preparing ----------------------------------------------------------------------------------- */
+/* ---- preparing ------------------------------------------------------------------------------- */
 
 static void release_pooling(fm_context *context, void *state)
 {
@@ -324,8 +326,8 @@ static fm_status list_inside(fm_context *context, pooling *p, int d)
     return FM_OK;
 }
 
-/* What sees each position of dimension d, in the order of the windows. Counting sort: counts move to
- * first[p + 2], then sums to first[p + 1], which walk on to the next one's beginning. */
+/* What sees each position of dimension d, in the order of the windows. Counting sort: counts move
+ * to first[p + 2], then sums to first[p + 1], which walk on to the next one's beginning. */
 static fm_status list_seen(fm_context *context, pooling *p, int d)
 {
     const size_t positions = (size_t)p->window.x[d];
@@ -408,7 +410,7 @@ static fm_status prepare_pool(const fm_site *site, fm_need *need)
     return status;
 }
 
-/* ---- kernels ------------------------------------------------------------------------------------- */
+/* ---- kernels --------------------------------------------------------------------------------- */
 
 static void in_rows(const fm_call *call, int64_t rows, fm_range_body *body, const void *argument)
 {

@@ -1,5 +1,5 @@
-/* Matrix products of f32, whose operands are read as they are or rounded to bf16: matmul and the fused ops
- * of dense layers, on gemm.h. */
+/* Matrix products of f32, whose operands are read as they are or rounded to bf16: matmul and the
+ * fused ops of dense layers, on gemm.h. */
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/panels.h"
 #include "base/parallel.h"
@@ -22,16 +22,16 @@ typedef struct product {
     const fm_gemm_isa *isa;
     fm_gemm gemm; /* without the pointers */
     int threads;
-    size_t scratch_floats;        /* of a thread                             */
-    int bias, mask;               /* which inputs; 0: none                   */
-    fm_unary_loop *activation;    /* other than relu                         */
-    int64_t count;                /* of matrices in the batch                */
-    fm_shape batch;               /* its dimensions                          */
+    size_t scratch_floats;        /* of a thread */
+    int bias, mask;               /* which inputs; 0: none */
+    fm_unary_loop *activation;    /* other than relu */
+    int64_t count;                /* of matrices in the batch */
+    fm_shape batch;               /* its dimensions */
     int64_t a_steps[FM_MAX_RANK]; /* elements from matrix to matrix, by them */
     int64_t b_steps[FM_MAX_RANK];
 } product;
 
-/* ---- shapes -------------------------------------------------------------------------------------- */
+/* ---- shapes ---------------------------------------------------------------------------------- */
 
 static int64_t span(fm_shape shape, int begin, int end)
 {
@@ -64,7 +64,7 @@ static void describe_batch(product *p, fm_shape a, fm_shape b, fm_shape y, bool 
     batch_steps(b, p->batch, p->b_steps);
 }
 
-/* ---- describing ---------------------------------------------------------------------------------- */
+/* ---- describing ------------------------------------------------------------------------------ */
 
 /* A matmul's attributes as those of a fused one. */
 static fm_fused_matmul_attributes fused_attributes(const fm_site *site)
@@ -135,7 +135,7 @@ static product describe_gradient(const fm_site *site, int x, int dy)
                  .c_row_stride = b.dims[1]}};
 }
 
-/* ---- preparing ----------------------------------------------------------------------------------- */
+/* ---- preparing ------------------------------------------------------------------------------- */
 
 static void activate_tile(void *argument, const fm_gemm_tile *tile)
 {
@@ -179,7 +179,7 @@ static const char *match_sizes(const fm_site *site)
     return refusal;
 }
 
-/* ---- matmul and fused_matmul --------------------------------------------------------------------- */
+/* ---- matmul and fused_matmul ----------------------------------------------------------------- */
 
 static const char *match_matmul(const fm_site *site)
 {
@@ -259,7 +259,7 @@ static void run_matmul(const fm_call *call)
     fm_gemm_run(p->isa, &gemm, (unsigned)p->threads, call->scratch);
 }
 
-/* ---- dense_grad ---------------------------------------------------------------------------------- */
+/* ---- dense_grad ------------------------------------------------------------------------------ */
 
 static void layouts_of_dense_grad(const fm_site *site, fm_layout *inputs, fm_layout *outputs)
 {
@@ -284,7 +284,7 @@ static void run_dense_grad(const fm_call *call)
     fm_gemm_run(p->isa, &gemm, (unsigned)p->threads, call->scratch);
 }
 
-/* ---- dense_sgd ----------------------------------------------------------------------------------- */
+/* ---- dense_sgd ------------------------------------------------------------------------------- */
 
 enum { KERNEL, BIAS, X, DY, RATE, ITERATION };
 
@@ -331,7 +331,7 @@ static const char *match_dense_step(const fm_site *site)
     return site->outputs[0].count == 0 ? "there are no elements" : NULL;
 }
 
-/* ---- dense_update -------------------------------------------------------------------------------- */
+/* ---- dense_update ---------------------------------------------------------------------------- */
 
 static int dy_of_update(int outputs)
 {
@@ -402,7 +402,7 @@ static void run_dense_update(const fm_call *call)
     fm_gemm_run(p->isa, &gemm, (unsigned)p->threads, call->scratch);
 }
 
-/* -------------------------------------------------------------------------------------------------- */
+/* ---------------------------------------------------------------------------------------------- */
 
 extern const fm_gemm_isa FM_ISA_SYMBOL(fm_gemm_bf16);
 
@@ -411,7 +411,8 @@ static const char *refuse_nothing(void)
     return NULL;
 }
 
-/* The kernels of a precision on what multiplies: `isa`, which `refuse` has refused before it is NULL. */
+/* The kernels of a precision on what multiplies: `isa`,
+ * which `refuse` has refused before it is NULL. */
 #define KERNELS_OF(set, isa, refuse)                                                               \
     KERNEL_OF(set, isa, refuse, matmul, match_matmul)                                              \
     KERNEL_OF(set, isa, refuse, dense_grad, match_sizes)                                           \

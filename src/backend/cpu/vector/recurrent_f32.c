@@ -1,8 +1,8 @@
-/* Recurrent cells over sequences. Each thread takes rows of the batch through all steps, band by band, so
- * threads never wait for each other; a step goes block by block through the recurrent kernel's panels, and
- * what a band's sums become is computed while they are in the first cache. Of fewer rows than threads each
- * thread takes units instead, and its part of a large kernel stays in its second cache; then they wait for
- * each other after each step. */
+/* Recurrent cells over sequences. Each thread takes rows of the batch through all steps, band by
+ * band, so threads never wait for each other; a step goes block by block through the recurrent
+ * kernel's panels, and what a band's sums become is computed while they are in the first cache. Of
+ * fewer rows than threads each thread takes units instead, and its part of a large kernel stays in
+ * its second cache; then they wait for each other after each step. */
 #include "backend/cpu/vector/kernels.h"
 #include "backend/cpu/vector/recurrent_lanes.h"
 #include "backend/cpu/vector/recurrent_product.h"
@@ -29,11 +29,11 @@ struct forward {
     const float *panels, *apart_panels, *projection_panels;
     const float *x, *state, *memory, *bias, *peephole, *mask, *scale;
     float *y, *last, *last_memory, *kept_gates, *kept_cells;
-    float *
-        entering; /* (batch, width): the state as it enters the product. Rows of y may lie a power of two
-                        apart, where caches hold but a few of them                                 */
-    float *inner; /* (batch, units): what enters the step's second product, m or r h            */
-    float *sums;  /* (batch, SUMS) of a block                                                   */
+    float
+        *entering; /* (batch, width): the state as it enters the product. Rows of y may lie a power
+                        of two apart, where caches hold but a few of them */
+    float *inner;  /* (batch, units): what enters the step's second product, m or r h */
+    float *sums;   /* (batch, SUMS) of a block */
 };
 
 static int64_t row_of(const forward *f, const band *at, int64_t b)
@@ -83,7 +83,7 @@ INLINE vector input_of(const forward *f, int64_t row, int64_t unit, size_t n, in
     return load_up_to(f->x + (row * f->gates + g) * f->r.units + unit, n);
 }
 
-/* ---- lstm ---------------------------------------------------------------------------------------- */
+/* ---- lstm ------------------------------------------------------------------------------------ */
 
 /* The gates and the cell of n units from `unit` on; o in the place of the first sums. */
 INLINE void lstm_cell_row(const int cell, const int gate, const float *peephole, const forward *f,
@@ -171,7 +171,7 @@ static void lstm_step(const forward *f, const band *at)
     if (f->projection_panels) project(f, at);
 }
 
-/* ---- gru, reset behind the product ---------------------------------------------------------------- */
+/* ---- gru, reset behind the product ----------------------------------------------------------- */
 
 /* z and r of a row, in the place of their sums. */
 INLINE void gru_gates_row(const int gate, const forward *f, const band *at, int64_t b, int64_t unit,
@@ -229,7 +229,7 @@ static void gru_step(const forward *f, const band *at)
     }
 }
 
-/* ---- one block of gates: simple_rnn, and the candidate of a gru that resets in front ---------------- */
+/* ---- one block of gates: simple_rnn, and the candidate of a gru that resets in front --------- */
 
 /* Block `gate` of x and the sums; with gates, y is z until the candidate is there. */
 static void candidate_row(const forward *f, const band *at, int64_t b, int64_t unit, size_t n,
@@ -298,7 +298,7 @@ static void gru_before_step(const forward *f, const band *at)
     candidate_step(f, at, f->inner, f->apart_panels);
 }
 
-/* ---- a run --------------------------------------------------------------------------------------- */
+/* ---- a run ----------------------------------------------------------------------------------- */
 
 static void enter_states(const forward *f, const band *at)
 {
@@ -403,15 +403,15 @@ static void run_shared(const forward *f, int parts)
     keep_last(f, 0, f->r.batch);
 }
 
-/* ---- kernels ------------------------------------------------------------------------------------- */
+/* ---- kernels --------------------------------------------------------------------------------- */
 
 /* Rooms of scratch. */
 enum { PANELS, PROJECTION_PANELS, ENTERING, INNER, BLOCK_SUMS, ROOMS };
 
 typedef struct recurrent_state {
     fm_recurrent_kernel kernel, projection; /* projection: gates 0 without one */
-    bool packs, packs_projection;           /* they do not come in panels      */
-    size_t room[ROOMS + 1];                 /* where each begins, in floats    */
+    bool packs, packs_projection;           /* they do not come in panels */
+    size_t room[ROOMS + 1];                 /* where each begins, in floats */
     int64_t threads;
     bool shares_steps; /* all threads work on each step */
 } recurrent_state;
@@ -463,7 +463,8 @@ static void layouts_of_recurrent(const fm_site *site, fm_layout *inputs, fm_layo
     }
 }
 
-/* Multiply-adds of a step that are worth waiting for each other behind it: half of them take longer. */
+/* Multiply-adds of a step that are worth waiting for each other behind it:
+ * half of them take longer. */
 enum { SHARED_STEP = 150000 };
 
 /* A step whose second product reads all of what its first one made is not shared. */

@@ -1,7 +1,7 @@
-/* Back through recurrent cells. Each thread takes rows of the batch, band by band, from the last step to
- * the first: the gradients da of what goes into the gates, row by row, then their product with the
- * transposed kernel, which is what the step before receives. The kernel's own gradient is products of all
- * steps behind that: (all states)^T (all da). */
+/* Back through recurrent cells. Each thread takes rows of the batch, band by band, from the last
+ * step to the first: the gradients da of what goes into the gates, row by row, then their product
+ * with the transposed kernel, which is what the step before receives. The kernel's own gradient is
+ * products of all steps behind that: (all states)^T (all da). */
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/vector/kernels.h"
 #include "backend/cpu/vector/recurrent_lanes.h"
@@ -31,12 +31,12 @@ struct backward {
     const float *state, *memory, *y, *kept_gates, *kept_cells, *peephole, *mask, *scale;
     const float *dy, *dlast, *dlast_memory;
     float *dx, *dstate, *dmemory, *dscale;
-    /* (batch, time, ...): what entered the first product, and the operands of the second: of a gru the
-     * gradients dq, or, reset in front of it, r times the states; of a projection m and dh */
+    /* (batch, time, ...): what entered the first product, and the operands of the second: of a gru
+     * the gradients dq, or, reset in front of it, r times the states; of a projection m and dh */
     float *states, *second, *outputs;
     float *peepholes; /* (batch, 3 units): each row's share of their gradient */
-    /* A step's rows of da: (batch, gates units), and (batch, units) of the gate apart. In dx they may lie
-     * a power of two apart, where caches hold but a few of them */
+    /* A step's rows of da: (batch, gates units), and (batch, units) of the gate apart. In dx they
+     * may lie a power of two apart, where caches hold but a few of them */
     float *now, *now_apart;
     float *pulled, *dm; /* (batch, width), (batch, units): products on their way */
 };
@@ -134,7 +134,7 @@ static void pass_padding(const backward *f, const band *at, int64_t b)
     memset(f->dx + row * columns, 0, (size_t)columns * sizeof *f->dx);
 }
 
-/* ---- simple_rnn ---------------------------------------------------------------------------------- */
+/* ---- simple_rnn ------------------------------------------------------------------------------ */
 
 static void simple_row(const backward *f, const band *at, int64_t b)
 {
@@ -161,14 +161,15 @@ static void simple_step(const backward *f, const band *at)
     pull_states(f, at, f->now, f->r.units);
 }
 
-/* ---- lstm ---------------------------------------------------------------------------------------- */
+/* ---- lstm ------------------------------------------------------------------------------------ */
 
 /* d_c and the four da (i, f, g, o), with o's there. */
 typedef struct lstm_pull {
     vector d_c, da[4];
 } lstm_pull;
 
-/* What the peepholes p (3, units) of a vector receive and pass on; old, c: the cell before and behind. */
+/* What the peepholes p (3, units) of a vector receive and pass on; old, c:
+ * the cell before and behind. */
 INLINE vector pull_peepholes(const backward *f, int64_t b, int64_t j, size_t n, vector old,
                              vector c, const vector *da)
 {
@@ -213,7 +214,8 @@ INLINE void lstm_units(const bool usual, const backward *f, const band *at, int6
     }
 }
 
-/* dh goes into the units, through the projection where there is one, which wants m and dh of all rows. */
+/* dh goes into the units, through the projection where there is one,
+ * which wants m and dh of all rows. */
 static void lstm_row(const backward *f, const band *at, int64_t b)
 {
     const int64_t units = f->r.units, width = f->r.width, row = row_of(f, at, b);
@@ -253,9 +255,10 @@ static void lstm_step(const backward *f, const band *at)
     pull_states(f, at, f->now, 4 * units);
 }
 
-/* ---- gru ----------------------------------------------------------------------------------------- */
+/* ---- gru ------------------------------------------------------------------------------------- */
 
-/* Reset behind the product: dx gets da_z, da_r, da_n, and `now` the same with dq in place of da_n. */
+/* Reset behind the product: dx gets da_z, da_r, da_n,
+ * and `now` the same with dq in place of da_n. */
 INLINE void gru_units(const bool usual, const backward *f, const band *at, int64_t b, int64_t j,
                       size_t n)
 {
@@ -310,7 +313,7 @@ static void gru_step(const backward *f, const band *at)
     pull_states(f, at, f->now, 3 * units);
 }
 
-/* ---- gru, reset in front of the product ------------------------------------------------------------ */
+/* ---- gru, reset in front of the product ------------------------------------------------------ */
 
 /* da_z into now (batch, 2 units), da_n into now_apart (batch, units), dh z into dh. */
 static void candidate_row(const backward *f, const band *at, int64_t b)
@@ -336,8 +339,8 @@ static void candidate_row(const backward *f, const band *at, int64_t b)
     }
 }
 
-/* From v = da_n R_n^T in `pulled`: da_r, what v r brings the state, and r times it for R_n's gradient. In
- * padding da_n and so v are zero. */
+/* From v = da_n R_n^T in `pulled`: da_r, what v r brings the state, and r times it for R_n's
+ * gradient. In padding da_n and so v are zero. */
 static void reset_row(const backward *f, const band *at, int64_t b)
 {
     const int64_t units = f->r.units, row = row_of(f, at, b);
@@ -366,7 +369,7 @@ static void gru_before_step(const backward *f, const band *at)
     pull_states(f, at, f->now, 2 * units);
 }
 
-/* ---- a run --------------------------------------------------------------------------------------- */
+/* ---- a run ----------------------------------------------------------------------------------- */
 
 static void begin_rows(int64_t first, int64_t end, int64_t columns, const float *from, float *to)
 {
@@ -375,7 +378,8 @@ static void begin_rows(int64_t first, int64_t end, int64_t columns, const float 
                    to + first * columns);
 }
 
-/* The operands of the step in front of this one, which is next; y and cells are read a step earlier yet. */
+/* The operands of the step in front of this one, which is next;
+ * y and cells are read a step earlier yet. */
 static recurrent_ahead look_ahead(const backward *f, const band *at)
 {
     const int64_t units = f->r.units, width = f->r.width, step = at->step - 1;
@@ -414,7 +418,7 @@ static void run_rows(const void *argument, int64_t first, int64_t end)
     }
 }
 
-/* ---- kernels ------------------------------------------------------------------------------------- */
+/* ---- kernels --------------------------------------------------------------------------------- */
 
 /* Rooms of scratch. */
 enum {
@@ -436,9 +440,9 @@ enum {
 typedef struct recurrent_grad_state {
     int64_t batch, steps, units, width, gates, saved; /* steps: of all rows */
     bool apart;                                       /* gru: reset in front */
-    int projection, peephole;                         /* operands, or -1      */
+    int projection, peephole;                         /* operands, or -1 */
     fm_recurrent_matrix matrices[3]; /* of the rooms of panels; depth 0: not there */
-    fm_gemm products[2];             /* without pointers; rows 0: not there        */
+    fm_gemm products[2];             /* without pointers; rows 0: not there */
     size_t room[ROOMS + 1];          /* where each begins, in floats */
     int threads;
 } recurrent_grad_state;

@@ -1,6 +1,7 @@
-/* The functions of recurrent cells on vectors. What is beyond the range is clamped, and one exponential
- * serves both: 2^n (1 + p), p by reference, of x log2 e = n + f. Its error is a unit or two in the last
- * place near zero and grows with x, to ten where the sigmoid is 1e-37. NaN stays NaN. */
+/* The functions of recurrent cells on vectors. What is beyond the range is clamped, and one
+ * exponential serves both: 2^n (1 + p), p by reference, of x log2 e = n + f. Its error is a unit or
+ * two in the last place near zero and grows with x, to ten where the sigmoid is 1e-37. NaN stays
+ * NaN. */
 #ifndef FM_BACKEND_CPU_RECURRENT_MATH_H
 #define FM_BACKEND_CPU_RECURRENT_MATH_H
 

@@ -1,6 +1,6 @@
 /* The product that every step of a recurrent cell is made of: rows of a batch times a matrix in the
- * panels of recurrent_panels.h. Each sum is one chain of multiply-adds over depth 0, 1, 2, ..., whatever
- * the tile: a row has the same bits in a batch of any size. */
+ * panels of recurrent_panels.h. Each sum is one chain of multiply-adds over depth 0, 1, 2, ...,
+ * whatever the tile: a row has the same bits in a batch of any size. */
 #ifndef FM_BACKEND_CPU_RECURRENT_PRODUCT_H
 #define FM_BACKEND_CPU_RECURRENT_PRODUCT_H
 
@@ -16,32 +16,34 @@
 #define RECURRENT_SUMS 8
 #endif
 
-/* What the next step reads and writes, other lines of other pages in each row: fetched a few lines at a
- * time while the products of this one keep the arithmetic busy. */
+/* What the next step reads and writes, other lines of other pages in each row: fetched a few lines
+ * at a time while the products of this one keep the arithmetic busy. */
 typedef struct recurrent_rows {
     const float *row;
     int64_t step, floats, rows; /* floats to the next row and of one; rows still to come */
     bool writes;
 } recurrent_rows;
 
-/* After so many multiply-adds of each sum; a few rows alone are read one line after the other anyway. */
+/* After so many multiply-adds of each sum; a few rows alone
+ * are read one line after the other anyway. */
 enum { RECURRENT_MOST_USES = 8, RECURRENT_DEPTH = 8, RECURRENT_FETCHED_ROWS = 8 };
 
 typedef struct recurrent_ahead {
     recurrent_rows sets[RECURRENT_MOST_USES];
     int count, at;         /* sets, and the one that is being fetched */
-    int64_t floats, share; /* done of its row; lines at a time        */
+    int64_t floats, share; /* done of its row; lines at a time */
 } recurrent_ahead;
 
-/* Rows [first, end) of a batch at one step, which reads time `time`, and forward units [unit, unit_end);
- * NULL: nothing is fetched for the step behind it. */
+/* Rows [first, end) of a batch at one step, which reads time `time`, and forward units [unit,
+ * unit_end); NULL: nothing is fetched for the step behind it. */
 typedef struct band {
     int64_t step, time, first, end;
     int64_t unit, unit_end;
     recurrent_ahead *ahead;
 } band;
 
-/* What the next step does with a tensor (batch, time, columns), or NULL: it reads or writes that time. */
+/* What the next step does with a tensor (batch, time, columns), or NULL:
+ * it reads or writes that time. */
 typedef struct recurrent_use {
     const float *all;
     int64_t columns, time;
@@ -94,7 +96,8 @@ typedef struct recurrent_product {
     recurrent_ahead *ahead; /* or NULL */
 } recurrent_product;
 
-/* One block of `vectors` vectors, of which c has the first `columns` columns, into the last vector. */
+/* One block of `vectors` vectors, of which c has the first `columns` columns,
+ * into the last vector. */
 void FM_ISA_SYMBOL(fm_recurrent_block)(const recurrent_product *p, int vectors, int64_t columns);
 /* All blocks of a matrix without gates. */
 void FM_ISA_SYMBOL(fm_recurrent_columns)(const recurrent_product *p, int64_t columns);
@@ -102,8 +105,9 @@ void FM_ISA_SYMBOL(fm_recurrent_columns)(const recurrent_product *p, int64_t col
 #define product_of_block   FM_ISA_SYMBOL(fm_recurrent_block)
 #define product_of_columns FM_ISA_SYMBOL(fm_recurrent_columns)
 
-/* A cell's rows go through all steps in bands of so many, whose states and the operands of the steps to
- * come stay in the nearer caches; where the kernel itself does not, all rows of a thread share it. */
+/* A cell's rows go through all steps in bands of so many, whose states and the operands of the
+ * steps to come stay in the nearer caches; where the kernel itself does not, all rows of a thread
+ * share it. */
 enum { RECURRENT_BAND = 24, RECURRENT_NEAR_FLOATS = 128 << 10 };
 
 static inline int64_t recurrent_band(int64_t rows, int64_t panel_floats)

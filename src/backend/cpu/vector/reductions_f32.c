@@ -1,5 +1,6 @@
 /* Sums and maxima over axes, argmax: the loops of kernel/reduce.h, vectorised by the compiler and
- * shared out where the textbook's order of additions leaves it free, so the bits are the textbook's. */
+ * shared out where the textbook's order of additions leaves it free, so the bits are the
+ * textbook's. */
 #include "backend/cpu/vector/kernels.h"
 #include "op/op_table.h"
 #include "op/op_tools.h"
@@ -22,13 +23,13 @@ static reduction reduction_of(const fm_call *call)
     return (reduction){r.outer, r.reduced, r.inner, x->data, call->outputs[0].data, NULL};
 }
 
-/* ---- sum ----------------------------------------------------------------------------------------- */
+/* ---- sum ------------------------------------------------------------------------------------- */
 
 enum { PIECES = 8 }; /* into which the textbook cuts a sum by halving it three times */
 enum {
     STRIP = 512
-}; /* columns at a time: the textbook's tiles side by side, so that memory is read
-                          in its order; a column's additions are the same */
+}; /* columns at a time: the textbook's tiles side by side, so that memory is read in its order; a
+      column's additions are the same */
 enum { V = VECTOR_LENGTH };
 
 INLINE void sum_few_rows(int64_t rows, int64_t stride, const float *x, float *y, int vectors,
@@ -67,7 +68,8 @@ static void sum_strip(int64_t rows, int64_t stride, int64_t width, const float *
     if (j < width) sum_few_rows(rows, stride, x + j, y + j, 1, (size_t)(width - j));
 }
 
-/* A sum that is cut: part p of outer o begins at begin[p] and sums to parts + (o PIECES + p) inner. */
+/* A sum that is cut: part p of outer o begins at begin[p] and
+ * sums to parts + (o PIECES + p) inner. */
 typedef struct cut_sum {
     reduction r;
     int pieces;
@@ -151,7 +153,7 @@ static void run_sum(const fm_call *call)
     if (cuts) join_pieces(&c);
 }
 
-/* ---- max ----------------------------------------------------------------------------------------- */
+/* ---- max ------------------------------------------------------------------------------------- */
 
 static void max_range(const void *argument, int64_t begin, int64_t end)
 {
@@ -183,7 +185,7 @@ static void run_argmax(const fm_call *call)
     fm_in_ranges(call->threads, r.outer, LINE, (double)r.reduced, argmax_range, &r);
 }
 
-/* -------------------------------------------------------------------------------------------------- */
+/* ---------------------------------------------------------------------------------------------- */
 
 static const char *match_reduction(const fm_site *site)
 {

@@ -1,7 +1,7 @@
-/* Softmax and cross-entropy over the last axis, a row at a time: the formulas of kernel/softmax.h and
- * kernel/cross_entropy.h with a row's elements in the lanes of vectors. Sums are made lane by lane,
- * in pairs of halves for long rows, then across the lanes: an order that depends on the row's length
- * and the instruction set alone. */
+/* Softmax and cross-entropy over the last axis, a row at a time: the formulas of kernel/softmax.h
+ * and kernel/cross_entropy.h with a row's elements in the lanes of vectors. Sums are made lane by
+ * lane, in pairs of halves for long rows, then across the lanes: an order that depends on the row's
+ * length and the instruction set alone. */
 #include "backend/cpu/vector/kernels.h"
 #include "backend/cpu/vector/vector_math.h"
 #include "op/fused_loss.h"
@@ -10,7 +10,7 @@
 
 enum { SHORT_ROW = 64 * VECTOR_LENGTH };
 
-/* ---- vectors ------------------------------------------------------------------------------------- */
+/* ---- vectors --------------------------------------------------------------------------------- */
 
 /* The vector of x that begins at i, the lanes beyond n filled. */
 INLINE vector load_row(const float *x, int64_t i, int64_t n, float fill)
@@ -29,7 +29,7 @@ INLINE void store_row(float *y, int64_t i, int64_t n, vector value)
 
 #define EACH_VECTOR(i, n) for (int64_t i = 0; i < (n); i += VECTOR_LENGTH)
 
-/* ---- rows ---------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 /* A NaN may get lost here; it comes back by the sum of exponentials. */
 INLINE float largest(int64_t n, const float *x)
@@ -158,7 +158,8 @@ static float largest_or_nan(int64_t n, const float *x)
     return best;
 }
 
-/* A row whose largest element is infinite has that as its result: infinity - infinity stays away. */
+/* A row whose largest element is infinite has that as its result:
+ * infinity - infinity stays away. */
 static void logsumexp_rows(const void *argument, int64_t begin, int64_t end)
 {
     const rows *r = argument;
@@ -169,7 +170,7 @@ static void logsumexp_rows(const void *argument, int64_t begin, int64_t end)
     }
 }
 
-/* ---- cross-entropy with labels ------------------------------------------------------------------- */
+/* ---- cross-entropy with labels --------------------------------------------------------------- */
 
 static bool is_class(const rows *r, int64_t row)
 {
@@ -266,7 +267,7 @@ static void sparse_both_rows(const void *argument, int64_t begin, int64_t end)
     }
 }
 
-/* ---- cross-entropy with targets ------------------------------------------------------------------ */
+/* ---- cross-entropy with targets -------------------------------------------------------------- */
 
 /* A target of 0 counts nothing, also where its probability is 0. */
 INLINE float dense_loss(const rows *r, int64_t row, exponentials e)
@@ -354,7 +355,7 @@ static void dense_both_rows(const void *argument, int64_t begin, int64_t end)
     }
 }
 
-/* ---- kernels ------------------------------------------------------------------------------------- */
+/* ---- kernels --------------------------------------------------------------------------------- */
 
 /* Nanoseconds of a row of n. */
 #define ROW_NANOSECONDS(n) (20 + 0.3 * (double)(n))

@@ -6,7 +6,7 @@
 #include "backend/cpu/vector/tile_size.h"
 
 #define WIDE_ROWS    3 /* so few rows leave room for a tile over WIDE_PANELS panels, */
-#define WIDE_PANELS  4 /* hence for enough independent sums                          */
+#define WIDE_PANELS  4 /* hence for enough independent sums */
 #define WIDE_VECTORS (2 * WIDE_PANELS)
 #define LINE_FLOATS  16
 
@@ -27,7 +27,7 @@ struct tile {
     ptrdiff_t
         next_a; /* A's next tile lies so far behind this one and is not in a near cache; 0: it is */
     rows_ahead *ahead;   /* what is read after this tile: fetched beside it, `ahead_lines` */
-    int64_t ahead_lines; /* at every FETCH_STEP-th step; NULL: nothing                     */
+    int64_t ahead_lines; /* at every FETCH_STEP-th step; NULL: nothing */
     bool continued;      /* start from what C holds, the sum over the depth before */
     bool relu;
     bool accumulate;
@@ -35,8 +35,9 @@ struct tile {
 
 typedef void tile_function(const struct tile *t);
 
-/* What the end of a tile writes and reads. Of a few rows it is fetched at once; of more, a row at every
- * FETCH_STEP-th step of depth, because all at once would hold up what the first steps load. */
+/* What the end of a tile writes and reads. Of a few rows it is fetched at once; of more, a row at
+ * every FETCH_STEP-th step of depth, because all at once would hold up what the first steps
+ * load. */
 struct tile_ends {
     const float *c, *last_c, *mask;
 };

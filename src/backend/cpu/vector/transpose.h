@@ -30,7 +30,8 @@ INLINE void transpose(vector row[VECTOR_LENGTH])
 #endif
 }
 
-/* What becomes of each row's lanes, row j's in lane j: halves of two rows are joined until one is left. */
+/* What becomes of each row's lanes, row j's in lane j:
+ * halves of two rows are joined until one is left. */
 #define JOIN(row, s, operation)                                                                    \
     UNROLL for (int i = 0; i < VECTOR_LENGTH; i += 2 * (s))                                        \
     {                                                                                              \

@@ -1,4 +1,5 @@
-/* The elementwise ops with one operand: the formulas of kernel/unary.h, vectorised by the compiler. */
+/* The elementwise ops with one operand: the formulas of kernel/unary.h,
+ * vectorised by the compiler. */
 #include "backend/cpu/vector/kernels.h"
 #include "base/memory.h"
 #include "kernel/loops.h"
@@ -22,7 +23,8 @@ typedef struct unary_row {
 #define PARAMETER_ROW(name, ...) {&fm_op_##name, name##_loop_f32, true},
 static const unary_row rows[] = {FM_UNARY_OPS(ROW) FM_PARAMETER_OPS(PARAMETER_ROW)};
 
-/* Nanoseconds an element where it is more than moving it; only whether threads pay depends on it. */
+/* Nanoseconds an element where it is more than moving it;
+ * only whether threads pay depends on it. */
 static const struct {
     const fm_op *op;
     double nanoseconds;
@@ -53,7 +55,7 @@ fm_unary_loop *FM_ISA_SYMBOL(fm_cpu_unary_loop)(const fm_op *op)
     return row_of(op)->loop;
 }
 
-/* ---- kernels ------------------------------------------------------------------------------------- */
+/* ---- kernels --------------------------------------------------------------------------------- */
 
 typedef struct unary {
     fm_unary_loop *loop;

@@ -62,7 +62,7 @@ static void run_update(const fm_call *call)
     fm_in_ranges(call->threads, call->outputs[0].count, LINE, UPDATE_NANOSECONDS, run_range, &r);
 }
 
-/* ---- many parameters ----------------------------------------------------------------------------- */
+/* ---- many parameters ------------------------------------------------------------------------- */
 
 /* Tensors behind each other, each from a line on: `end` is where the next one begins. */
 typedef struct together {
@@ -102,7 +102,7 @@ static void run_together(const fm_call *const *calls, int count)
     fm_in_ranges(calls[0]->threads, end, LINE, UPDATE_NANOSECONDS, run_together_range, &t);
 }
 
-/* -------------------------------------------------------------------------------------------------- */
+/* ---------------------------------------------------------------------------------------------- */
 
 /* The parameter and the slots; the iteration is f64 always. */
 static const char *match_update(const fm_site *site)
@@ -111,7 +111,7 @@ static const char *match_update(const fm_site *site)
     return site->outputs[0].count == 0 ? "there are no elements" : NULL;
 }
 
-/* ---- moving average ------------------------------------------------------------------------------ */
+/* ---- moving average -------------------------------------------------------------------------- */
 
 typedef struct average_range {
     float *e;
@@ -135,7 +135,7 @@ static void run_moving_average(const fm_call *call)
                  &a);
 }
 
-/* -------------------------------------------------------------------------------------------------- */
+/* ---------------------------------------------------------------------------------------------- */
 
 #define KERNEL_ROW(rule)                                                                           \
     {.name = KERNEL_NAME(#rule "_update"),                                                         \

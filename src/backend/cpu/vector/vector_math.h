@@ -1,5 +1,6 @@
-/* exp, expm1, log, log1p, tanh, erf and the normal distribution of one float without branches, so that the
- * compiler turns a loop over them into vectors; a number's result does not depend on its place in the loop.
+/* exp, expm1, log, log1p, tanh, erf and the normal distribution of one float without branches, so
+ * that the compiler turns a loop over them into vectors; a number's result does not depend on its
+ * place in the loop.
  *
  * Each argument is reduced to a short interval (Muller, "Elementary Functions", 3rd edition 2016,
  * chapter 11) and the rest is a polynomial whose coefficients were fitted for the smallest largest
@@ -195,9 +196,9 @@ INLINE float vector_bell(float x)
     return 0x1.988454p-2f * vector_exp_down(-0.5f * x * x);
 }
 
-/* The normal distribution function: e^(-x^2 / 2) r(|x|), or 1 without that, where r is Mills' ratio times
- * 1 / sqrt(2 pi), fitted with the weight e^(-x^2 / 2) that its error has. Beside the density it costs no
- * other exp. */
+/* The normal distribution function: e^(-x^2 / 2) r(|x|), or 1 without that, where r is Mills' ratio
+ * times 1 / sqrt(2 pi), fitted with the weight e^(-x^2 / 2) that its error has. Beside the density
+ * it costs no other exp. */
 INLINE float vector_normal(float x)
 {
     const float size = x < 0 ? -x : x, t = size > 6 ? 6 : size;

@@ -1,6 +1,6 @@
-/* The inner loops of windows_f32.c and kernel_grad_f32.c: tiles whose rows of A lie anywhere. Each row
- * has a pointer of its own and all share an index, which is what an address of x86 is made of: 12 rows,
- * the index and B fill the registers. */
+/* The inner loops of windows_f32.c and kernel_grad_f32.c: tiles whose rows of A lie anywhere. Each
+ * row has a pointer of its own and all share an index, which is what an address of x86 is made of:
+ * 12 rows, the index and B fill the registers. */
 #ifndef FM_BACKEND_CPU_WINDOW_TILE_H
 #define FM_BACKEND_CPU_WINDOW_TILE_H
 
@@ -16,10 +16,10 @@ struct window_tile {
     const int32_t *from, *to;
     ptrdiff_t from_step, to_step; /* from a pixel to the next of its row */
     float *c;
-    size_t columns;        /* that are stored: of the last vector some may not exist  */
-    const float *bias;     /* [columns]                                                */
-    const float *residual; /* added; as c                                              */
-    const float *mask;     /* 0 where !(mask > 0); as c                                */
+    size_t columns;        /* that are stored: of the last vector some may not exist */
+    const float *bias;     /* [columns] */
+    const float *residual; /* added; as c */
+    const float *mask;     /* 0 where !(mask > 0); as c */
     bool relu;
     bool streamed; /* c is written past the caches */
 };
@@ -122,9 +122,9 @@ INLINE void window_compute(const struct window_tile *t, const int rows, const in
     finish_tile(t, sum, rows, vectors);
 }
 
-/* Whether the windows are one chunk, as those of 1x1 kernels are, lie evenly in A and in C, and are deep
- * enough to fetch all rows of C meanwhile. Of a band's pixels none is nearer to the next than those beside
- * each other. */
+/* Whether the windows are one chunk, as those of 1x1 kernels are, lie evenly in A and in C, and are
+ * deep enough to fetch all rows of C meanwhile. Of a band's pixels none is nearer to the next than
+ * those beside each other. */
 INLINE bool is_even_tile(const struct window_tile *t, int64_t rows)
 {
     const ptrdiff_t last = rows - 1;
@@ -144,7 +144,8 @@ INLINE ptrdiff_t prefetch_row(const struct window_tile *t, ptrdiff_t at, ptrdiff
     return at < last ? at + t->to_step : last;
 }
 
-/* The same where three pointers reach all rows, which leaves registers for what is fetched meanwhile. */
+/* The same where three pointers reach all rows,
+ * which leaves registers for what is fetched meanwhile. */
 INLINE void even_window_compute(const struct window_tile *t, const int rows, const int vectors)
 {
     const ptrdiff_t a_row = t->from_step, last = t->to[rows - 1];
@@ -171,8 +172,8 @@ INLINE void even_window_compute(const struct window_tile *t, const int rows, con
     finish_tile(t, sum, rows, vectors);
 }
 
-/* c[r][v] (+)= sum over d < depth of a[row_from[r] + from[d]] * b[d][v], rows PANEL_WIDTH apart in b
- * and c_row in c. */
+/* c[r][v] (+)= sum over d < depth of a[row_from[r] + from[d]] * b[d][v],
+ * rows PANEL_WIDTH apart in b and c_row in c. */
 struct gradient_tile {
     const float *a, *b;
     const int32_t *row_from, *from;

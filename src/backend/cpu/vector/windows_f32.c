@@ -38,7 +38,7 @@ typedef void window_function(const struct window_tile *t);
 static window_function *const tiles[2][TILE_ROWS][2] = {{EACH_ROWS(TILE_ENTRY)},
                                                         {EACH_ROWS(EVEN_TILE_ENTRY)}};
 
-/* ---- B ------------------------------------------------------------------------------------------- */
+/* ---- B --------------------------------------------------------------------------------------- */
 
 /* A unit is one panel of one group's columns. Packed, each has b_rows rows of PANEL_WIDTH. */
 static int64_t units_of_group(const fm_window_plan *plan)
@@ -103,10 +103,10 @@ static void pack_adjoint(const fm_windows *w, int64_t group, int64_t panel, floa
     }
 }
 
-/* ---- tiles --------------------------------------------------------------------------------------- */
+/* ---- tiles ----------------------------------------------------------------------------------- */
 
-/* What the next band reads. Of a 1x1 kernel with strides, which leaves most pixels out: `pixels` are
- * fetched with the tiles at their place, `share` floats of each for each unit. */
+/* What the next band reads. Of a 1x1 kernel with strides, which leaves most pixels out: `pixels`
+ * are fetched with the tiles at their place, `share` floats of each for each unit. */
 typedef struct next_band {
     ahead source, residual, mask;
     const float *pixels;
@@ -117,10 +117,10 @@ typedef struct windows_run {
     const fm_windows *windows;
     const float *b;
     float *packed, *copies;
-    size_t copy_floats; /* of a part's                                     */
+    size_t copy_floats; /* of a part's */
     float *moments;     /* a unit of channel_moments.h for each band; NULL: nobody wants them */
-    int64_t splits;     /* into which the units of a band's work are cut   */
-    bool streamed;      /* the result is not in the cache when it is read  */
+    int64_t splits;     /* into which the units of a band's work are cut */
+    bool streamed;      /* the result is not in the cache when it is read */
 } windows_run;
 
 /* Pixels whose columns follow each other in the result, as all do that have one panel, at once. */
@@ -221,7 +221,7 @@ static void run_unit(const windows_run *run, fm_window_band band, const float *a
     }
 }
 
-/* ---- parts --------------------------------------------------------------------------------------- */
+/* ---- parts ----------------------------------------------------------------------------------- */
 
 static next_band band_after(const windows_run *run, int64_t index, int64_t units)
 {
@@ -315,8 +315,8 @@ static size_t scratch_floats(const fm_windows *windows, int threads)
            moments_scratch(windows);
 }
 
-/* As large as fused_normalize's results that are. Only with a residual, which is a third stream: what
- * has none is mostly read at once, by the statistics of a batch normalisation. */
+/* As large as fused_normalize's results that are. Only with a residual, which is a third stream:
+ * what has none is mostly read at once, by the statistics of a batch normalisation. */
 static bool is_streamed(const fm_windows *w)
 {
     const fm_window_plan *plan = w->plan;

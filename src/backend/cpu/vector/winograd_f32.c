@@ -1,6 +1,6 @@
-/* Winograd convolution for one instruction set; winograd.h is the interface, winograd_transform.h the
- * arithmetic. Tiles are worked on in blocks that stay in the second cache with all that is made of
- * them: x's transform, the products, y. */
+/* Winograd convolution for one instruction set; winograd.h is the interface, winograd_transform.h
+ * the arithmetic. Tiles are worked on in blocks that stay in the second cache with all that is made
+ * of them: x's transform, the products, y. */
 #include "backend/cpu/winograd.h"
 #include "backend/cpu/gemm.h"
 #include "base/parallel.h"
@@ -17,25 +17,25 @@ extern const fm_gemm_isa FM_ISA_SYMBOL(fm_gemm_isa);
 
 enum {
     ALL_POINTS = POINTS * POINTS,
-    BLOCK_FLOATS = 1 << 16, /* what a block takes of the second cache, more than this or less  */
-    LEAST_BLOCK = 24,       /* tiles, so that a product has rows enough                      */
+    BLOCK_FLOATS = 1 << 16, /* what a block takes of the second cache, more than this or less */
+    LEAST_BLOCK = 24,       /* tiles, so that a product has rows enough */
     MOST_BLOCK = 96,
-    GROUP = 192,            /* tiles that are transformed together for a large kernel          */
-    LARGE_KERNEL = 1 << 22, /* floats, transformed: a third-level cache does not keep it        */
-    SUMS_FLOATS = 1 << 18,  /* a smaller gradient of the kernel is summed in SUMS parts       */
+    GROUP = 192,            /* tiles that are transformed together for a large kernel */
+    LARGE_KERNEL = 1 << 22, /* floats, transformed: a third-level cache does not keep it */
+    SUMS_FLOATS = 1 << 18,  /* a smaller gradient of the kernel is summed in SUMS parts */
     SUMS = 8,
     MOMENT_BLOCKS = 8, /* at least, of a convolution with moments, on any number of threads */
-    SOME_TILES = 8,    /* of a group, that a thread transforms at a time                     */
+    SOME_TILES = 8,    /* of a group, that a thread transforms at a time */
     PAD = 16           /* floats between points: else all 36 fall on one set of the first cache */
 };
 
 typedef struct geometry {
     fm_winograd w;
     int64_t tiles_down, tiles_across, tiles;
-    int64_t block, blocks; /* tiles of a block, blocks                          */
-    int64_t unit, units;   /* tiles whose moments are added up                  */
-    size_t kernel_step;    /* floats of the transformed kernel at one point     */
-    size_t x_step, y_step; /* of a block's x and y at one point                 */
+    int64_t block, blocks; /* tiles of a block, blocks */
+    int64_t unit, units;   /* tiles whose moments are added up */
+    size_t kernel_step;    /* floats of the transformed kernel at one point */
+    size_t x_step, y_step; /* of a block's x and y at one point */
 } geometry;
 
 static size_t round_up(size_t floats)
@@ -150,7 +150,7 @@ INLINE patch patch_of(const square *s, int64_t c, int64_t count, float *buffer)
     return (patch){buffer, s->size * VECTOR_LENGTH, VECTOR_LENGTH};
 }
 
-/* T of the columns of a square, of a whole vector of channels from c on. What is outside is zero. */
+/* T of the columns of a square, of a whole vector of channels from c on. Zero outside. */
 INLINE void transform_square(transform_1d *transform, const square *s, int64_t c, vector *half,
                              const int size)
 {
@@ -190,7 +190,7 @@ static size_t in_panels(int64_t rows, int64_t columns, int64_t row, int64_t colu
     return (size_t)(panel * rows + row * stored + column - panel);
 }
 
-/* ---- x, y and the kernel to points and back ------------------------------------------------------ */
+/* ---- x, y and the kernel to points and back -------------------------------------------------- */
 
 /* half's rows to points `step` floats apart. */
 INLINE void put_points(transform_1d *transform, const vector *half, float *out, size_t step,
@@ -241,8 +241,8 @@ INLINE void add_patch(const patch *p, const int size, float *sums)
     store(sums, sum);
 }
 
-/* A tile of dy as row `row` of matrices (rows, filters) in panels; added to sums (filters) too, unless
- * that is NULL. */
+/* A tile of dy as row `row` of matrices (rows, filters) in panels; added to sums (filters) too,
+ * unless that is NULL. */
 static void transform_tile_of_dy(const geometry *g, const float *dy, tile_place at, int64_t row,
                                  int64_t rows, float *points, float *sums)
 {
@@ -325,7 +325,7 @@ static void transform_tile_to_y(const geometry *g, const float *points, int64_t 
 
 typedef struct kernel_transform {
     int64_t channels, filters;
-    const float *kernel; /* (3, 3, channels, filters)                   */
+    const float *kernel; /* (3, 3, channels, filters) */
     float *u;            /* [point] (channels, filters) in panels, step floats apart */
     size_t step;
 } kernel_transform;
@@ -380,8 +380,8 @@ static void turn_block(const float *from, int64_t channels, float *to, int64_t f
 }
 
 typedef struct turning {
-    const float *from; /* (3, 3, filters, channels)                  */
-    float *to;         /* (3, 3, channels, filters), read backwards  */
+    const float *from; /* (3, 3, filters, channels) */
+    float *to;         /* (3, 3, channels, filters), read backwards */
     int64_t channels, filters;
 } turning;
 
@@ -399,7 +399,7 @@ static void turn_rows(const void *argument, int64_t begin, int64_t end)
     }
 }
 
-/* ---- blocks -------------------------------------------------------------------------------------- */
+/* ---- blocks ---------------------------------------------------------------------------------- */
 
 typedef struct block_place {
     int64_t start, tiles;
@@ -441,7 +441,7 @@ static ahead y_of_block(const geometry *g, const block_place *b, const float *y)
                         b->last.image * w->out_height + b->last.row + RESULTS);
 }
 
-/* ---- convolution --------------------------------------------------------------------------------- */
+/* ---- convolution ----------------------------------------------------------------------------- */
 
 /* What the parts of a convolution share. */
 typedef struct convolution {
@@ -450,7 +450,7 @@ typedef struct convolution {
     const fm_winograd_epilogue *epilogue;
     float *y, *scratch;
     float *moments;    /* units of channel_moments.h; NULL: nobody wants them */
-    block_place group; /* of tiles, by panels                                 */
+    block_place group; /* of tiles, by panels */
 } convolution;
 
 /* Where a tile's pixels lie behind its first, those within y; how many. */
@@ -465,7 +465,7 @@ static int pixels_of(const fm_winograd *w, tile_place at, int32_t *to)
     return count;
 }
 
-/* Filters `some` of a tile's results, which lie in y, to a unit; the tile that begins it when `begin`. */
+/* Filters `some` of a tile's results, in y, to a unit; the tile that begins it when `begin`. */
 static void add_tile_moments(const convolution *a, float *unit, bool begin, tile_place at,
                              filter_range some, const int32_t *to, int pixels)
 {
@@ -478,7 +478,7 @@ static void add_tile_moments(const convolution *a, float *unit, bool begin, tile
     }
 }
 
-/* Filters `some` of all tiles of a block, from products in panels to y. A block is of whole units. */
+/* Filters `some` of all tiles of a block, of whole units, from products in panels to y. */
 static void finish_tiles(const convolution *a, const block_place *block, const float *points,
                          filter_range some)
 {
@@ -565,8 +565,8 @@ static size_t own_kernel_floats(const fm_winograd *w)
     return w->kernel_ready ? 0 : kernel_floats(w->channels, w->filters) + turned_floats(w);
 }
 
-/* Few tiles, or a kernel that the caches do not hold: the tiles of a group are transformed together,
- * then each panel of filters is a job, and the kernel is read once for all of them. */
+/* Few tiles, or a kernel that the caches do not hold: the tiles of a group are transformed
+ * together, then each panel of filters is a job, and the kernel is read once for all of them. */
 static bool goes_by_panels(const geometry *g, int threads)
 {
     const size_t kernel = ALL_POINTS * g->kernel_step;
@@ -579,7 +579,7 @@ static int64_t group_of(const geometry *g)
     return (g->tiles + groups - 1) / groups;
 }
 
-/* x's points are those of all threads when it goes by panels, then in groups of whole units of moments. */
+/* x's points are all threads' when it goes by panels, then in groups of whole units of moments. */
 static geometry cut_convolution(const fm_winograd *w, int threads, bool *by_panels)
 {
     geometry g = geometry_of(w, w->moments ? MOMENT_BLOCKS : 2 * threads);
@@ -681,18 +681,18 @@ static void convolve(const fm_winograd *w, const float *x, const float *kernel, 
     finish_moments(&units, threads);
 }
 
-/* ---- the gradient of the kernel ------------------------------------------------------------------ */
+/* ---- the gradient of the kernel -------------------------------------------------------------- */
 
-/* Of a small kernel: tiles are cut into `sums` shares, each with a du of its own, which are added up at
- * the end. Of a large one (sums = 1): the tiles of a group are transformed together, then each point
- * is a job. Neither depends on the number of threads. */
+/* Of a small kernel: tiles are cut into `sums` shares, each with a du of its own, which are added
+ * up at the end. Of a large one (sums = 1): the tiles of a group are transformed together, then
+ * each point is a job. Neither depends on the number of threads. */
 typedef struct kernel_gradient {
     geometry g;
     const float *x, *dy;
     float *dkernel, *dbias, *du, *scratch;
-    float *dy_sums; /* (lines, filters in whole vectors)                  */
+    float *dy_sums; /* (lines, filters in whole vectors) */
     int64_t sums, lines;
-    size_t du_floats, parts; /* of a share; how many have scratch of their own    */
+    size_t du_floats, parts; /* of a share; how many have scratch of their own */
     block_place group;
     bool add; /* to the groups before */
 } kernel_gradient;

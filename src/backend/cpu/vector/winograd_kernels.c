@@ -19,8 +19,8 @@ typedef struct winograd_state {
     fm_winograd geometry;
     int threads;
     bool relu;
-    int bias, residual, mask;  /* which inputs; 0: none            */
-    fm_unary_loop *activation; /* another than relu, of all of y   */
+    int bias, residual, mask;  /* which inputs; 0: none */
+    fm_unary_loop *activation; /* another than relu, of all of y */
 } winograd_state;
 
 static bool all_are(const fm_ints *list, int64_t value)
@@ -117,7 +117,7 @@ static void release_state(fm_context *context, void *state)
     fm_release(context, state);
 }
 
-/* ---- convolve ------------------------------------------------------------------------------------ */
+/* ---- convolve -------------------------------------------------------------------------------- */
 
 static const char *match_convolve(const fm_site *site)
 {
@@ -180,7 +180,7 @@ static void run_convolve(const fm_call *call)
     run_windows(call, false);
 }
 
-/* ---- convolve_transposed ------------------------------------------------------------------------- */
+/* ---- convolve_transposed --------------------------------------------------------------------- */
 
 static const char *match_transposed(const fm_site *site)
 {
@@ -205,7 +205,7 @@ static void run_transposed(const fm_call *call)
     run_windows(call, true);
 }
 
-/* ---- convolve_kernel_grad ------------------------------------------------------------------------ */
+/* ---- convolve_kernel_grad -------------------------------------------------------------------- */
 
 static const char *match_kernel_grad(const fm_site *site)
 {
@@ -228,7 +228,7 @@ static void run_kernel_grad(const fm_call *call)
                      state->threads, call->scratch);
 }
 
-/* -------------------------------------------------------------------------------------------------- */
+/* ---------------------------------------------------------------------------------------------- */
 
 static const fm_kernel kernels[] = {
     {.name = KERNEL_NAME("winograd.convolve"),

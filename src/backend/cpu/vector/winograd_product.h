@@ -1,6 +1,6 @@
 /* The products of winograd_f32.c at one of its points: c (rows, columns) = a (rows, depth) times b
- * (depth, columns) in panels, or added to c. They are small, and there are 36 of them for each block:
- * what gemm.h does around its tiles would cost as much as the tiles. */
+ * (depth, columns) in panels, or added to c. They are small, and there are 36 of them for each
+ * block: what gemm.h does around its tiles would cost as much as the tiles. */
 #ifndef FM_BACKEND_CPU_WINOGRAD_PRODUCT_H
 #define FM_BACKEND_CPU_WINOGRAD_PRODUCT_H
 
@@ -9,9 +9,9 @@
 typedef struct point_product {
     int64_t rows, columns, depth;
     const float *a;
-    ptrdiff_t a_row, a_depth; /* one of them is 1                                   */
-    const float *b;           /* panels of b follow each other, each (depth, width)  */
-    float *c;                 /* also in panels, each (c_rows, width)                */
+    ptrdiff_t a_row, a_depth; /* one of them is 1 */
+    const float *b;           /* panels of b follow each other, each (depth, width) */
+    float *c;                 /* also in panels, each (c_rows, width) */
     int64_t c_rows;
     bool add;
 } point_product;

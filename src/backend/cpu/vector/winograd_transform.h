@@ -1,8 +1,10 @@
-/* The transforms of F(4x4, 3x3) in one dimension, for the points 0, a, -a, b, -b and infinity, and how
- * one dimension makes two. Each is a matrix of winograd.h; `step` is the distance of the vectors.
+/* The transforms of F(4x4, 3x3) in one dimension, for the points 0, a, -a, b, -b and infinity, and
+ * how one dimension makes two. Each is a matrix of winograd.h; `step` is the distance of the
+ * vectors.
  *
- * The points decide how far rounding errors grow. With a = 3/4, b = 3/2 the error of random layers is
- * half of what the usual 1 and 2 give, its largest element a third, twice that of the definition. */
+ * The points decide how far rounding errors grow. With a = 3/4, b = 3/2 the error of random layers
+ * is half of what the usual 1 and 2 give, its largest element a third, twice that of the
+ * definition. */
 #ifndef FM_BACKEND_CPU_WINOGRAD_TRANSFORM_H
 #define FM_BACKEND_CPU_WINOGRAD_TRANSFORM_H
 
@@ -15,8 +17,8 @@ enum { POINTS = 6, RESULTS = 4, TAPS = 3 }; /* of a tile, in each dimension */
 #define A_2  (A * A)
 #define B_2  (B * B)
 #define ZERO (1 / (A_2 * B_2))             /* scales of G's rows: of the point 0, */
-#define NEAR (1 / (2 * A_2 * (A_2 - B_2))) /* of a and -a,            */
-#define FAR  (1 / (2 * B_2 * (B_2 - A_2))) /* of b and -b             */
+#define NEAR (1 / (2 * A_2 * (A_2 - B_2))) /* of a and -a, */
+#define FAR  (1 / (2 * B_2 * (B_2 - A_2))) /* of b and -b */
 
 /* t = B^T x, 6 from 6 */
 INLINE void transform_x(const vector *x, vector *t, int step)

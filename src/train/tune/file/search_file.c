@@ -33,7 +33,7 @@ typedef struct section {
     fm_status (*read)(fm_search_file *file, const fm_tree *section);
 } section;
 
-/* ---- values as text ---------------------------------------------------------------------------- */
+/* ---- values as text -------------------------------------------------------------------------- */
 
 static void add_scalar(fm_text *text, const fm_tree *tree)
 {
@@ -90,7 +90,7 @@ static const char *value_text(fm_search_file *file, const fm_tree *tree)
     return kept;
 }
 
-/* ---- recipe and set ---------------------------------------------------------------------------- */
+/* ---- recipe and set -------------------------------------------------------------------------- */
 
 static fm_status read_path(fm_search_file *file, const fm_tree *tree)
 {
@@ -124,7 +124,7 @@ static fm_status read_set(fm_search_file *file, const fm_tree *tree)
     return FM_OK;
 }
 
-/* ---- objective, trial, budget, seed ------------------------------------------------------------ */
+/* ---- objective, trial, budget, seed ---------------------------------------------------------- */
 
 static const char *const epoch_choices[] = {"best", "last", NULL};
 
@@ -199,7 +199,7 @@ static fm_status read_seed(fm_search_file *file, const fm_tree *tree)
     return fm_options_set(&file->arena, &field, &file->settings, "search", tree);
 }
 
-/* ---- method ------------------------------------------------------------------------------------ */
+/* ---- method ---------------------------------------------------------------------------------- */
 
 static const char *next_method(const void *list, int index)
 {
@@ -228,7 +228,7 @@ static fm_status read_method(fm_search_file *file, const fm_tree *tree)
     return fm_named_options(&file->arena, &named, &part, 1, NULL);
 }
 
-/* ---- space ------------------------------------------------------------------------------------- */
+/* ---- space ----------------------------------------------------------------------------------- */
 
 static const char *const scale_choices[] = {"linear", "log", NULL};
 
@@ -476,7 +476,7 @@ static fm_status read_space(fm_search_file *file, const fm_tree *tree)
     return fm_fail_prefix(file->context, "%s:%d:%d: ", at->source, at->key_line, at->key_column);
 }
 
-/* ---- the file ---------------------------------------------------------------------------------- */
+/* ---- the file -------------------------------------------------------------------------------- */
 
 static const section sections[] = {
     {"recipe", true, read_path},          {"set", false, read_set},
@@ -590,7 +590,7 @@ const char *fm_search_section(fm_search_file *file, const char *name)
     return tree ? value_text(file, tree) : "";
 }
 
-/* ---- assignments ------------------------------------------------------------------------------- */
+/* ---- assignments ----------------------------------------------------------------------------- */
 
 static const char *assignment(fm_search_file *file, const char *key, const fm_parameter *parameter,
                               double value)

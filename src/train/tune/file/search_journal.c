@@ -35,7 +35,7 @@ static const char *digest(fm_arena *words, const char *text)
     return fm_arena_format(words, "%016llx", (unsigned long long)hash);
 }
 
-/* ---- reading ----------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static fm_status fail_line(const fm_search_journal *journal, int line, const char *words)
 {
@@ -146,7 +146,7 @@ static fm_status read_all(fm_search_journal *journal)
     return status;
 }
 
-/* ---- opening ----------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static fm_status open_file(fm_search_journal *journal)
 {
@@ -202,7 +202,7 @@ void fm_journal_close(fm_search_journal *journal)
     fm_release(journal->context, journal);
 }
 
-/* ---- asking ------------------------------------------------------------------------------------ */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 bool fm_journal_begun(const fm_search_journal *journal, bool *maximize)
 {
@@ -230,7 +230,7 @@ int64_t fm_journal_count(const fm_search_journal *journal)
     return (int64_t)journal->count;
 }
 
-/* ---- writing ----------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 /* A line of JSON; a byte that is not ASCII is written as '?'. */
 static void add_string(fm_text *text, const char *string)

@@ -7,7 +7,8 @@
 
 /*  trial, to  the job
  *  value      of the objective; NaN: it failed, `reason` says why
- *  epoch      that had the value, from 1; trained: epochs in all, less than `to` where it stopped early
+ *  epoch      that had the value, from 1; trained: epochs in all, less than `to` where it stopped
+ *             early
  *  seconds    of this job; elapsed: of the whole search until then */
 typedef struct fm_journal_record {
     int64_t trial, to;
@@ -25,8 +26,8 @@ enum { FM_MAX_IDENTITY = 8 };
 
 typedef struct fm_search_journal fm_search_journal;
 
-/* Opens or makes the file and locks it. FM_ERROR_ARGUMENT when another process has it, or when it was
- * begun with another identity; FM_ERROR_FORMAT for what is not a journal. */
+/* Opens or makes the file and locks it. FM_ERROR_ARGUMENT when another process has it, or when it
+ * was begun with another identity; FM_ERROR_FORMAT for what is not a journal. */
 fm_status fm_journal_open(fm_context *context, const char *path,
                           const fm_journal_identity *identity, int identity_count,
                           fm_search_journal **journal);
