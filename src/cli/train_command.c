@@ -71,27 +71,58 @@ static const char *timeline_of(const training *t)
     return given ? given : fm_recipe_about(t->recipe)->fit.timeline;
 }
 
+enum { OUTPUTS = 4 };
+
+typedef struct output {
+    const char *what, *path; /* path NULL: it is not written */
+} output;
+
+static void list_outputs(const training *t, output outputs[OUTPUTS])
+{
+    const fm_recipe_settings *settings = fm_recipe_about(t->recipe);
+    outputs[0] = (output){"model", t->out};
+    outputs[1] = (output){"best model", settings->keep_best ? t->best : NULL};
+    outputs[2] = (output){"timeline", timeline_of(t)};
+    outputs[3] = (output){"history", settings->fit.csv};
+}
+
+static fm_status refuse_over(training *t, const output *written, const char *what, const char *kept)
+{
+    if (!written->path || !kept || !fm_file_same(written->path, kept)) return FM_OK;
+    return fm_fail(t->invocation.context, FM_ERROR_ARGUMENT, "%s: the %s would be written over %s",
+                   written->path, written->what, what);
+}
+
 /* The recipe names outputs, too, so that two may have one
  * name although the command line was fine. */
 static fm_status check_outputs(training *t)
 {
-    const fm_recipe_settings *settings = fm_recipe_about(t->recipe);
-    const struct {
-        const char *what, *path;
-    } outputs[] = {{"model", t->out},
-                   {"best model", settings->keep_best ? t->best : NULL},
-                   {"timeline", timeline_of(t)},
-                   {"history", settings->fit.csv}};
+    output outputs[OUTPUTS];
+    list_outputs(t, outputs);
     fm_status status = FM_OK;
-    for (size_t i = 0; i < sizeof outputs / sizeof outputs[0] && status == FM_OK; i++) {
-        const char *path = outputs[i].path;
-        for (size_t j = 0; j < i && path && status == FM_OK; j++) {
-            if (!outputs[j].path || !fm_file_same(path, outputs[j].path)) continue;
-            status = fm_fail(t->invocation.context, FM_ERROR_ARGUMENT,
-                             "%s: the %s would be written over the %s", path, outputs[i].what,
-                             outputs[j].what);
+    for (int i = 0; i < OUTPUTS && status == FM_OK; i++) {
+        for (int j = 0; j < i && status == FM_OK; j++) {
+            char what[32];
+            snprintf(what, sizeof what, "the %s", outputs[j].what);
+            status = refuse_over(t, &outputs[i], what, outputs[j].path);
         }
-        if (path && status == FM_OK) status = check_writable(t, path);
+        if (outputs[i].path && status == FM_OK) status = check_writable(t, outputs[i].path);
+    }
+    return status;
+}
+
+/* Where data came from is known once it is open. */
+static fm_status check_data_kept(training *t)
+{
+    output outputs[OUTPUTS];
+    list_outputs(t, outputs);
+    const fm_dataset *const sets[] = {t->data.raw_train, t->data.raw_validation, t->data.raw_test};
+    fm_status status = FM_OK;
+    for (int i = 0; i < OUTPUTS; i++) {
+        for (int k = 0; k < 3 && status == FM_OK; k++) {
+            const char *origin = sets[k] ? fm_dataset_about(sets[k])->origin : NULL;
+            status = refuse_over(t, &outputs[i], "its data", origin);
+        }
     }
     return status;
 }
@@ -167,6 +198,7 @@ static fm_status open_training(training *t)
         }
     }
     terminal_wipe(&t->invocation.err);
+    if (status == FM_OK) status = check_data_kept(t);
     if (status == FM_OK) status = fm_recipe_create_model(t->recipe, t->data.transform, &t->model);
     if (status == FM_OK) {
         status = t->resumed ? load_resumed(t) : fm_recipe_start(t->recipe, t->model);

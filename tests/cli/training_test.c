@@ -307,6 +307,10 @@ static void what_is_read_or_written_too_is_not_lost(void **state)
          "link: would be written over a file that is read"},
         {"$FATHOM embed $HERE/m.safetensors -o $HERE/a.csv --features $HERE/a.csv", 2,
          "would be written over what --features writes"},
+        {"cd $HERE; printf 'x,y\\n1,2\\n2,3\\n3,5\\n4,6\\n' >t.csv; printf 'data: {set: csv, file: "
+         "t.csv, target: y}\\nmodel: [{dense: 1}]\\nloss: mse\\noptimizer: sgd\\n' >t.yaml; "
+         "$FATHOM train t.yaml -o t.csv",
+         3, "t.csv: the model would be written over its data"},
         {"$FATHOM train --resume $HERE/m.safetensors -o $HERE/m.safetensors -q", 0, "saved as"},
         {"$FATHOM eval $HERE/m.safetensors", 0, "accuracy"},
     };
