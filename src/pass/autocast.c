@@ -6,6 +6,16 @@
 
 enum { LEAST_DEPTH = 32, LEAST_COLUMNS = 32 };
 
+/* Measured on a Zen 4: a tile of 36 products of f32 takes as long as so many of pairs. A kernel that the second
+ * cache cannot keep costs as much as those of so many tiles; Winograd's kernels take no larger one than the
+ * last. */
+enum {
+    SEEN_OF_TILE = 80,
+    LARGE_KERNEL = 1 << 18,
+    LARGE_KERNEL_TILES = 30,
+    MOST_FILTERED = 600 * 600
+};
+
 /* The kernel of a convolution or of what is made of one; of rank 0 if the node is neither. */
 static fm_shape kernel_of(const fm_graph *graph, const fm_node *node)
 {
@@ -28,6 +38,32 @@ static bool is_3x3_at_every_pixel(const fm_window *window, fm_shape kernel)
     return true;
 }
 
+/* How often 3 taps along a dimension of x see a number and not padding, of all pixels of y together. */
+static double seen_along(int64_t x, int64_t y, int64_t padding)
+{
+    double seen = 0;
+    for (int64_t tap = 0; tap < 3; tap++) {
+        const int64_t first = tap - padding; /* where pixel 0's tap reads */
+        const int64_t begin = first < 0 ? -first : 0, end = x - first < y ? x - first : y;
+        if (end > begin) seen += (double)(end - begin);
+    }
+    return seen;
+}
+
+/* Whether F(4x4, 3x3) makes these sooner: products of tiles, most of which may be empty, and reading a
+ * transformed kernel, which counts as so many tiles, more where no cache holds it. */
+static bool is_filtered(const fm_window *window, fm_shape kernel, fm_shape x, fm_shape y)
+{
+    double tiles = (double)y.dims[0], seen = tiles;
+    for (int i = 0; i < 2; i++) {
+        tiles *= (double)((y.dims[1 + i] + 3) / 4);
+        seen *= seen_along(x.dims[1 + i], y.dims[1 + i], window->padding_begin.at[i]);
+    }
+    const int64_t weights = kernel.dims[2] * kernel.dims[3];
+    if (window->groups > 1 || weights > MOST_FILTERED) return false;
+    return seen > SEEN_OF_TILE * (tiles + (weights >= LARGE_KERNEL ? LARGE_KERNEL_TILES : 0));
+}
+
 static bool rounds(const fm_graph *graph, const fm_node *node)
 {
     if (!(node->op->flags & FM_OP_PRODUCT)) return false;
@@ -36,9 +72,19 @@ static bool rounds(const fm_graph *graph, const fm_node *node)
     const fm_window *window = &((const fm_convolve_attributes *)node->attributes)->window;
     const bool adjoint =
         node->op == &fm_op_convolve_transposed || node->op == &fm_op_fused_convolve_transposed;
-    const int64_t columns = kernel.dims[kernel.rank - (adjoint ? 2 : 1)];
-    return window->groups <= 1 && kernel.rank <= 4 && !is_3x3_at_every_pixel(window, kernel) &&
-           fm_shape_span(kernel, 0, kernel.rank - 1) >= LEAST_DEPTH && columns >= LEAST_COLUMNS;
+    const bool gradient =
+        node->op == &fm_op_convolve_kernel_grad || node->op == &fm_op_convolve_grad;
+    const fm_shape out = fm_val_shape(graph, node->outputs[0]);
+    const fm_shape in = fm_val_shape(graph, node->inputs[0]);
+    const fm_shape x = adjoint ? out : in;
+    const fm_shape y = adjoint ? in : gradient ? fm_val_shape(graph, node->inputs[1]) : out;
+    const int64_t groups = window->groups > 1 && !adjoint ? window->groups : 1;
+    const int64_t columns = kernel.dims[kernel.rank - (adjoint ? 2 : 1)] / groups;
+    if (kernel.rank > 4 || columns < LEAST_COLUMNS ||
+        fm_shape_span(kernel, 0, kernel.rank - 1) < LEAST_DEPTH) {
+        return false;
+    }
+    return !is_3x3_at_every_pixel(window, kernel) || !is_filtered(window, kernel, x, y);
 }
 
 fm_status fm_autocast(fm_graph *graph, int precision)

@@ -2,10 +2,12 @@
  * weights, what optimizers keep, activations and sums stay f32, so there is no second copy of
  * anything, and a program without the pass has the same graph.
  *
- * Of convolutions these round: one group, one or two spatial dimensions, kernels of at least 32
- * numbers for each filter, results of at least 32 channels, but not 3x3 windows at every pixel.
- * Winograd's filtering makes those of a quarter of the products, in f32 as fast as bf16's would be,
- * and would round in other places. */
+ * Of convolutions these round: one or two spatial dimensions, kernels of at least 32 numbers for
+ * each filter, results of at least 32 channels in a group, but not 3x3 windows at every pixel where
+ * Winograd's filtering, which would round in other places, is faster in f32. It makes them of a
+ * quarter of the products. That it does not have where its tiles of 4x4 pixels are mostly empty,
+ * where much of what windows see is padding, which bf16's products leave out, in groups, and of
+ * kernels that are large beside the number of tiles. Shapes alone decide. */
 #ifndef FM_PASS_AUTOCAST_H
 #define FM_PASS_AUTOCAST_H
 

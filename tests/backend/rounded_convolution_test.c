@@ -5,25 +5,54 @@
 #include "fathom/ops.h"
 #include "op/fused_convolve.h"
 #include "op/op_table.h"
+#include "backend/backends.h"
+#include "fathom/nn_vision.h"
+#include "fathom/optimizer.h"
+#include "run/store.h"
 
 #if FATHOM_HAVE_FAST
 
 static const double near = 5e-6; /* of the largest result: sums of exact products */
 
 typedef struct layer {
-    int n, size[2], channels, filters, kernel[2], stride, dilation, begin, end;
+    int n, size[2], channels, filters, kernel[2], stride, dilation, begin, end, groups;
 } layer;
 
 static const layer layers[] = {
-    {2, {14, 12}, 48, 32, {3, 3}, 2, 1, 1, 1},  {1, {15, 15}, 32, 48, {3, 3}, 2, 1, 0, 1},
-    {2, {9, 8}, 64, 40, {1, 1}, 2, 1, 0, 0},    {1, {29, 30}, 3, 64, {7, 7}, 2, 1, 3, 3},
-    {2, {11, 11}, 5, 37, {5, 5}, 1, 1, 2, 2},   {1, {16, 13}, 39, 32, {3, 3}, 1, 2, 2, 2},
-    {1, {10, 21}, 33, 51, {3, 3}, 3, 1, 0, 0},  {3, {6, 7}, 44, 100, {2, 4}, 1, 1, 1, 0},
-    {1, {12, 12}, 40, 36, {1, 3}, 1, 1, 0, 0},  {1, {8, 9}, 130, 35, {2, 2}, 4, 1, 0, 0},
-    {2, {13, 9}, 47, 66, {3, 3}, 2, 3, 3, 1},   {1, {5, 5}, 64, 64, {3, 3}, 4, 1, 2, 2},
-    {4, {40, 40}, 34, 129, {3, 3}, 2, 1, 1, 1},
+    {2, {14, 12}, 48, 32, {3, 3}, 2, 1, 1, 1, 1},
+    {1, {15, 15}, 32, 48, {3, 3}, 2, 1, 0, 1, 1},
+    {2, {9, 8}, 64, 40, {1, 1}, 2, 1, 0, 0, 1},
+    {1, {29, 30}, 3, 64, {7, 7}, 2, 1, 3, 3, 1},
+    {2, {11, 11}, 5, 37, {5, 5}, 1, 1, 2, 2, 1},
+    {1, {16, 13}, 39, 32, {3, 3}, 1, 2, 2, 2, 1},
+    {1, {10, 21}, 33, 51, {3, 3}, 3, 1, 0, 0, 1},
+    {3, {6, 7}, 44, 100, {2, 4}, 1, 1, 1, 0, 1},
+    {1, {12, 12}, 40, 36, {1, 3}, 1, 1, 0, 0, 1},
+    {1, {8, 9}, 130, 35, {2, 2}, 4, 1, 0, 0, 1},
+    {2, {13, 9}, 47, 66, {3, 3}, 2, 3, 3, 1, 1},
+    {1, {5, 5}, 64, 64, {3, 3}, 4, 1, 2, 2, 1},
+    {4, {40, 40}, 34, 129, {3, 3}, 2, 1, 1, 1, 1},
+    /* small images, much of whose windows is padding */
+    {6, {1, 1}, 48, 64, {3, 3}, 1, 1, 1, 1, 1},
+    {5, {1, 1}, 33, 35, {3, 3}, 1, 1, 1, 1, 1},
+    {60, {2, 2}, 64, 96, {3, 3}, 1, 1, 1, 1, 1},
+    {61, {2, 2}, 35, 40, {3, 3}, 1, 1, 1, 1, 1},
+    {70, {2, 2}, 40, 37, {3, 3}, 2, 1, 1, 1, 1},
+    {90, {4, 3}, 34, 50, {3, 3}, 2, 1, 1, 1, 1},
+    {80, {2, 3}, 36, 34, {5, 3}, 1, 1, 2, 2, 1},
+    {80, {3, 3}, 32, 33, {3, 3}, 1, 2, 2, 2, 1},
+    {40, {2, 1}, 440, 34, {3, 3}, 1, 1, 1, 1, 1},
+    /* groups */
+    {2, {9, 8}, 80, 96, {3, 3}, 2, 1, 1, 1, 2},
+    {1, {7, 9}, 99, 105, {5, 5}, 1, 1, 2, 2, 3},
+    {40, {2, 2}, 64, 70, {3, 3}, 1, 1, 1, 1, 2},
 };
 enum { LAYERS = sizeof layers / sizeof *layers };
+
+static int groups_of(const layer *l)
+{
+    return l->groups > 1 ? l->groups : 1;
+}
 
 static int extent(const layer *l, int d)
 {
@@ -37,7 +66,7 @@ static fm_convolve_attributes attributes_of(const layer *l, fm_ints size)
                                                .dilations = {2, {l->dilation, l->dilation}},
                                                .padding_begin = {2, {l->begin, l->begin}},
                                                .padding_end = {2, {l->end, l->end}},
-                                               .groups = 1},
+                                               .groups = groups_of(l)},
                                     .size = size};
 }
 
@@ -52,7 +81,7 @@ static void describe(const layer *l, const char *wanted, char *text, size_t room
                                    l->size[0], l->size[1], l->channels);
         } else if (*w == 'k') {
             at += (size_t)snprintf(text + at, room - at, "%sf(%d,%d,%d,%d)", space, l->kernel[0],
-                                   l->kernel[1], l->channels, l->filters);
+                                   l->kernel[1], l->channels / groups_of(l), l->filters);
         } else if (*w == 'y') {
             at += (size_t)snprintf(text + at, room - at, "%sf(%d,%d,%d,%d)", space, l->n,
                                    extent(l, 0), extent(l, 1), l->filters);
@@ -75,6 +104,10 @@ static void check(fixture *f, const layer *l, const fm_op *op, const void *attri
     if (!strstr(fast.kernel, "bf16")) fail_msg("%s ran on %s", text, fast.kernel);
     op_result_release(f, &fast);
     check_kernels(f, &job, near);
+    if (op == &fm_op_convolve || op == &fm_op_convolve_transposed) {
+        job.variable_input = 1;
+        check_kernels(f, &job, near);
+    }
     op_job_release(f, &job);
 }
 
@@ -90,7 +123,7 @@ static void by_definition(void **state)
         check(*state, l, &fm_op_convolve, &forward, "xk");
         check(*state, l, &fm_op_convolve_kernel_grad, &gradient, "xy");
         check(*state, l, &fm_op_convolve_grad, &gradient, "xy");
-        if (l->channels < 32) continue;
+        if (l->channels / groups_of(l) < 32) continue;
         check(*state, l, &fm_op_convolve_transposed, &adjoint, "yk");
     }
 }
@@ -105,7 +138,7 @@ static void with_all_that_is_fused(void **state)
         check(*state, l, &fm_op_fused_convolve, &a, "xkb");
         a.residual = true;
         check(*state, l, &fm_op_fused_convolve, &a, "xkby");
-        if (l->channels < 32) continue;
+        if (l->channels / groups_of(l) < 32) continue;
         a = (fm_fused_convolve_attributes){
             .convolve = attributes_of(l, (fm_ints){2, {l->size[0], l->size[1]}}), .mask = true};
         check(*state, l, &fm_op_fused_convolve_transposed, &a, "ykx");
@@ -130,6 +163,71 @@ static void one_dimension(void **state)
     job.precision = FM_PRECISION_BF16;
     check_kernels(*state, &job, near);
     op_job_release(*state, &job);
+}
+
+/* ---- kernels in panels, whose gradients are as well ---------------------------------------------- */
+
+enum { IMAGES = 40, MOST_WEIGHTS = 9 * 40 * 48 };
+
+typedef struct training {
+    fm_context *context;
+    fm_graph *graph;
+    fm_store *store;
+    fm_program *program;
+} training;
+
+/* Two layers: 2x2 pixels to 2x2, and to one. */
+static training train(fixture *f, const char *backend)
+{
+    const char *const backends[] = {backend, NULL};
+    const fm_program_options options = {.backends = backends, .precision = FM_PRECISION_BF16};
+    training t = {.context = fixture_context(f, 2)};
+    assert_ok(t.context,
+              fm_graph_create(t.context, &(fm_graph_options){.mode = FM_TRAIN}, &t.graph));
+    fm_val x = fm_input(t.graph, "x", FM_F32, FM_SHAPE(IMAGES, 2, 2, 34));
+    x = fm_conv2d(t.graph, x, .filters = 40, .kernel_size = {1, {3}}, .padding = FM_PADDING_SAME,
+                  .no_bias = true);
+    x = fm_conv2d(t.graph, x, .filters = 48, .kernel_size = {1, {3}}, .padding = FM_PADDING_SAME,
+                  .strides = {1, {2}}, .no_bias = true);
+    const fm_val loss = fm_mean(t.graph, fm_square(t.graph, x), (fm_ints){0}, false);
+    fm_minimize(t.graph, loss, .rule = FM_SGD);
+    fm_output(t.graph, "loss", loss);
+    assert_ok(t.context, fm_store_create(t.context, 5, &t.store));
+    assert_ok(t.context, fm_program_create(t.store, t.graph, &options, &t.program));
+    float *at = fm_program_input(t.program, "x");
+    for (int i = 0; i < IMAGES * 4 * 34; i++) at[i] = (float)(i * 37 % 101) / 50 - 1;
+    *(float *)fm_program_input(t.program, FM_LEARNING_RATE) = 1;
+    for (int step = 0; step < 3; step++) assert_ok(t.context, fm_program_run(t.program));
+    return t;
+}
+
+static void end(training *t)
+{
+    fm_program_destroy(t->program);
+    fm_store_destroy(t->store);
+    fm_graph_destroy(t->graph);
+    fm_context_destroy(t->context);
+}
+
+static void kernels_train_in_panels(void **state)
+{
+    static float wanted[MOST_WEIGHTS], got[MOST_WEIGHTS];
+    training plain = train(*state, "portable");
+    for (int i = 0; fm_cpu_backend_at(i); i++) {
+        training fast = train(*state, fm_cpu_backend_at(i)->name);
+        for (int k = 0; k < fm_store_count(plain.store); k++) {
+            const fm_variable_info info = fm_store_info(plain.store, k);
+            const int64_t count = fm_shape_elements(info.shape);
+            if (info.dtype != FM_F32 || info.shape.rank != 4) continue;
+            assert_true(count <= MOST_WEIGHTS);
+            assert_non_null(fast.store->variables[k].layout.type);
+            assert_ok(plain.context, fm_store_read(plain.store, k, wanted));
+            assert_ok(fast.context, fm_store_read(fast.store, k, got));
+            for (int64_t j = 0; j < count; j++) assert_true(fabsf(wanted[j] - got[j]) < 2e-5f);
+        }
+        end(&fast);
+    }
+    end(&plain);
 }
 
 static bool is_rounded(fixture *f, const char *text, fm_window window)
@@ -162,13 +260,24 @@ static void which_round(void **state)
     assert_true(is_rounded(*state, "f(1,8,8,2) f(4,4,2,32)", usual));
     assert_false(is_rounded(*state, "f(1,8,8,1) f(4,4,1,32)", usual));
     assert_false(is_rounded(*state, "f(1,8,8,32) f(3,2,16,32)", grouped));
+    assert_true(is_rounded(*state, "f(1,8,8,32) f(3,2,16,64)", grouped));
+    assert_true(is_rounded(*state, "f(1,8,8,32) f(3,3,16,64)", grouped));
+    fm_window padded = usual;
+    padded.padding_begin = padded.padding_end = (fm_ints){2, {1, 1}};
+    assert_true(is_rounded(*state, "f(64,2,2,32) f(3,3,32,32)", padded));
+    assert_true(is_rounded(*state, "f(64,3,3,32) f(3,3,32,32)", padded));
+    assert_false(is_rounded(*state, "f(64,4,4,32) f(3,3,32,32)", padded));
+    assert_false(is_rounded(*state, "f(16,7,7,32) f(3,3,32,32)", padded));
+    assert_true(is_rounded(*state, "f(1,7,7,512) f(3,3,512,512)", padded));
+    assert_true(is_rounded(*state, "f(1,8,8,601) f(3,3,601,600)", padded));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {fixture_test(by_definition),
                                        fixture_test(with_all_that_is_fused),
-                                       fixture_test(one_dimension), fixture_test(which_round)};
+                                       fixture_test(one_dimension), fixture_test(which_round),
+                                       fixture_test(kernels_train_in_panels)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
 

@@ -34,7 +34,11 @@ static void put_number(void *elements, fm_dtype dtype, int64_t i, double number)
 
 op_job op_job_make(fixture *f, const fm_op *op, const void *attributes, const op_case *inputs)
 {
-    op_job job = {.op = op, .attributes = attributes, .inputs = *inputs, .f64_input = -1};
+    op_job job = {.op = op,
+                  .attributes = attributes,
+                  .inputs = *inputs,
+                  .f64_input = -1,
+                  .variable_input = -1};
     for (int i = 0; i < inputs->count; i++) {
         int64_t count = fm_shape_elements(inputs->inputs[i].shape);
         job.values[i] = new_numbers(f, count);
@@ -63,7 +67,9 @@ static fm_graph *graph_of(fm_context *context, const op_job *job, fm_dtype real)
         snprintf(name, sizeof name, "x%d", i);
         fm_dtype dtype = op_case_dtype(&job->inputs.inputs[i], real);
         if (i == job->f64_input) dtype = FM_F64;
-        inputs[i] = fm_input(graph, name, dtype, job->inputs.inputs[i].shape);
+        const fm_shape shape = job->inputs.inputs[i].shape;
+        inputs[i] = i == job->variable_input ? fm_variable(graph, name, dtype, shape, NULL)
+                                             : fm_input(graph, name, dtype, shape);
     }
     fm_node_add(graph, job->op, inputs, job->inputs.count, job->attributes, outputs);
     for (int i = 0; i < job->op->outputs; i++) {
@@ -75,9 +81,25 @@ static fm_graph *graph_of(fm_context *context, const op_job *job, fm_dtype real)
     return graph;
 }
 
-static void feed(const op_job *job, fm_program *program)
+static void set_variable(fixture *f, const op_job *job, fm_store *store, int i)
+{
+    char name[16];
+    const int64_t count = fm_shape_elements(job->inputs.inputs[i].shape);
+    float *elements = fm_allocate_array(f->context, (size_t)count + 1, sizeof *elements);
+    assert_non_null(elements);
+    for (int64_t k = 0; k < count; k++) put_number(elements, FM_F32, k, job->values[i][k]);
+    snprintf(name, sizeof name, "x%d", i);
+    assert_ok(f->context, fm_store_write(store, fm_store_find(store, name), elements));
+    fm_release(f->context, elements);
+}
+
+static void feed(fixture *f, const op_job *job, fm_store *store, fm_program *program)
 {
     for (int i = 0; i < job->inputs.count; i++) {
+        if (i == job->variable_input) {
+            set_variable(f, job, store, i);
+            continue;
+        }
         char name[16];
         snprintf(name, sizeof name, "x%d", i);
         fm_dtype dtype = fm_val_dtype(program->graph, fm_graph_input(program->graph, name));
@@ -123,7 +145,7 @@ op_result op_job_run(fixture *f, const op_job *job, fm_dtype real, const char *b
                                   .precision = (int)job->precision};
     assert_ok(context, fm_store_create(context, 7, &store));
     assert_ok(context, fm_program_create(store, graph, &options, &program));
-    feed(job, program);
+    feed(f, job, store, program);
     assert_ok(context, fm_program_run(program));
     op_result result = collect(f, job, program);
     fm_program_destroy(program);

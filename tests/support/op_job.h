@@ -11,7 +11,8 @@ typedef struct op_job {
     op_case inputs;
     double *values[FM_MAX_INPUTS]; /* exact in f32; integers for the letter i */
     int f64_input;                 /* which is f64 in any case; -1: none */
-    fm_precision precision;        /* of a product */
+    int variable_input;     /* which is a variable, for which kernels may want a layout; -1: none */
+    fm_precision precision; /* of a product */
 } op_job;
 
 typedef struct op_result {

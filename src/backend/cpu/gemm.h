@@ -72,10 +72,16 @@ typedef struct fm_gemm {
     const float *b;
     fm_gemm_layout b_layout;
     ptrdiff_t b_depth_stride, b_column_stride; /* strided B */
+    /* bf16 only, not for pairs. Not NULL: depth is pieces of b_piece numbers, which lie as they would alone
+     * but begin at these elements of strided B or at these rows of the b_rows that a B in panels has, or
+     * the matrix of which it is the transpose. */
+    const ptrdiff_t *b_pieces;
+    size_t b_piece, b_rows;
 
     float *c;                /* NULL: C in panels that only `function` sees, tile by tile */
     fm_gemm_layout c_layout; /* strided, its columns contiguous, or in panels */
     ptrdiff_t c_row_stride;  /* strided C */
+    size_t c_first, c_rows;  /* c_rows > 0: C is this one's rows from c_first on, in panels */
 
     /* The epilogue, in this order; what is NULL or false is left out. */
     const float *bias; /* [columns], added to every row; strided C */

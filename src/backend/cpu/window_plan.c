@@ -19,11 +19,12 @@ static int64_t ceiling(int64_t a, int64_t b)
 
 /* ---- taps ------------------------------------------------------------------------------------ */
 
-/* Along one dimension, in the order of where they read. */
+/* Along one dimension, in the order of where they read, and the pixels that see them. */
 typedef struct line_of_taps {
     int64_t count;
     const int64_t *kernel,
-        *offset; /* position in the kernel; where it reads relative to the pixel */
+        *offset;           /* position in the kernel; where it reads relative to the pixel */
+    int64_t first, pixels; /* first in the result */
 } line_of_taps;
 
 /* Tap k of a phase's pixel i reads, forward, i stride + k dilation - padding of x; in the adjoint
@@ -35,13 +36,47 @@ static bool taps_along(fm_window_plan *plan, const fm_convolution *c, bool adjoi
     int64_t *kernel = fm_arena_allocate(&plan->arena, (size_t)size * sizeof *kernel);
     int64_t *offset = fm_arena_allocate(&plan->arena, (size_t)size * sizeof *offset);
     if (!kernel || !offset) return false;
-    *line = (line_of_taps){0, kernel, offset};
+    const int64_t step = plan->result_step[d], most = (plan->result[d] - phase + step - 1) / step;
+    *line = (line_of_taps){0, kernel, offset, phase, most};
     for (int64_t i = 0; i < size; i++) {
         const int64_t k = adjoint ? size - 1 - i : i;
         const int64_t reach = k * c->dilations[d] - c->padding[d];
         if (adjoint && (phase - reach) % c->strides[d] != 0) continue;
         kernel[line->count] = k;
         offset[line->count++] = adjoint ? (phase - reach) / c->strides[d] : reach;
+    }
+    return true;
+}
+
+/* The taps of `all` that pixel `pixel` of its pixels sees inside of the source: [from, from + count). */
+static line_of_taps seen_from(const fm_window_plan *plan, int d, const line_of_taps *all,
+                              int64_t pixel)
+{
+    const int64_t place = pixel * plan->source_step[d];
+    int64_t from = 0, to = all->count;
+    while (from < to && all->offset[from] + place < 0) from++;
+    while (from < to && all->offset[to - 1] + place >= plan->source[d]) to--;
+    return (line_of_taps){to - from, all->kernel + from, all->offset + from,
+                          all->first + pixel * plan->result_step[d], 1};
+}
+
+/* Cuts a line where its pixels begin to see other taps; offsets are from the first of a piece's pixels. */
+static bool cut_line(fm_window_plan *plan, int d, const line_of_taps *all, line_of_taps *lines,
+                     int64_t *count)
+{
+    for (int64_t pixel = 0, next; pixel < all->pixels; pixel = next) {
+        line_of_taps piece = seen_from(plan, d, all, pixel);
+        for (next = pixel + 1; next < all->pixels; next++) {
+            const line_of_taps other = seen_from(plan, d, all, next);
+            if (other.kernel != piece.kernel || other.count != piece.count) break;
+        }
+        int64_t *offset = fm_arena_allocate(&plan->arena, (size_t)piece.count * sizeof *offset + 1);
+        if (!offset) return false;
+        for (int64_t i = 0; i < piece.count; i++)
+            offset[i] = piece.offset[i] + pixel * plan->source_step[d];
+        piece.offset = offset;
+        piece.pixels = next - pixel;
+        lines[(*count)++] = piece;
     }
     return true;
 }
@@ -70,23 +105,28 @@ static void note_reach(fm_window_plan *plan, int d, const line_of_taps *line, bo
 typedef struct planner {
     fm_window_plan *plan;
     const fm_convolution *convolution;
-    bool adjoint;
+    bool adjoint, trimmed;
     line_of_taps *lines[2]; /* by dimension and phase along it */
     int64_t phases[2];
 } planner;
 
-static bool find_taps(planner *p)
+static bool find_taps_along(planner *p, int d)
 {
-    for (int d = 0; d < 2; d++) {
-        bool any = false;
-        const int64_t count = p->phases[d];
-        p->lines[d] = fm_arena_allocate(&p->plan->arena, (size_t)count * sizeof *p->lines[d]);
-        if (!p->lines[d]) return false;
-        for (int64_t i = 0; i < count; i++) {
-            if (!taps_along(p->plan, p->convolution, p->adjoint, d, i, &p->lines[d][i])) {
-                return false;
-            }
-            note_reach(p->plan, d, &p->lines[d][i], &any);
+    const fm_convolution *c = p->convolution;
+    const int64_t strides = p->adjoint ? MIN(c->strides[d], c->x[d]) : 1;
+    const int64_t pieces = p->trimmed ? 2 * c->kernel[d] + 1 : 1;
+    bool any = false;
+    p->lines[d] =
+        fm_arena_allocate(&p->plan->arena, (size_t)(strides * pieces) * sizeof *p->lines[d]);
+    if (!p->lines[d]) return false;
+    for (int64_t i = 0; i < strides; i++) {
+        line_of_taps line;
+        if (!taps_along(p->plan, c, p->adjoint, d, i, &line)) return false;
+        note_reach(p->plan, d, &line, &any);
+        if (!p->trimmed) {
+            p->lines[d][p->phases[d]++] = line;
+        } else if (!cut_line(p->plan, d, &line, p->lines[d], &p->phases[d])) {
+            return false;
         }
     }
     return true;
@@ -96,10 +136,9 @@ static bool make_phase(const planner *p, int64_t row, int64_t column, fm_window_
 {
     fm_window_plan *plan = p->plan;
     const line_of_taps *down = &p->lines[0][row], *along = &p->lines[1][column];
-    const int64_t position[2] = {row, column};
     for (int d = 0; d < 2; d++) {
-        phase->first[d] = position[d];
-        phase->grid[d] = (plan->result[d] - position[d] + p->phases[d] - 1) / p->phases[d];
+        phase->first[d] = (d ? along : down)->first;
+        phase->grid[d] = (d ? along : down)->pixels;
     }
     phase->taps = down->count * along->count;
     phase->along[0] = down->count;
@@ -328,15 +367,28 @@ static fm_window_plan describe(fm_context *context, const fm_convolution *c, boo
     return plan;
 }
 
+static bool find_phases(planner *p)
+{
+    *p->plan = describe(p->plan->arena.context, p->convolution, p->adjoint);
+    return find_taps_along(p, 0) && find_taps_along(p, 1) && make_phases(p);
+}
+
+fm_status fm_window_phases_make(fm_context *context, const fm_convolution *convolution,
+                                bool adjoint, bool trimmed, fm_window_plan *plan)
+{
+    plan->arena.context = context;
+    planner p = {.plan = plan, .convolution = convolution, .adjoint = adjoint, .trimmed = trimmed};
+    if (find_phases(&p)) return FM_OK;
+    fm_arena_release(&plan->arena);
+    return FM_ERROR_MEMORY;
+}
+
 fm_status fm_window_plan_make(fm_context *context, const fm_convolution *convolution, bool adjoint,
                               int64_t least_bands, int64_t pixels, fm_window_plan *plan)
 {
-    *plan = describe(context, convolution, adjoint);
+    plan->arena.context = context;
     planner p = {.plan = plan, .convolution = convolution, .adjoint = adjoint};
-    for (int d = 0; d < 2; d++) {
-        p.phases[d] = adjoint ? MIN(convolution->strides[d], convolution->x[d]) : 1;
-    }
-    bool done = find_taps(&p) && make_phases(&p);
+    bool done = find_phases(&p);
     if (done) {
         cut_bands(plan, least_bands, pixels);
         choose_strides(plan);

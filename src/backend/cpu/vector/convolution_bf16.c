@@ -4,11 +4,12 @@
  *     forward, adjoint in x    (pixels of a phase, taps channels) (taps channels, columns)
  *     kernel's gradient        (pixels, taps channels)^T (pixels, filters)
  *
- * window_plan.h says what pixels, phases and taps are. */
+ * each for every group. window_plan.h says what pixels, phases and taps are. Where images are so small that
+ * much of what their windows see is padding, that is left out: forward and in x pixels that see the same taps
+ * are a product, of the kernel's gradient each tap is one, over the pixels that see it. */
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/panels.h"
 #include "backend/cpu/vector/convolution_site.h"
-#include "backend/cpu/vector/transpose.h"
 
 #include <string.h>
 
@@ -18,15 +19,30 @@ enum { V = VECTOR_LENGTH, PANEL_WIDTH = 2 * V };
 
 extern const fm_gemm_isa FM_ISA_SYMBOL(fm_gemm_isa), FM_ISA_SYMBOL(fm_gemm_bf16);
 
+/* A product for few pixels costs as if it were of so many more; so much less work is worth several ones. */
+enum { PRODUCT_PIXELS = 48, MOST_SEEN = 16 * 16 };
+#define TRIMMED_SHARE 0.8
+
+/* Depth that the product's driver takes at once. Deeper sums go through memory, of so much at most. */
+enum { DEPTH_AT_ONCE = 768, MOST_SUMS = 1 << 21 };
+
+/* The pixels of an image that see a tap: where those of the first image lie in x and in dy. */
+typedef struct tap_pixels {
+    int64_t count;
+    ptrdiff_t *x, *dy;
+} tap_pixels;
+
 typedef struct convolution_state {
     fm_window_plan plan;
     const fm_gemm_isa *isa;
-    bool adjoint, panels, pairs; /* the last two: the kernel's, or its gradient's, layout */
+    bool adjoint, panels, pairs; /* the last two: the kernel's, or its gradient's, layout  */
+    ptrdiff_t *tap_rows;         /* fm_gemm.b_pieces of all phases; NULL: the kernel as it lies */
+    tap_pixels *seen;            /* of each tap; NULL: the kernel's gradient in one product */
     int bias, residual, mask;
     bool relu;
     fm_unary_loop *activation;
     int threads;
-    size_t scratch_floats; /* of a thread */
+    size_t sums_floats, scratch_floats; /* the second: of a thread */
 } convolution_state;
 
 /* ---- windows --------------------------------------------------------------------------------- */
@@ -34,7 +50,7 @@ typedef struct convolution_state {
 typedef struct window_rows {
     const fm_window_plan *plan;
     const fm_window_phase *phase;
-    const float *source;
+    const float *source; /* its group's first channel */
 } window_rows;
 
 /* A pixel of a phase; its neighbours follow row by row, image by image. */
@@ -82,17 +98,20 @@ typedef struct chunk {
     int64_t row, at, count; /* relative to the pixel's place: the row, the float in it */
 } chunk;
 
-/* The one that begins at `column`. Taps side by side are one. */
+/* The one that begins at `column`. Taps side by side are one, with all their channels. */
 static chunk chunk_at(const window_rows *w, int64_t column)
 {
     const fm_window_phase *phase = w->phase;
-    const int64_t channels = w->plan->source_channels, line = phase->along[1] * channels;
-    const int64_t *offsets = phase->offsets[1], tap = column % line / channels;
+    const int64_t depth = w->plan->depth, line = phase->along[1] * depth;
+    const int64_t *offsets = phase->offsets[1], tap = column % line / depth;
     int64_t last = tap;
-    while (last + 1 < phase->along[1] && offsets[last + 1] == offsets[last] + 1) last++;
+    while (w->plan->groups == 1 && last + 1 < phase->along[1] &&
+           offsets[last + 1] == offsets[last] + 1) {
+        last++;
+    }
     return (chunk){.row = phase->offsets[0][column / line],
-                   .at = offsets[tap] * channels + column % channels,
-                   .count = (last + 1) * channels - column % line};
+                   .at = offsets[tap] * w->plan->source_channels + column % depth,
+                   .count = (last + 1) * depth - column % line};
 }
 
 static void read_windows(const void *source, size_t row, size_t rows, size_t column, size_t columns,
@@ -125,8 +144,15 @@ typedef struct windows_run {
     const convolution_state *state;
     window_rows windows;
     const float *kernel, *bias, *residual, *mask;
-    float *packed, *result;
+    float *sums, *scratch, *result;
+    int64_t first; /* column of the group */
 } windows_run;
+
+/* Do a product's rows lie apart in the result? */
+static bool is_scattered(const convolution_state *s)
+{
+    return s->plan.phase_count > 1;
+}
 
 static int64_t place_of(const fm_window_plan *plan, const fm_window_phase *phase, const pixel *p)
 {
@@ -156,18 +182,20 @@ static void finish_row(const windows_run *run, const float *sums, int64_t at, in
     if (s->activation) s->activation(columns, 0, to, to);
 }
 
-/* Forward, the tile is the result's or copied there. */
+/* The tile is the result's or copied there. */
 static void finish_tile(void *argument, const fm_gemm_tile *tile)
 {
     const windows_run *run = argument;
     const fm_window_plan *plan = &run->state->plan;
-    const int64_t column = (int64_t)tile->column;
-    const int64_t columns = MIN((int64_t)tile->columns, plan->columns - column);
+    const int64_t left = plan->columns - (int64_t)tile->column;
+    const int64_t column = run->first + (int64_t)tile->column;
+    const int64_t columns = MIN((int64_t)tile->columns, left);
     pixel p = pixel_at(run->windows.phase, tile->row);
     for (size_t r = 0; r < tile->rows; r++, step_on(run->windows.phase, &p)) {
         float *sums = tile->values + r * tile->stride;
         const int64_t at = place_of(plan, run->windows.phase, &p) + column;
-        finish_row(run, sums, at, column, columns, run->state->adjoint ? run->result + at : sums);
+        finish_row(run, sums, at, column, columns,
+                   is_scattered(run->state) ? run->result + at : sums);
     }
 }
 
@@ -181,8 +209,9 @@ static void finish_zeros(const void *argument, int64_t begin, int64_t end)
     for (int64_t i = begin; i < end; i++, step_on(run->windows.phase, &p)) {
         const int64_t place = place_of(plan, run->windows.phase, &p);
         for (int64_t j = 0; j < plan->columns; j += PANEL_WIDTH) {
-            finish_row(run, zeros, place + j, j, MIN(plan->columns - j, PANEL_WIDTH),
-                       run->result + place + j);
+            const int64_t column = run->first + j;
+            finish_row(run, zeros, place + column, column, MIN(plan->columns - j, PANEL_WIDTH),
+                       run->result + place + column);
         }
     }
 }
@@ -194,78 +223,45 @@ static int64_t pixels_of(const fm_window_plan *plan, const fm_window_phase *phas
     return plan->images * phase->grid[0] * phase->grid[1];
 }
 
+/* Of all filters: a row of the kernel as a plain matrix. */
+static int64_t kernel_row(const convolution_state *s)
+{
+    return s->adjoint ? s->plan.source_channels : s->plan.result_channels;
+}
+
 /* What a phase's product is, without the pointers. */
 static fm_gemm product_of(const convolution_state *s, const fm_window_phase *phase)
 {
     const fm_window_plan *plan = &s->plan;
-    const int64_t depth = phase->taps * plan->depth;
-    const fm_gemm_layout kernel = s->adjoint  ? FM_GEMM_STRIDED
-                                  : s->panels ? FM_GEMM_PANELS
-                                  : s->pairs  ? FM_GEMM_PAIRS
-                                              : FM_GEMM_STRIDED;
-    return (fm_gemm){.rows = (size_t)pixels_of(plan, phase),
-                     .columns = (size_t)plan->columns,
-                     .depth = (size_t)depth,
-                     .a_row_stride = depth,
-                     .a_depth_stride = 1,
-                     .read_a = read_windows,
-                     .b_layout = kernel,
-                     .b_depth_stride = plan->columns,
-                     .b_column_stride = 1,
-                     .c_layout = s->adjoint ? FM_GEMM_PANELS : FM_GEMM_STRIDED,
-                     .c_row_stride = plan->result_channels,
-                     .function = finish_tile};
-}
-
-/* The kernel at tap `tap` of all phases, (channels, filters), transposed. */
-static void pack_tap(const windows_run *run, int64_t position, float *to)
-{
-    const fm_window_plan *plan = &run->state->plan;
-    const int64_t channels = plan->columns, filters = plan->depth, row = position * channels;
-    const int64_t rows = plan->positions * channels;
-    for (int64_t f = 0; f < filters; f += V) {
-        const int64_t panel = f / PANEL_WIDTH * PANEL_WIDTH;
-        const int64_t step = !run->state->panels ? filters : filters - panel <= V ? V : PANEL_WIDTH;
-        const float *from = run->state->panels ? run->kernel + panel * rows + row * step + f - panel
-                                               : run->kernel + row * step + f;
-        const int64_t deep = MIN(filters - f, V);
-        for (int64_t c = 0; c < channels; c += V) {
-            const int64_t some = MIN(channels - c, V);
-            vector block[V];
-            for (int64_t i = 0; i < V; i++) {
-                block[i] = i < some ? load_up_to(from + (c + i) * step, (size_t)deep) : (vector){0};
-            }
-            transpose(block);
-            for (int64_t i = 0; i < deep; i++) {
-                float *at = to + (f + i) * channels + c;
-                if (some < V) {
-                    store_first(at, block[i], (size_t)some);
-                } else {
-                    store(at, block[i]);
-                }
-            }
-        }
+    const int64_t depth = phase->taps * plan->depth, pixels = pixels_of(plan, phase);
+    const bool through_memory = depth >= DEPTH_AT_ONCE && pixels * plan->columns <= MOST_SUMS;
+    fm_gemm gemm = {.rows = (size_t)pixels,
+                    .columns = (size_t)plan->columns,
+                    .depth = (size_t)depth,
+                    .a_row_stride = depth,
+                    .a_depth_stride = 1,
+                    .read_a = read_windows,
+                    .b_depth_stride = s->adjoint ? 1 : kernel_row(s),
+                    .b_column_stride = s->adjoint ? kernel_row(s) : 1,
+                    .c_row_stride = plan->result_channels,
+                    .function = finish_tile};
+    if (s->panels) gemm.b_layout = s->adjoint ? FM_GEMM_PANELS_TRANSPOSED : FM_GEMM_PANELS;
+    if (s->pairs) gemm.b_layout = FM_GEMM_PAIRS;
+    if (s->tap_rows) {
+        gemm.b_pieces = s->tap_rows + phase->first_b_row / plan->depth;
+        gemm.b_piece = (size_t)plan->depth;
+        gemm.b_rows = (size_t)(plan->positions * (s->adjoint ? plan->columns : plan->depth));
     }
-}
-
-static void pack_phases(const void *argument, int part, int parts)
-{
-    const windows_run *run = argument;
-    const fm_window_plan *plan = &run->state->plan;
-    int64_t next = 0;
-    for (int64_t i = 0; i < plan->phase_count; i++) {
-        const fm_window_phase *phase = &plan->phases[i];
-        for (int64_t tap = 0; tap < phase->taps; tap++, next++) {
-            const int64_t row = phase->first_b_row + tap * plan->depth;
-            if (next % parts != part) continue;
-            pack_tap(run, phase->tap_kernel[tap], run->packed + row * plan->columns);
-        }
+    if (is_scattered(s)) {
+        gemm.c_row_stride = plan->columns;
+        gemm.c_layout = through_memory ? FM_GEMM_STRIDED : FM_GEMM_PANELS;
     }
+    return gemm;
 }
 
-static size_t packed_floats(const convolution_state *s)
+static size_t sums_of(const fm_gemm *gemm)
 {
-    return s->adjoint ? in_lines((size_t)(s->plan.b_rows * s->plan.columns)) : 0;
+    return gemm->c_layout == FM_GEMM_STRIDED ? in_lines(gemm->rows * gemm->columns) : 0;
 }
 
 static void run_phase(windows_run *run, const fm_window_phase *phase)
@@ -281,29 +277,37 @@ static void run_phase(windows_run *run, const fm_window_phase *phase)
     }
     gemm.a_source = &run->windows;
     gemm.argument = run;
-    gemm.b = s->adjoint ? run->packed + phase->first_b_row * s->plan.columns : run->kernel;
-    gemm.c = s->adjoint ? NULL : run->result;
-    if (!s->adjoint && !run->residual && !run->mask && !s->activation) {
+    gemm.b = run->kernel;
+    gemm.c = run->result + run->first;
+    if (is_scattered(s)) {
+        gemm.c = gemm.c_layout == FM_GEMM_STRIDED ? run->sums : NULL;
+    } else if (!run->residual && !run->mask && !s->activation) {
         gemm.function = NULL;
-        gemm.bias = run->bias;
+        gemm.bias = run->bias ? run->bias + run->first : NULL;
         gemm.relu = s->relu;
     }
-    fm_gemm_run(s->isa, &gemm, (unsigned)s->threads, run->packed + packed_floats(s));
+    fm_gemm_run(s->isa, &gemm, (unsigned)s->threads, run->scratch);
 }
 
 static void run_windows(const fm_call *call)
 {
     const convolution_state *s = call->state;
+    const fm_window_plan *plan = &s->plan;
     windows_run run = {.state = s,
-                       .windows = {.plan = &s->plan, .source = call->inputs[0].data},
-                       .kernel = call->inputs[1].data,
-                       .packed = call->scratch,
+                       .windows = {.plan = plan},
+                       .sums = call->scratch,
+                       .scratch = (float *)call->scratch + s->sums_floats,
                        .result = call->outputs[0].data};
     if (s->bias) run.bias = call->inputs[s->bias].data;
     if (s->residual) run.residual = call->inputs[s->residual].data;
     if (s->mask) run.mask = call->inputs[s->mask].data;
-    if (s->adjoint) fm_in_parts(s->threads, pack_phases, &run);
-    for (int64_t i = 0; i < s->plan.phase_count; i++) run_phase(&run, &s->plan.phases[i]);
+    for (int64_t group = 0; group < plan->groups; group++) {
+        const int64_t read = group * plan->depth;
+        run.first = group * plan->columns;
+        run.windows.source = (const float *)call->inputs[0].data + read;
+        run.kernel = (const float *)call->inputs[1].data + (s->adjoint ? read : run.first);
+        for (int64_t i = 0; i < plan->phase_count; i++) run_phase(&run, &plan->phases[i]);
+    }
 }
 
 /* ---- the kernel's gradient ------------------------------------------------------------------- */
@@ -317,22 +321,117 @@ static fm_gemm gradient_of(const convolution_state *s)
                      .a_row_stride = 1,
                      .a_depth_stride = plan->b_rows,
                      .read_a = read_windows,
-                     .b_depth_stride = plan->columns,
+                     .b_depth_stride = plan->result_channels,
                      .b_column_stride = 1,
                      .c_layout = s->panels ? FM_GEMM_PANELS : FM_GEMM_STRIDED,
-                     .c_row_stride = plan->columns};
+                     .c_row_stride = plan->result_channels};
+}
+
+/* What a tap's pixels see of x, image by image and pixel by pixel: rows of depth. */
+typedef struct tap_rows {
+    const fm_window_plan *plan;
+    const tap_pixels *seen;
+    const float *x;
+} tap_rows;
+
+static void read_tap(const void *source, size_t row, size_t rows, size_t column, size_t columns,
+                     float *to, size_t step)
+{
+    const tap_rows *t = source;
+    const fm_window_plan *plan = t->plan;
+    const int64_t image = plan->source[0] * plan->source[1] * plan->source_channels;
+    for (size_t r = row; r < row + rows; r++, to += step) {
+        const float *from = t->x + t->seen->x[(int64_t)r / plan->images];
+        copy_floats(to, from + (int64_t)r % plan->images * image + column, (int64_t)columns);
+    }
+}
+
+/* Of tap `position`, without the pointers. */
+static fm_gemm tap_gradient(const convolution_state *s, int64_t position)
+{
+    const fm_window_plan *plan = &s->plan;
+    fm_gemm gemm = gradient_of(s);
+    gemm.rows = (size_t)plan->depth;
+    gemm.depth = (size_t)(s->seen[position].count * plan->images);
+    gemm.read_a = read_tap;
+    gemm.b_depth_stride = plan->result[0] * plan->result[1] * plan->result_channels;
+    gemm.b_pieces = s->seen[position].dy;
+    gemm.b_piece = (size_t)plan->images;
+    gemm.c_first = (size_t)(position * plan->depth);
+    gemm.c_rows = (size_t)plan->b_rows;
+    return gemm;
+}
+
+typedef struct gradient_run {
+    const convolution_state *state;
+    const fm_call *call;
+    int64_t group;
+} gradient_run;
+
+/* Of taps that no pixel sees, rows [begin, end). */
+static void clear_rows(const void *argument, int64_t begin, int64_t end)
+{
+    const gradient_run *run = argument;
+    const convolution_state *s = run->state;
+    const fm_window_plan *plan = &s->plan;
+    float *dkernel = (float *)run->call->outputs[0].data + run->group * plan->columns;
+    for (int64_t i = begin; i < end; i++) {
+        if (s->seen[i / plan->depth].count > 0) continue;
+        for (int64_t j = 0; j < plan->columns; j += PANEL_WIDTH) {
+            const int64_t left = MIN(plan->columns - j, PANEL_WIDTH);
+            const int64_t width = left <= V ? V : PANEL_WIDTH;
+            memset(s->panels ? dkernel + j * plan->b_rows + i * width
+                             : dkernel + i * plan->result_channels + j,
+                   0, (size_t)(s->panels ? width : left) * sizeof *dkernel);
+        }
+    }
+}
+
+static void run_taps(const gradient_run *run)
+{
+    const convolution_state *s = run->state;
+    const fm_window_plan *plan = &s->plan;
+    const fm_call *call = run->call;
+    tap_rows rows = {plan, s->seen, (const float *)call->inputs[0].data + run->group * plan->depth};
+    fm_in_ranges(s->threads, plan->b_rows, 1, LIGHT_NANOSECONDS * (double)plan->columns, clear_rows,
+                 run);
+    for (int64_t i = 0; i < plan->positions; i++, rows.seen++) {
+        fm_gemm gemm = tap_gradient(s, i);
+        if (gemm.depth == 0) continue;
+        gemm.a_source = &rows;
+        gemm.b = (const float *)call->inputs[1].data + run->group * plan->columns;
+        gemm.c = (float *)call->outputs[0].data + run->group * plan->columns;
+        if (!s->panels) gemm.c += i * plan->depth * plan->result_channels;
+        fm_gemm_run(s->isa, &gemm, (unsigned)s->threads, call->scratch);
+    }
+}
+
+static void run_whole_gradient(const gradient_run *run)
+{
+    const convolution_state *s = run->state;
+    const fm_window_plan *plan = &s->plan;
+    const fm_call *call = run->call;
+    const int64_t column = run->group * plan->columns;
+    const window_rows windows = {plan, plan->phases,
+                                 (const float *)call->inputs[0].data + run->group * plan->depth};
+    fm_gemm gemm = gradient_of(s);
+    gemm.a_source = &windows;
+    gemm.b = (const float *)call->inputs[1].data + column;
+    gemm.c = (float *)call->outputs[0].data + column;
+    if (call->output_count == 2) gemm.b_sums = (float *)call->outputs[1].data + column;
+    fm_gemm_run(s->isa, &gemm, (unsigned)s->threads, call->scratch);
 }
 
 static void run_gradient(const fm_call *call)
 {
-    const convolution_state *s = call->state;
-    const window_rows windows = {&s->plan, s->plan.phases, call->inputs[0].data};
-    fm_gemm gemm = gradient_of(s);
-    gemm.a_source = &windows;
-    gemm.b = call->inputs[1].data;
-    gemm.c = call->outputs[0].data;
-    if (call->output_count == 2) gemm.b_sums = call->outputs[1].data;
-    fm_gemm_run(s->isa, &gemm, (unsigned)s->threads, call->scratch);
+    gradient_run run = {.state = call->state, .call = call};
+    for (; run.group < run.state->plan.groups; run.group++) {
+        if (run.state->seen) {
+            run_taps(&run);
+        } else {
+            run_whole_gradient(&run);
+        }
+    }
 }
 
 /* ---- preparing ------------------------------------------------------------------------------- */
@@ -346,7 +445,6 @@ static const char *match_in(const fm_site *site, direction d)
         const char *refusal = match_epilogue(site);
         if (refusal) return refusal;
     }
-    if (((const fm_convolve_attributes *)site->attributes)->window.groups > 1) return "groups";
     if (d == ADJOINT) return match_geometry(site, &out->shape, &in[1].shape, &in[0].shape);
     return match_geometry(site, &in[0].shape, d == FORWARD ? &in[1].shape : &out->shape,
                           d == FORWARD ? &out->shape : &in[1].shape);
@@ -380,19 +478,133 @@ static void release_state(fm_context *context, void *pointer)
     fm_release(context, state);
 }
 
-/* Scratch of a thread: what the largest product of all phases needs. */
-static size_t part_floats(const convolution_state *s, direction d)
+/* Sums in memory, and a thread's scratch: what the largest product needs. */
+static void add_scratch(convolution_state *s, const fm_gemm *gemm, size_t sums)
+{
+    if (gemm->depth == 0) return;
+    const size_t floats = fm_gemm_scratch_floats(s->isa, gemm);
+    if (floats > s->scratch_floats) s->scratch_floats = floats;
+    if (sums > s->sums_floats) s->sums_floats = sums;
+}
+
+static void find_scratch(convolution_state *s, direction d)
 {
     fm_gemm gemm = gradient_of(s);
-    if (d == GRADIENT) return fm_gemm_scratch_floats(s->isa, &gemm);
-    size_t most = 0;
-    for (int64_t i = 0; i < s->plan.phase_count; i++) {
-        gemm = product_of(s, &s->plan.phases[i]);
-        if (gemm.depth == 0) continue;
-        const size_t floats = fm_gemm_scratch_floats(s->isa, &gemm);
-        if (floats > most) most = floats;
+    if (d == GRADIENT && !s->seen) add_scratch(s, &gemm, 0);
+    for (int64_t i = 0; s->seen && i < s->plan.positions; i++) {
+        gemm = tap_gradient(s, i);
+        add_scratch(s, &gemm, 0);
     }
-    return most;
+    for (int64_t i = 0; d != GRADIENT && i < s->plan.phase_count; i++) {
+        gemm = product_of(s, &s->plan.phases[i]);
+        add_scratch(s, &gemm, is_scattered(s) ? sums_of(&gemm) : 0);
+    }
+}
+
+static double work_of(const fm_window_plan *plan)
+{
+    double work = 0;
+    for (int64_t i = 0; i < plan->phase_count; i++) {
+        const double pixels = (double)pixels_of(plan, &plan->phases[i]) + PRODUCT_PIXELS;
+        work += pixels * (double)plan->phases[i].taps;
+    }
+    return work;
+}
+
+/* The phases without what windows see of the padding, where that is worth it. */
+static fm_status make_phases(fm_context *context, const fm_convolution *c, bool adjoint,
+                             fm_window_plan *plan, bool *trimmed)
+{
+    fm_window_plan trim;
+    fm_status status = fm_window_phases_make(context, c, adjoint, false, plan);
+    if (status != FM_OK) return status;
+    status = fm_window_phases_make(context, c, adjoint, true, &trim);
+    *trimmed =
+        status == FM_OK && trim.phase_count > 0 && work_of(&trim) < TRIMMED_SHARE * work_of(plan);
+    if (status == FM_OK) fm_arena_release(*trimmed ? &plan->arena : &trim.arena);
+    if (*trimmed) *plan = trim;
+    if (status != FM_OK) fm_arena_release(&plan->arena);
+    return status;
+}
+
+/* Where the taps of all phases lie in the kernel. */
+static bool find_tap_rows(convolution_state *s)
+{
+    fm_window_plan *plan = &s->plan;
+    const int64_t rows = s->adjoint ? plan->columns : plan->depth;
+    const size_t taps = (size_t)(plan->b_rows / plan->depth);
+    ptrdiff_t *to = fm_arena_allocate(&plan->arena, taps * sizeof *to + 1);
+    s->tap_rows = to;
+    for (int64_t i = 0; to && i < plan->phase_count; i++) {
+        const fm_window_phase *phase = &plan->phases[i];
+        for (int64_t tap = 0; tap < phase->taps; tap++) {
+            *to++ = phase->tap_kernel[tap] * rows * (s->panels ? 1 : kernel_row(s));
+        }
+    }
+    return s->tap_rows != NULL;
+}
+
+/* How many pixels of an image see tap `position`; notes them unless `seen` is NULL. */
+static int64_t find_seen(const fm_convolution *c, int64_t position, const tap_pixels *seen)
+{
+    const int64_t tap[2] = {position / c->kernel[1], position % c->kernel[1]};
+    int64_t count = 0;
+    for (int64_t i = 0; i < c->y[0] * c->y[1]; i++) {
+        const int64_t place[2] = {i / c->y[1], i % c->y[1]};
+        int64_t at[2];
+        for (int d = 0; d < 2; d++)
+            at[d] = place[d] * c->strides[d] + tap[d] * c->dilations[d] - c->padding[d];
+        if (at[0] < 0 || at[0] >= c->x[0] || at[1] < 0 || at[1] >= c->x[1]) continue;
+        if (seen) {
+            seen->x[count] = (at[0] * c->x[1] + at[1]) * c->channels;
+            seen->dy[count] = i * c->filters;
+        }
+        count++;
+    }
+    return count;
+}
+
+/* Are products of single taps worth it? Not with the sums of dy, which are all pixels'. */
+static bool is_gradient_by_taps(const fm_site *site, const fm_convolution *c)
+{
+    const int64_t taps = c->kernel[0] * c->kernel[1], pixels = c->y[0] * c->y[1];
+    if (site->output_count == 2 || c->images % 2 || c->images < 2 || pixels > MOST_SEEN)
+        return false;
+    double work = 0;
+    for (int64_t i = 0; i < taps; i++) {
+        work += (double)(find_seen(c, i, NULL) * c->images) + PRODUCT_PIXELS;
+    }
+    return work < TRIMMED_SHARE * (double)(pixels * c->images * taps);
+}
+
+static bool find_all_seen(convolution_state *s, const fm_convolution *c)
+{
+    fm_arena *arena = &s->plan.arena;
+    s->seen = fm_arena_allocate(arena, (size_t)s->plan.positions * sizeof *s->seen);
+    for (int64_t i = 0; s->seen && i < s->plan.positions; i++) {
+        tap_pixels *seen = &s->seen[i];
+        seen->count = find_seen(c, i, NULL);
+        seen->x = fm_arena_allocate(arena, (size_t)seen->count * sizeof *seen->x + 1);
+        seen->dy = fm_arena_allocate(arena, (size_t)seen->count * sizeof *seen->dy + 1);
+        if (!seen->x || !seen->dy) return false;
+        find_seen(c, i, seen);
+    }
+    return s->seen != NULL;
+}
+
+static fm_status make_plan(const fm_site *site, const fm_convolution *c, direction d,
+                           convolution_state *s)
+{
+    bool trimmed = false;
+    fm_status status = d == GRADIENT || s->pairs
+                           ? fm_window_phases_make(site->context, c, d == ADJOINT, false, &s->plan)
+                           : make_phases(site->context, c, d == ADJOINT, &s->plan, &trimmed);
+    if (status != FM_OK) return status;
+    bool made = true;
+    if (trimmed || d == ADJOINT) made = find_tap_rows(s);
+    if (d == GRADIENT && is_gradient_by_taps(site, c)) made = find_all_seen(s, c);
+    if (!made) fm_arena_release(&s->plan.arena);
+    return made ? FM_OK : FM_ERROR_MEMORY;
 }
 
 static fm_status prepare_in(const fm_gemm_isa *isa, const fm_site *site, direction d, fm_need *need)
@@ -401,32 +613,47 @@ static fm_status prepare_in(const fm_gemm_isa *isa, const fm_site *site, directi
     convolution_state *s = fm_allocate_zeroed(site->context, sizeof *s);
     if (!s) return FM_ERROR_MEMORY;
     const fm_layout *kernel = d == GRADIENT ? &site->output_layouts[0] : &site->input_layouts[1];
-    fm_status status = fm_window_plan_make(site->context, &c, d == ADJOINT, 1, 1, &s->plan);
-    if (status != FM_OK) {
-        fm_release(site->context, s);
-        return status;
-    }
     s->isa = isa;
     s->adjoint = d == ADJOINT;
     s->panels = kernel->type == &fm_panels;
     s->pairs = kernel->type == &fm_pairs;
+    const fm_status status = make_plan(site, &c, d, s);
+    if (status != FM_OK) {
+        fm_release(site->context, s);
+        return status;
+    }
     if (d != GRADIENT) describe_epilogue(site, s);
     s->threads = multiply_adds(&c) < PARALLEL_PRODUCT ? 1 : site->threads;
-    s->scratch_floats = part_floats(s, d);
-    need->scratch_bytes =
-        (packed_floats(s) + s->scratch_floats * (size_t)s->threads) * sizeof(float);
+    find_scratch(s, d);
+    need->scratch_bytes = (s->sums_floats + s->scratch_floats * (size_t)s->threads) * sizeof(float);
     need->state = s;
     return FM_OK;
 }
 
-/* As convolutions of f32 have them; a kernel that stays as it is, in pairs. */
+static bool is_trimmed(const fm_site *site)
+{
+    const fm_convolution c = convolution_in(site, FORWARD);
+    fm_window_plan plan;
+    bool trimmed = false;
+    if (make_phases(site->context, &c, false, &plan, &trimmed) != FM_OK) return false;
+    fm_arena_release(&plan.arena);
+    return trimmed;
+}
+
+static bool is_grouped(const fm_site *site)
+{
+    return ((const fm_convolve_attributes *)site->attributes)->window.groups > 1;
+}
+
+/* As convolutions of f32 have them; a kernel that stays as it is and is read whole, in pairs. */
 static void layouts_of_windows(const fm_site *site, fm_layout *inputs, fm_layout *outputs)
 {
     const fm_shape kernel = site->inputs[1].shape;
     const bool forward = site->op == &fm_op_convolve || site->op == &fm_op_fused_convolve;
     outputs[0] = (fm_layout){0};
+    if (is_grouped(site)) return;
     if (site->input_is_variable[1]) inputs[1] = fm_panels_of(&FM_ISA_SYMBOL(fm_gemm_isa), kernel);
-    if (site->input_is_steady[1] && forward) {
+    if (site->input_is_steady[1] && forward && !is_trimmed(site)) {
         inputs[1] = fm_pairs_of(&FM_ISA_SYMBOL(fm_gemm_isa), kernel);
     }
 }
@@ -434,7 +661,7 @@ static void layouts_of_windows(const fm_site *site, fm_layout *inputs, fm_layout
 static void layouts_of_gradient(const fm_site *site, fm_layout *inputs, fm_layout *outputs)
 {
     (void)inputs;
-    if (outputs[0].type != &fm_panels) outputs[0] = (fm_layout){0};
+    if (outputs[0].type != &fm_panels || is_grouped(site)) outputs[0] = (fm_layout){0};
     if (site->output_count == 2) outputs[1] = (fm_layout){0};
 }
 

@@ -281,20 +281,39 @@ static bool in_place(const fm_gemm *g)
     return g->b_layout == FM_GEMM_PAIRS;
 }
 
+/* Numbers [first, first + count) of one of B's pieces. */
+typedef struct piece {
+    ptrdiff_t begin; /* as g->b_pieces says */
+    size_t numbers, first, count;
+} piece;
+
 /* B is the transpose of a matrix in panels of f32, which follow each other along depth. */
-static void pack_transposed_panels(const fm_gemm *g, const struct strip *s, size_t from, size_t to,
-                                   float *packed)
+static void pack_transposed_panels(const fm_gemm *g, const struct strip *s, piece p, float *packed)
 {
-    const size_t end = 2 * from + numbers_in(g, from, to);
-    for (size_t d = 2 * from; d < end;) {
+    const size_t rows = g->b_pieces ? g->b_rows : g->columns, end = p.first + p.count;
+    for (size_t d = p.first; d < end;) {
         const size_t panel = d / PANEL_WIDTH * PANEL_WIDTH;
-        const size_t stored = panel_width(g->depth, panel), until = MIN(end, panel + PANEL_WIDTH);
-        const source block = {g->b + panel * g->columns + s->column * stored + (d - panel),
-                              (ptrdiff_t)stored, 1};
-        pack_pairs(packed + (d / 2 - from) * PANEL_WIDTH, PANEL_WIDTH, strip_width(s), block,
+        const size_t stored = panel_width(p.numbers, panel), until = MIN(end, panel + PANEL_WIDTH);
+        const size_t row = (size_t)p.begin + s->column;
+        const source block = {g->b + panel * rows + row * stored + (d - panel), (ptrdiff_t)stored,
+                              1};
+        pack_pairs(packed + (d - p.first) / 2 * PANEL_WIDTH, PANEL_WIDTH, strip_width(s), block,
                    s->columns, until - d);
         d = until;
     }
+}
+
+/* From number p.first on. */
+static source piece_of_b(const fm_gemm *g, const struct strip *s, piece p)
+{
+    const ptrdiff_t first = (ptrdiff_t)p.first, width = (ptrdiff_t)strip_width(s);
+    if (g->b_layout == FM_GEMM_PANELS) {
+        const size_t rows = g->b_pieces ? g->b_rows : g->depth;
+        return (source){g->b + s->column * rows + (p.begin + first) * width, 1, width};
+    }
+    return (source){g->b + p.begin + first * g->b_depth_stride +
+                        (ptrdiff_t)s->column * g->b_column_stride,
+                    g->b_column_stride, g->b_depth_stride};
 }
 
 static void add_lines(source b, size_t lines, size_t depth, float sums[PANEL_WIDTH])
@@ -304,27 +323,60 @@ static void add_lines(source b, size_t lines, size_t depth, float sums[PANEL_WID
     }
 }
 
+static void pack_piece(const fm_gemm *g, const struct strip *s, piece p, float *packed,
+                       float sums[PANEL_WIDTH])
+{
+    const size_t width = strip_width(s);
+    if (g->b_layout == FM_GEMM_PANELS_TRANSPOSED) {
+        pack_transposed_panels(g, s, p, packed);
+        return;
+    }
+    const source b = piece_of_b(g, s, p);
+    if (b.line == 1) {
+        pack_rows_of_depth(packed, PANEL_WIDTH, width, b, s->columns, p.count, sums);
+        return;
+    }
+    pack_pairs(packed, PANEL_WIDTH, width, b, s->columns, p.count);
+    if (sums) add_lines(b, s->columns, p.count, sums);
+}
+
+static piece piece_at(const fm_gemm *g, size_t number, size_t end)
+{
+    if (!g->b_pieces) return (piece){0, g->depth, number, end - number};
+    const size_t first = number % g->b_piece;
+    return (piece){g->b_pieces[number / g->b_piece], g->b_piece, first,
+                   MIN(g->b_piece - first, end - number)};
+}
+
+/* Pieces with an odd number: pairs whose halves lie in two of them. A pair's half is packed alone, as the
+ * lower one of a word. */
+static void pack_odd_pieces(const fm_gemm *g, const struct strip *s, size_t from, size_t end,
+                            float *packed, float sums[PANEL_WIDTH])
+{
+    _Alignas(64) float half[PANEL_WIDTH];
+    for (size_t d = from; d < end; d++) {
+        loose_word *to = (loose_word *)(packed + (d - from) / 2 * PANEL_WIDTH);
+        pack_piece(g, s, piece_at(g, d, d + 1), half, sums);
+        for (size_t i = 0; i < strip_width(s); i++) {
+            const uint32_t word = ((const loose_word *)half)[i];
+            to[i] = (d - from) % 2 ? to[i] | word << 16 : word;
+        }
+    }
+}
+
 static void pack_b(const fm_gemm *g, const struct strip *s, size_t from, size_t to, float *packed,
                    float sums[PANEL_WIDTH])
 {
-    const size_t width = strip_width(s), numbers = numbers_in(g, from, to);
-    source b = {g->b + (ptrdiff_t)(2 * from) * g->b_depth_stride +
-                    (ptrdiff_t)s->column * g->b_column_stride,
-                g->b_column_stride, g->b_depth_stride};
-
-    if (g->b_layout == FM_GEMM_PANELS_TRANSPOSED) {
-        pack_transposed_panels(g, s, from, to, packed);
+    const size_t end = 2 * from + numbers_in(g, from, to);
+    if (g->b_pieces && g->b_piece % 2) {
+        pack_odd_pieces(g, s, 2 * from, end, packed, sums);
         return;
     }
-    if (g->b_layout == FM_GEMM_PANELS) {
-        b = (source){g->b + s->column * g->depth + 2 * from * width, 1, (ptrdiff_t)width};
+    for (size_t d = 2 * from; d < end;) {
+        const piece p = piece_at(g, d, end);
+        pack_piece(g, s, p, packed + (d / 2 - from) * PANEL_WIDTH, sums);
+        d += p.count;
     }
-    if (b.line == 1) {
-        pack_rows_of_depth(packed, PANEL_WIDTH, width, b, s->columns, numbers, sums);
-        return;
-    }
-    pack_pairs(packed, PANEL_WIDTH, width, b, s->columns, numbers);
-    if (sums) add_lines(b, s->columns, numbers, sums);
 }
 
 /* ---- tiles ----------------------------------------------------------------------------------- */

@@ -128,6 +128,13 @@ static void edge_in(struct edge *edge, struct tile *t, size_t rows, size_t colum
     t->c_row = t->mask_row = PANEL_WIDTH;
 }
 
+/* Where the tile at `row` begins in C in panels. */
+static size_t offset_in_panels(const fm_gemm *g, const struct strip *s, size_t row)
+{
+    const size_t rows = g->c_rows ? g->c_rows : g->rows;
+    return s->column * rows + (g->c_first + row) * strip_width(s);
+}
+
 static void call_function(const fm_gemm *g, const struct strip *s, const struct tile *t, size_t row,
                           size_t rows)
 {
@@ -141,7 +148,7 @@ static void call_function(const fm_gemm *g, const struct strip *s, const struct 
                                  .column = s->column,
                                  .rows = rows,
                                  .columns = panels ? width : s->columns,
-                                 .offset = panels ? s->column * g->rows + row * width : 0,
+                                 .offset = panels ? offset_in_panels(g, s, row) : 0,
                              });
 }
 
@@ -222,7 +229,7 @@ static void run_tiles(struct share *share, const struct strip *s, size_t from, s
         const size_t rows = bound(g->rows, i + 1, share->row_tiles) - row;
         const ptrdiff_t r = (ptrdiff_t)row, c = (ptrdiff_t)s->column;
         float *target = !g->c    ? NULL
-                        : panels ? g->c + s->column * g->rows + row * width
+                        : panels ? g->c + offset_in_panels(g, s, row)
                                  : g->c + r * g->c_row_stride + c;
         point_at_a(share, i, row, from, &t);
         t.c = target;
@@ -353,7 +360,8 @@ static rows_ahead next_panel(const struct share *share, size_t panel, size_t fro
     const fm_gemm *g = share->g;
     const size_t word = share->reader->word_depth;
     size_t next = panel + 1, depth = from;
-    if (g->b_layout != FM_GEMM_STRIDED || g->b_column_stride != 1) return (rows_ahead){0};
+    if (g->b_layout != FM_GEMM_STRIDED || g->b_column_stride != 1 || g->b_pieces)
+        return (rows_ahead){0};
     if (next * share->row_tiles >= share->end) {
         next = share->begin / share->row_tiles;
         depth = to;
