@@ -6,9 +6,9 @@
 
 enum { LEAST_DEPTH = 32, LEAST_COLUMNS = 32 };
 
-/* Measured on a Zen 4: a tile of 36 products of f32 takes as long as so many of pairs. A kernel that the second
- * cache cannot keep costs as much as those of so many tiles; Winograd's kernels take no larger one than the
- * last. */
+/* Measured on a Zen 4: a tile of 36 products of f32 takes as long as so many of pairs. A kernel
+ * that the second cache cannot keep costs as much as those of so many tiles; Winograd's kernels
+ * take no larger one than the last. */
 enum {
     SEEN_OF_TILE = 80,
     LARGE_KERNEL = 1 << 18,
@@ -38,7 +38,8 @@ static bool is_3x3_at_every_pixel(const fm_window *window, fm_shape kernel)
     return true;
 }
 
-/* How often 3 taps along a dimension of x see a number and not padding, of all pixels of y together. */
+/* How often 3 taps along a dimension of x see a number and not padding, of all pixels of y
+ * together. */
 static double seen_along(int64_t x, int64_t y, int64_t padding)
 {
     double seen = 0;
@@ -50,8 +51,8 @@ static double seen_along(int64_t x, int64_t y, int64_t padding)
     return seen;
 }
 
-/* Whether F(4x4, 3x3) makes these sooner: products of tiles, most of which may be empty, and reading a
- * transformed kernel, which counts as so many tiles, more where no cache holds it. */
+/* Whether F(4x4, 3x3) makes these sooner: products of tiles, most of which may be empty, and
+ * reading a transformed kernel, which counts as so many tiles, more where no cache holds it. */
 static bool is_filtered(const fm_window *window, fm_shape kernel, fm_shape x, fm_shape y)
 {
     double tiles = (double)y.dims[0], seen = tiles;

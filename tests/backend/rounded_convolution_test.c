@@ -165,7 +165,7 @@ static void one_dimension(void **state)
     op_job_release(*state, &job);
 }
 
-/* ---- kernels in panels, whose gradients are as well ---------------------------------------------- */
+/* ---- kernels in panels, whose gradients are as well ----------------------------------------- */
 
 enum { IMAGES = 40, MOST_WEIGHTS = 9 * 40 * 48 };
 

@@ -72,9 +72,9 @@ typedef struct fm_gemm {
     const float *b;
     fm_gemm_layout b_layout;
     ptrdiff_t b_depth_stride, b_column_stride; /* strided B */
-    /* bf16 only, not for pairs. Not NULL: depth is pieces of b_piece numbers, which lie as they would alone
-     * but begin at these elements of strided B or at these rows of the b_rows that a B in panels has, or
-     * the matrix of which it is the transpose. */
+    /* bf16 only, not for pairs. Not NULL: depth is pieces of b_piece numbers, which lie as they
+     * would alone but begin at these elements of strided B or at these rows of the b_rows that a B
+     * in panels has, or the matrix of which it is the transpose. */
     const ptrdiff_t *b_pieces;
     size_t b_piece, b_rows;
 

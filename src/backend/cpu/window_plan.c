@@ -48,7 +48,8 @@ static bool taps_along(fm_window_plan *plan, const fm_convolution *c, bool adjoi
     return true;
 }
 
-/* The taps of `all` that pixel `pixel` of its pixels sees inside of the source: [from, from + count). */
+/* The taps of `all` that pixel `pixel` of its pixels sees inside of the source: [from, from +
+ * count). */
 static line_of_taps seen_from(const fm_window_plan *plan, int d, const line_of_taps *all,
                               int64_t pixel)
 {
@@ -60,7 +61,8 @@ static line_of_taps seen_from(const fm_window_plan *plan, int d, const line_of_t
                           all->first + pixel * plan->result_step[d], 1};
 }
 
-/* Cuts a line where its pixels begin to see other taps; offsets are from the first of a piece's pixels. */
+/* Cuts a line where its pixels begin to see other taps; offsets are from the first of a piece's
+ * pixels. */
 static bool cut_line(fm_window_plan *plan, int d, const line_of_taps *all, line_of_taps *lines,
                      int64_t *count)
 {

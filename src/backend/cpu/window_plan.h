@@ -62,9 +62,10 @@ typedef struct fm_window_plan {
 fm_status fm_window_plan_make(fm_context *context, const fm_convolution *convolution, bool adjoint,
                               int64_t least_bands, int64_t pixels, fm_window_plan *plan);
 
-/* Only the phases, all above the bands: for those who need no tables. When `trimmed`, the pixels of a phase
- * see the same taps inside of the source, so no window reaches into the padding, and what a small image's
- * windows find there is not multiplied: of 2x2 pixels with a padded 3x3 kernel each sees four taps of nine. */
+/* Only the phases, all above the bands: for those who need no tables. When `trimmed`, the pixels
+ * of a phase see the same taps inside of the source, so no window reaches into the padding, and
+ * what a small image's windows find there is not multiplied: of 2x2 pixels with a padded 3x3
+ * kernel each sees four taps of nine. */
 fm_status fm_window_phases_make(fm_context *context, const fm_convolution *convolution,
                                 bool adjoint, bool trimmed, fm_window_plan *plan);
 

@@ -4,9 +4,10 @@
  *     forward, adjoint in x    (pixels of a phase, taps channels) (taps channels, columns)
  *     kernel's gradient        (pixels, taps channels)^T (pixels, filters)
  *
- * each for every group. window_plan.h says what pixels, phases and taps are. Where images are so small that
- * much of what their windows see is padding, that is left out: forward and in x pixels that see the same taps
- * are a product, of the kernel's gradient each tap is one, over the pixels that see it. */
+ * each for every group. window_plan.h says what pixels, phases and taps are. Where images are so
+ * small that much of what their windows see is padding, that is left out: forward and in x pixels
+ * that see the same taps are a product, of the kernel's gradient each tap is one, over the pixels
+ * that see it. */
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/panels.h"
 #include "backend/cpu/vector/convolution_site.h"
@@ -19,11 +20,12 @@ enum { V = VECTOR_LENGTH, PANEL_WIDTH = 2 * V };
 
 extern const fm_gemm_isa FM_ISA_SYMBOL(fm_gemm_isa), FM_ISA_SYMBOL(fm_gemm_bf16);
 
-/* A product for few pixels costs as if it were of so many more; so much less work is worth several ones. */
+/* A product for few pixels costs as if it were of so many more; so much less work is worth several
+ * ones. */
 enum { PRODUCT_PIXELS = 48, MOST_SEEN = 16 * 16 };
 #define TRIMMED_SHARE 0.8
 
-/* Depth that the product's driver takes at once. Deeper sums go through memory, of so much at most. */
+/* Depth that the products' driver takes at once; deeper sums go through memory, of so many floats. */
 enum { DEPTH_AT_ONCE = 768, MOST_SUMS = 1 << 21 };
 
 /* The pixels of an image that see a tap: where those of the first image lie in x and in dy. */

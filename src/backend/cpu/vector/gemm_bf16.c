@@ -348,8 +348,8 @@ static piece piece_at(const fm_gemm *g, size_t number, size_t end)
                    MIN(g->b_piece - first, end - number)};
 }
 
-/* Pieces with an odd number: pairs whose halves lie in two of them. A pair's half is packed alone, as the
- * lower one of a word. */
+/* Pieces with an odd number: pairs whose halves lie in two of them. A pair's half is packed alone,
+ * as the lower one of a word. */
 static void pack_odd_pieces(const fm_gemm *g, const struct strip *s, size_t from, size_t end,
                             float *packed, float sums[PANEL_WIDTH])
 {
