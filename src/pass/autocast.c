@@ -6,15 +6,9 @@
 
 enum { LEAST_DEPTH = 32, LEAST_COLUMNS = 32 };
 
-/* Measured on a Zen 4: a tile of 36 products of f32 takes as long as so many of pairs. A kernel
- * that the second cache cannot keep costs as much as those of so many tiles; Winograd's kernels
- * take no larger one than the last. */
-enum {
-    SEEN_OF_TILE = 80,
-    LARGE_KERNEL = 1 << 18,
-    LARGE_KERNEL_TILES = 30,
-    MOST_FILTERED = 600 * 600
-};
+/* A tile of 36 products in f32 takes as long as so many of pairs (measured on a Zen 4). Fewer tiles
+ * or larger kernels Winograd's kernels refuse. */
+enum { SEEN_OF_TILE = 80, LEAST_TILES = 24, MOST_FILTERED = 600 * 600 };
 
 /* The kernel of a convolution or of what is made of one; of rank 0 if the node is neither. */
 static fm_shape kernel_of(const fm_graph *graph, const fm_node *node)
@@ -51,8 +45,7 @@ static double seen_along(int64_t x, int64_t y, int64_t padding)
     return seen;
 }
 
-/* Whether F(4x4, 3x3) makes these sooner: products of tiles, most of which may be empty, and
- * reading a transformed kernel, which counts as so many tiles, more where no cache holds it. */
+/* Whether F(4x4, 3x3) makes these sooner: products of tiles, most of which may be empty. */
 static bool is_filtered(const fm_window *window, fm_shape kernel, fm_shape x, fm_shape y)
 {
     double tiles = (double)y.dims[0], seen = tiles;
@@ -60,9 +53,9 @@ static bool is_filtered(const fm_window *window, fm_shape kernel, fm_shape x, fm
         tiles *= (double)((y.dims[1 + i] + 3) / 4);
         seen *= seen_along(x.dims[1 + i], y.dims[1 + i], window->padding_begin.at[i]);
     }
-    const int64_t weights = kernel.dims[2] * kernel.dims[3];
-    if (window->groups > 1 || weights > MOST_FILTERED) return false;
-    return seen > SEEN_OF_TILE * (tiles + (weights >= LARGE_KERNEL ? LARGE_KERNEL_TILES : 0));
+    const bool taken = window->groups <= 1 && tiles >= LEAST_TILES &&
+                       kernel.dims[2] <= MOST_FILTERED / kernel.dims[3];
+    return taken && seen > SEEN_OF_TILE * tiles;
 }
 
 static bool rounds(const fm_graph *graph, const fm_node *node)

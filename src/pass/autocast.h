@@ -6,8 +6,8 @@
  * each filter, results of at least 32 channels in a group, but not 3x3 windows at every pixel where
  * Winograd's filtering, which would round in other places, is faster in f32. It makes them of a
  * quarter of the products. That it does not have where its tiles of 4x4 pixels are mostly empty,
- * where much of what windows see is padding, which bf16's products leave out, in groups, and of
- * kernels that are large beside the number of tiles. Shapes alone decide. */
+ * where much of what windows see is padding, which bf16's products leave out; and it does not take
+ * groups, few tiles or very large kernels. Shapes alone decide. */
 #ifndef FM_PASS_AUTOCAST_H
 #define FM_PASS_AUTOCAST_H
 

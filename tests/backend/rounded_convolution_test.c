@@ -253,7 +253,7 @@ static void which_round(void **state)
     fm_window strided = usual, grouped = usual;
     strided.strides.at[1] = 2;
     grouped.groups = 2;
-    assert_false(is_rounded(*state, "f(1,8,8,16) f(3,3,16,32)", usual));
+    assert_false(is_rounded(*state, "f(6,8,8,16) f(3,3,16,32)", usual));
     assert_true(is_rounded(*state, "f(1,8,8,16) f(3,3,16,32)", strided));
     assert_true(is_rounded(*state, "f(1,8,8,16) f(3,2,16,32)", usual));
     assert_false(is_rounded(*state, "f(1,8,8,16) f(3,2,16,31)", usual));
@@ -268,8 +268,9 @@ static void which_round(void **state)
     assert_true(is_rounded(*state, "f(64,3,3,32) f(3,3,32,32)", padded));
     assert_false(is_rounded(*state, "f(64,4,4,32) f(3,3,32,32)", padded));
     assert_false(is_rounded(*state, "f(16,7,7,32) f(3,3,32,32)", padded));
-    assert_true(is_rounded(*state, "f(1,7,7,512) f(3,3,512,512)", padded));
-    assert_true(is_rounded(*state, "f(1,8,8,601) f(3,3,601,600)", padded));
+    assert_true(is_rounded(*state, "f(5,7,7,32) f(3,3,32,32)", padded));
+    assert_true(is_rounded(*state, "f(6,8,8,601) f(3,3,601,600)", padded));
+    assert_false(is_rounded(*state, "f(6,8,8,600) f(3,3,600,600)", padded));
 }
 
 int main(void)

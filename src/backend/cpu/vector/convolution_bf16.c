@@ -25,7 +25,7 @@ extern const fm_gemm_isa FM_ISA_SYMBOL(fm_gemm_isa), FM_ISA_SYMBOL(fm_gemm_bf16)
 enum { PRODUCT_PIXELS = 48, MOST_SEEN = 16 * 16 };
 #define TRIMMED_SHARE 0.8
 
-/* Depth that the products' driver takes at once; deeper sums go through memory, of so many floats. */
+/* Depth that the products' driver takes at once; deeper sums go through so much memory at most. */
 enum { DEPTH_AT_ONCE = 768, MOST_SUMS = 1 << 21 };
 
 /* The pixels of an image that see a tap: where those of the first image lie in x and in dy. */
@@ -184,6 +184,22 @@ static void finish_row(const windows_run *run, const float *sums, int64_t at, in
     if (s->activation) s->activation(columns, 0, to, to);
 }
 
+/* Rows that lie apart: what the tile below reads and writes, while its sums are made. */
+static void fetch_tile_below(const windows_run *run, const fm_gemm_tile *tile, int64_t column,
+                             pixel p)
+{
+    const fm_window_plan *plan = &run->state->plan;
+    for (size_t r = 0; r < tile->rows && p.image < plan->images; r++) {
+        const int64_t at = place_of(plan, run->windows.phase, &p) + column;
+        for (int64_t j = 0; j < PANEL_WIDTH; j += LINE) {
+            __builtin_prefetch(run->result + at + j, 1);
+            if (run->residual) __builtin_prefetch(run->residual + at + j);
+            if (run->mask) __builtin_prefetch(run->mask + at + j);
+        }
+        step_on(run->windows.phase, &p);
+    }
+}
+
 /* The tile is the result's or copied there. */
 static void finish_tile(void *argument, const fm_gemm_tile *tile)
 {
@@ -199,6 +215,7 @@ static void finish_tile(void *argument, const fm_gemm_tile *tile)
         finish_row(run, sums, at, column, columns,
                    is_scattered(run->state) ? run->result + at : sums);
     }
+    if (is_scattered(run->state)) fetch_tile_below(run, tile, column, p);
 }
 
 /* Pixels that no tap reaches. */
