@@ -114,7 +114,8 @@ if(FATHOM_FAST)
   # Products of bf16 once more, for processors with instructions for them.
   if(avx512 IN_LIST isas)
     add_library(fathom_avx512_bf16 OBJECT
-                ${PROJECT_SOURCE_DIR}/src/backend/cpu/vector/gemm_bf16.c)
+                ${PROJECT_SOURCE_DIR}/src/backend/cpu/vector/gemm_bf16.c
+                ${PROJECT_SOURCE_DIR}/src/backend/cpu/vector/recurrent_product.c)
     target_link_libraries(fathom_avx512_bf16 PRIVATE fathom_options)
     target_compile_definitions(fathom_avx512_bf16 PRIVATE FM_ISA=avx512 FM_NATIVE_BF16=1)
     target_compile_options(fathom_avx512_bf16 PRIVATE $<$<NOT:$<CONFIG:Debug>>:-O3>

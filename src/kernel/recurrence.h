@@ -15,6 +15,7 @@ typedef struct kernel_recurrence {
     int64_t batch, time, units, width;
     int cell, gate; /* activations */
     int reverse, reset_after;
+    int bf16; /* products round their operands */
 } kernel_recurrence;
 
 /* The time of step s of 0 .. time - 1. */

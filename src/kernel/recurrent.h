@@ -13,11 +13,17 @@
  * where a_t is what goes into the gates' activations, a_t = x_t + h_{t-1} R.
  *
  * A masked step leaves the state as it is; then dh passes it unchanged. Elementwise `scale` (batch,
- * width) multiplies the state where it enters R and nowhere else (recurrent dropout: Gal,
- * Ghahramani 2016; one draw for all steps of a sequence). */
+ * width) multiplies the state where it enters R and nowhere else (recurrent dropout: Gal, Ghahramani
+ * 2016; one draw for all steps of a sequence).
+ *
+ * With bf16 whatever a matrix multiplies is rounded to bfloat16 as it is read (kernel/bfloat16.h), the
+ * matrix and the gradients alike: R and the state behind its scale; of an LSTM P and m; of a GRU that resets
+ * in front of the product r h_{t-1}, too; backward what stands for da_t in front of R^T and in dR, and of a
+ * projection dh. Sums of products, gates, cells, states, what is elementwise and all results are not. */
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+#include "kernel/bfloat16.h"
 #include "kernel/recurrence.h"
 #include "kernel/unary.h"
 
@@ -85,28 +91,32 @@ static inline REAL KERNEL(scaled)(const REAL *h, const REAL *scale, int64_t k)
 
 /* a[g][j] += sum_k h[k] scale[k] R[k, (g units) + j] for j < n; R begins at the first gate's first
  * wanted column and has `stride` columns. */
-static inline void KERNEL(add_recurrent)(int gates, int64_t n, int64_t units, int64_t width,
-                                         const REAL *h, const REAL *scale, const REAL *R,
-                                         int64_t stride, REAL (*a)[KERNEL_UNITS])
+static inline void KERNEL(add_recurrent)(const kernel_recurrence *r, int gates, int64_t n,
+                                         int64_t width, const REAL *h, const REAL *scale,
+                                         const REAL *R, int64_t stride, REAL (*a)[KERNEL_UNITS])
 {
     for (int64_t k = 0; k < width; k++, R += stride) {
-        REAL factor = KERNEL(scaled)(h, scale, k);
+        REAL factor = KERNEL(kernel_read)(KERNEL(scaled)(h, scale, k), r->bf16);
         for (int g = 0; g < gates; g++) {
-            const REAL *row = R + g * units;
-            for (int64_t j = 0; j < n; j++) a[g][j] += factor * row[j];
+            const REAL *row = R + g * r->units;
+            for (int64_t j = 0; j < n; j++) {
+                a[g][j] += factor * KERNEL(kernel_read)(row[j], r->bf16);
+            }
         }
     }
 }
 
-/* With the gradients da (n) of n columns of a: what entry k of the state receives, and its row of
- * dR (n columns); x is the entry as it entered the product. */
-static inline REAL KERNEL(pull_row)(int64_t n, const REAL *restrict da, const REAL *restrict R,
-                                    REAL x, REAL *restrict dR)
+/* With the gradients da (n) of n columns of a: what entry k of the state receives, and its row of dR
+ * (n columns); x is the entry as it entered the product. */
+static inline REAL KERNEL(pull_row)(int bf16, int64_t n, const REAL *restrict da,
+                                    const REAL *restrict R, REAL x, REAL *restrict dR)
 {
     REAL sum = 0;
+    x = KERNEL(kernel_read)(x, bf16);
     for (int64_t j = 0; j < n; j++) {
-        sum += da[j] * R[j];
-        dR[j] += x * da[j];
+        REAL pull = KERNEL(kernel_read)(da[j], bf16);
+        sum += pull * KERNEL(kernel_read)(R[j], bf16);
+        dR[j] += x * pull;
     }
     return sum;
 }

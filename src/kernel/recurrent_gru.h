@@ -35,7 +35,7 @@ static inline void KERNEL(gru_step_reset_after)(const kernel_recurrence *r,
         for (int g = 0; g < 3; g++) {
             KERNEL(begin_with)(n, p->bias ? p->bias + g * units + first : NULL, a[g]);
         }
-        KERNEL(add_recurrent)(3, n, units, units, h, scale, p->R + first, 3 * units, a);
+        KERNEL(add_recurrent)(r, 3, n, units, h, scale, p->R + first, 3 * units, a);
         for (int64_t j = 0; j < n; j++) {
             const REAL *in = x + first + j;
             a[0][j] = KERNEL(gate_function)(r->gate, in[0] + a[0][j]);
@@ -60,7 +60,7 @@ static inline void KERNEL(gru_step_reset_before)(const kernel_recurrence *r,
         int64_t n = units - first < KERNEL_UNITS ? units - first : KERNEL_UNITS;
         REAL a[2][KERNEL_UNITS];
         for (int g = 0; g < 2; g++) KERNEL(begin_with)(n, x + g * units + first, a[g]);
-        KERNEL(add_recurrent)(2, n, units, units, h, scale, p->R + first, 3 * units, a);
+        KERNEL(add_recurrent)(r, 2, n, units, h, scale, p->R + first, 3 * units, a);
         for (int64_t j = 0; j < n; j++) {
             a[0][j] = KERNEL(gate_function)(r->gate, a[0][j]);
             a[1][j] = KERNEL(gate_function)(r->gate, a[1][j]);
@@ -76,7 +76,7 @@ static inline void KERNEL(gru_step_reset_before)(const kernel_recurrence *r,
         REAL a[1][KERNEL_UNITS];
         KERNEL(begin_with)(n, x + 2 * units + first, a[0]);
         KERNEL(add_recurrent)
-        (1, n, units, units, reset, scale, p->R + 2 * units + first, 3 * units, a);
+        (r, 1, n, units, reset, scale, p->R + 2 * units + first, 3 * units, a);
         for (int64_t j = 0; j < n; j++) {
             REAL z = y[first + j];
             a[0][j] = KERNEL(cell_function)(r->cell, a[0][j]);
@@ -159,11 +159,11 @@ static inline void KERNEL(gru_pull_reset_after)(const kernel_recurrence *r,
     for (int64_t k = 0; k < units; k++) {
         const REAL *row = p->R + k * 3 * units;
         REAL *dR = p->dR + k * 3 * units, x = KERNEL(scaled)(h, scale, k);
-        REAL pull = KERNEL(pull_row)(2 * units, da, row, x, dR);
+        REAL pull = KERNEL(pull_row)(r->bf16, 2 * units, da, row, x, dR);
         for (int64_t j = 0; j < units; j++) {
-            REAL dq = KERNEL(gru_pull_q)(units, j, gates, extra, da);
-            pull += dq * row[2 * units + j];
-            dR[2 * units + j] += x * dq;
+            REAL dq = KERNEL(kernel_read)(KERNEL(gru_pull_q)(units, j, gates, extra, da), r->bf16);
+            pull += dq * KERNEL(kernel_read)(row[2 * units + j], r->bf16);
+            dR[2 * units + j] += KERNEL(kernel_read)(x, r->bf16) * dq;
         }
         dh[k] += scale ? pull * scale[k] : pull;
         if (dscale) dscale[k] += pull * h[k];
@@ -180,14 +180,15 @@ static inline void KERNEL(gru_pull_reset_before)(const kernel_recurrence *r,
     for (int64_t k = 0; k < units; k++) {
         REAL reset = gates[units + k], x = KERNEL(scaled)(h, scale, k);
         int64_t at = k * 3 * units + 2 * units;
-        REAL pull = KERNEL(pull_row)(units, da + 2 * units, p->R + at, reset * x, p->dR + at);
+        REAL pull =
+            KERNEL(pull_row)(r->bf16, units, da + 2 * units, p->R + at, reset * x, p->dR + at);
         REAL dr = pull * x + (extra ? extra[units + k] : 0);
         da[units + k] = dr * KERNEL(gate_slope)(r->gate, reset);
         dh[k] += pull * reset * (scale ? scale[k] : 1);
         if (dscale) dscale[k] += pull * reset * h[k];
     }
     for (int64_t k = 0; k < units; k++) {
-        REAL pull = KERNEL(pull_row)(2 * units, da, p->R + k * 3 * units,
+        REAL pull = KERNEL(pull_row)(r->bf16, 2 * units, da, p->R + k * 3 * units,
                                      KERNEL(scaled)(h, scale, k), p->dR + k * 3 * units);
         dh[k] += scale ? pull * scale[k] : pull;
         if (dscale) dscale[k] += pull * h[k];

@@ -56,7 +56,7 @@ static inline void KERNEL(lstm_step)(const kernel_recurrence *r, const KERNEL(ls
         int64_t n = units - first < KERNEL_UNITS ? units - first : KERNEL_UNITS;
         REAL a[4][KERNEL_UNITS], m[KERNEL_UNITS];
         for (int g = 0; g < 4; g++) KERNEL(begin_with)(n, x + g * units + first, a[g]);
-        KERNEL(add_recurrent)(4, n, units, r->width, h, scale, p->R + first, 4 * units, a);
+        KERNEL(add_recurrent)(r, 4, n, r->width, h, scale, p->R + first, 4 * units, a);
         KERNEL(lstm_units)(r, p->peephole, first, n, a, c + first, m);
         for (int g = 0; gates && g < 4; g++) {
             KERNEL(begin_with)(n, a[g], gates + g * units + first);
@@ -64,7 +64,10 @@ static inline void KERNEL(lstm_step)(const kernel_recurrence *r, const KERNEL(ls
         if (!p->projection) KERNEL(begin_with)(n, m, y + first);
         for (int64_t j = 0; p->projection && j < n; j++) {
             const REAL *row = p->projection + (first + j) * r->width;
-            for (int64_t k = 0; k < r->width; k++) y[k] += m[j] * row[k];
+            REAL factor = KERNEL(kernel_read)(m[j], r->bf16);
+            for (int64_t k = 0; k < r->width; k++) {
+                y[k] += factor * KERNEL(kernel_read)(row[k], r->bf16);
+            }
         }
     }
 }
@@ -108,7 +111,7 @@ static inline REAL KERNEL(lstm_pull_projection)(const kernel_recurrence *r,
                                                 REAL m, const REAL *dh)
 {
     if (!p->projection) return dh[j];
-    return KERNEL(pull_row)(r->width, dh, p->projection + j * r->width, m,
+    return KERNEL(pull_row)(r->bf16, r->width, dh, p->projection + j * r->width, m,
                             p->dprojection + j * r->width);
 }
 
@@ -170,7 +173,7 @@ static inline void KERNEL(lstm_grad)(const kernel_recurrence *r,
             }
             KERNEL(lstm_pull_units)(r, p, row, before, dh, dc, da);
             for (int64_t k = 0; k < width; k++) {
-                REAL pull = KERNEL(pull_row)(4 * units, da, p->R + k * 4 * units,
+                REAL pull = KERNEL(pull_row)(r->bf16, 4 * units, da, p->R + k * 4 * units,
                                              KERNEL(scaled)(h, scale, k), p->dR + k * 4 * units);
                 dh[k] = scale ? pull * scale[k] : pull;
                 if (dscale) dscale[k] += pull * h[k];

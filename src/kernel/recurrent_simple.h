@@ -28,7 +28,7 @@ static inline void KERNEL(simple_rnn)(const kernel_recurrence *r,
                 int64_t n = units - first < KERNEL_UNITS ? units - first : KERNEL_UNITS;
                 REAL a[1][KERNEL_UNITS];
                 KERNEL(begin_with)(n, p->x + row + first, a[0]);
-                KERNEL(add_recurrent)(1, n, units, units, h, scale, p->R + first, units, a);
+                KERNEL(add_recurrent)(r, 1, n, units, h, scale, p->R + first, units, a);
                 for (int64_t j = 0; j < n; j++) {
                     p->y[row + first + j] = KERNEL(cell_function)(r->cell, a[0][j]);
                 }
@@ -69,7 +69,7 @@ static inline void KERNEL(simple_rnn_grad)(const kernel_recurrence *r,
                 da[j] = dh[j] * KERNEL(cell_slope)(r->cell, p->y[row + j]);
             }
             for (int64_t k = 0; k < units; k++) {
-                REAL pull = KERNEL(pull_row)(units, da, p->R + k * units,
+                REAL pull = KERNEL(pull_row)(r->bf16, units, da, p->R + k * units,
                                              KERNEL(scaled)(h, scale, k), p->dR + k * units);
                 dh[k] = scale ? pull * scale[k] : pull;
                 if (dscale) dscale[k] += pull * h[k];

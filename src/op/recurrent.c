@@ -324,7 +324,8 @@ kernel_recurrence fm_recurrence_of(const fm_call *call)
                                .cell = attributes->activation,
                                .gate = attributes->gate_activation,
                                .reverse = attributes->reverse,
-                               .reset_after = attributes->reset_after};
+                               .reset_after = attributes->reset_after,
+                               .bf16 = call->precision == FM_PRECISION_BF16};
 }
 
 const void *fm_recurrent_data(const fm_call *call, int fixed, int which)

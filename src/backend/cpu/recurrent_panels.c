@@ -1,4 +1,5 @@
 #include "backend/cpu/recurrent_panels.h"
+#include "kernel/bfloat16.h"
 
 static int64_t vectors_of(int64_t columns, int64_t length)
 {
@@ -8,17 +9,39 @@ static int64_t vectors_of(int64_t columns, int64_t length)
 size_t fm_recurrent_panels_floats(const fm_recurrent_matrix *matrix, int64_t length)
 {
     int64_t vectors = vectors_of(matrix->columns, length) * matrix->gates;
-    return (size_t)(vectors * length * matrix->depth);
+    return (size_t)(vectors * length * fm_recurrent_depth(matrix->words, matrix->depth));
 }
 
-/* Vector `vector` of a block with `vectors` of them: columns [first, first + used). */
+/* One of a block's `vectors` vectors: `used` columns. */
+typedef void pack_function(const fm_recurrent_matrix *matrix, int64_t length, const float *from,
+                           int64_t used, int64_t vectors, float *to);
+
 static void pack_vector(const fm_recurrent_matrix *matrix, int64_t length, const float *from,
                         int64_t used, int64_t vectors, float *to)
 {
+    const int bf16 = matrix->words != FM_RECURRENT_NUMBERS;
     for (int64_t d = 0; d < matrix->depth; d++, to += vectors * length) {
         const float *row = from + d * matrix->depth_stride;
-        for (int64_t i = 0; i < used; i++) to[i] = row[i * matrix->column_stride];
+        for (int64_t i = 0; i < used; i++) {
+            to[i] = kernel_read_f32(row[i * matrix->column_stride], bf16);
+        }
         for (int64_t i = used; i < length; i++) to[i] = 0;
+    }
+}
+
+static void pack_pairs(const fm_recurrent_matrix *matrix, int64_t length, const float *from,
+                       int64_t used, int64_t vectors, float *to)
+{
+    const int64_t depth = matrix->depth, row = matrix->depth_stride, column = matrix->column_stride;
+    for (int64_t d = 0; d < depth; d += 2, to += vectors * length, from += 2 * row) {
+        const bool is_odd = d + 1 == depth;
+        for (int64_t i = 0; i < length; i++) {
+            const float first = i < used ? from[i * column] : 0;
+            const float second = i < used && !is_odd ? from[row + i * column] : 0;
+            const uint32_t pair = kernel_bf16_bits(first) | (uint32_t)kernel_bf16_bits(second)
+                                                                << 16;
+            memcpy(to + i, &pair, sizeof pair);
+        }
     }
 }
 
@@ -27,6 +50,7 @@ void fm_recurrent_pack(const fm_recurrent_matrix *matrix, int64_t length, const 
 {
     const int64_t all = vectors_of(matrix->columns, length), gates = matrix->gates;
     const int64_t in_block = gates > 1 ? 1 : FM_RECURRENT_VECTORS;
+    pack_function *pack = matrix->words == FM_RECURRENT_PAIRS ? pack_pairs : pack_vector;
     for (int64_t first = 0; first < all; first += in_block) {
         const int64_t left = all - first, some = left < in_block ? left : in_block;
         const int64_t vectors = some * gates;
@@ -34,12 +58,11 @@ void fm_recurrent_pack(const fm_recurrent_matrix *matrix, int64_t length, const 
             const int64_t column = (gates > 1 ? first : first + v) * length;
             const int64_t rest = matrix->columns - column, used = rest < length ? rest : length;
             const int64_t gate = gates > 1 ? v : 0;
-            pack_vector(matrix, length,
-                        from + matrix->offset +
-                            (gate * matrix->columns + column) * matrix->column_stride,
-                        used, vectors, panels + v * length);
+            pack(matrix, length,
+                 from + matrix->offset + (gate * matrix->columns + column) * matrix->column_stride,
+                 used, vectors, panels + v * length);
         }
-        panels += vectors * length * matrix->depth;
+        panels += vectors * length * fm_recurrent_depth(matrix->words, matrix->depth);
     }
 }
 
@@ -53,7 +76,8 @@ fm_recurrent_matrix fm_recurrent_matrix_of(const fm_recurrent_kernel *kernel, in
                                  .depth = kernel->width,
                                  .offset = which ? together * kernel->units : 0,
                                  .depth_stride = kernel->gates * kernel->units,
-                                 .column_stride = 1};
+                                 .column_stride = 1,
+                                 .words = kernel->words};
 }
 
 size_t fm_recurrent_kernel_floats(const fm_recurrent_kernel *kernel, int64_t length)
@@ -77,24 +101,29 @@ void fm_recurrent_kernel_pack(const fm_recurrent_kernel *kernel, int64_t length,
 }
 
 fm_recurrent_matrix fm_recurrent_transposed(int64_t rows, int64_t columns, int64_t first,
-                                            int64_t count)
+                                            int64_t count, fm_recurrent_words kind)
 {
     return (fm_recurrent_matrix){.gates = 1,
                                  .columns = rows,
                                  .depth = count,
                                  .offset = first,
                                  .depth_stride = 1,
-                                 .column_stride = columns};
+                                 .column_stride = columns,
+                                 .words = kind};
 }
 
 /* ---- as a layout ----------------------------------------------------------------------------- */
 
-enum { GATES, APART, LENGTH }; /* which of the parameters */
+enum { GATES, APART, LENGTH, WORDS }; /* which of the parameters */
 
 static fm_recurrent_kernel kernel_of(const fm_layout *layout)
 {
     const int64_t *dims = layout->shape.dims, gates = layout->parameters[GATES];
-    return (fm_recurrent_kernel){dims[0], dims[1] / gates, gates, layout->parameters[APART] != 0};
+    return (fm_recurrent_kernel){.width = dims[0],
+                                 .units = dims[1] / gates,
+                                 .gates = gates,
+                                 .apart = layout->parameters[APART] != 0,
+                                 .words = (fm_recurrent_words)layout->parameters[WORDS]};
 }
 
 static size_t panels_bytes(const fm_layout *layout)
@@ -118,5 +147,5 @@ fm_layout fm_recurrent_panels_of(const fm_recurrent_kernel *kernel, int64_t leng
     return (fm_layout){.type = &fm_recurrent_panels,
                        .dtype = FM_F32,
                        .shape = FM_SHAPE(kernel->width, kernel->gates * kernel->units),
-                       .parameters = {kernel->gates, kernel->apart, length}};
+                       .parameters = {kernel->gates, kernel->apart, length, kernel->words}};
 }

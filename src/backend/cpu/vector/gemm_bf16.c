@@ -1,74 +1,11 @@
-/* Products whose operands are rounded to bfloat16 while they are packed: gemm_share.h's reader of
- * pairs. Compiled once for each instruction set, whose f32 arithmetic multiplies the pairs' halves
- * one after the other, and for x86 once more with FM_NATIVE_BF16, for processors that multiply
- * pairs (AVX512_BF16). */
+/* Products whose operands are rounded to bfloat16 while they are packed: gemm_share.h's reader of pairs.
+ * Compiled once for each instruction set, whose f32 arithmetic multiplies the pairs' halves one after the
+ * other, and for x86 once more with FM_NATIVE_BF16, for processors that multiply pairs (AVX512_BF16). */
+#include "backend/cpu/vector/bf16_pairs.h"
 #include "backend/cpu/vector/gemm_share.h"
 #include "backend/cpu/vector/operand_reader.h"
 #include "backend/cpu/vector/transpose.h"
 #include "kernel/bfloat16.h"
-
-/* ---- pairs ----------------------------------------------------------------------------------- */
-
-typedef uint32_t words __attribute__((vector_size(4 * VECTOR_LENGTH)));
-typedef uint32_t loose_word __attribute__((may_alias));
-
-#if FM_NATIVE_BF16
-
-#define PAIRED(j, s) (s) + (j) / 2 + (j) % 2 * 16
-
-/* first[0], second[0], first[1], second[1], ... */
-INLINE words pair_of(vector first, vector second)
-{
-    typedef uint16_t halves __attribute__((vector_size(64)));
-    const halves both = (halves)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first);
-    return (words)__builtin_shufflevector(both, both, LANES_16(PAIRED, 0, 0),
-                                          LANES_16(PAIRED, 16, 0));
-}
-
-/* first[0], first[1], ..., second[0], ... */
-INLINE words pairs_of_row(vector first, vector second)
-{
-    return (words)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first);
-}
-
-INLINE vector add_pairs(vector sum, words a, words b)
-{
-    return (vector)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
-}
-
-#else
-
-#define UPPER_HALF 0xffff0000u
-
-/* As kernel_bf16_f32, in the upper half; what is below it is of no meaning. */
-INLINE words rounded(vector x)
-{
-    const words bits = (words)x, nan = (words)(x != x);
-    const words tiny = (words)((bits & 0x7f800000u) == 0);
-    const words up = bits + 0x7fffu + (bits >> 16 & 1);
-    return (((nan & (bits | 0x400000u)) | (~nan & up)) & ~tiny) | (tiny & bits & 0x80000000u);
-}
-
-INLINE words pair_of(vector first, vector second)
-{
-    return rounded(first) >> 16 | (rounded(second) & UPPER_HALF);
-}
-
-#define EVEN(j, s) (2 * (j) + (s))
-
-INLINE words pairs_of_row(vector first, vector second)
-{
-    return pair_of(__builtin_shufflevector(first, second, LANES(EVEN, 0)),
-                   __builtin_shufflevector(first, second, LANES(EVEN, 1)));
-}
-
-INLINE vector add_pairs(vector sum, words a, words b)
-{
-    sum = multiply_add((vector)(a << 16), (vector)(b << 16), sum);
-    return multiply_add((vector)(a & UPPER_HALF), (vector)(b & UPPER_HALF), sum);
-}
-
-#endif
 
 static uint32_t pair_of_numbers(float first, float second)
 {
@@ -381,7 +318,7 @@ static void pack_b(const fm_gemm *g, const struct strip *s, size_t from, size_t 
 
 /* ---- tiles ----------------------------------------------------------------------------------- */
 
-#define ADD_WORD(sum, a, b) add_pairs(sum, *(const loose_word *)(a) - (words){0}, (words)(b))
+#define ADD_WORD(sum, a, b) add_pairs(sum, broadcast_pair(a), (words)(b))
 #define IN_PLACE_A          false
 #include "backend/cpu/vector/gemm_tile.h"
 

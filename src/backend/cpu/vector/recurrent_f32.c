@@ -26,14 +26,17 @@ struct forward {
     int64_t band;
     int gates, saved; /* blocks of x and of kept_gates */
     band_step *step;
+    const recurrent_reader *reader;
     const float *panels, *apart_panels, *projection_panels;
     const float *x, *state, *memory, *bias, *peephole, *mask, *scale;
     float *y, *last, *last_memory, *kept_gates, *kept_cells;
-    float
-        *entering; /* (batch, width): the state as it enters the product. Rows of y may lie a power
-                        of two apart, where caches hold but a few of them */
-    float *inner;  /* (batch, units): what enters the step's second product, m or r h */
-    float *sums;   /* (batch, SUMS) of a block */
+    float *
+        entering; /* (batch, width): the state as it enters the product. Rows of y may lie a power of two
+                        apart, where caches hold but a few of them                                 */
+    float *inner; /* (batch, units): what enters the step's second product, m or r h            */
+    float *words; /* (batch, word_row): what the reader makes of either                          */
+    int64_t word_row;
+    float *sums; /* (batch, SUMS) of a block                                                   */
 };
 
 static int64_t row_of(const forward *f, const band *at, int64_t b)
@@ -52,19 +55,27 @@ INLINE bool is_padding(const forward *f, const band *at, int64_t b)
     return is_masked_f32(&f->r, f->mask, b, at->time);
 }
 
-/* f->sums of a block of `vectors`, from rows of `depth` floats. */
-static void sum_block(const forward *f, const band *at, const float *a, int64_t depth,
-                      const float *panels, int vectors)
+/* The band's rows of a (batch, n) times `panels` into f->sums. */
+static recurrent_product product_of(const forward *f, const band *at, const float *a, int64_t n,
+                                    const float *panels)
 {
-    product_of_block(&(recurrent_product){.rows = at->end - at->first,
-                                          .depth = depth,
-                                          .a = a + at->first * depth,
-                                          .panels = panels,
-                                          .c = f->sums + at->first * SUMS,
-                                          .a_row = (ptrdiff_t)depth,
-                                          .c_row = SUMS,
-                                          .ahead = at->ahead},
-                     vectors, vectors * VECTOR_LENGTH);
+    const int64_t rows = at->end - at->first;
+    return (recurrent_product){
+        .rows = rows,
+        .depth = fm_recurrent_depth(f->reader->words, n),
+        .a = f->reader->enter(a + at->first * n, rows, n, f->words + at->first * f->word_row),
+        .panels = panels,
+        .c = f->sums + at->first * SUMS,
+        .c_row = SUMS,
+        .ahead = at->ahead};
+}
+
+/* The block of `vectors` that begins behind so many columns. */
+static void sum_block(const forward *f, const recurrent_product *p, int64_t columns, int vectors)
+{
+    recurrent_product block = *p;
+    block.panels += columns * p->depth;
+    f->reader->block(&block, vectors, vectors * VECTOR_LENGTH);
 }
 
 /* Blocks [first, first + count) of what is kept of a row's gates. */
@@ -139,17 +150,12 @@ INLINE void lstm_rows(const int cell, const int gate, const float *peephole, con
 /* h = m P, or in padding the state as it was. */
 static void project(const forward *f, const band *at)
 {
-    const int64_t units = f->r.units, width = f->r.width;
+    const int64_t width = f->r.width;
     const ptrdiff_t y_row = (ptrdiff_t)(f->r.time * width);
     float *y = f->y + at->time * width;
-    product_of_columns(&(recurrent_product){.rows = at->end - at->first,
-                                            .depth = units,
-                                            .a = f->inner + at->first * units,
-                                            .panels = f->projection_panels,
-                                            .c = y + at->first * y_row,
-                                            .a_row = (ptrdiff_t)units,
-                                            .c_row = y_row},
-                       width);
+    recurrent_product p = product_of(f, at, f->inner, f->r.units, f->projection_panels);
+    p.c = y + at->first * y_row, p.c_row = y_row, p.ahead = NULL;
+    recurrent_columns(f->reader, &p, width);
     for (int64_t b = at->first; f->mask && b < at->end; b++) {
         if (!is_padding(f, at, b)) continue;
         memcpy(y + b * y_row, row_before(f, at, b), (size_t)width * sizeof *y);
@@ -158,10 +164,11 @@ static void project(const forward *f, const band *at)
 
 static void lstm_step(const forward *f, const band *at)
 {
-    const int64_t units = f->r.units, width = f->r.width;
+    const int64_t units = f->r.units;
+    const recurrent_product p = product_of(f, at, f->entering, f->r.width, f->panels);
     for (int64_t unit = at->unit; unit < at->unit_end; unit += VECTOR_LENGTH) {
         const size_t n = recurrent_units_at(units, unit);
-        sum_block(f, at, f->entering, width, f->panels + unit * 4 * width, 4);
+        sum_block(f, &p, 4 * unit, 4);
         if (f->is_usual && !f->peephole && n == VECTOR_LENGTH)
             lstm_rows(KERNEL_CELL_TANH, KERNEL_GATE_SIGMOID, NULL, f, at, unit, VECTOR_LENGTH);
         else
@@ -215,13 +222,14 @@ INLINE void gru_rows(const int cell, const int gate, const forward *f, const ban
 static void gru_step(const forward *f, const band *at)
 {
     const int64_t units = f->r.units;
+    const recurrent_product p = product_of(f, at, f->entering, units, f->panels);
     for (int64_t unit = at->unit; unit < at->unit_end; unit += VECTOR_LENGTH) {
         const size_t n = recurrent_units_at(units, unit);
         vector bias[3] = {{0}, {0}, {0}};
         for (int g = 0; f->bias && g < 3; g++) {
             bias[g] = load_up_to(f->bias + g * units + unit, n);
         }
-        sum_block(f, at, f->entering, units, f->panels + unit * 3 * units, 3);
+        sum_block(f, &p, 3 * unit, 3);
         if (f->is_usual && n == VECTOR_LENGTH)
             gru_rows(KERNEL_CELL_TANH, KERNEL_GATE_SIGMOID, f, at, unit, VECTOR_LENGTH, bias);
         else
@@ -252,10 +260,11 @@ static void candidate_row(const forward *f, const band *at, int64_t b, int64_t u
 static void candidate_step(const forward *f, const band *at, const float *a, const float *panels)
 {
     const int64_t units = f->r.units;
+    const recurrent_product p = product_of(f, at, a, units, panels);
     for (int64_t first = at->unit; first < at->unit_end; first += SUMS) {
         const int64_t end = at->unit_end - first < SUMS ? at->unit_end : first + SUMS;
         const int vectors = (int)((end - first + VECTOR_LENGTH - 1) / VECTOR_LENGTH);
-        sum_block(f, at, a, units, panels + first * units, vectors);
+        sum_block(f, &p, first, vectors);
         for (int64_t b = at->first; b < at->end; b++) {
             for (int64_t unit = first; unit < end; unit += VECTOR_LENGTH) {
                 candidate_row(f, at, b, unit, recurrent_units_at(units, unit),
@@ -289,8 +298,9 @@ static void reset_row(const forward *f, const band *at, int64_t b, int64_t unit,
 static void gru_before_step(const forward *f, const band *at)
 {
     const int64_t units = f->r.units;
+    const recurrent_product p = product_of(f, at, f->entering, units, f->panels);
     for (int64_t unit = 0; unit < units; unit += VECTOR_LENGTH) {
-        sum_block(f, at, f->entering, units, f->panels + unit * 2 * units, 2);
+        sum_block(f, &p, 2 * unit, 2);
         for (int64_t b = at->first; b < at->end; b++) {
             reset_row(f, at, b, unit, recurrent_units_at(units, unit));
         }
@@ -324,8 +334,9 @@ static recurrent_ahead look_ahead(const forward *f, const band *at)
                                   {f->kept_gates, f->saved * units, t, true},
                                   {f->kept_cells, units, t, true},
                                   {f->y, width, t, true}};
+    const int64_t depth = fm_recurrent_depth(f->reader->words, width);
     return recurrent_look_ahead(at, f->r.time, uses, 4,
-                                (at->end - at->first) * width * f->gates * units);
+                                (at->end - at->first) * depth * f->gates * units);
 }
 
 /* The state behind the last step. */
@@ -384,6 +395,7 @@ static void run_units(const void *argument, int part, int parts)
     forward f = *shared->f;
     const int64_t units = f.r.units, step = f.gates > 1 ? VECTOR_LENGTH : SUMS;
     f.entering += part * f.r.batch * f.r.width;
+    f.words += part * f.r.batch * f.word_row;
     f.sums += part * f.r.batch * SUMS;
     const band at = {.step = shared->step,
                      .time = kernel_step_time(&f.r, shared->step),
@@ -406,9 +418,10 @@ static void run_shared(const forward *f, int parts)
 /* ---- kernels --------------------------------------------------------------------------------- */
 
 /* Rooms of scratch. */
-enum { PANELS, PROJECTION_PANELS, ENTERING, INNER, BLOCK_SUMS, ROOMS };
+enum { PANELS, PROJECTION_PANELS, ENTERING, INNER, WORDS, BLOCK_SUMS, ROOMS };
 
 typedef struct recurrent_state {
+    const recurrent_reader *reader;
     fm_recurrent_kernel kernel, projection; /* projection: gates 0 without one */
     bool packs, packs_projection;           /* they do not come in panels */
     size_t room[ROOMS + 1];                 /* where each begins, in floats */
@@ -421,7 +434,7 @@ static int gates_of(const fm_site *site)
     return site->op == &fm_op_lstm ? 4 : site->op == &fm_op_gru ? 3 : 1;
 }
 
-static fm_recurrent_kernel kernel_of(const fm_site *site)
+static fm_recurrent_kernel kernel_of(const fm_site *site, fm_recurrent_words kind)
 {
     const fm_recurrent_attributes *a = site->attributes;
     const fm_shape kernel = site->inputs[1].shape;
@@ -429,7 +442,8 @@ static fm_recurrent_kernel kernel_of(const fm_site *site)
     return (fm_recurrent_kernel){.width = kernel.dims[0],
                                  .units = kernel.dims[1] / gates,
                                  .gates = gates,
-                                 .apart = site->op == &fm_op_gru && !a->reset_after};
+                                 .apart = site->op == &fm_op_gru && !a->reset_after,
+                                 .words = kind};
 }
 
 /* The projection's operand, -1 without one. */
@@ -438,25 +452,26 @@ static int projection_at(const fm_site *site)
     return fm_recurrent_find(site->attributes, 4, FM_RECURRENT_PROJECTION);
 }
 
-static fm_recurrent_kernel projection_of(const fm_site *site)
+static fm_recurrent_kernel projection_of(const fm_site *site, fm_recurrent_words kind)
 {
     const int at = projection_at(site);
     if (at < 0) return (fm_recurrent_kernel){0};
     const int64_t *dims = site->inputs[at].shape.dims;
-    return (fm_recurrent_kernel){.width = dims[0], .units = dims[1], .gates = 1};
+    return (fm_recurrent_kernel){.width = dims[0], .units = dims[1], .gates = 1, .words = kind};
 }
 
-static const char *match_recurrent(const fm_site *site)
+static const char *match(const fm_site *site, const char *refusal)
 {
+    if (refusal) return refusal;
     if (site->inputs[0].dtype != FM_F32) return "f32 only";
     return site->inputs[0].count == 0 ? "there are no elements" : NULL;
 }
 
-static void layouts_of_recurrent(const fm_site *site, fm_layout *inputs, fm_layout *outputs)
+static void find_layouts(const fm_site *site, fm_recurrent_words kind, fm_layout *inputs)
 {
-    const fm_recurrent_kernel kernel = kernel_of(site), projection = projection_of(site);
+    const fm_recurrent_kernel kernel = kernel_of(site, kind);
+    const fm_recurrent_kernel projection = projection_of(site, kind);
     const int at = projection_at(site);
-    (void)outputs;
     if (site->input_is_steady[1]) inputs[1] = fm_recurrent_panels_of(&kernel, VECTOR_LENGTH);
     if (at >= 0 && site->input_is_steady[at]) {
         inputs[at] = fm_recurrent_panels_of(&projection, VECTOR_LENGTH);
@@ -475,12 +490,23 @@ static bool shares_steps(const recurrent_state *state, int64_t batch)
     return batch * kernel->gates * kernel->units * kernel->width >= SHARED_STEP;
 }
 
-static fm_status prepare_recurrent(const fm_site *site, fm_need *need)
+/* Words of a row of the larger of what enters its products; none where the reader takes what is there. */
+static int64_t word_row(const recurrent_state *state)
+{
+    const fm_recurrent_kernel *kernel = &state->kernel;
+    const int64_t most = kernel->units > kernel->width ? kernel->units : kernel->width;
+    const fm_recurrent_words kind = state->reader->words;
+    return kind == FM_RECURRENT_NUMBERS ? 0 : fm_recurrent_depth(kind, most);
+}
+
+static fm_status prepare(const fm_site *site, const recurrent_reader *reader, fm_need *need)
 {
     const fm_shape y = site->outputs[0].shape;
     recurrent_state *state = fm_allocate(site->context, sizeof *state);
     if (!state) return FM_ERROR_MEMORY;
-    *state = (recurrent_state){.kernel = kernel_of(site), .projection = projection_of(site)};
+    *state = (recurrent_state){.reader = reader,
+                               .kernel = kernel_of(site, reader->words),
+                               .projection = projection_of(site, reader->words)};
     const fm_recurrent_kernel *kernel = &state->kernel;
     const int64_t batch = y.dims[0], units = kernel->units;
     state->packs = !site->input_layouts[1].type;
@@ -499,16 +525,12 @@ static fm_status prepare_recurrent(const fm_site *site, fm_need *need)
                                   : 0,
         [ENTERING] = (size_t)(rows * kernel->width),
         [INNER] = kernel->apart || state->projection.gates ? (size_t)(batch * units) : 0,
+        [WORDS] = (size_t)(rows * word_row(state)),
         [BLOCK_SUMS] = (size_t)rows * SUMS};
     for (int i = 0; i < ROOMS; i++) state->room[i + 1] = state->room[i] + in_lines(floats[i]);
     need->scratch_bytes = state->room[ROOMS] * sizeof(float);
     need->state = state;
     return FM_OK;
-}
-
-static void release_recurrent(fm_context *context, void *state)
-{
-    fm_release(context, state);
 }
 
 /* The panels of operand `at`: its own, or packed now. */
@@ -530,6 +552,7 @@ static forward describe(const fm_call *call, int fixed, band_step *step)
                  .gates = (int)kernel->gates,
                  .saved = (int)kernel->gates,
                  .step = step,
+                 .reader = state->reader,
                  .panels = panels_of(call, 1, kernel, state->packs, scratch),
                  .x = call->inputs[0].data,
                  .state = call->inputs[2].data,
@@ -541,6 +564,8 @@ static forward describe(const fm_call *call, int fixed, band_step *step)
                  .last = call->outputs[1].data,
                  .entering = scratch + state->room[ENTERING],
                  .inner = scratch + state->room[INNER],
+                 .words = scratch + state->room[WORDS],
+                 .word_row = word_row(state),
                  .sums = scratch + state->room[BLOCK_SUMS]};
     f.is_usual = is_usual_cell(&f.r);
     return f;
@@ -592,16 +617,32 @@ static void run_gru(const fm_call *call)
     run_recurrent(call, &f);
 }
 
-#define RECURRENT_KERNEL(op_, run_)                                                                \
+#define SET(set, reader, refusal, precision, prefix)                                               \
+    static const char *match_##set(const fm_site *site)                                            \
     {                                                                                              \
-        .name = KERNEL_NAME(#op_), .op = &fm_op_##op_, .match = match_recurrent,                   \
-        .layouts = layouts_of_recurrent, .prepare = prepare_recurrent, .run = run_,                \
-        .release = release_recurrent                                                               \
+        return match(site, refusal);                                                               \
+    }                                                                                              \
+    static void layouts_##set(const fm_site *site, fm_layout *inputs, fm_layout *outputs)          \
+    {                                                                                              \
+        (void)outputs;                                                                             \
+        find_layouts(site, (reader).words, inputs);                                                \
+    }                                                                                              \
+    static fm_status prepare_##set(const fm_site *site, fm_need *need)                             \
+    {                                                                                              \
+        return prepare(site, &(reader), need);                                                     \
     }
+RECURRENT_READERS(SET)
+
+/* clang-format off */
+#define ROW(set, precision, prefix, op_, run_)                                                     \
+    {.layouts = layouts_##set, RECURRENT_KERNEL(set, precision, prefix, op_, run_)},
+#define ROWS(set, reader, refusal, precision, prefix)                                              \
+    ROW(set, precision, prefix, simple_rnn, run_simple)                                            \
+    ROW(set, precision, prefix, lstm, run_lstm)                                                    \
+    ROW(set, precision, prefix, gru, run_gru)
 static const fm_kernel kernels[] = {
-    RECURRENT_KERNEL(simple_rnn, run_simple),
-    RECURRENT_KERNEL(lstm, run_lstm),
-    RECURRENT_KERNEL(gru, run_gru),
+    RECURRENT_READERS(ROWS)
 };
+/* clang-format on */
 
 const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_recurrent) = FAMILY(kernels);

@@ -1,8 +1,7 @@
-/* Back through recurrent cells. Each thread takes rows of the batch, band by band, from the last
- * step to the first: the gradients da of what goes into the gates, row by row, then their product
- * with the transposed kernel, which is what the step before receives. The kernel's own gradient is
- * products of all steps behind that: (all states)^T (all da). */
-#include "backend/cpu/gemm.h"
+/* Back through recurrent cells. Each thread takes rows of the batch, band by band, from the last step to
+ * the first: the gradients da of what goes into the gates, row by row, then their product with the
+ * transposed kernel, which is what the step before receives. The kernel's own gradient is products of all
+ * steps behind that: (all states)^T (all da). */
 #include "backend/cpu/vector/kernels.h"
 #include "backend/cpu/vector/recurrent_lanes.h"
 #include "backend/cpu/vector/recurrent_product.h"
@@ -11,9 +10,6 @@
 #include "op/recurrent_cells.h"
 
 #include <string.h>
-
-extern const fm_gemm_isa FM_ISA_SYMBOL(fm_gemm_isa);
-#define ISA (&FM_ISA_SYMBOL(fm_gemm_isa))
 
 typedef struct backward backward;
 
@@ -27,6 +23,7 @@ struct backward {
     int64_t band;
     int gates, saved; /* blocks of dx and of kept_gates */
     band_step *step;
+    const recurrent_reader *reader;
     const float *panels, *apart_panels, *projection_panels; /* of transposed matrices */
     const float *state, *memory, *y, *kept_gates, *kept_cells, *peephole, *mask, *scale;
     const float *dy, *dlast, *dlast_memory;
@@ -39,6 +36,8 @@ struct backward {
      * may lie a power of two apart, where caches hold but a few of them */
     float *now, *now_apart;
     float *pulled, *dm; /* (batch, width), (batch, units): products on their way */
+    float *words;       /* (batch, word_row): what the reader makes of what is multiplied */
+    int64_t word_row;
 };
 
 static int64_t row_of(const backward *f, const band *at, int64_t b)
@@ -62,20 +61,23 @@ INLINE vector gate_of(const backward *f, int64_t row, int64_t unit, size_t n, in
     return load_up_to(f->kept_gates + (row * f->saved + g) * f->r.units + unit, n);
 }
 
-/* to (batch, columns): the band's rows of a (batch, depth) times a matrix. */
-static void multiply(const band *at, const float *a, int64_t depth, const float *panels, float *to,
-                     int64_t columns, bool adds)
+/* to (batch, columns): the band's rows of a (batch, n) times a matrix. */
+static void multiply(const backward *f, const band *at, const float *a, int64_t n,
+                     const float *panels, float *to, int64_t columns, bool adds)
 {
-    product_of_columns(&(recurrent_product){.rows = at->end - at->first,
-                                            .depth = depth,
-                                            .a = a + at->first * depth,
-                                            .panels = panels,
-                                            .c = to + at->first * columns,
-                                            .a_row = (ptrdiff_t)depth,
-                                            .c_row = (ptrdiff_t)columns,
-                                            .adds = adds,
-                                            .ahead = at->ahead},
-                       columns);
+    const int64_t rows = at->end - at->first;
+    float *words_of_band = f->words + at->first * f->word_row;
+    recurrent_columns(
+        f->reader,
+        &(recurrent_product){.rows = rows,
+                             .depth = fm_recurrent_depth(f->reader->words, n),
+                             .a = f->reader->enter(a + at->first * n, rows, n, words_of_band),
+                             .panels = panels,
+                             .c = to + at->first * columns,
+                             .c_row = (ptrdiff_t)columns,
+                             .adds = adds,
+                             .ahead = at->ahead},
+        columns);
 }
 
 /* A row of `pulled` reaches the state as it is through the scale; factor (width) or NULL: r. */
@@ -102,10 +104,10 @@ static void pull_states(const backward *f, const band *at, const float *a, int64
 {
     const int64_t width = f->r.width;
     if (!f->scale) {
-        multiply(at, a, depth, f->panels, f->dstate, width, true);
+        multiply(f, at, a, depth, f->panels, f->dstate, width, true);
         return;
     }
-    multiply(at, a, depth, f->panels, f->pulled, width, false);
+    multiply(f, at, a, depth, f->panels, f->pulled, width, false);
     for (int64_t b = at->first; b < at->end; b++) receive_row(f, at, b, NULL);
 }
 
@@ -240,7 +242,7 @@ static void lstm_step(const backward *f, const band *at)
     const int64_t units = f->r.units, width = f->r.width;
     for (int64_t b = at->first; b < at->end; b++) begin_row(f, at, b);
     if (f->outputs) {
-        multiply(at, f->dstate, width, f->projection_panels, f->dm, units, false);
+        multiply(f, at, f->dstate, width, f->projection_panels, f->dm, units, false);
     }
     for (int64_t b = at->first; b < at->end; b++) {
         if (!is_padding(f, at, b)) {
@@ -364,7 +366,7 @@ static void gru_before_step(const backward *f, const band *at)
         begin_row(f, at, b);
         candidate_row(f, at, b);
     }
-    multiply(at, f->now_apart, units, f->apart_panels, f->pulled, units, false);
+    multiply(f, at, f->now_apart, units, f->apart_panels, f->pulled, units, false);
     for (int64_t b = at->first; b < at->end; b++) reset_row(f, at, b);
     pull_states(f, at, f->now, 2 * units);
 }
@@ -394,7 +396,8 @@ static recurrent_ahead look_ahead(const backward *f, const band *at)
                                   {f->second, units, t, true},
                                   {f->outputs, width, t, true}};
     return recurrent_look_ahead(at, f->r.time, uses, RECURRENT_MOST_USES,
-                                (at->end - at->first) * width * f->gates * units);
+                                (at->end - at->first) * width *
+                                    fm_recurrent_depth(f->reader->words, f->gates * units));
 }
 
 static void run_rows(const void *argument, int64_t first, int64_t end)
@@ -433,11 +436,13 @@ enum {
     NOW_APART,
     PULLED,
     DM,
+    WORDS,
     PRODUCT,
     ROOMS
 };
 
 typedef struct recurrent_grad_state {
+    const recurrent_reader *reader;
     int64_t batch, steps, units, width, gates, saved; /* steps: of all rows */
     bool apart;                                       /* gru: reset in front */
     int projection, peephole;                         /* operands, or -1 */
@@ -453,9 +458,10 @@ static int fixed_operands(const fm_op *op)
     return op == &fm_op_lstm_grad ? 6 : op == &fm_op_gru_grad ? 4 : 3;
 }
 
-static const char *match_recurrent_grad(const fm_site *site)
+static const char *match(const fm_site *site, const char *refusal)
 {
     const fm_recurrent_attributes *a = site->attributes;
+    if (refusal) return refusal;
     if (site->inputs[0].dtype != FM_F32) return "f32 only";
     if (site->outputs[0].count == 0) return "there are no elements";
     if (a->has[FM_RECURRENT_DGATES] || a->has[FM_RECURRENT_DCELLS]) {
@@ -498,19 +504,29 @@ static void find_products(const fm_site *site, recurrent_grad_state *s)
     const int64_t columns = s->gates * s->units;
     const bool is_gru = site->op == &fm_op_gru_grad;
     const int64_t together = is_gru ? 2 * s->units : columns;
+    const fm_recurrent_words kind = s->reader->words;
     s->products[0] = product_over_steps(s, s->width, together, columns, columns);
-    s->matrices[0] = fm_recurrent_transposed(s->width, columns, 0, s->apart ? together : columns);
+    s->matrices[0] =
+        fm_recurrent_transposed(s->width, columns, 0, s->apart ? together : columns, kind);
     if (is_gru) {
         s->products[1] =
             product_over_steps(s, s->width, s->units, s->apart ? columns : s->units, columns);
     }
     if (s->apart) {
-        s->matrices[1] = fm_recurrent_transposed(s->width, columns, together, s->units);
+        s->matrices[1] = fm_recurrent_transposed(s->width, columns, together, s->units, kind);
     }
     if (s->projection >= 0) {
         s->products[1] = product_over_steps(s, s->units, s->width, s->width, s->width);
-        s->matrices[2] = fm_recurrent_transposed(s->units, s->width, 0, s->width);
+        s->matrices[2] = fm_recurrent_transposed(s->units, s->width, 0, s->width, kind);
     }
+}
+
+/* Words of a row of the largest of what enters its products; none where the reader takes what is there. */
+static int64_t word_row(const recurrent_grad_state *s)
+{
+    const int64_t columns = s->gates * s->units, most = columns > s->width ? columns : s->width;
+    const fm_recurrent_words kind = s->reader->words;
+    return kind == FM_RECURRENT_NUMBERS ? 0 : fm_recurrent_depth(kind, most);
 }
 
 static void find_rooms(const fm_site *site, recurrent_grad_state *s)
@@ -521,7 +537,8 @@ static void find_rooms(const fm_site *site, recurrent_grad_state *s)
     const bool projects = s->projection >= 0, is_gru = site->op == &fm_op_gru_grad;
     size_t product = 0;
     for (int i = 0; i < 2; i++) {
-        const size_t some = s->products[i].rows ? fm_gemm_scratch_floats(ISA, &s->products[i]) : 0;
+        const fm_gemm *g = &s->products[i];
+        const size_t some = g->rows ? fm_gemm_scratch_floats(s->reader->isa, g) : 0;
         if (some > product) product = some;
     }
     const size_t floats[ROOMS] = {
@@ -536,15 +553,16 @@ static void find_rooms(const fm_site *site, recurrent_grad_state *s)
         [NOW_APART] = s->apart ? batch * units : 0,
         [PULLED] = s->apart || a->has[FM_RECURRENT_SCALE] ? batch * width : 0,
         [DM] = projects ? batch * units : 0,
+        [WORDS] = batch * (size_t)word_row(s),
         [PRODUCT] = product * (size_t)s->threads};
     for (int i = 0; i < ROOMS; i++) s->room[i + 1] = s->room[i] + in_lines(floats[i]);
 }
 
-static fm_status prepare_recurrent_grad(const fm_site *site, fm_need *need)
+static fm_status prepare(const fm_site *site, const recurrent_reader *reader, fm_need *need)
 {
     recurrent_grad_state *state = fm_allocate(site->context, sizeof *state);
     if (!state) return FM_ERROR_MEMORY;
-    *state = (recurrent_grad_state){0};
+    *state = (recurrent_grad_state){.reader = reader};
     find_sizes(site, state);
     find_products(site, state);
     const double multiplications =
@@ -554,11 +572,6 @@ static fm_status prepare_recurrent_grad(const fm_site *site, fm_need *need)
     need->scratch_bytes = state->room[ROOMS] * sizeof(float);
     need->state = state;
     return FM_OK;
-}
-
-static void release_recurrent_grad(fm_context *context, void *state)
-{
-    fm_release(context, state);
 }
 
 /* A room of scratch, NULL where nothing is. */
@@ -587,6 +600,7 @@ static backward describe(const fm_call *call, int y, band_step *step)
                   .gates = (int)s->gates,
                   .saved = (int)s->saved,
                   .step = step,
+                  .reader = s->reader,
                   .panels = pack(call, 0, PANELS),
                   .apart_panels = pack(call, 0, APART_PANELS),
                   .projection_panels = pack(call, s->projection, PROJECTION_PANELS),
@@ -607,7 +621,9 @@ static backward describe(const fm_call *call, int y, band_step *step)
                   .now = room_of(call, NOW),
                   .now_apart = room_of(call, NOW_APART),
                   .pulled = room_of(call, PULLED),
-                  .dm = room_of(call, DM)};
+                  .dm = room_of(call, DM),
+                  .words = room_of(call, WORDS),
+                  .word_row = word_row(s)};
     f.is_usual = is_usual_cell(&f.r);
     f.band = recurrent_band(f.r.batch, s->gates * s->units * s->width);
     return f;
@@ -631,7 +647,7 @@ static void sum_over_steps(const fm_call *call, int which, const float *a, const
     product.b = b;
     product.c = c;
     product.b_sums = b_sums;
-    fm_gemm_run(ISA, &product, (unsigned)s->threads, room_of(call, PRODUCT));
+    fm_gemm_run(s->reader->isa, &product, (unsigned)s->threads, room_of(call, PRODUCT));
 }
 
 static void run_simple_grad(const fm_call *call)
@@ -676,15 +692,26 @@ static void run_gru_grad(const fm_call *call)
         sum_over_steps(call, 1, f.states, f.second, dR + last, dbias ? dbias + last : NULL);
 }
 
-#define GRAD_KERNEL(op_, run_)                                                                     \
+#define SET(set, reader, refusal, precision, prefix)                                               \
+    static const char *match_##set(const fm_site *site)                                            \
     {                                                                                              \
-        .name = KERNEL_NAME(#op_), .op = &fm_op_##op_, .match = match_recurrent_grad,              \
-        .prepare = prepare_recurrent_grad, .run = run_, .release = release_recurrent_grad          \
+        return match(site, refusal);                                                               \
+    }                                                                                              \
+    static fm_status prepare_##set(const fm_site *site, fm_need *need)                             \
+    {                                                                                              \
+        return prepare(site, &(reader), need);                                                     \
     }
+RECURRENT_READERS(SET)
+
+/* clang-format off */
+#define ROW(set, precision, prefix, op_, run_) {RECURRENT_KERNEL(set, precision, prefix, op_, run_)},
+#define ROWS(set, reader, refusal, precision, prefix)                                              \
+    ROW(set, precision, prefix, simple_rnn_grad, run_simple_grad)                                  \
+    ROW(set, precision, prefix, lstm_grad, run_lstm_grad)                                          \
+    ROW(set, precision, prefix, gru_grad, run_gru_grad)
 static const fm_kernel kernels[] = {
-    GRAD_KERNEL(simple_rnn_grad, run_simple_grad),
-    GRAD_KERNEL(lstm_grad, run_lstm_grad),
-    GRAD_KERNEL(gru_grad, run_gru_grad),
+    RECURRENT_READERS(ROWS)
 };
+/* clang-format on */
 
 const fm_kernel_family FM_ISA_SYMBOL(fm_cpu_recurrent_grad) = FAMILY(kernels);

@@ -1,12 +1,25 @@
+/* The tiles of recurrent products, and the readers. As gemm_bf16.c it is compiled once more with
+ * FM_NATIVE_BF16, for pairs. */
 #include "backend/cpu/vector/recurrent_product.h"
 
+#include "backend/cpu/vector/bf16_pairs.h"
 #include "backend/cpu/vector/tile_size.h"
+
+#if FM_NATIVE_BF16
+#define BROADCAST_WORD      broadcast_pair
+#define ADD_WORD(sum, a, b) add_pairs(sum, a, (words)(b))
+typedef words word;
+#else
+#define BROADCAST_WORD(at)  broadcast(*(at))
+#define ADD_WORD(sum, a, b) multiply_add(a, b, sum)
+typedef vector word;
+#endif
 
 #define MOST_ROWS 12
 
 /* sum[r][v] += sum_d a[r a_row + d] b[d][v] */
 INLINE void add_depth(const int rows, const int vectors, int64_t depth, const float *a,
-                      ptrdiff_t a_row, const float *b, vector sum[MOST_ROWS][FM_RECURRENT_VECTORS])
+                      int64_t a_row, const float *b, vector sum[MOST_ROWS][FM_RECURRENT_VECTORS])
 {
     const float *a4 = rows > 4 ? a + 4 * a_row : a, *a8 = rows > 8 ? a + 8 * a_row : a;
     for (int64_t d = 0; d < depth; d++, b += vectors * VECTOR_LENGTH) {
@@ -15,8 +28,8 @@ INLINE void add_depth(const int rows, const int vectors, int64_t depth, const fl
         FOR_ROWS
         {
             const float *from = r < 4 ? a : r < 8 ? a4 : a8;
-            const vector number = broadcast(from[r % 4 * a_row + d]);
-            FOR_VECTORS sum[r][v] = multiply_add(number, column[v], sum[r][v]);
+            const word a_word = BROADCAST_WORD(from + r % 4 * a_row + d);
+            FOR_VECTORS sum[r][v] = ADD_WORD(sum[r][v], a_word, column[v]);
         }
     }
 }
@@ -39,7 +52,7 @@ INLINE void tile(const int rows, const int vectors, const recurrent_product *p, 
     const int64_t most = p->ahead ? RECURRENT_DEPTH : p->depth;
     for (int64_t d = 0; d < p->depth; d += most) {
         const int64_t left = p->depth - d, depth = left < most ? left : most;
-        add_depth(rows, vectors, depth, p->a + row * p->a_row + d, p->a_row,
+        add_depth(rows, vectors, depth, p->a + row * p->depth + d, p->depth,
                   p->panels + d * vectors * VECTOR_LENGTH, sum);
         if (p->ahead) recurrent_fetch(p->ahead);
     }
@@ -66,7 +79,7 @@ INLINE int rows_of_tile(int64_t left, int vectors)
         if (most >= n) tile(n, vectors, p, row, columns);                                          \
         break;
 
-INLINE void block(const int vectors, const recurrent_product *p, int64_t columns)
+INLINE void block_of(const int vectors, const recurrent_product *p, int64_t columns)
 {
     const int most = rows_of_tile(INT32_MAX, vectors);
     for (int64_t row = 0; row < p->rows;) {
@@ -85,31 +98,70 @@ INLINE void block(const int vectors, const recurrent_product *p, int64_t columns
     }
 }
 
-void product_of_block(const recurrent_product *p, int vectors, int64_t columns)
+static void block(const recurrent_product *p, int vectors, int64_t columns)
 {
     switch (vectors) {
     case 1:
-        block(1, p, columns);
+        block_of(1, p, columns);
         break;
     case 2:
-        block(2, p, columns);
+        block_of(2, p, columns);
         break;
     case 3:
-        block(3, p, columns);
+        block_of(3, p, columns);
         break;
     default:
-        block(4, p, columns);
+        block_of(4, p, columns);
     }
 }
 
-void product_of_columns(const recurrent_product *p, int64_t columns)
+#if FM_NATIVE_BF16
+
+static const float *enter_pairs(const float *x, int64_t rows, int64_t n, float *to)
 {
-    enum { MOST = FM_RECURRENT_VECTORS * VECTOR_LENGTH };
-    recurrent_product one = *p;
-    for (int64_t column = 0; column < columns; column += MOST) {
-        const int64_t left = columns - column, some = left < MOST ? left : MOST;
-        one.c = p->c + column;
-        one.panels = p->panels + column * p->depth;
-        product_of_block(&one, (int)((some + VECTOR_LENGTH - 1) / VECTOR_LENGTH), some);
+    const int64_t depth = fm_recurrent_depth(FM_RECURRENT_PAIRS, n);
+    for (int64_t row = 0; row < rows; row++, x += n) {
+        float *pairs = to + row * depth;
+        for (int64_t i = 0; i < n; i += 2 * VECTOR_LENGTH, pairs += VECTOR_LENGTH) {
+            const size_t left = (size_t)(n - i);
+            const size_t more = left > VECTOR_LENGTH ? left - VECTOR_LENGTH : 0;
+            const vector low = load_up_to(x + i, left);
+            const vector high = more ? load_up_to(x + i + VECTOR_LENGTH, more) : (vector){0};
+            store_up_to(pairs, (vector)pairs_of_row(low, high), (left + 1) / 2);
+        }
     }
+    return to;
 }
+
+extern const fm_gemm_isa fm_gemm_bf16_native;
+const recurrent_reader fm_recurrent_bf16_native = {
+    .words = FM_RECURRENT_PAIRS, .isa = &fm_gemm_bf16_native, .enter = enter_pairs, .block = block};
+
+#else
+
+static const float *enter_numbers(const float *x, int64_t rows, int64_t n, float *to)
+{
+    (void)rows, (void)n, (void)to;
+    return x;
+}
+
+static const float *enter_rounded(const float *x, int64_t rows, int64_t n, float *to)
+{
+    for (int64_t i = 0; i < rows * n; i += VECTOR_LENGTH) {
+        const size_t left = (size_t)(rows * n - i);
+        store_up_to(to + i, (vector)(rounded(load_up_to(x + i, left)) & UPPER_HALF), left);
+    }
+    return to;
+}
+
+extern const fm_gemm_isa FM_ISA_SYMBOL(fm_gemm_isa), FM_ISA_SYMBOL(fm_gemm_bf16);
+const recurrent_reader FM_ISA_SYMBOL(fm_recurrent_f32) = {.words = FM_RECURRENT_NUMBERS,
+                                                          .isa = &FM_ISA_SYMBOL(fm_gemm_isa),
+                                                          .enter = enter_numbers,
+                                                          .block = block};
+const recurrent_reader FM_ISA_SYMBOL(fm_recurrent_bf16) = {.words = FM_RECURRENT_ROUNDED,
+                                                           .isa = &FM_ISA_SYMBOL(fm_gemm_bf16),
+                                                           .enter = enter_rounded,
+                                                           .block = block};
+
+#endif

@@ -1,9 +1,13 @@
 /* The product that every step of a recurrent cell is made of: rows of a batch times a matrix in the
- * panels of recurrent_panels.h. Each sum is one chain of multiply-adds over depth 0, 1, 2, ...,
- * whatever the tile: a row has the same bits in a batch of any size. */
+ * panels of recurrent_panels.h. Each sum is one chain of multiply-adds over depth 0, 1, 2, ..., whatever
+ * the tile: a row has the same bits in a batch of any size.
+ *
+ * A reader says how both are read: as they are, or rounded to bfloat16. Depth is in its words. The processor
+ * that does not multiply pairs rounds numbers and multiplies those by the tiles of f32. */
 #ifndef FM_BACKEND_CPU_RECURRENT_PRODUCT_H
 #define FM_BACKEND_CPU_RECURRENT_PRODUCT_H
 
+#include "backend/cpu/gemm.h"
 #include "backend/cpu/recurrent_panels.h"
 #include "backend/cpu/vector/kernels.h"
 
@@ -50,7 +54,7 @@ typedef struct recurrent_use {
     bool writes;
 } recurrent_use;
 
-/* Its rows of sequences of `times` steps, spread over `work` multiply-adds of numbers. */
+/* Its rows of sequences of `times` steps, spread over `work` multiply-adds of words. */
 static inline recurrent_ahead recurrent_look_ahead(const band *at, int64_t times,
                                                    const recurrent_use *uses, int count,
                                                    int64_t work)
@@ -86,24 +90,62 @@ INLINE void recurrent_fetch(recurrent_ahead *a)
     }
 }
 
-/* c = a B, or with `adds` c += a B, for `rows` rows, which begin a_row and c_row floats apart. */
+/* c = a B, or with `adds` c += a B, for `rows` rows, which begin `depth` words and c_row floats apart. */
 typedef struct recurrent_product {
     int64_t rows, depth;
     const float *a, *panels;
     float *c;
-    ptrdiff_t a_row, c_row;
+    ptrdiff_t c_row;
     bool adds;
     recurrent_ahead *ahead; /* or NULL */
 } recurrent_product;
 
-/* One block of `vectors` vectors, of which c has the first `columns` columns,
- * into the last vector. */
-void FM_ISA_SYMBOL(fm_recurrent_block)(const recurrent_product *p, int vectors, int64_t columns);
-/* All blocks of a matrix without gates. */
-void FM_ISA_SYMBOL(fm_recurrent_columns)(const recurrent_product *p, int64_t columns);
+typedef struct recurrent_reader {
+    fm_recurrent_words words;
+    const fm_gemm_isa *isa; /* multiplies larger matrices as this reads its own */
+    /* The words of `rows` rows of n numbers: x itself, or what is written to `to`. */
+    const float *(*enter)(const float *x, int64_t rows, int64_t n, float *to);
+    /* One block of `vectors` vectors, of which c has the first `columns` columns, into the last vector. */
+    void (*block)(const recurrent_product *p, int vectors, int64_t columns);
+} recurrent_reader;
 
-#define product_of_block   FM_ISA_SYMBOL(fm_recurrent_block)
-#define product_of_columns FM_ISA_SYMBOL(fm_recurrent_columns)
+extern const recurrent_reader FM_ISA_SYMBOL(fm_recurrent_f32), FM_ISA_SYMBOL(fm_recurrent_bf16);
+#if VECTOR_LENGTH == 16
+/* For processors with AVX512_BF16. */
+extern const recurrent_reader fm_recurrent_bf16_native;
+#endif
+
+/* All blocks of a matrix without gates. */
+static inline void recurrent_columns(const recurrent_reader *reader, const recurrent_product *p,
+                                     int64_t columns)
+{
+    enum { MOST = FM_RECURRENT_VECTORS * VECTOR_LENGTH };
+    recurrent_product one = *p;
+    for (int64_t column = 0; column < columns; column += MOST) {
+        const int64_t left = columns - column, some = left < MOST ? left : MOST;
+        one.c = p->c + column;
+        one.panels = p->panels + column * p->depth;
+        reader->block(&one, (int)((some + VECTOR_LENGTH - 1) / VECTOR_LENGTH), some);
+    }
+}
+
+/* The readers of an op's kernels, the best first: SET(name, reader, why it is refused, precision, prefix). */
+#if VECTOR_LENGTH == 16
+#define RECURRENT_NATIVE_READER(SET)                                                               \
+    SET(pairs, fm_recurrent_bf16_native,                                                           \
+        fm_gemm_bf16_in_pairs() ? NULL : "the processor lacks AVX512_BF16", FM_PRECISION_BF16,     \
+        "_bf16.")
+#else
+#define RECURRENT_NATIVE_READER(SET)
+#endif
+#define RECURRENT_READERS(SET)                                                                     \
+    SET(f32, FM_ISA_SYMBOL(fm_recurrent_f32), NULL, FM_PRECISION_F32, ".")                         \
+    RECURRENT_NATIVE_READER(SET)                                                                   \
+    SET(bf16, FM_ISA_SYMBOL(fm_recurrent_bf16), NULL, FM_PRECISION_BF16, ".bf16.")
+
+#define RECURRENT_KERNEL(set, precision_, prefix, op_, run_)                                       \
+    .name = "cpu." FM_ISA_NAME prefix #op_, .op = &fm_op_##op_, .precision = precision_,           \
+    .match = match_##set, .prepare = prepare_##set, .run = run_, .release = fm_release
 
 /* A cell's rows go through all steps in bands of so many, whose states and the operands of the
  * steps to come stay in the nearer caches; where the kernel itself does not, all rows of a thread
