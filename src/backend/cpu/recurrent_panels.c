@@ -19,12 +19,11 @@ typedef void pack_function(const fm_recurrent_matrix *matrix, int64_t length, co
 static void pack_vector(const fm_recurrent_matrix *matrix, int64_t length, const float *from,
                         int64_t used, int64_t vectors, float *to)
 {
-    const int bf16 = matrix->words != FM_RECURRENT_NUMBERS;
+    const bool rounds = matrix->words == FM_RECURRENT_ROUNDED;
     for (int64_t d = 0; d < matrix->depth; d++, to += vectors * length) {
         const float *row = from + d * matrix->depth_stride;
-        for (int64_t i = 0; i < used; i++) {
-            to[i] = kernel_read_f32(row[i * matrix->column_stride], bf16);
-        }
+        for (int64_t i = 0; i < used; i++) to[i] = row[i * matrix->column_stride];
+        for (int64_t i = 0; rounds && i < used; i++) to[i] = kernel_bf16_f32(to[i]);
         for (int64_t i = used; i < length; i++) to[i] = 0;
     }
 }
