@@ -13,13 +13,14 @@
  * where a_t is what goes into the gates' activations, a_t = x_t + h_{t-1} R.
  *
  * A masked step leaves the state as it is; then dh passes it unchanged. Elementwise `scale` (batch,
- * width) multiplies the state where it enters R and nowhere else (recurrent dropout: Gal, Ghahramani
- * 2016; one draw for all steps of a sequence).
+ * width) multiplies the state where it enters R and nowhere else (recurrent dropout: Gal,
+ * Ghahramani 2016; one draw for all steps of a sequence).
  *
- * With bf16 whatever a matrix multiplies is rounded to bfloat16 as it is read (kernel/bfloat16.h), the
- * matrix and the gradients alike: R and the state behind its scale; of an LSTM P and m; of a GRU that resets
- * in front of the product r h_{t-1}, too; backward what stands for da_t in front of R^T and in dR, and of a
- * projection dh. Sums of products, gates, cells, states, what is elementwise and all results are not. */
+ * With bf16 whatever a matrix multiplies is rounded to bfloat16 as it is read (kernel/bfloat16.h),
+ * the matrix and the gradients alike: R and the state behind its scale; of an LSTM P and m; of a
+ * GRU that resets in front of the product r h_{t-1}, too; backward what stands for da_t in front of
+ * R^T and in dR, and of a projection dh. Sums of products, gates, cells, states, what is
+ * elementwise and all results are not. */
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -106,8 +107,8 @@ static inline void KERNEL(add_recurrent)(const kernel_recurrence *r, int gates, 
     }
 }
 
-/* With the gradients da (n) of n columns of a: what entry k of the state receives, and its row of dR
- * (n columns); x is the entry as it entered the product. */
+/* With the gradients da (n) of n columns of a: what entry k of the state receives, and its row of
+ * dR (n columns); x is the entry as it entered the product. */
 static inline REAL KERNEL(pull_row)(int bf16, int64_t n, const REAL *restrict da,
                                     const REAL *restrict R, REAL x, REAL *restrict dR)
 {

@@ -1,7 +1,8 @@
-/* The kernels of recurrent cells against the portable ones, on units that fill vectors and that do not, on
- * batches that fill tiles and that do not, with everything that they do not refuse. With operands rounded to
- * bf16 as well: states that differ in a last bit may be rounded to neighbours, 2^-8 apart, and few are, so the
- * mean difference of many stays small. Unrounded operands are off by 1e-4 and more in the mean. */
+/* The kernels of recurrent cells against the portable ones, on units that fill vectors and that do
+ * not, on batches that fill tiles and that do not, with everything that they do not refuse. With
+ * operands rounded to bf16 as well: states that differ in a last bit may be rounded to neighbours,
+ * 2^-8 apart, and few are, so the mean difference of many stays small. Unrounded operands are off
+ * by 1e-4 and more in the mean. */
 #include "support/kernel_check.h"
 #include "fathom/ops.h"
 #include "op/op_table.h"

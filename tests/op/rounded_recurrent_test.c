@@ -1,5 +1,5 @@
-/* Recurrent ops in bf16 programs are what their formulas say, written step by step with products of matrices,
- * each of which rounds its operands: states, gradients, and the gradients of gradients. */
+/* Recurrent ops in bf16 programs are what their formulas say, written step by step with products of
+ * matrices, each of which rounds its operands: states, gradients, and those of gradients. */
 #include "support/graphs.h"
 
 #include "fathom/ops.h"
@@ -62,7 +62,7 @@ static fm_val sequence(fm_graph *g, const cell *c, const operands *o)
     return fm_lstm_sequence(g, o->x, o->kernel, o->state, zeros(g), &r, NULL, NULL);
 }
 
-/* ---- step by step -------------------------------------------------------------------------------- */
+/* ---- step by step ---------------------------------------------------------------------------- */
 
 static fm_val columns(fm_graph *g, fm_val v, int first, int end)
 {
@@ -118,7 +118,7 @@ static fm_val by_steps(fm_graph *g, const cell *c, const operands *o)
     return fm_concat(g, rows, TIME, 1);
 }
 
-/* ---- comparing ----------------------------------------------------------------------------------- */
+/* ---- comparing ------------------------------------------------------------------------------- */
 
 typedef struct results {
     int64_t count[RESULTS];

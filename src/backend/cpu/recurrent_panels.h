@@ -5,8 +5,9 @@
  *     gates 1                   columns [length (4 block + v), ...)
  * so that all that a unit needs is summed at once.
  *
- * Depth is counted in words: a number, for products of bf16 rounded, or for processors that multiply them a
- * pair of rounded numbers that follow each other in depth, the first in the lower half. */
+ * Depth is counted in words: a number, for products of bf16 rounded, or for processors that
+ * multiply them a pair of rounded numbers that follow each other in depth, the first in the lower
+ * half. */
 #ifndef FM_BACKEND_CPU_RECURRENT_PANELS_H
 #define FM_BACKEND_CPU_RECURRENT_PANELS_H
 
@@ -28,7 +29,7 @@ static inline int64_t fm_recurrent_depth(fm_recurrent_words kind, int64_t number
     return kind == FM_RECURRENT_PAIRS ? (numbers + 1) / 2 : numbers;
 }
 
-/* A matrix (depth, gates columns), element (d, c) at offset + d * depth_stride + c * column_stride. */
+/* A matrix (depth, gates columns): element (d, c) at offset + d depth_stride + c column_stride. */
 typedef struct fm_recurrent_matrix {
     int64_t gates, columns, depth;
     int64_t offset, depth_stride, column_stride;

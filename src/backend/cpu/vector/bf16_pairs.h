@@ -1,6 +1,6 @@
-/* Vectors of words: two bfloat16 numbers, the first in the lower half. With FM_NATIVE_BF16 the processor
- * rounds to pairs and multiplies them (AVX512_BF16); else the halves are multiplied in f32, one after the
- * other. */
+/* Vectors of words: two bfloat16 numbers, the first in the lower half. With FM_NATIVE_BF16 the
+ * processor rounds to pairs and multiplies them (AVX512_BF16); else the halves are multiplied in
+ * f32, one after the other. */
 #ifndef FM_BACKEND_CPU_BF16_PAIRS_H
 #define FM_BACKEND_CPU_BF16_PAIRS_H
 

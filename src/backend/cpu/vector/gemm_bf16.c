@@ -1,6 +1,7 @@
-/* Products whose operands are rounded to bfloat16 while they are packed: gemm_share.h's reader of pairs.
- * Compiled once for each instruction set, whose f32 arithmetic multiplies the pairs' halves one after the
- * other, and for x86 once more with FM_NATIVE_BF16, for processors that multiply pairs (AVX512_BF16). */
+/* Products whose operands are rounded to bfloat16 while they are packed: gemm_share.h's reader of
+ * pairs. Compiled once for each instruction set, whose f32 arithmetic multiplies the pairs' halves
+ * one after the other, and for x86 once more with FM_NATIVE_BF16, for processors that multiply
+ * pairs (AVX512_BF16). */
 #include "backend/cpu/vector/bf16_pairs.h"
 #include "backend/cpu/vector/gemm_share.h"
 #include "backend/cpu/vector/operand_reader.h"

@@ -30,13 +30,12 @@ struct forward {
     const float *panels, *apart_panels, *projection_panels;
     const float *x, *state, *memory, *bias, *peephole, *mask, *scale;
     float *y, *last, *last_memory, *kept_gates, *kept_cells;
-    float *
-        entering; /* (batch, width): the state as it enters the product. Rows of y may lie a power of two
-                        apart, where caches hold but a few of them                                 */
-    float *inner; /* (batch, units): what enters the step's second product, m or r h            */
-    float *words; /* (batch, word_row): what the reader makes of either                          */
+    float *entering; /* (batch, width): the state as it enters the product. Rows of y may lie a
+                        power of two apart, where caches hold but a few of them */
+    float *inner;    /* (batch, units): what enters the step's second product, m or r h */
+    float *words;    /* (batch, word_row): what the reader makes of either */
     int64_t word_row;
-    float *sums; /* (batch, SUMS) of a block                                                   */
+    float *sums; /* (batch, SUMS) of a block */
 };
 
 static int64_t row_of(const forward *f, const band *at, int64_t b)
@@ -490,7 +489,8 @@ static bool shares_steps(const recurrent_state *state, int64_t batch)
     return batch * kernel->gates * kernel->units * kernel->width >= SHARED_STEP;
 }
 
-/* Words of a row of the larger of what enters its products; none where the reader takes what is there. */
+/* Words of a row of the larger of what enters its products; none where the reader takes what is
+ * there. */
 static int64_t word_row(const recurrent_state *state)
 {
     const fm_recurrent_kernel *kernel = &state->kernel;

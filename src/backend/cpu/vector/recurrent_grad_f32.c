@@ -1,7 +1,7 @@
-/* Back through recurrent cells. Each thread takes rows of the batch, band by band, from the last step to
- * the first: the gradients da of what goes into the gates, row by row, then their product with the
- * transposed kernel, which is what the step before receives. The kernel's own gradient is products of all
- * steps behind that: (all states)^T (all da). */
+/* Back through recurrent cells. Each thread takes rows of the batch, band by band, from the last
+ * step to the first: the gradients da of what goes into the gates, row by row, then their product
+ * with the transposed kernel, which is what the step before receives. The kernel's own gradient is
+ * products of all steps behind that: (all states)^T (all da). */
 #include "backend/cpu/vector/kernels.h"
 #include "backend/cpu/vector/recurrent_lanes.h"
 #include "backend/cpu/vector/recurrent_product.h"
@@ -521,7 +521,8 @@ static void find_products(const fm_site *site, recurrent_grad_state *s)
     }
 }
 
-/* Words of a row of the largest of what enters its products; none where the reader takes what is there. */
+/* Words of a row of the largest of what enters its products; none where the reader takes what is
+ * there. */
 static int64_t word_row(const recurrent_grad_state *s)
 {
     const int64_t columns = s->gates * s->units, most = columns > s->width ? columns : s->width;
@@ -704,7 +705,8 @@ static void run_gru_grad(const fm_call *call)
 RECURRENT_READERS(SET)
 
 /* clang-format off */
-#define ROW(set, precision, prefix, op_, run_) {RECURRENT_KERNEL(set, precision, prefix, op_, run_)},
+#define ROW(set, precision, prefix, op_, run_)                                                     \
+    {RECURRENT_KERNEL(set, precision, prefix, op_, run_)},
 #define ROWS(set, reader, refusal, precision, prefix)                                              \
     ROW(set, precision, prefix, simple_rnn_grad, run_simple_grad)                                  \
     ROW(set, precision, prefix, lstm_grad, run_lstm_grad)                                          \

@@ -1,9 +1,9 @@
 /* The product that every step of a recurrent cell is made of: rows of a batch times a matrix in the
- * panels of recurrent_panels.h. Each sum is one chain of multiply-adds over depth 0, 1, 2, ..., whatever
- * the tile: a row has the same bits in a batch of any size.
+ * panels of recurrent_panels.h. Each sum is one chain of multiply-adds over depth 0, 1, 2, ...,
+ * whatever the tile: a row has the same bits in a batch of any size.
  *
- * A reader says how both are read: as they are, or rounded to bfloat16. Depth is in its words. The processor
- * that does not multiply pairs rounds numbers and multiplies those by the tiles of f32. */
+ * A reader says how both are read: as they are, or rounded to bfloat16. Depth is in its words. The
+ * processor that does not multiply pairs rounds numbers and multiplies those by f32's tiles. */
 #ifndef FM_BACKEND_CPU_RECURRENT_PRODUCT_H
 #define FM_BACKEND_CPU_RECURRENT_PRODUCT_H
 
@@ -90,7 +90,8 @@ INLINE void recurrent_fetch(recurrent_ahead *a)
     }
 }
 
-/* c = a B, or with `adds` c += a B, for `rows` rows, which begin `depth` words and c_row floats apart. */
+/* c = a B, or with `adds` c += a B, for `rows` rows, which begin `depth` words and c_row floats
+ * apart. */
 typedef struct recurrent_product {
     int64_t rows, depth;
     const float *a, *panels;
@@ -105,7 +106,8 @@ typedef struct recurrent_reader {
     const fm_gemm_isa *isa; /* multiplies larger matrices as this reads its own */
     /* The words of `rows` rows of n numbers: x itself, or what is written to `to`. */
     const float *(*enter)(const float *x, int64_t rows, int64_t n, float *to);
-    /* One block of `vectors` vectors, of which c has the first `columns` columns, into the last vector. */
+    /* One block of `vectors` vectors, of which c has the first `columns` columns, into the last
+     * vector. */
     void (*block)(const recurrent_product *p, int vectors, int64_t columns);
 } recurrent_reader;
 
@@ -129,7 +131,8 @@ static inline void recurrent_columns(const recurrent_reader *reader, const recur
     }
 }
 
-/* The readers of an op's kernels, the best first: SET(name, reader, why it is refused, precision, prefix). */
+/* The readers of an op's kernels, the best first: SET(name, reader, why it is refused, precision,
+ * prefix). */
 #if VECTOR_LENGTH == 16
 #define RECURRENT_NATIVE_READER(SET)                                                               \
     SET(pairs, fm_recurrent_bf16_native,                                                           \
