@@ -24,29 +24,31 @@ static inline void fetch_ahead(ahead *a)
 
 /* The same for rows that do not follow each other, a few lines at a time. */
 typedef struct rows_ahead {
-    const float *row;
-    ptrdiff_t step;        /* floats to the next row */
-    int64_t floats, begin; /* of a row, of these fetched */
-    int64_t rows;          /* still to come */
+    const float *at;
+    int64_t lines, in_row; /* of a row, of these still to come */
+    ptrdiff_t jump;        /* floats from behind a row to where the next begins */
+    int64_t left;          /* lines of all rows that are still to come */
     int64_t share;         /* lines */
 } rows_ahead;
 
 static inline rows_ahead rows_ahead_of(const float *row, ptrdiff_t step, int64_t floats,
                                        int64_t rows, int64_t shares)
 {
-    const int64_t lines = rows * ((floats + LINE - 1) / LINE);
-    return (rows_ahead){row, step, floats, 0, rows, lines / shares + 1};
+    const int64_t lines = (floats + LINE - 1) / LINE;
+    return (rows_ahead){
+        row, lines, lines, step - lines * LINE, rows * lines, rows * lines / shares + 1};
 }
 
 static inline void fetch_lines_ahead(rows_ahead *a, int64_t lines)
 {
-    for (; lines > 0 && a->rows > 0; lines--) {
-        __builtin_prefetch(a->row + a->begin, 0, 2);
-        a->begin += LINE;
-        if (a->begin >= a->floats) {
-            a->begin = 0;
-            a->row += a->step;
-            a->rows--;
+    if (a->left <= 0) return;
+    a->left -= lines;
+    for (; lines > 0; lines--) {
+        __builtin_prefetch(a->at, 0, 2);
+        a->at += LINE;
+        if (--a->in_row == 0) {
+            a->at += a->jump;
+            a->in_row = a->lines;
         }
     }
 }

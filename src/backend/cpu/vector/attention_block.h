@@ -123,7 +123,7 @@ INLINE void share_out(item_ahead *next, const kernel_attention *a, const attenti
 
 INLINE void fetch_beside(struct tile *t, item_ahead *next)
 {
-    while (next->now < next->count && next->of[next->now].rows == 0) next->now++;
+    while (next->now < next->count && next->of[next->now].left <= 0) next->now++;
     t->ahead = next->now < next->count ? &next->of[next->now] : NULL;
     t->ahead_lines = next->lines;
 }

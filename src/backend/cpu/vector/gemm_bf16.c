@@ -204,7 +204,7 @@ static void gather_a(const struct share *share, size_t first, size_t last, size_
             const size_t row = bound(g->rows, i, share->row_tiles);
             const size_t rows = bound(g->rows, i + 1, share->row_tiles) - row;
             const source s = a_from(share, row, rows, 2 * top, numbers, row - begin, width);
-            float *tile = share->a + (i - first) * share->tile_step;
+            float *tile = share->a + (i - share->a_first) * share->tile_step;
             if (rows_stay) {
                 pack_rows(tile, to - from, s, rows, numbers);
             } else {

@@ -168,6 +168,35 @@ static void point_at_a(const struct share *share, size_t i, size_t row, size_t f
     t->next_a = g->a_depth_stride == 1 ? TILE_ROWS * g->a_row_stride : 0;
 }
 
+/* Times that tiles beside [from, to) of depth fetch what is ahead. */
+static int64_t fetches_of(size_t tiles, size_t from, size_t to)
+{
+    return (int64_t)(tiles * ((to - from) / FETCH_STEP) + 1);
+}
+
+/* Is each tile of A gathered when it is first read? Then what it reads comes beside the tile
+ * before. */
+static bool gathers_in_turn(const struct share *share)
+{
+    return share->reader->keeps_rows && share->reader->keeps_rows(share->g);
+}
+
+/* Gathers tile i at depth [from, to); returns what the next one, if it comes before `end`, is
+ * gathered of. */
+static rows_ahead gather_tile(struct share *share, size_t i, size_t end, size_t from, size_t to)
+{
+    const fm_gemm *g = share->g;
+    const size_t word = share->reader->word_depth;
+    share->reader->gather_a(share, i, i + 1, from, to);
+    share->a_gathered = i + 1;
+    if (i + 1 >= end || g->read_a) return (rows_ahead){0};
+    const size_t row = bound(g->rows, i + 1, share->row_tiles);
+    const size_t rows = bound(g->rows, i + 2, share->row_tiles) - row;
+    return rows_ahead_of(g->a + (ptrdiff_t)row * g->a_row_stride + from * word, g->a_row_stride,
+                         (int64_t)MIN((to - from) * word, g->depth - from * word), (int64_t)rows,
+                         fetches_of(1, from, to));
+}
+
 /* Can the strip's tiles, the whole depth at once, be updated beside each other? */
 static bool updates_meanwhile(const struct share *share, const struct strip *s,
                               const struct tile *t)
@@ -223,7 +252,6 @@ static void run_tiles(struct share *share, const struct strip *s, size_t from, s
     t.accumulate = g->accumulate;
     t.continued = from > 0 && !g->accumulate;
     t.relu = g->relu && last;
-    t.ahead_lines = share->next_a.share + share->next_b.share;
     for (size_t i = s->tile_begin; i < s->tile_end; i++) {
         const size_t row = bound(g->rows, i, share->row_tiles);
         const size_t rows = bound(g->rows, i + 1, share->row_tiles) - row;
@@ -231,13 +259,21 @@ static void run_tiles(struct share *share, const struct strip *s, size_t from, s
         float *target = !g->c    ? NULL
                         : panels ? g->c + offset_in_panels(g, s, row)
                                  : g->c + r * g->c_row_stride + c;
+        rows_ahead next_tile = {0};
+        if (share->a && i >= share->a_gathered) {
+            next_tile = gather_tile(share, i, s->tile_end, from, to);
+        }
         point_at_a(share, i, row, from, &t);
         t.c = target;
         t.c_row = target_row;
         t.mask = g->mask && last ? g->mask + r * g->mask_row_stride + c : NULL;
         t.mask_row = g->mask_row_stride;
         t.bias = g->bias && last ? g->bias + c : NULL;
-        t.ahead = share->next_b.rows > 0 ? &share->next_b : &share->next_a;
+        t.ahead = next_tile.left > 0       ? &next_tile
+                  : share->next_b.left > 0 ? &share->next_b
+                                           : &share->next_a;
+        t.ahead_lines =
+            next_tile.left > 0 ? next_tile.share : share->next_a.share + share->next_b.share;
         if (buffered) edge_in(&edge, &t, rows, s->columns);
         if (panels && buffered) t.c_row = target_row;
         share->reader->tile(rows, s->vectors, t.a_row == 1)(&t);
@@ -331,6 +367,7 @@ static void run_few_rows(struct share *share, unsigned part, unsigned parts)
 
     share->a_words = share->words;
     if (share->a) share->reader->gather_a(share, 0, 1, 0, share->words);
+    share->a_gathered = 1;
     for (size_t column = bound(groups, part, parts) * wide; column < end;) {
         if (end - column >= wide) {
             run_wide(share, column);
@@ -346,10 +383,31 @@ static void run_few_rows(struct share *share, unsigned part, unsigned parts)
     }
 }
 
-/* Times that tiles beside [from, to) of depth fetch what is ahead. */
-static int64_t fetches_of(size_t tiles, size_t from, size_t to)
+/* What a panel of B is read from at depth [from, to), in so many calls. */
+static rows_ahead panel_ahead(const struct share *share, size_t panel, size_t from, size_t to,
+                              int64_t shares)
 {
-    return (int64_t)(tiles * ((to - from) / FETCH_STEP) + 1);
+    const fm_gemm *g = share->g;
+    const size_t word = share->reader->word_depth, column = panel * PANEL_WIDTH;
+    const size_t first = from * word, numbers = MIN(to * word, g->depth) - first;
+    const size_t width = panel_width(g->columns, column);
+    if (g->b_pieces) return (rows_ahead){0};
+    if (g->b_layout == FM_GEMM_PANELS_TRANSPOSED) { /* a square of each panel along depth */
+        const size_t step = PANEL_WIDTH * g->columns;
+        return rows_ahead_of(g->b + first / PANEL_WIDTH * step + column * PANEL_WIDTH,
+                             (ptrdiff_t)step,
+                             (int64_t)(MIN(g->columns - column, PANEL_WIDTH) * PANEL_WIDTH),
+                             (int64_t)(numbers / PANEL_WIDTH), shares);
+    }
+    if (g->b_layout != FM_GEMM_STRIDED) {
+        const bool pairs = g->b_layout == FM_GEMM_PAIRS;
+        const size_t depth = pairs ? share->words : g->depth, at = pairs ? from : first;
+        return rows_ahead_of(g->b + column * depth + at * width, 0,
+                             (int64_t)((pairs ? to - from : numbers) * width), 1, shares);
+    }
+    if (g->b_column_stride != 1) return (rows_ahead){0};
+    return rows_ahead_of(g->b + (ptrdiff_t)first * g->b_depth_stride + column, g->b_depth_stride,
+                         PANEL_WIDTH, (int64_t)numbers, shares);
 }
 
 /* B of the panel after this one at depth [from, to): the next,
@@ -357,20 +415,13 @@ static int64_t fetches_of(size_t tiles, size_t from, size_t to)
 static rows_ahead next_panel(const struct share *share, size_t panel, size_t from, size_t to,
                              size_t tiles)
 {
-    const fm_gemm *g = share->g;
-    const size_t word = share->reader->word_depth;
-    size_t next = panel + 1, depth = from;
-    if (g->b_layout != FM_GEMM_STRIDED || g->b_column_stride != 1 || g->b_pieces)
-        return (rows_ahead){0};
-    if (next * share->row_tiles >= share->end) {
-        next = share->begin / share->row_tiles;
-        depth = to;
+    const int64_t shares = fetches_of(tiles, from, to);
+    if ((panel + 1) * share->row_tiles < share->end) {
+        return panel_ahead(share, panel + 1, from, to, shares);
     }
-    if (depth == share->words) return (rows_ahead){0};
-    const ptrdiff_t row = (ptrdiff_t)(depth * word), column = (ptrdiff_t)(next * PANEL_WIDTH);
-    return rows_ahead_of(g->b + row * g->b_depth_stride + column, g->b_depth_stride, PANEL_WIDTH,
-                         (int64_t)(MIN(to - from, share->words - depth) * word),
-                         fetches_of(tiles, from, to));
+    if (to == share->words) return (rows_ahead){0};
+    const size_t end = MIN(to + (to - from), share->words);
+    return panel_ahead(share, share->begin / share->row_tiles, to, end, shares);
 }
 
 /* The share's cells among row tiles [first, last), depth [from, to): a strip of each panel that it
@@ -420,6 +471,19 @@ static rows_ahead next_gathered(const struct share *share, size_t first, size_t 
                          (int64_t)MIN((to - from) * word, g->depth - depth), (int64_t)rows, shares);
 }
 
+/* Gathers what of row tiles [first, last) at depth [from, to) is not gathered in turn: where the
+ * share begins within a panel, the tiles above, which its next panel reads first. */
+static void begin_gathering(struct share *share, size_t first, size_t last, size_t from, size_t to)
+{
+    const size_t tiles_down = share->row_tiles, begin = share->begin % tiles_down;
+    const bool in_turn = gathers_in_turn(share),
+               goes_on = share->begin - begin + tiles_down < share->end;
+    share->a_gathered = in_turn ? MIN(MAX(begin, first), last) : last;
+    if (share->a_gathered > first && (!in_turn || goes_on)) {
+        share->reader->gather_a(share, first, share->a_gathered, from, to);
+    }
+}
+
 /* Block by block: A's stays in the second cache while all panels read it. */
 static void run_rows(struct share *share, size_t first, size_t last)
 {
@@ -431,7 +495,7 @@ static void run_rows(struct share *share, size_t first, size_t last)
         share->a_from = from;
         share->a_words = to - from;
         if (share->a) {
-            share->reader->gather_a(share, first, last, from, to);
+            begin_gathering(share, first, last, from, to);
             share->next_a = next_gathered(share, first, last, from, to);
         }
         run_block(share, first, last, from, to);

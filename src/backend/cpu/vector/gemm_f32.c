@@ -28,7 +28,7 @@ static void gather_a(const struct share *share, size_t first, size_t last, size_
         for (size_t i = first; i < last; i++) {
             const size_t row = bound(g->rows, i, share->row_tiles);
             const size_t rows = bound(g->rows, i + 1, share->row_tiles) - row;
-            copy_rows(share->a + (i - first) * share->tile_step + (top - from) * TILE_ROWS,
+            copy_rows(share->a + (i - share->a_first) * share->tile_step + (top - from) * TILE_ROWS,
                       TILE_ROWS, g->a + row + (ptrdiff_t)top * step, step, depth, rows);
         }
     }

@@ -64,6 +64,7 @@ struct share {
     float *a;               /* tiles of A, a block deep; NULL: they are read in place */
     size_t a_first, a_from; /* the first of these tiles, and their first word of depth */
     size_t a_words;         /* of depth that they have */
+    size_t a_gathered;      /* tiles before this one are there, others when first read */
     size_t row_tiles;
     size_t begin, end;
     size_t words, depth_blocks, block_depth;

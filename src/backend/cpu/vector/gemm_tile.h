@@ -11,12 +11,13 @@ INLINE void tile_compute(const struct tile *t, const int rows, const int vectors
 {
     const float *a0 = t->a, *b = t->b;
     const float *a4 = rows > 4 ? a0 + 4 * a_row : a0, *a8 = rows > 8 ? a0 + 8 * a_row : a0;
-    struct tile_ends ends = tile_ends_of(t, rows);
+    volatile struct tile_ends ends = tile_ends_of(t, rows);
+    const struct tile *volatile kept = t; /* so that no address is kept beside the loop */
     vector sum[TILE_ROWS][WIDE_VECTORS];
 
     tile_begin(t, sum, rows, vectors);
     for (size_t d = t->depth; d > 0;) {
-        fetch_ends(t, &ends, d, rows, vectors);
+        fetch_ends(&ends, d, rows, vectors);
         if (IN_PLACE_A && t->next_a && d % LINE_FLOATS == 0) {
             FOR_ROWS __builtin_prefetch((r < 4 ? a0 : r < 8 ? a4 : a8) + r % 4 * a_row + t->next_a);
         }
@@ -34,7 +35,7 @@ INLINE void tile_compute(const struct tile *t, const int rows, const int vectors
             b += t->b_depth;
         } while (--d % FETCH_STEP != 0);
     }
-    tile_epilogue(t, sum, rows, vectors);
+    tile_epilogue(kept, sum, rows, vectors);
 }
 
 #endif

@@ -40,24 +40,32 @@ typedef void tile_function(const struct tile *t);
  * load. */
 struct tile_ends {
     const float *c, *last_c, *mask;
+    ptrdiff_t c_row, mask_row;
+    rows_ahead *ahead;
+    int64_t lines;
 };
 
 INLINE struct tile_ends tile_ends_of(const struct tile *t, int rows)
 {
-    return (struct tile_ends){t->c, t->c + (rows - 1) * t->c_row, t->mask};
+    return (struct tile_ends){
+        t->c,          t->c + (rows - 1) * t->c_row, t->mask, t->c_row, t->mask_row, t->ahead,
+        t->ahead_lines};
 }
 
-INLINE void fetch_ends(const struct tile *t, struct tile_ends *ends, size_t step, int rows,
-                       int vectors)
+/* They are volatile to stay in memory: where general registers run out, GCC moves what is in them
+ * to vector registers and back, which waits for the products that are queued in front of it. */
+INLINE void fetch_ends(volatile struct tile_ends *ends, size_t step, int rows, int vectors)
 {
     if (rows <= WIDE_ROWS || step % FETCH_STEP != 0) return;
-    FOR_VECTORS __builtin_prefetch(ends->c + v * VECTOR_LENGTH, 1);
-    if (t->mask) {
-        FOR_VECTORS __builtin_prefetch(ends->mask + v * VECTOR_LENGTH);
-        ends->mask += ends->c < ends->last_c ? t->mask_row : 0;
+    const float *c = ends->c, *mask = ends->mask;
+    FOR_VECTORS __builtin_prefetch(c + v * VECTOR_LENGTH, 1);
+    if (mask) {
+        FOR_VECTORS __builtin_prefetch(mask + v * VECTOR_LENGTH);
+        if (c != ends->last_c) ends->mask = mask + ends->mask_row;
     }
-    ends->c = ends->c < ends->last_c ? ends->c + t->c_row : ends->last_c;
-    if (t->ahead) fetch_lines_ahead(t->ahead, t->ahead_lines);
+    if (c != ends->last_c) ends->c = c + ends->c_row;
+    rows_ahead *next = ends->ahead;
+    if (next) fetch_lines_ahead(next, ends->lines);
 }
 
 INLINE void tile_begin(const struct tile *t, vector sum[][WIDE_VECTORS], int rows, int vectors)
