@@ -65,6 +65,12 @@ set_source_files_properties(
   ${PROJECT_SOURCE_DIR}/src/train/embedding/tsne.c
   PROPERTIES COMPILE_OPTIONS "$<$<NOT:$<CONFIG:Debug>>:-O3>")
 
+# A recurrent kernel is packed anew, and rounded, in each step of a training.
+if(FATHOM_FAST)
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/src/backend/cpu/recurrent_panels.c
+                              PROPERTIES COMPILE_OPTIONS "$<$<NOT:$<CONFIG:Debug>>:-O3>")
+endif()
+
 # Its loops over results are vectorised as those of backend/cpu/vector are, see there.
 if(FATHOM_ONEDNN)
   set_source_files_properties(

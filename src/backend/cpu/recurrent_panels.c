@@ -28,19 +28,33 @@ static void pack_vector(const fm_recurrent_matrix *matrix, int64_t length, const
     }
 }
 
+static void copy_strided(int64_t n, const float *from, int64_t stride, float *to)
+{
+    for (int64_t i = 0; i < n; i++) to[i] = from[i * stride];
+}
+
+static void pair_up(int64_t n, const float *restrict first, const float *restrict second,
+                    uint32_t *restrict pairs)
+{
+    for (int64_t i = 0; i < n; i++) {
+        pairs[i] = kernel_bf16_bits(first[i]) | (uint32_t)kernel_bf16_bits(second[i]) << 16;
+    }
+}
+
 static void pack_pairs(const fm_recurrent_matrix *matrix, int64_t length, const float *from,
                        int64_t used, int64_t vectors, float *to)
 {
-    const int64_t depth = matrix->depth, row = matrix->depth_stride, column = matrix->column_stride;
+    const int64_t depth = matrix->depth, row = matrix->depth_stride;
+    float first[FM_RECURRENT_LENGTH] = {0}, second[FM_RECURRENT_LENGTH] = {0};
+    uint32_t pairs[FM_RECURRENT_LENGTH];
     for (int64_t d = 0; d < depth; d += 2, to += vectors * length, from += 2 * row) {
-        const bool is_odd = d + 1 == depth;
-        for (int64_t i = 0; i < length; i++) {
-            const float first = i < used ? from[i * column] : 0;
-            const float second = i < used && !is_odd ? from[row + i * column] : 0;
-            const uint32_t pair = kernel_bf16_bits(first) | (uint32_t)kernel_bf16_bits(second)
-                                                                << 16;
-            memcpy(to + i, &pair, sizeof pair);
-        }
+        copy_strided(used, from, matrix->column_stride, first);
+        if (d + 1 < depth)
+            copy_strided(used, from + row, matrix->column_stride, second);
+        else
+            memset(second, 0, sizeof second);
+        pair_up(length, first, second, pairs);
+        memcpy(to, pairs, (size_t)length * sizeof *to);
     }
 }
 

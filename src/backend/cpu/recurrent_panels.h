@@ -15,7 +15,7 @@
 
 #include "fathom/backend.h"
 
-enum { FM_RECURRENT_VECTORS = 4 };
+enum { FM_RECURRENT_VECTORS = 4, FM_RECURRENT_LENGTH = 16 /* of a vector at most */ };
 
 typedef enum fm_recurrent_words {
     FM_RECURRENT_NUMBERS,
