@@ -1,6 +1,7 @@
 /* Convolutions with operands rounded to bf16 against the portable kernels: both adjoints, strides,
  * dilations, paddings, odd channels and everything that is fused behind them, by one, two and three
  * threads; which convolutions round, as autocast.h says. */
+#include "support/graphs.h"
 #include "support/kernel_check.h"
 #include "fathom/ops.h"
 #include "op/fused_convolve.h"
@@ -8,6 +9,7 @@
 #include "backend/backends.h"
 #include "fathom/nn_vision.h"
 #include "fathom/optimizer.h"
+#include "fathom/vision_ops.h"
 #include "run/store.h"
 
 #if FATHOM_HAVE_FAST
@@ -273,12 +275,36 @@ static void which_round(void **state)
     assert_false(is_rounded(*state, "f(6,8,8,600) f(3,3,600,600)", padded));
 }
 
+/* A kernel that a variable holds and does not change, and the gradients of both operands. */
+static void build_small_images(fm_graph *g, const void *argument)
+{
+    fm_val grads[2];
+    (void)argument;
+    const fm_window window = {.strides = {2, {1, 1}},
+                              .padding_begin = {2, {1, 1}},
+                              .padding_end = {2, {1, 1}},
+                              .groups = 1};
+    const fm_val x = fm_input(g, "x", FM_F32, FM_SHAPE(34, 2, 2, 32));
+    const fm_val kernel = fm_variable(g, "kernel", FM_F32, FM_SHAPE(3, 3, 32, 32), NULL);
+    const fm_val y = fm_convolve(g, x, kernel, &window);
+    fm_grad(g, fm_sum(g, fm_square(g, y), (fm_ints){0}, false), (fm_val[]){x, kernel}, 2, grads);
+    fm_output(g, "dx", grads[0]);
+    fm_output(g, "dkernel", grads[1]);
+}
+
+static void memory_may_run_out(void **state)
+{
+    const graph_trial trial = {.build = build_small_images,
+                               .program = {.precision = FM_PRECISION_BF16}};
+    assert_true(fail_each_allocation_of(*state, &trial) > 60);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {fixture_test(by_definition),
-                                       fixture_test(with_all_that_is_fused),
-                                       fixture_test(one_dimension), fixture_test(which_round),
-                                       fixture_test(kernels_train_in_panels)};
+    const struct CMUnitTest tests[] = {
+        fixture_test(by_definition),           fixture_test(with_all_that_is_fused),
+        fixture_test(one_dimension),           fixture_test(which_round),
+        fixture_test(kernels_train_in_panels), fixture_test(memory_may_run_out)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
 

@@ -649,14 +649,23 @@ static fm_status prepare_in(const fm_gemm_isa *isa, const fm_site *site, directi
     return FM_OK;
 }
 
-static bool is_trimmed(const fm_site *site)
+/* The share of taps along a dimension that see x and not padding, of all pixels together. */
+static double seen_along(const fm_convolution *c, int d)
+{
+    int64_t seen = 0;
+    for (int64_t i = 0; i < c->y[d] * c->kernel[d]; i++) {
+        const int64_t place = i / c->kernel[d], tap = i % c->kernel[d];
+        const int64_t at = place * c->strides[d] + tap * c->dilations[d] - c->padding[d];
+        seen += at >= 0 && at < c->x[d];
+    }
+    return (double)seen / (double)(c->y[d] * c->kernel[d]);
+}
+
+/* Is the kernel to be read tap by tap? Phases of few pixels are made whole all the same. */
+static bool sees_much_padding(const fm_site *site)
 {
     const fm_convolution c = convolution_in(site, FORWARD);
-    fm_window_plan plan;
-    bool trimmed = false;
-    if (make_phases(site->context, &c, false, &plan, &trimmed) != FM_OK) return false;
-    fm_arena_release(&plan.arena);
-    return trimmed;
+    return seen_along(&c, 0) * seen_along(&c, 1) < TRIMMED_SHARE;
 }
 
 static bool is_grouped(const fm_site *site)
@@ -672,7 +681,7 @@ static void layouts_of_windows(const fm_site *site, fm_layout *inputs, fm_layout
     outputs[0] = (fm_layout){0};
     if (is_grouped(site)) return;
     if (site->input_is_variable[1]) inputs[1] = fm_panels_of(&FM_ISA_SYMBOL(fm_gemm_isa), kernel);
-    if (site->input_is_steady[1] && forward && !is_trimmed(site)) {
+    if (site->input_is_steady[1] && forward && !sees_much_padding(site)) {
         inputs[1] = fm_pairs_of(&FM_ISA_SYMBOL(fm_gemm_isa), kernel);
     }
 }
