@@ -19,18 +19,26 @@ static inline void KERNEL(moments)(int64_t rows, int64_t c, const REAL *restrict
     }
 }
 
-/* rstd (c) = 1 / sqrt(variance + epsilon), y (rows, c) = gamma (x - mean) rstd + beta */
-static inline void KERNEL(normalize_by)(int64_t rows, int64_t c, double epsilon,
-                                        const REAL *restrict x, const REAL *restrict gamma,
-                                        const REAL *restrict beta, const REAL *restrict mean,
-                                        const REAL *restrict variance, REAL *restrict y,
-                                        REAL *restrict rstd)
+/* y (rows, c) = gamma (x - mean) rstd + beta, with the bits of kernel/normalize.h; y may be x */
+static inline void KERNEL(normalize_with)(int64_t rows, int64_t c, const REAL *x,
+                                          const REAL *restrict gamma, const REAL *restrict beta,
+                                          const REAL *restrict mean, const REAL *restrict rstd,
+                                          REAL *y)
 {
-    for (int64_t j = 0; j < c; j++) rstd[j] = (REAL)(1 / sqrt((double)variance[j] + epsilon));
     for (int64_t i = 0; i < rows; i++) {
         for (int64_t j = 0; j < c; j++) {
             const double u = ((double)x[i * c + j] - (double)mean[j]) * (double)rstd[j];
-            y[i * c + j] = (REAL)((double)gamma[j] * u + (double)beta[j]);
+            y[i * c + j] = gamma[j] * (REAL)u + beta[j];
         }
     }
+}
+
+/* rstd (c) = 1 / sqrt(variance + epsilon), and y of it */
+static inline void KERNEL(normalize_by)(int64_t rows, int64_t c, double epsilon, const REAL *x,
+                                        const REAL *restrict gamma, const REAL *restrict beta,
+                                        const REAL *restrict mean, const REAL *restrict variance,
+                                        REAL *y, REAL *restrict rstd)
+{
+    for (int64_t j = 0; j < c; j++) rstd[j] = (REAL)(1 / sqrt((double)variance[j] + epsilon));
+    KERNEL(normalize_with)(rows, c, x, gamma, beta, mean, rstd, y);
 }

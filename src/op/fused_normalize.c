@@ -109,6 +109,11 @@ static fm_status infer_normalize_grad(fm_infer *infer)
     return status == FM_OK ? infer_gradients(infer, 5) : status;
 }
 
+static fm_status infer_normalize_add_grad_again(fm_infer *infer)
+{
+    return infer_gradients(infer, 5);
+}
+
 static fm_status infer_normalize_add_grad(fm_infer *infer)
 {
     return infer_gradients(infer, 4);
@@ -169,6 +174,41 @@ static void run_normalize_add_grad(const fm_call *call)
 static double normalize_flops(const fm_call *call)
 {
     return 8.0 * (double)call->inputs[X].count;
+}
+
+/* x, gamma, beta, mean, rstd, .. -> gamma (x - mean) rstd + beta */
+static void run_result(const fm_call *call, const fm_tensor *y)
+{
+    const fm_tensor *in = call->inputs;
+    const int64_t c = in[GAMMA].count;
+    FM_RUN_REAL(normalize_with, y->dtype, in[X].count / c, c, in[X].data, in[GAMMA].data,
+                in[2].data, in[3].data, in[4].data, y->data);
+}
+
+/* y may lie over x, so it comes last; what dz is made of stands where dx will be. */
+static void run_normalize_grad_again(const fm_call *call)
+{
+    const fm_fused_normalize_grad_attributes *a = call->attributes;
+    const fm_op *activation = fm_fused_activation_op(a->activation);
+    const fm_tensor *y = &call->outputs[3];
+    run_normalize_grad(call);
+    run_result(call, y);
+    fm_run_part(activation, NULL, call, y, 1, y, 1);
+}
+
+static void run_normalize_add_grad_again(const fm_call *call)
+{
+    const fm_normalize_attributes plain = plain_attributes(call->inputs[X].shape, 0);
+    const fm_tensor *in = call->inputs, *dz = &call->outputs[3], *y = &call->outputs[4];
+    const fm_tensor *sum = &call->outputs[0];
+    run_result(call, sum);
+    fm_run_part(&fm_op_add, NULL, call, (fm_tensor[]){*sum, in[6]}, 2, sum, 1);
+    fm_run_part(&fm_op_relu_grad, NULL, call, (fm_tensor[]){in[5], *sum}, 2, dz, 1);
+    const fm_tensor inputs[] = {in[X], in[GAMMA], in[3], in[4], *dz};
+    fm_run_part(&fm_op_normalize_grad, &plain, call, inputs, 5, call->outputs, 3);
+    run_result(call, y);
+    fm_run_part(&fm_op_add, NULL, call, (fm_tensor[]){*y, in[6]}, 2, y, 1);
+    fm_run_part(&fm_op_relu, NULL, call, y, 1, y, 1);
 }
 
 /* ---- records --------------------------------------------------------------------------------- */
@@ -266,4 +306,38 @@ const fm_op fm_op_fused_normalize_add_grad = {
         (const fm_case[]){{"f(2,3,3,5) f(5) f(1,1,1,5) p(1,1,1,5) f(2,3,3,5) f(2,3,3,5)", NULL},
                           {"f(7,17) f(17) f(1,17) p(1,17) f(7,17) f(7,17)", NULL},
                           {NULL, NULL}},
+};
+
+const fm_op fm_op_normalize_grad_again = {
+    .name = "normalize_grad_again",
+    .doc = "fused_normalize_grad, and the result of batch normalisation and relu or relu6 again",
+    .min_inputs = 6,
+    .max_inputs = 6,
+    .outputs = 4,
+    .attributes_size = sizeof(fm_fused_normalize_grad_attributes),
+    .attributes = grad_fields,
+    .infer = infer_normalize_grad,
+    .run = run_normalize_grad_again,
+    .flops = normalize_flops,
+    .in_place = {6, 0, 0, 1},
+    .cases = (const fm_case[]){{"f(2,3,3,5) f(5) f(5) f(1,1,1,5) p(1,1,1,5) f(2,3,3,5)", &relu},
+                               {"f(7,17) f(17) f(17) f(1,17) p(1,17) f(7,17)", &relu},
+                               {"f(9,3) f(3) f(3) f(1,3) p(1,3) f(9,3)", &relu6},
+                               {NULL, NULL}},
+};
+
+const fm_op fm_op_normalize_add_grad_again = {
+    .name = "normalize_add_grad_again",
+    .doc = "fused_normalize_add_grad, and the result of batch normalisation, sum and relu again",
+    .min_inputs = 7,
+    .max_inputs = 7,
+    .outputs = 5,
+    .infer = infer_normalize_add_grad_again,
+    .run = run_normalize_add_grad_again,
+    .flops = normalize_flops,
+    .in_place = {0, 0, 0, 6, 1},
+    .cases = (const fm_case[]){{"f(2,3,3,5) f(5) f(5) f(1,1,1,5) p(1,1,1,5) f(2,3,3,5) f(2,3,3,5)",
+                                NULL},
+                               {"f(7,17) f(17) f(17) f(1,17) p(1,17) f(7,17) f(7,17)", NULL},
+                               {NULL, NULL}},
 };

@@ -357,7 +357,6 @@ static fm_fuse_rule *const rules[] = {
     fuse_bias,
     fuse_activation,
     fuse_drop_mask,
-    fuse_mask,
     fuse_dense_grad,
     fuse_dense_sgd,
     fuse_dense_update,
@@ -368,6 +367,7 @@ static fm_fuse_rule *const rules[] = {
     fm_fuse_normalize_add,
     fm_fuse_normalize_grad,
     fm_fuse_normalize_add_grad,
+    fuse_mask, /* behind those, whose masks need no y */
     fm_fuse_convolve_bias,
     fm_fuse_convolve_residual,
     fm_fuse_convolve_activation,

@@ -6,6 +6,7 @@
 #include "pass/fold.h"
 #include "pass/fuse.h"
 #include "pass/layout.h"
+#include "pass/make_again.h"
 #include "pass/moments.h"
 #include "pass/pointwise.h"
 #include "pass/simplify.h"
@@ -49,6 +50,7 @@ static fm_status run_passes(fm_program *program)
     if (status == FM_OK) status = fm_autocast(graph, program->options.precision);
     if (status == FM_OK && !program->options.no_fusion) {
         status = fm_moments(graph, program->options.backends);
+        if (status == FM_OK) status = fm_make_again(graph);
     }
     return status == FM_OK ? fm_graph_verify(graph) : status;
 }

@@ -84,6 +84,10 @@ static void batch_norm_with_relu(void **state)
         snprintf(text, sizeof text, "f(%s) f(%s) f(%s) f(%s) p(%s) f(%s)", x, gamma, gamma, kept,
                  kept, x);
         check_kernels_on(*state, &fm_op_fused_normalize_grad, &relu, text, near);
+        check_kernels_on(*state, &fm_op_normalize_grad_again, &relu, text, near);
+        snprintf(text, sizeof text, "f(%s) f(%s) f(%s) f(%s) p(%s) f(%s) f(%s)", x, gamma, gamma,
+                 kept, kept, x, x);
+        check_kernels_on(*state, &fm_op_normalize_add_grad_again, NULL, text, near);
         snprintf(text, sizeof text, "f(%s) f(%s) f(%s) p(%s) f(%s) f(%s)", x, gamma, kept, kept, x,
                  x);
         check_kernels_on(*state, &fm_op_fused_normalize_add_grad, NULL, text, near);
@@ -128,6 +132,7 @@ static void batch_norm_with_relu6(void **state)
         snprintf(text, sizeof text, "f(%s) f(%s) f(%s) f(%s) p(%s) f(%s)", x, gamma, gamma, kept,
                  kept, x);
         check_cut(*state, &fm_op_fused_normalize_grad, &grad, text, cut);
+        check_cut(*state, &fm_op_normalize_grad_again, &grad, text, cut);
     }
     for (int k = 0; k < 3; k++) assert_true(cut[k] > 20);
 }

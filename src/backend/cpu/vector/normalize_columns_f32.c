@@ -42,6 +42,7 @@ typedef struct work {
     const float *x, *gamma, *beta, *dy;
     const float *residual; /* added; backward the mask */
     const float *variance; /* given with the mean, or NULL */
+    float *again;          /* backward y, maybe over x, or NULL */
     float *y, *dx, *dz, *mean, *rstd, *dgamma, *dbeta;
     float *parts, *coefficients;
 } work;
@@ -236,6 +237,12 @@ INLINE vector affine(vector x_less_mean, vector scale, vector beta)
     return multiply_add(x_less_mean, scale, beta);
 }
 
+/* relu, or below a ceiling relu6 */
+INLINE vector activated(vector y, vector ceiling)
+{
+    return smaller_of(ceiling, larger_of((vector){0}, y));
+}
+
 INLINE void apply_block(const work *w, const float *lines, int64_t row, int64_t rows, bool residual,
                         bool relu, int64_t j, int vectors, size_t count)
 {
@@ -252,7 +259,7 @@ INLINE void apply_block(const work *w, const float *lines, int64_t row, int64_t 
             const int64_t at = r * columns + j + v * V;
             vector y = affine(take(w->x + at, count) - mean[v], scale[v], beta[v]);
             if (residual) y += take(w->residual + at, count);
-            if (relu) y = smaller_of(ceiling, larger_of((vector){0}, y));
+            if (relu) y = activated(y, ceiling);
             put_result(w->y + at, y, count, w->g.large);
         }
     }
@@ -301,7 +308,8 @@ INLINE vector let_through(vector dz, vector y, vector ceiling)
     return keep_where(dz, (y > (vector){0}) & ~(y >= ceiling));
 }
 
-/* Adds a block's sums of dz and dz (x - mean); dz is dy where relu let it through. */
+/* Adds a block's sums of dz and dz (x - mean); dz is dy where relu let it through, whose argument is y
+ * without or, `masked`, with the residual, which is y itself where it is not `relu`. */
 INLINE void add_block(const work *w, const float *lines, float *sums, int64_t row, int64_t rows,
                       bool relu, bool masked, int64_t j, int vectors, size_t count)
 {
@@ -319,9 +327,13 @@ INLINE void add_block(const work *w, const float *lines, float *sums, int64_t ro
             const int64_t at = r * columns + j + v * V;
             const vector x = take(w->x + at, count) - mean[v];
             vector dz = take(w->dy + at, count);
-            if (relu) dz = let_through(dz, affine(x, scale[v], beta[v]), ceiling);
+            vector y = {0};
+            if (relu) y = affine(x, scale[v], beta[v]);
+            if (relu && !masked) dz = let_through(dz, y, ceiling);
             if (masked) {
-                dz = keep_where(dz, take(w->residual + at, count) > (vector){0});
+                vector sum = take(w->residual + at, count);
+                if (relu) sum += y;
+                dz = keep_where(dz, sum > (vector){0});
                 put(w->dz + at, dz, count);
             }
             first[v] += dz;
@@ -348,7 +360,9 @@ static void part_sums(const void *argument, int thread, int64_t begin, int64_t e
         for (int64_t r = rows.end; r > rows.begin;) {
             const int64_t left = r - rows.begin, n = left < w->g.block ? left : w->g.block;
             r -= n;
-            if (w->dz) {
+            if (w->dz && w->again) {
+                EACH_CHUNK(columns, add_block, w, lines, sums, r, n, true, true);
+            } else if (w->dz) {
                 EACH_CHUNK(columns, add_block, w, lines, sums, r, n, false, true);
             } else if (w->g.relu) {
                 EACH_CHUNK(columns, add_block, w, lines, sums, r, n, true, false);
@@ -406,8 +420,9 @@ static void finish_sums(const work *w, int64_t outer)
     }
 }
 
+/* `again`: y as well, behind whose relu dz may already be. */
 INLINE void gradient_block(const work *w, const float *lines, int64_t row, int64_t rows, bool relu,
-                           int64_t j, int vectors, size_t count)
+                           bool again, int64_t j, int vectors, size_t count)
 {
     const int64_t columns = w->g.columns;
     const float *dy = w->dz ? w->dz : w->dy;
@@ -423,7 +438,11 @@ INLINE void gradient_block(const work *w, const float *lines, int64_t row, int64
             const int64_t i = r * columns + j + v * V;
             const vector x = take(w->x + i, count) - at[MEAN][v];
             vector dz = take(dy + i, count);
-            if (relu) dz = let_through(dz, affine(x, at[SCALE][v], at[BETA][v]), ceiling);
+            vector y = {0};
+            if (relu) y = affine(x, at[SCALE][v], at[BETA][v]);
+            if (again && w->residual) y += take(w->residual + i, count);
+            if (relu) dz = let_through(dz, y, ceiling);
+            if (again) put_result(w->again + i, activated(y, ceiling), count, w->g.large);
             const vector rest = multiply_add(x, at[SLOPE][v], at[OFFSET][v]);
             put_result(w->dx + i, multiply_add(dz, at[SCALE][v], rest), count, w->g.large);
         }
@@ -432,10 +451,12 @@ INLINE void gradient_block(const work *w, const float *lines, int64_t row, int64
 
 static void gradient_rows(const work *w, const float *lines, int64_t row, int64_t rows)
 {
-    if (w->g.relu && !w->dz) {
-        EACH_CHUNK(w->g.columns, gradient_block, w, lines, row, rows, true);
+    if (w->again) {
+        EACH_CHUNK(w->g.columns, gradient_block, w, lines, row, rows, true, true);
+    } else if (w->g.relu && !w->dz) {
+        EACH_CHUNK(w->g.columns, gradient_block, w, lines, row, rows, true, false);
     } else {
-        EACH_CHUNK(w->g.columns, gradient_block, w, lines, row, rows, false);
+        EACH_CHUNK(w->g.columns, gradient_block, w, lines, row, rows, false, false);
     }
 }
 
@@ -623,14 +644,19 @@ static void run_normalize_by_moments(const fm_call *call)
     in_parts(call, apply_parts, true, &w);
 }
 
+static void gradient_of_relu(const fm_call *call, work *w)
+{
+    w->beta = call->inputs[2].data;
+    w->mean = call->inputs[3].data;
+    w->rstd = call->inputs[4].data;
+    w->dy = call->inputs[5].data;
+    backward(call, w);
+}
+
 static void run_fused_normalize_grad(const fm_call *call)
 {
     work w = work_of(call);
-    w.beta = call->inputs[2].data;
-    w.mean = call->inputs[3].data;
-    w.rstd = call->inputs[4].data;
-    w.dy = call->inputs[5].data;
-    backward(call, &w);
+    gradient_of_relu(call, &w);
 }
 
 static void run_fused_normalize_add_grad(const fm_call *call)
@@ -642,6 +668,22 @@ static void run_fused_normalize_add_grad(const fm_call *call)
     w.residual = call->inputs[5].data;
     w.dz = call->outputs[3].data;
     backward(call, &w);
+}
+
+static void run_normalize_grad_again(const fm_call *call)
+{
+    work w = work_of(call);
+    w.again = call->outputs[3].data;
+    gradient_of_relu(call, &w);
+}
+
+static void run_normalize_add_grad_again(const fm_call *call)
+{
+    work w = work_of(call);
+    w.residual = call->inputs[6].data;
+    w.dz = call->outputs[3].data;
+    w.again = call->outputs[4].data;
+    gradient_of_relu(call, &w);
 }
 
 #define KERNEL_ROW(name_, kernel, match_, prepare_)                                                \
@@ -656,6 +698,9 @@ static const fm_kernel kernels[] = {
     KERNEL_ROW(normalize_by_moments, "normalize_by_moments", refuse_unless_f32, prepare_fused),
     KERNEL_ROW(fused_normalize_grad, "fused_normalize_grad", refuse_unless_f32, prepare_fused_grad),
     KERNEL_ROW(fused_normalize_add_grad, "fused_normalize_add_grad", refuse_unless_f32,
+               prepare_fused_add_grad),
+    KERNEL_ROW(normalize_grad_again, "normalize_grad_again", refuse_unless_f32, prepare_fused_grad),
+    KERNEL_ROW(normalize_add_grad_again, "normalize_add_grad_again", refuse_unless_f32,
                prepare_fused_add_grad),
 };
 

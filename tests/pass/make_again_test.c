@@ -1,0 +1,248 @@
+/* Results of batch normalisation that backward makes again: less memory, the same bits. Where a result is
+ * an output of the graph it is kept, which is what everything is held against. */
+#include "support/graphs.h"
+
+#include "fathom/loss.h"
+#include "fathom/nn.h"
+#include "fathom/nn_vision.h"
+#include "fathom/ops.h"
+#include "fathom/optimizer.h"
+#include "fathom/zoo.h"
+
+#include <string.h>
+
+enum { N = 4, SIDE = 32, CHANNELS = 24, BLOCKS = 4, CLASSES = 7, STEPS = 3 };
+
+typedef struct network {
+    fm_activation activation; /* of the blocks' first normalisation */
+    bool kept;                /* every result is an output */
+    int outputs;
+} network;
+
+static fm_val result(fm_graph *g, network *n, fm_val y)
+{
+    char name[16];
+    snprintf(name, sizeof name, "y%d", n->outputs++);
+    if (n->kept) fm_output(g, name, y);
+    return y;
+}
+
+static fm_val convolution(fm_graph *g, fm_val x, int64_t size)
+{
+    return fm_conv2d(g, x, .filters = CHANNELS, .kernel_size = {1, {size}},
+                     .padding = FM_PADDING_SAME, .no_bias = true);
+}
+
+static fm_val normalized(fm_graph *g, fm_val x)
+{
+    return fm_batch_normalization(g, x);
+}
+
+/* A stem, then blocks of two layers with a sum; of 3x3 and of 1x1 windows. */
+static fm_val blocks(fm_graph *g, network *n, fm_val x)
+{
+    x = result(g, n, fm_relu(g, normalized(g, convolution(g, x, 3))));
+    for (int i = 0; i < BLOCKS; i++) {
+        fm_val y = normalized(g, convolution(g, x, 3));
+        y = result(g, n, n->activation == FM_RELU6 ? fm_relu6(g, y) : fm_relu(g, y));
+        y = normalized(g, convolution(g, y, 1));
+        x = result(g, n, fm_relu(g, fm_add(g, y, x)));
+    }
+    return x;
+}
+
+static void build_training(fm_graph *g, network *n)
+{
+    fm_val x = fm_input(g, "x", FM_F32, FM_SHAPE(N, SIDE, SIDE, 3));
+    fm_val y = fm_input(g, "y", FM_I32, FM_SHAPE(N));
+    fm_val logits = fm_dense(g, fm_global_average_pooling(g, blocks(g, n, x)), .units = CLASSES);
+    fm_val loss = fm_loss(g, FM_SPARSE_CATEGORICAL_CROSSENTROPY, logits, y);
+    fm_minimize(g, loss, .rule = FM_SGD, .momentum = 0.9);
+    fm_output(g, "loss", loss);
+}
+
+typedef struct outcome {
+    fm_program_summary summary;
+    int again, sums_again; /* nodes */
+    float losses[STEPS];
+    unsigned char *variables;
+    size_t bytes;
+} outcome;
+
+static int occurrences(const char *text, const char *word)
+{
+    int count = 0;
+    for (; (text = strstr(text, word)); text += strlen(word)) count++;
+    return count;
+}
+
+static void read_variables(fixture *f, fm_store *store, outcome *o)
+{
+    for (int i = 0; i < fm_store_count(store); i++) {
+        const fm_variable_info info = fm_store_info(store, i);
+        const size_t bytes = (size_t)fm_shape_bytes(info.shape, info.dtype);
+        o->variables = realloc(o->variables, o->bytes + bytes);
+        assert_non_null(o->variables);
+        assert_ok(f->context, fm_store_read(store, i, o->variables + o->bytes));
+        o->bytes += bytes;
+    }
+}
+
+static void train(fixture *f, const network *of, fm_program_options options, outcome *o)
+{
+    network n = *of;
+    fm_graph *g;
+    fm_store *store;
+    fm_program *program;
+    char *text;
+    *o = (outcome){0};
+    assert_ok(f->context, fm_graph_create(f->context, &(fm_graph_options){.mode = FM_TRAIN}, &g));
+    build_training(g, &n);
+    assert_ok(f->context, fm_graph_status(g));
+    assert_ok(f->context, fm_store_create(f->context, 3, &store));
+    assert_ok(f->context, fm_program_create(store, g, &options, &program));
+    o->summary = fm_program_summarize(program);
+    assert_ok(f->context, fm_program_print(program, false, &text));
+    o->again = occurrences(text, " normalize_grad_again(");
+    o->sums_again = occurrences(text, " normalize_add_grad_again(");
+    fm_text_free(f->context, text);
+    float *x = fm_program_input(program, "x");
+    int32_t *y = fm_program_input(program, "y");
+    for (int i = 0; i < N * SIDE * SIDE * 3; i++) x[i] = sinf((float)i * 1.7f);
+    for (int i = 0; i < N; i++) y[i] = i % CLASSES;
+    *(float *)fm_program_input(program, FM_LEARNING_RATE) = 0.05f;
+    for (int i = 0; i < STEPS; i++) {
+        assert_ok(f->context, fm_program_run(program));
+        o->losses[i] = *(const float *)fm_program_output(program, "loss");
+    }
+    read_variables(f, store, o);
+    fm_program_destroy(program);
+    fm_store_destroy(store);
+    fm_graph_destroy(g);
+}
+
+/* The stem's result is its only reader's operand and the first block's residual: it stays for that. Of
+ * the blocks' first layers all are made again, of their sums every second one. */
+static void check(fixture *f, fm_activation activation, fm_program_options options)
+{
+    outcome kept, again;
+    train(f, &(network){.activation = activation, .kept = true}, options, &kept);
+    train(f, &(network){.activation = activation}, options, &again);
+    assert_int_equal(kept.again + kept.sums_again, 0);
+    assert_int_equal(again.again, BLOCKS);
+    assert_int_equal(again.sums_again, BLOCKS / 2);
+    assert_memory_equal(kept.losses, again.losses, sizeof kept.losses);
+    assert_int_equal(kept.bytes, again.bytes);
+    assert_memory_equal(kept.variables, again.variables, kept.bytes);
+    assert_true(again.losses[STEPS - 1] < again.losses[0]);
+    free(kept.variables);
+    free(again.variables);
+}
+
+static void the_bits_are_those_of_kept_results(void **state)
+{
+    const char *portable[] = {"portable", NULL};
+    check(*state, FM_RELU, (fm_program_options){0});
+    check(*state, FM_RELU6, (fm_program_options){0});
+    check(*state, FM_RELU, (fm_program_options){.precision = FM_PRECISION_BF16});
+    check(*state, FM_RELU, (fm_program_options){.backends = portable});
+}
+
+/* z = y conv(y): the gradient of y is made of y itself, so y cannot wait for it. */
+static void build_gate(fm_graph *g, const void *argument)
+{
+    (void)argument;
+    fm_val x = fm_input(g, "x", FM_F32, FM_SHAPE(N, SIDE, SIDE, 3));
+    fm_val y = fm_relu(g, normalized(g, convolution(g, x, 3)));
+    fm_val z = fm_mul(g, y, convolution(g, y, 3));
+    fm_minimize(g, fm_mean(g, fm_square(g, z), (fm_ints){0}, 0), .rule = FM_SGD);
+}
+
+static void what_the_gradient_needs_is_kept(void **state)
+{
+    fixture *f = *state;
+    fm_graph *g;
+    fm_store *store = store_with_seed(f, 1);
+    fm_program *program;
+    char *text;
+    assert_ok(f->context, fm_graph_create(f->context, &(fm_graph_options){.mode = FM_TRAIN}, &g));
+    build_gate(g, NULL);
+    assert_ok(f->context, fm_program_create(store, g, NULL, &program));
+    assert_ok(f->context, fm_program_print(program, false, &text));
+    assert_int_equal(occurrences(text, " fused_normalize_grad("), 1);
+    assert_int_equal(occurrences(text, "_again("), 0);
+    fm_text_free(f->context, text);
+    fm_program_destroy(program);
+    fm_store_destroy(store);
+    fm_graph_destroy(g);
+}
+
+/* ---- how much memory networks take --------------------------------------------------------------- */
+
+/* kept: the arena, when every result was. */
+typedef struct measured_network {
+    const char *name;
+    int64_t side;
+    double kept, most; /* bytes, and the share of them that is taken at most */
+} measured_network;
+
+static fm_program_summary summary_of(fixture *f, const measured_network *n)
+{
+    fm_graph *g;
+    fm_store *store;
+    fm_program *program;
+    assert_ok(f->context, fm_graph_create(f->context, &(fm_graph_options){.mode = FM_TRAIN}, &g));
+    fm_val x = fm_input(g, "x", FM_F32, FM_SHAPE(N, n->side, n->side, 3));
+    fm_val y = fm_input(g, "y", FM_I32, FM_SHAPE(N));
+    fm_val logits = fm_zoo(g, n->name, x, .classes = CLASSES);
+    fm_minimize(g, fm_loss(g, FM_SPARSE_CATEGORICAL_CROSSENTROPY, logits, y), .rule = FM_SGD,
+                .momentum = 0.9);
+    assert_ok(f->context, fm_store_create(f->context, 3, &store));
+    assert_ok(f->context, fm_program_create(store, g, NULL, &program));
+    const fm_program_summary summary = fm_program_summarize(program);
+    fm_program_destroy(program);
+    fm_store_destroy(store);
+    fm_graph_destroy(g);
+    return summary;
+}
+
+static void arenas_are_small(void **state)
+{
+    static const measured_network networks[] = {{"resnet20", 64, 30147008, 0.73},
+                                                {"resnet50", 112, 101193344, 0.81},
+                                                {"mobilenet", 112, 49743488, 0.61}};
+    for (size_t i = 0; i < sizeof networks / sizeof *networks; i++) {
+        const measured_network *n = &networks[i];
+        const fm_program_summary s = summary_of(*state, n);
+        assert_true((double)s.arena_bytes <= 1.02 * (double)s.arena_bound);
+        assert_true((double)s.arena_bytes <= n->most * n->kept);
+    }
+}
+
+static void build_small(fm_graph *g, const void *argument)
+{
+    network n = *(const network *)argument;
+    build_training(g, &n);
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    const network n = {.activation = FM_RELU};
+    const char *portable[] = {"portable", NULL};
+    const graph_trial trial = {.build = build_small,
+                               .argument = &n,
+                               .graph = {.mode = FM_TRAIN},
+                               .program = {.backends = portable}};
+    assert_true(fail_each_allocation_of(*state, &trial) > 100);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        fixture_test(the_bits_are_those_of_kept_results),
+        fixture_test(what_the_gradient_needs_is_kept),
+        fixture_test(arenas_are_small),
+        fixture_test(every_allocation_may_fail),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
