@@ -36,8 +36,8 @@ extern const fm_op fm_op_fused_normalize_grad;
  * where y is positive, is the residual's gradient. */
 extern const fm_op fm_op_fused_normalize_add_grad;
 
-/* Both with y once more, over x, for those that read it later: then it need not be kept since it was
- * first made. It has its bits.
+/* Both with y once more, over x, for those that read it later: then it need not be kept since it
+ * was first made. It has the same bits.
  *     x, gamma, beta, mean, rstd, dy           -> dx, dgamma, dbeta, y
  *     x, gamma, beta, mean, rstd, dy, residual -> dx, dgamma, dbeta, dz, y */
 extern const fm_op fm_op_normalize_grad_again, fm_op_normalize_add_grad_again;

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* Smaller results are not worth another order; so many nodes may have to run later for one result. */
+/* Smaller results are not worth another order; so many nodes may run later for one at most. */
 enum { LEAST_BYTES = 256 << 10, MOST_MOVED = 4 };
 
 enum { X, GAMMA };
@@ -102,8 +102,8 @@ static bool is_read_behind(const remaker *m, fm_val value, uint32_t at)
     return false;
 }
 
-/* Marks those in front of the gradient that have to run behind it. false: the gradient, or one that an
- * earlier result has moved, needs what they make, or they are many. */
+/* Marks those in front of the gradient that have to run behind it. false: the gradient, or one that
+ * an earlier result has moved, needs what they make, or they are many. */
 static bool mark_readers(remaker *m, const result *r)
 {
     const fm_graph *graph = m->graph;

@@ -1,8 +1,9 @@
-/* Results of batch normalisation and relu that backward makes again instead of keeping them: the next
- * layer's gradients read y, and y's own gradient reads x, of which it computes where the relu let through
- * anyway. It writes y in x's place, which nobody needs any more, and who reads y runs behind it:
+/* Results of batch normalisation and relu that backward makes again instead of keeping them: the
+ * next layer's gradients read y, and y's own gradient reads x, of which it computes where the relu
+ * let through anyway. It writes y in the place of x, which nobody needs any more, and who reads y
+ * runs behind it. With dz, the gradient of the next layer's result:
  *
- *     dz = .. of the next layer; dkernel = convolve_kernel_grad(y, dz); dy = convolve_transposed(dz, ..);
+ *     dkernel = convolve_kernel_grad(y, dz); dy = convolve_transposed(dz, ..);
  *     dx, .. = fused_normalize_grad(x, .., dy)
  *         -> dy = convolve_transposed(dz, ..); dx, .., y = normalize_grad_again(x, .., dy);
  *            dkernel = convolve_kernel_grad(y, dz)

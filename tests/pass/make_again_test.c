@@ -1,5 +1,5 @@
-/* Results of batch normalisation that backward makes again: less memory, the same bits. Where a result is
- * an output of the graph it is kept, which is what everything is held against. */
+/* Results of batch normalisation that backward makes again: less memory, the same bits. Where a
+ * result is an output of the graph it is kept, which is what everything is held against. */
 #include "support/graphs.h"
 
 #include "fathom/loss.h"
@@ -121,8 +121,8 @@ static void train(fixture *f, const network *of, fm_program_options options, out
     fm_graph_destroy(g);
 }
 
-/* The stem's result is its only reader's operand and the first block's residual: it stays for that. Of
- * the blocks' first layers all are made again, of their sums every second one. */
+/* The stem's result stays, for the first block's is made of it. Of the blocks' first layers all are
+ * made again, of their sums every second one. */
 static void check(fixture *f, fm_activation activation, fm_program_options options)
 {
     outcome kept, again;
@@ -177,7 +177,7 @@ static void what_the_gradient_needs_is_kept(void **state)
     fm_graph_destroy(g);
 }
 
-/* ---- how much memory networks take --------------------------------------------------------------- */
+/* ---- how much memory networks take ----------------------------------------------------------- */
 
 /* kept: the arena, when every result was. */
 typedef struct measured_network {

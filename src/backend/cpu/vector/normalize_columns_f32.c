@@ -308,8 +308,9 @@ INLINE vector let_through(vector dz, vector y, vector ceiling)
     return keep_where(dz, (y > (vector){0}) & ~(y >= ceiling));
 }
 
-/* Adds a block's sums of dz and dz (x - mean); dz is dy where relu let it through, whose argument is y
- * without or, `masked`, with the residual, which is y itself where it is not `relu`. */
+/* Adds a block's sums of dz and dz (x - mean); dz is dy where relu let it through. What it let
+ * through is computed again (`relu`), with the residual (`masked`), or is the residual (`masked`
+ * alone). */
 INLINE void add_block(const work *w, const float *lines, float *sums, int64_t row, int64_t rows,
                       bool relu, bool masked, int64_t j, int vectors, size_t count)
 {
