@@ -32,8 +32,7 @@ static fm_status copy_variables_that_are_updates(fm_graph *graph)
     return FM_OK;
 }
 
-/* Under a budget, what is made again is recomputation's to choose. */
-static fm_status run_passes(fm_program *program, bool has_budget)
+static fm_status run_passes(fm_program *program)
 {
     fm_graph *graph = program->graph;
     fm_status status = fm_graph_prune(graph);
@@ -51,7 +50,7 @@ static fm_status run_passes(fm_program *program, bool has_budget)
     if (status == FM_OK) status = fm_autocast(graph, program->options.precision);
     if (status == FM_OK && !program->options.no_fusion) {
         status = fm_moments(graph, program->options.backends);
-        if (status == FM_OK && !has_budget) status = fm_make_again(graph);
+        if (status == FM_OK) status = fm_make_again(graph);
     }
     return status == FM_OK ? fm_graph_verify(graph) : status;
 }
@@ -116,7 +115,7 @@ static fm_status compile_once(fm_program *program, const fm_graph *graph,
                               const fm_recompute_options *recompute)
 {
     fm_status status = fm_graph_clone(graph, &program->graph);
-    if (status == FM_OK) status = run_passes(program, recompute);
+    if (status == FM_OK) status = run_passes(program);
     if (status == FM_OK && recompute) {
         size_t peak;
         status = fm_recompute(program->graph, recompute, &peak);
