@@ -33,8 +33,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Enough samples that they do not stay in the cache. */
-enum { MOST_SAMPLES = 60000, MOST_BYTES = 192 << 20, LARGE_IMAGE = 100 };
+/* As many as bench/peers hold: vectors, images, and of those from LARGE_IMAGE rows on two batches. */
+enum { VECTORS = 60000, IMAGES = 2048, LARGE_IMAGE = 100 };
 
 typedef struct workload {
     const char *name;
@@ -226,11 +226,9 @@ typedef struct run {
 /* Whole batches, two of them at least. */
 static void make_data(run *r, const workload *w)
 {
+    const bool images = w->sample.rank == 3, large = images && w->sample.dims[0] >= LARGE_IMAGE;
+    const int64_t batches = large ? 2 : (images ? IMAGES : VECTORS) / r->batch;
     r->sample_size = fm_shape_elements(w->sample);
-    int64_t most = MOST_BYTES / (4 * r->sample_size);
-    int64_t batches = (most < MOST_SAMPLES ? most : MOST_SAMPLES) / r->batch;
-    if (w->sample.rank == 3 && w->sample.dims[0] >= LARGE_IMAGE)
-        batches = 2; /* as the peer's side, for peak_bytes */
     r->samples = (batches < 2 ? 2 : batches) * r->batch;
     size_t count = (size_t)(r->samples * r->sample_size);
     r->pixels = aligned_alloc(64, (count * sizeof(float) + 63) / 64 * 64);
