@@ -19,7 +19,7 @@ static inline void KERNEL(moments)(int64_t rows, int64_t c, const REAL *restrict
     }
 }
 
-/* y (rows, c) = gamma (x - mean) rstd + beta, with the bits of kernel/normalize.h; y may be x */
+/* y (rows, c) = gamma (x - mean) rstd + beta; y may be x */
 static inline void KERNEL(normalize_with)(int64_t rows, int64_t c, const REAL *x,
                                           const REAL *restrict gamma, const REAL *restrict beta,
                                           const REAL *restrict mean, const REAL *restrict rstd,

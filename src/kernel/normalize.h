@@ -44,8 +44,6 @@ static inline void KERNEL(normalize)(const kernel_split *split, double epsilon,
         for (int64_t j = 0; j < group.results; j++) {
             mean[group.result + j] = (REAL)centre[j];
             rstd[group.result + j] = (REAL)scale[j];
-            centre[j] = (double)mean[group.result + j]; /* y can be made again of what is kept */
-            scale[j] = (double)rstd[group.result + j];
         }
         for (int64_t p = 0; p < pieces; p++) {
             kernel_piece piece = kernel_piece_at(split, &group, p);

@@ -1,5 +1,6 @@
 #include "pass/make_again.h"
 #include "op/fused_normalize.h"
+#include "pass/place.h"
 
 #include <string.h>
 
@@ -11,6 +12,7 @@ enum { NORMALIZED_OUTPUTS = 5 }; /* of the gradient with y, at most */
 
 typedef struct remaker {
     fm_graph *graph;
+    const char *const *backends;
     size_t nodes;     /* before any was added                                             */
     uint32_t *before; /* by added node: the node in front of which it goes                */
     bool *later;      /* by node: of one result, reads it late, directly or through others */
@@ -19,6 +21,7 @@ typedef struct remaker {
 
 /* A gradient, and what it takes to make the result again. */
 typedef struct result {
+    const fm_node *forward;
     fm_node *gradient;
     uint32_t at; /* the gradient's index */
     fm_val y, beta, residual;
@@ -50,7 +53,8 @@ static bool open_result(const fm_graph *graph, uint32_t at, result *r)
     const int plain = forward->op == &fm_op_fused_normalize ? 3 : 5;
     const fm_fused_normalize_attributes *a = forward->attributes;
     const fm_fused_normalize_grad_attributes *of_gradient = node->attributes;
-    *r = (result){.gradient = node,
+    *r = (result){.forward = forward,
+                  .gradient = node,
                   .at = at,
                   .y = forward->outputs[0],
                   .beta = forward->inputs[2],
@@ -121,9 +125,18 @@ static bool mark_readers(remaker *m, const result *r)
     return marked > 0 || is_read_behind(m, r->y, r->at);
 }
 
+/* The textbook normalises by statistics in double, of which the gradient knows the rounded ones. */
+static bool has_kernel(const remaker *m, const fm_node *node)
+{
+    fm_node_site place;
+    fm_place_describe(m->graph, node, &place);
+    return fm_place_finds(&place.site, m->backends);
+}
+
 static bool is_worth_it(const remaker *m, const result *r)
 {
     const fm_graph *graph = m->graph;
+    if (!has_kernel(m, r->forward) || !has_kernel(m, r->gradient)) return false;
     if (m->kept[r->y.id] || fm_value_bytes(graph, r->y) < LEAST_BYTES) return false;
     if (is_output(graph, r->y) || r->at + 1 >= m->nodes) return false;
     return !r->has_residual || is_read_behind(m, r->residual, r->at);
@@ -196,10 +209,10 @@ static fm_status make_again(remaker *m, const result *r)
     return move_readers(m, r);
 }
 
-fm_status fm_make_again(fm_graph *graph)
+fm_status fm_make_again(fm_graph *graph, const char *const *backends)
 {
     fm_context *context = graph->context;
-    remaker m = {.graph = graph, .nodes = graph->node_count};
+    remaker m = {.graph = graph, .backends = backends, .nodes = graph->node_count};
     m.before = fm_allocate_array(context, m.nodes + 1, sizeof *m.before);
     m.later = fm_allocate_zeroed(context, m.nodes + 1);
     m.kept = fm_allocate_zeroed(context, graph->value_count + m.nodes);

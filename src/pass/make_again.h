@@ -9,13 +9,14 @@
  *            dkernel = convolve_kernel_grad(y, dz)
  *
  * With a residual y is made of it, too, so only where that is kept: of a row of blocks every second
- * one's. The bits stay the same. */
+ * one's. The bits stay the same. Only where kernels of the program's backends do both: portable
+ * normalisation knows its statistics better than what is kept of them. */
 #ifndef FM_PASS_MAKE_AGAIN_H
 #define FM_PASS_MAKE_AGAIN_H
 
 #include "ir/ir.h"
 
 /* After fusion, autocast and moments. */
-fm_status fm_make_again(fm_graph *graph);
+fm_status fm_make_again(fm_graph *graph, const char *const *backends);
 
 #endif

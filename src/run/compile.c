@@ -50,7 +50,7 @@ static fm_status run_passes(fm_program *program)
     if (status == FM_OK) status = fm_autocast(graph, program->options.precision);
     if (status == FM_OK && !program->options.no_fusion) {
         status = fm_moments(graph, program->options.backends);
-        if (status == FM_OK) status = fm_make_again(graph);
+        if (status == FM_OK) status = fm_make_again(graph, program->options.backends);
     }
     return status == FM_OK ? fm_graph_verify(graph) : status;
 }

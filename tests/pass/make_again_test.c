@@ -141,11 +141,19 @@ static void check(fixture *f, fm_activation activation, fm_program_options optio
 
 static void the_bits_are_those_of_kept_results(void **state)
 {
-    const char *portable[] = {"portable", NULL};
     check(*state, FM_RELU, (fm_program_options){0});
     check(*state, FM_RELU6, (fm_program_options){0});
     check(*state, FM_RELU, (fm_program_options){.precision = FM_PRECISION_BF16});
-    check(*state, FM_RELU, (fm_program_options){.backends = portable});
+}
+
+static void portable_programs_keep_all(void **state)
+{
+    const char *portable[] = {"portable", NULL};
+    outcome o;
+    train(*state, &(network){.activation = FM_RELU}, (fm_program_options){.backends = portable},
+          &o);
+    assert_int_equal(o.again + o.sums_again, 0);
+    free(o.variables);
 }
 
 /* z = y conv(y): the gradient of y is made of y itself, so y cannot wait for it. */
@@ -240,6 +248,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         fixture_test(the_bits_are_those_of_kept_results),
+        fixture_test(portable_programs_keep_all),
         fixture_test(what_the_gradient_needs_is_kept),
         fixture_test(arenas_are_small),
         fixture_test(every_allocation_may_fail),
