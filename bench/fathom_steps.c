@@ -33,7 +33,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* As many as bench/peers hold: vectors, images, and of those from LARGE_IMAGE rows on two batches. */
+/* As many as bench/peers hold: vectors; images, of large ones two batches. */
 enum { VECTORS = 60000, IMAGES = 2048, LARGE_IMAGE = 100 };
 
 typedef struct workload {
