@@ -247,10 +247,8 @@ static void every_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        fixture_test(the_bits_are_those_of_kept_results),
-        fixture_test(portable_programs_keep_all),
-        fixture_test(what_the_gradient_needs_is_kept),
-        fixture_test(arenas_are_small),
+        fixture_test(the_bits_are_those_of_kept_results), fixture_test(portable_programs_keep_all),
+        fixture_test(what_the_gradient_needs_is_kept),    fixture_test(arenas_are_small),
         fixture_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
