@@ -274,6 +274,12 @@ const fm_op fm_op_normalize_by_moments = {
                                {NULL, NULL}},
 };
 
+static const fm_case grad_cases[] = {
+    {"f(2,3,3,5) f(5) f(5) f(1,1,1,5) p(1,1,1,5) f(2,3,3,5)", &relu},
+    {"f(7,17) f(17) f(17) f(1,17) p(1,17) f(7,17)", &relu},
+    {"f(9,3) f(3) f(3) f(1,3) p(1,3) f(9,3)", &relu6},
+    {NULL, NULL}};
+
 const fm_op fm_op_fused_normalize_grad = {
     .name = "fused_normalize_grad",
     .doc = "the gradients of relu or relu6 after batch normalisation",
@@ -286,10 +292,7 @@ const fm_op fm_op_fused_normalize_grad = {
     .run = run_normalize_grad,
     .flops = normalize_flops,
     .in_place = {6},
-    .cases = (const fm_case[]){{"f(2,3,3,5) f(5) f(5) f(1,1,1,5) p(1,1,1,5) f(2,3,3,5)", &relu},
-                               {"f(7,17) f(17) f(17) f(1,17) p(1,17) f(7,17)", &relu},
-                               {"f(9,3) f(3) f(3) f(1,3) p(1,3) f(9,3)", &relu6},
-                               {NULL, NULL}},
+    .cases = grad_cases,
 };
 
 const fm_op fm_op_fused_normalize_add_grad = {
@@ -320,10 +323,7 @@ const fm_op fm_op_normalize_grad_again = {
     .run = run_normalize_grad_again,
     .flops = normalize_flops,
     .in_place = {6, 0, 0, 1},
-    .cases = (const fm_case[]){{"f(2,3,3,5) f(5) f(5) f(1,1,1,5) p(1,1,1,5) f(2,3,3,5)", &relu},
-                               {"f(7,17) f(17) f(17) f(1,17) p(1,17) f(7,17)", &relu},
-                               {"f(9,3) f(3) f(3) f(1,3) p(1,3) f(9,3)", &relu6},
-                               {NULL, NULL}},
+    .cases = grad_cases,
 };
 
 const fm_op fm_op_normalize_add_grad_again = {

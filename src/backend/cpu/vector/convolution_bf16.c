@@ -583,12 +583,12 @@ static int64_t find_seen(const fm_convolution *c, int64_t position, const tap_pi
     return count;
 }
 
-/* Are products of single taps worth it? Not with the sums of dy, which are all pixels'. */
+/* Are products of single taps worth it? Not with the sums of dy, which are all pixels', nor with an
+ * odd number of images, whose pieces are packed number by number. */
 static bool is_gradient_by_taps(const fm_site *site, const fm_convolution *c)
 {
     const int64_t taps = c->kernel[0] * c->kernel[1], pixels = c->y[0] * c->y[1];
-    if (site->output_count == 2 || c->images % 2 || c->images < 2 || pixels > MOST_SEEN)
-        return false;
+    if (site->output_count == 2 || c->images % 2 || pixels > MOST_SEEN) return false;
     double work = 0;
     for (int64_t i = 0; i < taps; i++) {
         work += (double)(find_seen(c, i, NULL) * c->images) + PRODUCT_PIXELS;

@@ -595,9 +595,13 @@ static void forward(const fm_call *call, work *w)
     in_parts(call, apply_parts, false, w);
 }
 
-static void backward(const fm_call *call, work *w)
+/* statistics: which input the mean is; rstd and dy lie behind it. */
+static void backward(const fm_call *call, int statistics, work *w)
 {
     const size_t line = (size_t)w->g.columns * sizeof(float);
+    w->mean = call->inputs[statistics].data;
+    w->rstd = call->inputs[statistics + 1].data;
+    w->dy = call->inputs[statistics + 2].data;
     w->dx = call->outputs[0].data;
     w->dgamma = call->outputs[1].data;
     w->dbeta = call->outputs[2].data;
@@ -618,10 +622,7 @@ static void run_normalize(const fm_call *call)
 static void run_normalize_grad(const fm_call *call)
 {
     work w = work_of(call);
-    w.mean = call->inputs[2].data;
-    w.rstd = call->inputs[3].data;
-    w.dy = call->inputs[4].data;
-    backward(call, &w);
+    backward(call, 2, &w);
 }
 
 static void run_fused_normalize(const fm_call *call)
@@ -648,10 +649,7 @@ static void run_normalize_by_moments(const fm_call *call)
 static void gradient_of_relu(const fm_call *call, work *w)
 {
     w->beta = call->inputs[2].data;
-    w->mean = call->inputs[3].data;
-    w->rstd = call->inputs[4].data;
-    w->dy = call->inputs[5].data;
-    backward(call, w);
+    backward(call, 3, w);
 }
 
 static void run_fused_normalize_grad(const fm_call *call)
@@ -663,12 +661,9 @@ static void run_fused_normalize_grad(const fm_call *call)
 static void run_fused_normalize_add_grad(const fm_call *call)
 {
     work w = work_of(call);
-    w.mean = call->inputs[2].data;
-    w.rstd = call->inputs[3].data;
-    w.dy = call->inputs[4].data;
     w.residual = call->inputs[5].data;
     w.dz = call->outputs[3].data;
-    backward(call, &w);
+    backward(call, 2, &w);
 }
 
 static void run_normalize_grad_again(const fm_call *call)
