@@ -115,9 +115,10 @@ static void a_file_tells_all(void **state)
     assert_count(text, "\"name\":\"batches ready\"", 4 * 5);
     assert_count(text, "\"name\":\"dense_update_2\",", 3 * 2);  /* of three steps, two kernels */
     assert_count(text, "\"name\":\"adam_update\",", 3);         /* and two biases as one */
-    const fm_epoch *epochs = fm_model_history(s.model)->epochs; /* slow steps may never wait */
-    assert_true((epochs[0].data_wait + epochs[1].data_wait > 0) ==
-                (count_of(text, "\"name\":\"wait for data\"") > 0));
+    const fm_epoch *epochs = fm_model_history(s.model)->epochs;
+    if (epochs[0].data_wait + epochs[1].data_wait > 0) { /* slow steps may never wait */
+        assert_non_null(strstr(text, "\"name\":\"wait for data\""));
+    }
     assert_non_null(strstr(text, "\"args\":{\"epoch\":2,\"batch\":5,\"samples\":22"));
     fm_release(f->context, text);
     close_setting(&s);
