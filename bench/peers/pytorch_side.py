@@ -127,7 +127,7 @@ def predict_step(torch, model, workload, setting, precision):
 
     def step(x, y):
         with torch.inference_mode():
-            return forward(x.to(torch.bfloat16) if narrow else x)
+            return forward(x.to(torch.bfloat16) if narrow and x.is_floating_point() else x)
     return step
 
 
