@@ -52,7 +52,7 @@ static void print_passed(const terminal *t, const fm_check_report *report)
 static void print_forecast(const terminal *t, const fm_check_report *report)
 {
     char count[32], step[32], epoch[32], run[32], memory[32], line[512];
-    if (report->steps == 0) return;
+    if (!isfinite(report->run_seconds)) return; /* a step failed */
     snprintf(line, sizeof line,
              "a step of %lld sample%s takes %s, an epoch of %s step%s %s, %lld epoch%s %s; %s of "
              "memory; "

@@ -123,11 +123,25 @@ static bool is_recipe(const char *path)
     return dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
 }
 
+bool is_saved_model(const char *path)
+{
+    static const char ending[] = ".safetensors";
+    enum { SIZE = 8 }; /* bytes of the header's size, of which the last is 0; '{' follows */
+    const char *dot = strrchr(path, '.');
+    char start[SIZE + 1] = "";
+    if (is_recipe(path)) return false;
+    if (dot && strcmp(dot, ending) == 0) return true;
+    FILE *file = fopen(path, "rb");
+    size_t read = file ? fread(start, 1, sizeof start, file) : 0;
+    if (file) fclose(file);
+    return read == sizeof start && start[SIZE - 1] == '\0' && start[SIZE] == '{';
+}
+
 fm_status invocation_open_recipe(invocation *s, fm_recipe **recipe)
 {
     const arguments *given = s->given;
-    const char *path = given->positional.items[0], *dot = strrchr(path, '.');
-    if (dot && strcmp(dot, ".safetensors") == 0) {
+    const char *path = given->positional.items[0];
+    if (is_saved_model(path)) {
         *recipe = NULL;
         return fm_fail(s->context, FM_ERROR_ARGUMENT,
                        "%s: is a saved model, a recipe was expected; to train it further: fathom "

@@ -41,6 +41,8 @@ typedef struct saved_model {
     fm_model *model;
 } saved_model;
 
+/* By the name's ending, else by what the file begins with: --out takes any name. */
+bool is_saved_model(const char *path);
 fm_status saved_model_open(invocation *s, const char *path, saved_model *saved);
 void saved_model_close(saved_model *saved);
 

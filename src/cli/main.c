@@ -294,7 +294,9 @@ int main(int count, char **words)
         }
     }
     arguments_release(&given);
-    if (fclose(stdout) != 0 && code == EXIT_DONE) {
+    bool lost = ferror(stdout) != 0; /* of a line that was flushed: fclose does not know */
+    lost = fclose(stdout) != 0 || lost;
+    if (lost && code == EXIT_DONE) {
         fprintf(stderr, "fathom: stdout cannot be written\n");
         code = exit_code_of(FM_ERROR_IO);
     }

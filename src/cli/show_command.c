@@ -52,13 +52,6 @@ static fm_status open_view_recipe(view *v)
     return fm_recipe_create_model(v->saved.recipe, v->data.transform, &v->saved.model);
 }
 
-static bool is_model(const char *path)
-{
-    static const char end[] = ".safetensors";
-    size_t size = strlen(path), tail = strlen(end);
-    return size >= tail && strcmp(path + size - tail, end) == 0;
-}
-
 static fm_status open_view(view *v)
 {
     fm_context *context = v->invocation.context;
@@ -70,11 +63,12 @@ static fm_status open_view(view *v)
                               "activations, losses, optimizers, "
                               "schedules, metrics, initializers, "
                               "datasets, augmentations, zoo, "
-                              "recipe, ops",
+                              "recipe, ops, searches",
                        near ? near : "", near ? "'?" : "");
     }
-    fm_status status = is_model(v->name) ? saved_model_open(&v->invocation, v->name, &v->saved)
-                                         : open_view_recipe(v);
+    fm_status status = is_saved_model(v->name)
+                           ? saved_model_open(&v->invocation, v->name, &v->saved)
+                           : open_view_recipe(v);
     if (status != FM_OK) return status;
     const fm_recipe_settings *settings = fm_recipe_about(v->saved.recipe);
     const fm_field *batch_size = fm_field_find(fm_fit_fields, "batch_size");
@@ -287,9 +281,10 @@ static fm_status show_samples(view *v)
 {
     invocation *s = &v->invocation;
     const char *path = s->given->samples;
-    fm_status status = is_model(v->name) ? saved_model_open(s, v->name, &v->saved)
-                                         : fm_recipe_open(s->context, v->name, s->given->set.items,
-                                                          s->given->set.count, &v->saved.recipe);
+    fm_status status = is_saved_model(v->name)
+                           ? saved_model_open(s, v->name, &v->saved)
+                           : fm_recipe_open(s->context, v->name, s->given->set.items,
+                                            s->given->set.count, &v->saved.recipe);
     if (status != FM_OK) return status;
     stay_offline(s);
     status = fm_recipe_open_data(v->saved.recipe, &s->places, v->saved.transform_json, &v->data);

@@ -87,10 +87,25 @@ static void exit_codes_tell_what_kind(void **state)
         {"$FATHOM eval $HERE/bad.safetensors", 4, "bad.safetensors"},
         {"$FATHOM eval $HERE/none.safetensors", 5, "none.safetensors"},
         {"$FATHOM show layers >/dev/full", 6, "stdout cannot be written"},
+        {"$FATHOM show layers --json >/dev/full", 6, "stdout cannot be written"},
         {"$FATHOM show nosuch", 5, "no such file, nor a table"},
         {"$FATHOM show layer", 5, "did you mean the table 'layers'?"},
     };
     check_program(f, "", runs, sizeof runs / sizeof runs[0]);
+}
+
+static void a_model_may_have_any_name(void **state)
+{
+    program_run_well(*state, "$FATHOM train recipes/spirals.yaml -q --epochs 1 -o $HERE/spirals");
+    static const program_case runs[] = {
+        {"$FATHOM show $HERE/spirals", 0, "parameters"},
+        {"$FATHOM show $HERE/spirals --json", 0, "\"event\":\"show\""},
+        {"$FATHOM eval $HERE/spirals", 0, "accuracy"},
+        {"$FATHOM train $HERE/spirals", 3, "spirals: is a saved model, a recipe was expected"},
+        {"$FATHOM train $HERE/spirals --resume $HERE/spirals --epochs 2", 3,
+         "spirals: is a saved model, a recipe was expected"},
+    };
+    check_program(*state, "", runs, sizeof runs / sizeof runs[0]);
 }
 
 static void errors_are_events_too(void **state)
@@ -175,7 +190,7 @@ int main(void)
         fixture_test(complaints_suggest),        fixture_test(exit_codes_tell_what_kind),
         fixture_test(errors_are_events_too),     fixture_test(tables_are_listed),
         fixture_test(lines_fit_the_width),       fixture_test(choices_tell_their_default),
-        fixture_test(one_is_no_plural),
+        fixture_test(one_is_no_plural),          fixture_test(a_model_may_have_any_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
