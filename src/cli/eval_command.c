@@ -47,15 +47,18 @@ static void print_confusion(const evaluation *e, const double *matrix, int class
     int width = NARROWEST;
     fm_dataset_classes(e->set, &names);
     for (int i = 0; i < classes; i++) {
-        int size = (int)strlen(name_of_class(names, i, buffer));
+        int size = terminal_columns(name_of_class(names, i, buffer));
         if (size > width) width = size < WIDEST ? size : WIDEST;
     }
     printf("\n%-*s  predicted\n%-*s ", width, "", width, "true");
     for (int j = 0; j < classes; j++) {
-        printf(" %*.*s", width, width, name_of_class(names, j, buffer));
+        putchar(' ');
+        terminal_cell(stdout, name_of_class(names, j, buffer), width, true);
     }
     for (int i = 0; i < classes; i++) {
-        printf("\n%-*.*s ", width, width, name_of_class(names, i, buffer));
+        putchar('\n');
+        terminal_cell(stdout, name_of_class(names, i, buffer), width, false);
+        putchar(' ');
         for (int j = 0; j < classes; j++) printf(" %*.0f", width, matrix[i * classes + j]);
     }
     printf("\n");

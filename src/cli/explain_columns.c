@@ -61,15 +61,17 @@ static void print_bars(const explained *e, const double *map, const ranked *rows
     int width = 1;
     for (int64_t i = 0; i < count; i++) {
         explain_element_name(e, rows[i].index, name, sizeof name);
-        int size = (int)strlen(name);
+        int size = terminal_columns(name);
         if (size > width) width = size < WIDEST_NAME ? size : WIDEST_NAME;
     }
     for (int64_t i = 0; i < count; i++) {
         double largest = rows[0].weight;
         terminal_bar(&e->s->out, largest > 0 ? rows[i].weight / largest : 0, BAR_WIDTH, bar,
                      sizeof bar);
-        printf("    %-*.*s %+10.4g  %s\n", width, width,
-               explain_element_name(e, rows[i].index, name, sizeof name), map[rows[i].index], bar);
+        printf("    ");
+        explain_element_name(e, rows[i].index, name, sizeof name);
+        terminal_cell(stdout, name, width, false);
+        printf(" %+10.4g  %s\n", map[rows[i].index], bar);
     }
 }
 
@@ -122,7 +124,7 @@ static void print_importance(const importances *m, const ranked *order)
     const terminal *t = &m->s->out;
     const char *metric = fm_model_metric_name(m->saved->model, m->metric);
     for (int64_t i = 0; i < m->count; i++) {
-        int size = (int)strlen(column_name(m, i, buffer));
+        int size = terminal_columns(column_name(m, i, buffer));
         if (size > width) width = size < WIDEST_NAME ? size : WIDEST_NAME;
     }
     printf("%s part, %lld samples, %lld shuffles of each column: how much worse the loss of %s",
@@ -139,8 +141,9 @@ static void print_importance(const importances *m, const ranked *order)
         const fm_importance *row = &m->rows[order[i].index];
         double largest = m->rows[order[0].index].loss;
         terminal_bar(t, largest > 0 ? fmax(row->loss, 0) / largest : 0, BAR_WIDTH, bar, sizeof bar);
-        printf("  %-*.*s  %+9.4f +- %8.4f  %s", width, width,
-               column_name(m, order[i].index, buffer), row->loss, row->loss_deviation, bar);
+        printf("  ");
+        terminal_cell(stdout, column_name(m, order[i].index, buffer), width, false);
+        printf("  %+9.4f +- %8.4f  %s", row->loss, row->loss_deviation, bar);
         if (metric) {
             printf("  %+8.4f +- %7.4f", row->metrics[m->metric], row->metric_deviations[m->metric]);
         }

@@ -3,26 +3,35 @@
 #include <math.h>
 #include <string.h>
 
-static double pixel_of(fm_dtype dtype, const void *sample, int64_t i)
+/* Of colours the luma (ITU-R BT.601). */
+static double pixel_of(fm_dtype dtype, const void *sample, int64_t channels, int64_t i)
 {
-    return dtype == FM_U8 ? ((const uint8_t *)sample)[i] : (double)((const float *)sample)[i];
+    static const double weights[] = {0.299, 0.587, 0.114};
+    double sum = 0;
+    for (int64_t c = 0, at = i * channels; c < channels; c++, at++) {
+        double value =
+            dtype == FM_U8 ? ((const uint8_t *)sample)[at] : (double)((const float *)sample)[at];
+        sum += channels == 1 ? value : weights[c] * value;
+    }
+    return sum;
 }
 
 bool picture_read(picture *image, fm_shape shape, fm_dtype dtype, const void *sample)
 {
-    bool grey = shape.rank == 2 || (shape.rank == 3 && shape.dims[2] == 1);
-    if (!grey || (dtype != FM_U8 && dtype != FM_F32)) return false;
+    int64_t channels = shape.rank == 3 ? shape.dims[2] : 1;
+    bool is_image = (shape.rank == 2 || shape.rank == 3) && (channels == 1 || channels == 3);
+    if (!is_image || (dtype != FM_U8 && dtype != FM_F32)) return false;
     if (shape.dims[0] > PICTURE_MOST_HEIGHT || shape.dims[1] > PICTURE_MOST_WIDTH) return false;
     image->height = (int)shape.dims[0];
     image->width = (int)shape.dims[1];
     int count = image->width * image->height;
     double low = 0, high = dtype == FM_U8 ? 255 : 1;
     for (int i = 0; i < count; i++) {
-        low = fmin(low, pixel_of(dtype, sample, i));
-        high = fmax(high, pixel_of(dtype, sample, i));
+        low = fmin(low, pixel_of(dtype, sample, channels, i));
+        high = fmax(high, pixel_of(dtype, sample, channels, i));
     }
     for (int i = 0; i < count; i++) {
-        image->pixels[i] = (float)((pixel_of(dtype, sample, i) - low) / (high - low));
+        image->pixels[i] = (float)((pixel_of(dtype, sample, channels, i) - low) / (high - low));
     }
     return count > 0;
 }

@@ -1,4 +1,4 @@
-/* A grey image as characters: two pixels a cell in a terminal with colours, a ramp of letters
+/* An image in grey as characters: two pixels a cell in a terminal with colours, a ramp of letters
  * elsewhere. */
 #ifndef FM_CLI_PICTURE_H
 #define FM_CLI_PICTURE_H
@@ -15,7 +15,7 @@ typedef struct picture {
     float pixels[PICTURE_MOST_WIDTH * PICTURE_MOST_HEIGHT];
 } picture;
 
-/* From a sample of shape (h, w) or (h, w, 1), u8 or f32; false when it is no such image. */
+/* From a sample of shape (h, w), (h, w, 1) or (h, w, 3), u8 or f32; false when it is no such image. */
 bool picture_read(picture *image, fm_shape shape, fm_dtype dtype, const void *sample);
 
 /* Lines of text it takes, and one of them without a newline. */

@@ -36,7 +36,7 @@ static int longest_class_name(const prediction *p)
     char buffer[32];
     int longest = 1;
     for (int64_t i = 0; i < p->meaning.class_count; i++) {
-        int size = (int)strlen(class_name(p, i, buffer));
+        int size = terminal_columns(class_name(p, i, buffer));
         if (size > longest) longest = size;
     }
     return longest < WIDEST ? longest : WIDEST;
@@ -170,9 +170,9 @@ static void print_classes(const prediction *p, const verdict *v)
     char buffer[32];
     const terminal *t = &p->invocation.out;
     for (int64_t i = 0; i < v->top; i++) {
-        printf("   %s%-*.*s%s %5.1f%%", i == 0 ? terminal_bold(t) : "", p->name_width,
-               p->name_width, class_name(p, v->order[i], buffer), i == 0 ? terminal_plain(t) : "",
-               100 * probability(p, v, v->order[i]));
+        printf("   %s", i == 0 ? terminal_bold(t) : "");
+        terminal_cell(stdout, class_name(p, v->order[i], buffer), p->name_width, false);
+        printf("%s %5.1f%%", i == 0 ? terminal_plain(t) : "", 100 * probability(p, v, v->order[i]));
     }
     print_truth(p, v);
     printf("\n");
@@ -201,8 +201,9 @@ static void print_bar(const prediction *p, const verdict *v, int64_t rank)
     char buffer[32], bar[512];
     double share = probability(p, v, v->order[rank]);
     terminal_bar(&p->invocation.out, share, BAR_WIDTH, bar, sizeof bar);
-    printf("   %-*.*s %s %5.1f%%", p->name_width, p->name_width,
-           class_name(p, v->order[rank], buffer), bar, 100 * share);
+    printf("   ");
+    terminal_cell(stdout, class_name(p, v->order[rank], buffer), p->name_width, false);
+    printf(" %s %5.1f%%", bar, 100 * share);
     if (rank == 0) print_truth(p, v);
 }
 
@@ -322,6 +323,11 @@ static fm_status tell_sample(const prediction *p, const predict_input *input, in
         fm_shape shape = fm_model_output(p->saved.model, NULL);
         bool both = drawn && p->reconstructs && picture_read(&again, shape, FM_F32, v.outputs);
         if (both && again.width == image.width && again.height == image.height) v.drawn = &again;
+        if (status == FM_OK && !drawn && i == 0) {
+            fm_report(p->invocation.context, FM_LOG_WARNING,
+                      "--picture draws images of up to %d x %d pixels; these samples are none",
+                      PICTURE_MOST_HEIGHT, PICTURE_MOST_WIDTH);
+        }
     }
     if (status == FM_OK) tell(p, input, i, &v, drawn ? &image : NULL);
     return status;

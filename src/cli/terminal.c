@@ -92,6 +92,26 @@ size_t terminal_character(FILE *stream, const char *bytes, size_t size)
     return length > 0 ? length : 1;
 }
 
+int terminal_columns(const char *text)
+{
+    int columns = 0;
+    for (uint32_t code; *text; columns++) {
+        size_t length = fm_utf8_next(text, strlen(text), &code);
+        text += length > 0 ? length : 1;
+    }
+    return columns;
+}
+
+void terminal_cell(FILE *stream, const char *text, int width, bool right)
+{
+    int columns = terminal_columns(text), blanks = columns < width ? width - columns : 0;
+    if (right) fprintf(stream, "%*s", blanks, "");
+    for (int i = 0; i < columns && i < width; i++) {
+        text += terminal_character(stream, text, strlen(text));
+    }
+    if (!right) fprintf(stream, "%*s", blanks, "");
+}
+
 const char *terminal_bold(const terminal *t)
 {
     return t->colour ? "\033[1m" : "";

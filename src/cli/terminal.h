@@ -29,6 +29,12 @@ void terminal_wrap(FILE *stream, const char *words, int indent, int at, int widt
  * is no UTF-8; returns its bytes. */
 size_t terminal_character(FILE *stream, const char *bytes, size_t size);
 
+/* Its characters; a name's width where each is a column wide. */
+int terminal_columns(const char *text);
+/* A name in `width` columns: cut behind a whole character, blanks in front when `right`, else
+ * behind. */
+void terminal_cell(FILE *stream, const char *text, int width, bool right);
+
 /* Escape sequences, "" without colour. */
 const char *terminal_bold(const terminal *t);
 const char *terminal_dim(const terminal *t);

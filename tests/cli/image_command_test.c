@@ -64,6 +64,39 @@ static void images_are_named_by_their_class(void **state)
     assert_non_null(strstr(r->err, "bad.png: broken PNG image: the file ends early"));
 }
 
+/* Names count by letters, not bytes; a picture in colours is drawn in grey. */
+static void names_and_pictures_stand_in_columns(void **state)
+{
+    fixture *f = *state;
+    write_set(f);
+    program_run_well(f, "cd $HERE && mv set/train/red set/train/r\u00f6d && "
+                        "mv set/test/red set/test/r\u00f6d && $FATHOM train set.yaml -q "
+                        "--set metrics=[confusion_matrix] -o m.safetensors");
+    const program_result *r = program_run_well(f, "cd $HERE && $FATHOM eval m.safetensors");
+    assert_non_null(strstr(r->out, "\ntrue    blue   r\u00f6d\nblue       0     0\n"
+                                   "r\u00f6d        0     1\n"));
+    r = program_run_well(f, "cd $HERE && $FATHOM predict m.safetensors -p set/test/r\u00f6d");
+    assert_non_null(strstr(r->out, "/22.png\n::::::::\n::::::::   r\u00f6d  "));
+    assert_non_null(strstr(r->out, "\n::::::::   blue "));
+    program_run_well(f, "$FATHOM train recipes/spirals.yaml -q --epochs 1 -o $HERE/t.safetensors");
+    r = program_run_well(f, "cd $HERE && $FATHOM predict t.safetensors --sample 0,1 -p");
+    assert_non_null(strstr(r->err, "warning: --picture draws images of up to 100 x 100 pixels"));
+}
+
+/* Of steps that could not be made no time is told. */
+static void a_broken_picture_is_found_by_check(void **state)
+{
+    fixture *f = *state;
+    write_set(f);
+    fixture_file(f, "set/train/red/bad.png", "\x89PNG\r\n\x1a\n", 8);
+    const program_result *r = program_run(f, "cd $HERE && $FATHOM check set.yaml -b 1");
+    assert_int_equal(r->code, 10);
+    assert_non_null(strstr(r->out, "error    steps        a training step fails:"));
+    assert_null(strstr(r->out, "forecast"));
+    r = program_run(f, "cd $HERE && $FATHOM check set.yaml --json -b 1");
+    assert_non_null(strstr(r->out, "\"run_seconds\":null"));
+}
+
 /* Letters are told apart, marks are left out, what has no letter is one box. */
 static void captions_are_letters(void **state)
 {
@@ -114,6 +147,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         fixture_test(images_are_named_by_their_class),
+        fixture_test(names_and_pictures_stand_in_columns),
+        fixture_test(a_broken_picture_is_found_by_check),
         fixture_test(captions_are_letters),
         fixture_test(a_contact_sheet_is_written),
     };
