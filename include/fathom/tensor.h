@@ -43,9 +43,19 @@ typedef struct fm_shape {
 } fm_shape;
 
 /* FM_SHAPE(128, 784); FM_SHAPE() is a scalar's. */
+#ifdef __cplusplus
+extern "C++" {
+template <typename... Dims> constexpr fm_shape fm_shape_of(Dims... dims)
+{
+    return fm_shape{static_cast<int>(sizeof...(dims)), {static_cast<int64_t>(dims)...}};
+}
+}
+#define FM_SHAPE(...) (fm_shape_of(__VA_ARGS__))
+#else
 #define FM_SHAPE(...)                                                                              \
     ((fm_shape){.rank = (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)),                 \
                 .dims = {__VA_ARGS__}})
+#endif
 
 /* Bytes of an element; a bool is one byte, 0 or 1. 0 for a value outside of the enum. */
 FM_API size_t fm_dtype_size(fm_dtype dtype);

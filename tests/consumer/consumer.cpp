@@ -4,6 +4,8 @@
 
 #include <cstdio>
 
+static_assert(FM_SHAPE().rank == 0 && FM_SHAPE(2, 3).rank == 2 && FM_SHAPE(2, 3).dims[1] == 3);
+
 static fm_val network(fm_graph *g, fm_val x, void *)
 {
     x = fm_dense(g, x, .units = 8, .activation = FM_TANH);

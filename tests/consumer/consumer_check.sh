@@ -52,7 +52,7 @@ cxx_program)
     command -v "$cxx" >/dev/null || exit 77
     pc=$(find "$prefix" -name fathom.pc)
     export PKG_CONFIG_PATH=${pc%/*}
-    "$cxx" -std=c++20 -Wall -Wextra -Wno-missing-field-initializers -Werror -o "$work/cxx" \
+    "$cxx" -std=c++20 -Wall -Wextra -Wpedantic -Wno-missing-field-initializers -Werror -o "$work/cxx" \
         "$here/consumer.cpp" $(pkg-config --cflags --libs fathom)
     LD_LIBRARY_PATH=$(pkg-config --variable=libdir fathom) "$work/cxx"
     ;;
