@@ -162,10 +162,19 @@ fm_status fm_field_set_string(fm_context *context, const fm_field *field, void *
                    value, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
+static fm_status check_count(fm_context *context, const fm_field *field, const char *owner,
+                             int count)
+{
+    if (count >= 0 && count <= FM_MAX_LIST) return FM_OK;
+    return fm_fail(context, FM_ERROR_ARGUMENT, "%s: %s can hold 0 to %d numbers, received %d",
+                   owner, field->name, FM_MAX_LIST, count);
+}
+
 fm_status fm_field_set_ints(fm_context *context, const fm_field *field, void *options,
                             const char *owner, const fm_ints *value)
 {
     if (field->type != FM_FIELD_INTS) return fail_type(context, field, owner, "a list");
+    if (check_count(context, field, owner, value->count) != FM_OK) return FM_ERROR_ARGUMENT;
     for (int i = 0; i < value->count; i++) {
         fm_status status = check_range(context, field, owner, (double)value->at[i]);
         if (status != FM_OK) return status;
@@ -178,6 +187,7 @@ fm_status fm_field_set_reals(fm_context *context, const fm_field *field, void *o
                              const char *owner, const fm_reals *value)
 {
     if (field->type != FM_FIELD_REALS) return fail_type(context, field, owner, "a list");
+    if (check_count(context, field, owner, value->count) != FM_OK) return FM_ERROR_ARGUMENT;
     for (int i = 0; i < value->count; i++) {
         fm_status status = check_range(context, field, owner, value->at[i]);
         if (status != FM_OK) return status;

@@ -9,13 +9,25 @@
 
 enum { MAX_VALUES = 1 << 24 };
 
-fm_status fm_graph_create(fm_context *context, const fm_graph_options *options, fm_graph **graph)
+static fm_status check_options(fm_context *context, const fm_graph_options *options)
 {
-    *graph = NULL;
-    if (options && options->stream_length < 0) {
+    if (options->stream_length < 0) {
         return fm_fail(context, FM_ERROR_ARGUMENT, "a stream cannot have the length %lld",
                        (long long)options->stream_length);
     }
+    if ((unsigned)options->mode > FM_TRAIN) {
+        return fm_fail(context, FM_ERROR_ARGUMENT, "there is no mode number %d",
+                       (int)options->mode);
+    }
+    if (fm_dtype_is_real(options->dtype)) return FM_OK;
+    return fm_fail(context, FM_ERROR_ARGUMENT, "a graph's dtype must be f32 or f64, received %s",
+                   fm_dtype_name(options->dtype));
+}
+
+fm_status fm_graph_create(fm_context *context, const fm_graph_options *options, fm_graph **graph)
+{
+    *graph = NULL;
+    if (options && check_options(context, options) != FM_OK) return FM_ERROR_ARGUMENT;
     fm_graph *made = fm_allocate_zeroed(context, sizeof *made);
     if (!made) return fm_error_status(context);
     made->context = context;
@@ -161,6 +173,11 @@ static bool check_shape(fm_graph *graph, const char *name, fm_dtype dtype, fm_sh
 {
     if (graph->status != FM_OK) return false;
     if (fm_shape_bytes(shape, dtype) >= 0) return true;
+    if (!fm_dtype_size(dtype)) {
+        fm_graph_fail(graph, FM_ERROR_ARGUMENT, "'%s': there is no dtype number %d", name,
+                      (int)dtype);
+        return false;
+    }
     char text[FM_SHAPE_TEXT];
     fm_graph_fail(graph, FM_ERROR_SHAPE, "'%s' cannot have the shape %s", name,
                   fm_shape_text(shape, text));

@@ -75,14 +75,14 @@ fm_status fm_infer_axis(const fm_infer *infer, int64_t axis)
 fm_ints fm_shape_ints(fm_shape shape)
 {
     fm_ints ints = {.count = shape.rank};
-    for (int i = 0; i < shape.rank; i++) ints.at[i] = shape.dims[i];
+    for (int i = 0; i < shape.rank && i < FM_MAX_RANK; i++) ints.at[i] = shape.dims[i];
     return ints;
 }
 
 fm_shape fm_ints_shape(fm_ints ints)
 {
     fm_shape shape = {.rank = ints.count};
-    for (int i = 0; i < ints.count; i++) shape.dims[i] = ints.at[i];
+    for (int i = 0; i < ints.count && i < FM_MAX_RANK; i++) shape.dims[i] = ints.at[i];
     return shape;
 }
 

@@ -43,6 +43,9 @@ static fm_shape reduced_shape(fm_shape shape, axis_range range, bool keep_dims)
 static fm_status reduce_infer(fm_infer *infer)
 {
     const fm_axes_attributes *attributes = infer->attributes;
+    if (attributes->axes.count > FM_MAX_RANK) {
+        return fm_infer_fail(infer, "%d axes are named", attributes->axes.count);
+    }
     for (int i = 0; i < attributes->axes.count; i++) {
         int64_t axis = attributes->axes.at[i];
         fm_status status = fm_infer_axis(infer, axis);
@@ -161,6 +164,7 @@ const fm_op fm_op_reduce_max = {
 static bool normalize_axes(fm_ints *axes, int rank)
 {
     bool named[FM_MAX_RANK] = {false}, fine = true;
+    if (axes->count > FM_MAX_RANK) return false;
     for (int i = 0; i < axes->count; i++) {
         int64_t axis = axes->at[i] = fm_axis_from_front(axes->at[i], rank);
         fine = fine && axis >= 0 && axis < rank && !named[axis];

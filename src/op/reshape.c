@@ -24,7 +24,7 @@ static fm_status reshape_infer(fm_infer *infer)
     fm_shape shape = fm_ints_shape(attributes->shape);
     int64_t elements = fm_shape_elements(infer->shapes[0]);
     int open = -1;
-    for (int i = 0; i < shape.rank; i++) {
+    for (int i = 0; i < shape.rank && i < FM_MAX_RANK; i++) {
         if (shape.dims[i] != -1) continue;
         if (open >= 0) return fm_infer_fail(infer, "only one dimension of a shape may be -1");
         open = i;

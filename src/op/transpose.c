@@ -93,7 +93,7 @@ fm_val fm_transpose(fm_graph *g, fm_val x, fm_ints permutation)
     int rank = fm_val_shape(g, x).rank;
     fm_permutation_attributes attributes = {permutation};
     if (permutation.count == 0) attributes.permutation.count = rank;
-    for (int i = 0; i < attributes.permutation.count; i++) {
+    for (int i = 0; i < rank; i++) {
         attributes.permutation.at[i] =
             permutation.count == 0 ? rank - 1 - i : fm_axis_from_front(permutation.at[i], rank);
     }

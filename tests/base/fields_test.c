@@ -218,6 +218,11 @@ static void nearest_name_is_suggested(void **state)
     assert_null(fm_nearest_string(endless, names));
 }
 
+typedef struct list_options {
+    fm_ints axes;
+    fm_reals means;
+} list_options;
+
 static void options_from_c_are_completed_and_checked(void **state)
 {
     fixture *f = *state;
@@ -234,6 +239,16 @@ static void options_from_c_are_completed_and_checked(void **state)
     options = (layer_options){.units = -1};
     assert_fails(f->context, FM_ERROR_ARGUMENT, "units must be at least 1",
                  fm_fields_complete(f->context, fields, &options, "dense"));
+    static const fm_field lists[] = {
+        {"axes", "", offsetof(list_options, axes), .type = FM_FIELD_INTS},
+        {"means", "", offsetof(list_options, means), .type = FM_FIELD_REALS},
+        {0}};
+    list_options long_list = {.axes = {.count = 9}};
+    assert_fails(f->context, FM_ERROR_ARGUMENT, "x: axes can hold 0 to 8 numbers, received 9",
+                 fm_fields_complete(f->context, lists, &long_list, "x"));
+    long_list = (list_options){.means = {.count = -1}};
+    assert_fails(f->context, FM_ERROR_ARGUMENT, "x: means can hold 0 to 8 numbers, received -1",
+                 fm_fields_complete(f->context, lists, &long_list, "x"));
     static const fm_field file[] = {{"name", "path of the file", offsetof(layer_options, name),
                                      .type = FM_FIELD_STRING, .required = true},
                                     {0}};

@@ -16,6 +16,12 @@ static fm_ints axes(int64_t a, int64_t b)
     return (fm_ints){2, {a, b}};
 }
 
+/* More than a list holds: nothing behind it may be read or written. */
+static fm_ints endless(void)
+{
+    return (fm_ints){1000, {0}};
+}
+
 static fm_ints axis(int64_t a)
 {
     return (fm_ints){1, {a}};
@@ -47,6 +53,15 @@ static fm_ints axis(int64_t a)
       "axis 1 twice")                                                                              \
     M(permutation_length, fm_transpose(o->g, o->cube, axes(1, 0)), "transpose: a permutation of "  \
       "3 axes is wanted, but it names 2")                                                          \
+    M(permutation_endless, fm_transpose(o->g, o->row, endless()), "transpose: a permutation of 2 " \
+      "axes is wanted, but it names 1000")                                                         \
+    M(axes_endless, fm_sum(o->g, o->row, endless(), false), "sum: 1000 axes are named")            \
+    M(rank_endless, fm_reshape_to(o->g, o->row, (fm_shape){.rank = 1000}), "reshape: cannot "      \
+      "become")                                                                                    \
+    M(broadcast_endless, fm_broadcast_to(o->g, o->row, (fm_shape){.rank = 1000}), "broadcast_to: " \
+      "does not broadcast to")                                                                     \
+    M(no_dtype, fm_input(o->g, "x", (fm_dtype)42, FM_SHAPE(3)), "'x': there is no dtype number "   \
+      "42")                                                                                        \
     M(broadcast, fm_broadcast_to(o->g, o->row, FM_SHAPE(2, 4)), "broadcast_to: does not "          \
       "broadcast to (2, 4)")                                                                       \
     M(sum_to, fm_sum_to(o->g, o->row, FM_SHAPE(2, 4)), "sum_to: (2, 4) does not broadcast to "     \
