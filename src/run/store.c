@@ -199,8 +199,9 @@ fm_status fm_store_require(fm_store *store, const char *path, fm_dtype dtype, fm
     if (status != FM_OK || !initializer->fill) return status;
     status = initializer->fill(store->context, initializer, dtype, shape, store->seed,
                                fm_stream_of(path), store->variables[*index].data);
-    if (status != FM_OK) drop_last(store);
-    return status;
+    if (status == FM_OK) return FM_OK;
+    drop_last(store);
+    return fm_fail_prefix(store->context, "variable '%s': ", path);
 }
 
 /* Packed memory is zeroed: layouts have gaps. Only from one layout to another it goes by a copy. */

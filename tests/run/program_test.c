@@ -1,4 +1,5 @@
 /* Programs: updates, aliases, errors, and what stays the same. */
+#include "fathom/nn.h"
 #include "support/fixture.h"
 
 #include "fathom/op.h"
@@ -115,6 +116,23 @@ static void another_shape_in_the_store_is_refused(void **state)
     assert_fails(f->context, FM_ERROR_SHAPE,
                  "'dense/bias' is stored as f32 (), the model wants f32 (10)",
                  fm_program_create(store, g, NULL, &program));
+    fm_graph_destroy(g);
+    fm_store_destroy(store);
+}
+
+static void a_start_that_does_not_fit_names_the_variable(void **state)
+{
+    fixture *f = *state;
+    fm_store *store = new_store(f);
+    fm_graph *g = new_graph(f);
+    fm_scope_enter_fresh(g, "dense");
+    const fm_variable_options matrix = {.initializer = fm_identity(1)};
+    fm_output(g, "y", fm_neg(g, fm_variable(g, "bias", FM_F32, FM_SHAPE(10), &matrix)));
+    fm_program *program;
+    assert_fails(f->context, FM_ERROR_SHAPE,
+                 "variable 'dense/bias': identity fills a matrix, received shape (10)",
+                 fm_program_create(store, g, NULL, &program));
+    assert_int_equal(fm_store_count(store), 0);
     fm_graph_destroy(g);
     fm_store_destroy(store);
 }
@@ -299,6 +317,7 @@ int main(void)
         fixture_test(updates_read_each_other),
         fixture_test(first_mistake_is_kept_and_returned),
         fixture_test(another_shape_in_the_store_is_refused),
+        fixture_test(a_start_that_does_not_fit_names_the_variable),
         fixture_test(scopes_count_and_share),
         fixture_test(first_nonfinite_value_is_named),
         fixture_test(bound_input_is_read_in_place),
