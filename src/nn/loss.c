@@ -3,6 +3,7 @@
 #include "fathom/ops.h"
 #include "nn/option.h"
 
+#include <math.h>
 #include <string.h>
 
 int fm_loss_kind_of(const fm_loss_record *record)
@@ -75,6 +76,12 @@ static fm_val class_table(fm_graph *g, const fm_loss_options *o, fm_dtype dtype)
     if (o->class_count < 1 || o->class_count > MOST_CLASSES) {
         return fm_graph_fail(g, FM_ERROR_ARGUMENT, "class_count must be 1 to %d, received %lld",
                              MOST_CLASSES, (long long)o->class_count);
+    }
+    for (int64_t i = 0; i < o->class_count; i++) {
+        if (o->class_weights[i] >= 0 && isfinite(o->class_weights[i])) continue;
+        return fm_graph_fail(g, FM_ERROR_ARGUMENT,
+                             "class_weights must be at least 0, received %g for class %lld",
+                             o->class_weights[i], (long long)i);
     }
     fm_val table = fm_constant(g, FM_F64, FM_SHAPE(o->class_count), o->class_weights);
     return dtype == FM_F64 ? table : fm_cast(g, table, dtype);

@@ -400,7 +400,7 @@ static fm_status copy_options(fm_model *model, const fm_model_options *options)
         if (!model->options.freeze) return FM_ERROR_MEMORY;
     }
     fm_loss_options *loss = &model->options.loss_options;
-    if (loss->class_weights) {
+    if (loss->class_weights && loss->class_count > 0) { /* else it is the graph's mistake */
         size_t bytes = (size_t)loss->class_count * sizeof(double);
         double *weights = fm_arena_allocate(&model->arena, bytes);
         if (!weights) return FM_ERROR_MEMORY;

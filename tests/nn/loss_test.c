@@ -154,6 +154,19 @@ static void mistakes_are_worded(void **state)
     assert_mistake(f, g, FM_ERROR_ARGUMENT,
                    "loss: categorical_crossentropy: 3 class weights for 2 classes");
 
+    const double bad_weights[2][2] = {{1, -2}, {NAN, 1}};
+    const char *const words[2] = {
+        "loss: class_weights must be at least 0, received -2 for class 1",
+        "loss: class_weights must be at least 0, received nan for class 0"};
+    for (int i = 0; i < 2; i++) {
+        g = graph_for(f, FM_TRAIN);
+        x = fm_input(g, "x", FM_F64, FM_SHAPE(4, 2));
+        y = fm_input(g, "y", FM_F64, FM_SHAPE(4, 2));
+        fm_loss(g, FM_CATEGORICAL_CROSSENTROPY, x, y, .class_weights = bad_weights[i],
+                .class_count = 2);
+        assert_mistake(f, g, FM_ERROR_ARGUMENT, words[i]);
+    }
+
     g = graph_for(f, FM_TRAIN);
     x = fm_input(g, "x", FM_F64, FM_SHAPE(4, 2));
     y = fm_input(g, "y", FM_F64, FM_SHAPE(4, 2));
