@@ -255,7 +255,8 @@ typedef struct fm_event {
     double samples_per_second;      /* training alone, this epoch */
     double epoch_eta, eta;          /* seconds left in the epoch and in all; NaN while unknown */
     const fm_gradients *gradients;  /* of the last batch, NULL when not measured */
-    double rate_factor;             /* multiplies the schedule's rate; a hook may change it */
+    double rate_factor;             /* multiplies the schedule's rate; a hook may change it to any
+                                       finite number from 0 */
     bool stop; /* a hook sets it: fit writes its checkpoint (if it has one), keeps its place for
                   `resume` and returns FM_OK */
 } fm_event;

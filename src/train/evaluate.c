@@ -141,9 +141,14 @@ static fm_status swap_back(fm_model *model, fm_status status)
     return status == FM_OK ? swapped : status;
 }
 
-fm_status fm_model_evaluate_loader(fm_model *model, fm_loader *loader, fm_scores *scores)
+static void reset_metrics(fm_model *model)
 {
     for (int i = 0; i < model->options.metric_count; i++) fm_metric_reset(model->metrics[i]);
+}
+
+fm_status fm_model_evaluate_loader(fm_model *model, fm_loader *loader, fm_scores *scores)
+{
+    reset_metrics(model);
     fm_status status = fm_model_swap_averages(model);
     if (status != FM_OK) return status;
     return swap_back(model, evaluate_batches(model, loader, scores));
@@ -158,6 +163,11 @@ fm_status fm_evaluate(fm_model *model, const fm_dataset *data, const fm_evaluate
         fm_fields_complete(model->context, fm_evaluate_fields, &complete, "evaluate");
     if (status == FM_OK) status = fm_model_check_data(model, data, true);
     if (status != FM_OK) return status;
+    if (fm_dataset_about(data)->count == 0) {
+        reset_metrics(model);
+        fm_scores_make(model, 0, 0, model->metrics, scores);
+        return FM_OK;
+    }
     if (fm_dataset_about(data)->rows > 0) complete.batch_size = fm_dataset_about(data)->rows;
     complete.batch_size = whole_groups(data, complete.batch_size);
     fm_loader *loader;
@@ -231,7 +241,7 @@ fm_status fm_predict(fm_model *model, const fm_dataset *data, const fm_predict_o
     fm_predict_options complete = options ? *options : (fm_predict_options){0};
     fm_status status = fm_fields_complete(model->context, predict_fields, &complete, "predict");
     if (status == FM_OK) status = fm_model_check_data(model, data, false);
-    if (status != FM_OK) return status;
+    if (status != FM_OK || fm_dataset_about(data)->count == 0) return status;
     complete.batch_size = whole_groups(data, complete.batch_size);
     sink s;
     fm_loader *loader = NULL;
@@ -282,7 +292,11 @@ fm_status fm_predict_samples(fm_model *model, const void *samples, int64_t count
 {
     fm_predict_options complete = options ? *options : (fm_predict_options){0};
     fm_status status = fm_fields_complete(model->context, predict_fields, &complete, "predict");
-    if (status != FM_OK || count < 1) return status;
+    if (status == FM_OK && count < 0) {
+        return fm_fail(model->context, FM_ERROR_ARGUMENT, "predict: a count of %lld samples",
+                       (long long)count);
+    }
+    if (status != FM_OK || count == 0) return status;
     sink s;
     status = open_sink(model, count, &complete, predictions, &s);
     if (status == FM_OK) status = fm_model_swap_averages(model);

@@ -55,6 +55,13 @@ static void trace_hook(const fm_fit_run *run, const fm_callback *callback, doubl
     }
 }
 
+static fm_status check_rate_factor(const fm_fit_run *run, const fm_callback *callback)
+{
+    if (run->event.rate_factor >= 0 && isfinite(run->event.rate_factor)) return FM_OK;
+    return fm_fail(run->model->context, FM_ERROR_ARGUMENT, "callback '%s' set rate_factor to %g",
+                   callback->name, run->event.rate_factor);
+}
+
 /* A hook of all callbacks, by its place in the record. */
 static fm_status call_hooks(fm_fit_run *run, size_t offset)
 {
@@ -67,6 +74,7 @@ static fm_status call_hooks(fm_fit_run *run, size_t offset)
         double began = fm_span_begin(run->model->context);
         fm_status status = call(callback->user, &run->event);
         trace_hook(run, callback, began);
+        if (status == FM_OK) status = check_rate_factor(run, callback);
         if (status == FM_OK) continue;
         if (fm_error_status(run->model->context) == status) return status;
         return fm_fail(run->model->context, status, "callback '%s' failed: %s", callback->name,

@@ -262,12 +262,18 @@ static fm_status open_last(fm_fit_run *run)
                          &run->built_in[3]);
 }
 
-static fm_status check_names(const fm_fit_run *run)
+static fm_status check_callbacks(const fm_fit_run *run)
 {
     for (int i = 0; i < run->callback_count; i++) {
         const char *name = run->callbacks[i]->name;
         if (!name) {
             return fm_fail(run->model->context, FM_ERROR_ARGUMENT, "a callback has no name");
+        }
+        int64_t kept = run->callbacks[i]->state_count;
+        if (kept < 0 || (kept > 0 && !run->callbacks[i]->state)) {
+            return fm_fail(run->model->context, FM_ERROR_ARGUMENT,
+                           "callback '%s' has a state_count of %lld%s", name, (long long)kept,
+                           kept > 0 ? " and no state" : "");
         }
         for (int k = 0; k < i; k++) {
             if (strcmp(name, run->callbacks[k]->name) != 0) continue;
@@ -288,7 +294,7 @@ static fm_status open_callbacks(fm_fit_run *run)
     fm_status status = open_first(run);
     for (int i = 0; i < options->callback_count; i++) add_callback(run, &options->callbacks[i]);
     if (status == FM_OK) status = open_last(run);
-    if (status == FM_OK) status = check_names(run);
+    if (status == FM_OK) status = check_callbacks(run);
     for (int i = 0; i < run->callback_count && status == FM_OK; i++) {
         status = fm_training_restore_state(model, run->callbacks[i]);
     }

@@ -54,6 +54,40 @@ static int64_t bad_sample(const fm_model *model, const fm_batch *batch)
     return -1;
 }
 
+/* The first class label of a batch that the model has no class for, -1 without one. */
+static int64_t bad_label(const fm_model *model, const fm_batch *batch)
+{
+    if (fm_loss_at(model->options.loss)->label_kind != FM_LABEL_CLASS) return -1;
+    const int32_t *labels = batch->y;
+    int64_t count = batch->count * fm_shape_elements(model->label);
+    int64_t classes = model->output.dims[model->output.rank - 1];
+    for (int64_t i = 0; i < count; i++) {
+        if (labels[i] < 0 || labels[i] >= classes) return i;
+    }
+    return -1;
+}
+
+/* Says what is wrong with the batch's own numbers; false without a fault. */
+static bool blame_data(const fm_model *model, const fm_batch *batch, char words[WORDS])
+{
+    int64_t sample = bad_sample(model, batch), label = bad_label(model, batch);
+    if (sample >= 0) {
+        snprintf(words, WORDS,
+                 "sample %lld of the batch (position %lld of the data set) holds "
+                 "a NaN or infinity itself",
+                 (long long)sample, (long long)batch->indices[sample]);
+    } else if (label >= 0) {
+        sample = label / fm_shape_elements(model->label);
+        snprintf(words, WORDS,
+                 "sample %lld of the batch (position %lld of the data set) has the label %d; "
+                 "classes go from 0 to %lld",
+                 (long long)sample, (long long)batch->indices[sample],
+                 ((const int32_t *)batch->y)[label],
+                 (long long)model->output.dims[model->output.rank - 1] - 1);
+    }
+    return sample >= 0;
+}
+
 static fm_program_form form_of(const fm_batch *batch)
 {
     return (fm_program_form){FM_TRAIN, batch->count, batch->length};
@@ -83,7 +117,7 @@ static fm_status checker_for(fm_guard *guard, checkers *all, const fm_batch *bat
 }
 
 /* Runs the steps since the copy with every value checked. *culprit is the step that failed,
- * guard->steps when none did; `words` say why. */
+ * guard->steps when none did; `words` say why. FM_ERROR_ARGUMENT: the data is to blame. */
 static fm_status search(fm_guard *guard, checkers *all, int *culprit, char words[WORDS])
 {
     fm_status status = rewind_to_copy(guard);
@@ -92,14 +126,7 @@ static fm_status search(fm_guard *guard, checkers *all, int *culprit, char words
         fm_compiled *program;
         status = fm_loader_next(guard->loader, &batch);
         if (status != FM_OK) return status;
-        int64_t sample = bad_sample(guard->model, &batch);
-        if (sample >= 0) {
-            snprintf(words, WORDS,
-                     "sample %lld of the batch (position %lld of the data set) holds "
-                     "a NaN or infinity itself",
-                     (long long)sample, (long long)batch.indices[sample]);
-            return FM_OK;
-        }
+        if (blame_data(guard->model, &batch, words)) return FM_ERROR_ARGUMENT;
         status = checker_for(guard, all, &batch, &program);
         if (status != FM_OK) return status;
         status = fm_compiled_run(guard->model, program, batch.x, batch.y, guard->rates[*culprit]);
@@ -144,13 +171,15 @@ fm_status fm_guard_explain(fm_guard *guard, double loss)
                  found == FM_OK ? "running again gave none" : fm_status_name(found));
         culprit = guard->steps - 1;
     }
+    const char *advice = found == FM_ERROR_ARGUMENT
+                             ? ""
+                             : ". A lower learning rate or clipping of gradients may help";
     const char *state = "the variables are those of before that step";
     if (replay(guard, culprit) != FM_OK) state = "the variables could not be put back";
     guard->snapshot.taken = false;
     long long epoch = guard->epoch + 1, batch = guard->batch + guard->steps;
     long long made = guard->batch + culprit + 1;
     return fm_fail(guard->model->context, FM_ERROR_NONFINITE,
-                   "epoch %lld, batch %lld: the loss is %s: in batch %lld %s; %s. A lower learning "
-                   "rate or clipping of gradients may help",
-                   epoch, batch, isnan(loss) ? "NaN" : "infinite", made, words, state);
+                   "epoch %lld, batch %lld: the loss is %s: in batch %lld %s; %s%s", epoch, batch,
+                   isnan(loss) ? "NaN" : "infinite", made, words, state, advice);
 }

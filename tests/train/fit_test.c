@@ -298,6 +298,37 @@ static void a_failing_hook_ends_fit(void **state)
     close_trainer(&t);
 }
 
+static fm_status spoil(void *user, fm_event *event)
+{
+    event->rate_factor = *(const double *)user;
+    return FM_OK;
+}
+
+static void a_mistaken_callback_is_told(void **state)
+{
+    fixture *f = *state;
+    trainer t = open_trainer(f->context);
+    double factor = NAN;
+    fm_callback callback = {.name = "spoil", .user = &factor, .batch_end = spoil};
+    const fm_fit_options options = {.callbacks = &callback, .callback_count = 1};
+    assert_fails(f->context, FM_ERROR_ARGUMENT, "callback 'spoil' set rate_factor to nan",
+                 fm_fit(t.model, t.data, &options));
+    factor = -1;
+    assert_fails(f->context, FM_ERROR_ARGUMENT, "callback 'spoil' set rate_factor to -1",
+                 fm_fit(t.model, t.data, &options));
+    factor = 1;
+    callback.state_count = 2;
+    assert_fails(f->context, FM_ERROR_ARGUMENT,
+                 "callback 'spoil' has a state_count of 2 and no state",
+                 fm_fit(t.model, t.data, &options));
+    callback.state_count = -2;
+    assert_fails(f->context, FM_ERROR_ARGUMENT, "callback 'spoil' has a state_count of -2",
+                 fm_fit(t.model, t.data, &options));
+    callback.state_count = 0;
+    assert_ok(f->context, fm_fit(t.model, t.data, &options));
+    close_trainer(&t);
+}
+
 static fm_status halve(void *user, fm_event *event)
 {
     (void)user;
@@ -519,6 +550,15 @@ static void wrong_models_are_refused(void **state)
     assert_fails(f->context, FM_ERROR_SHAPE, "cannot have the shape (0)",
                  fm_model_create(f->context, &options, &model));
     options = problem_options();
+    options.dtype = FM_I32;
+    assert_fails(f->context, FM_ERROR_ARGUMENT, "dtype must be f32 or f64, received i32",
+                 fm_model_create(f->context, &options, &model));
+    options = problem_options();
+    options.loss_options.class_weights = (const double[]){1, 1, 1};
+    options.loss_options.class_count = -3;
+    assert_fails(f->context, FM_ERROR_ARGUMENT, "class_count must be 1 to 1048576, received -3",
+                 fm_model_create(f->context, &options, &model));
+    options = problem_options();
     options.metric_count = 17;
     assert_fails(f->context, FM_ERROR_LIMIT, "at most 16",
                  fm_model_create(f->context, &options, &model));
@@ -563,6 +603,34 @@ static void options_out_of_range_are_refused(void **state)
                  fm_fit(t.model, t.data, &(fm_fit_options){.epochs = -1}));
     assert_fails(f->context, FM_ERROR_ARGUMENT, "validation_split",
                  fm_fit(t.model, t.data, &(fm_fit_options){.validation_split = 1.5}));
+    float x[PROBLEM_INPUTS] = {0}, y[3];
+    assert_fails(f->context, FM_ERROR_ARGUMENT, "predict: a count of -1 samples",
+                 fm_predict_samples(t.model, x, -1, NULL, y));
+    fm_graph *graph;
+    fm_program *program;
+    assert_fails(f->context, FM_ERROR_ARGUMENT, "there is no mode number 9",
+                 fm_model_program(t.model, (fm_mode)9, 4, &program));
+    assert_null(program);
+    assert_fails(f->context, FM_ERROR_ARGUMENT, "there is no mode number -1",
+                 fm_model_graph(t.model, (fm_mode)-1, 4, &graph));
+    close_trainer(&t);
+}
+
+static void no_samples_are_no_mistake(void **state)
+{
+    fixture *f = *state;
+    trainer t = open_trainer(f->context);
+    fm_dataset *none;
+    fm_scores scores;
+    assert_ok(f->context, fm_dataset_range(f->context, t.data, 0, 0, &none));
+    assert_ok(f->context, fm_evaluate(t.model, t.data, NULL, &scores));
+    assert_ok(f->context, fm_evaluate(t.model, none, NULL, &scores));
+    assert_int_equal(scores.samples, 0);
+    assert_true(isnan(scores.loss));
+    for (int i = 0; i < fm_model_metric_count(t.model); i++) assert_true(isnan(scores.metrics[i]));
+    assert_ok(f->context, fm_predict(t.model, none, NULL, NULL));
+    assert_ok(f->context, fm_predict_samples(t.model, NULL, 0, NULL, NULL));
+    fm_dataset_destroy(none);
     close_trainer(&t);
 }
 
@@ -597,6 +665,7 @@ int main(void)
         fixture_test(hooks_come_in_order),
         fixture_test(a_callback_stops_and_fit_resumes),
         fixture_test(a_failing_hook_ends_fit),
+        fixture_test(a_mistaken_callback_is_told),
         fixture_test(a_hook_changes_the_rate),
         fixture_test(the_time_limit_ends_training),
         fixture_test(a_step_allocates_nothing),
@@ -608,6 +677,7 @@ int main(void)
         fixture_test(wrong_models_are_refused),
         fixture_test(data_that_does_not_fit_is_refused),
         fixture_test(options_out_of_range_are_refused),
+        fixture_test(no_samples_are_no_mistake),
         fixture_test(averages_are_evaluated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

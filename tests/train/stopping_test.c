@@ -150,6 +150,34 @@ static void data_with_a_nan_is_named(void **state)
     close_trainer(&t);
 }
 
+/* Its loss is NaN, too, and no learning rate would help. */
+static void a_label_without_a_class_is_named(void **state)
+{
+    fixture *f = *state;
+    trainer t = open_trainer(f->context, adam);
+    const float x[6][PROBLEM_INPUTS] = {{0}};
+    int32_t y[6] = {0, 1, 2, 0, 1, 3};
+    const fm_dataset_info info = {
+        .name = "bad",
+        .count = 6,
+        .field_count = 2,
+        .fields = {{"x", FM_F32, FM_SHAPE(PROBLEM_INPUTS), NULL}, {"y", FM_I32, FM_SHAPE(), NULL}}};
+    fm_dataset *bad;
+    assert_ok(f->context,
+              fm_dataset_from_arrays(f->context, &info, (const void *const[]){x, y}, true, &bad));
+    const fm_fit_options options = {.batch_size = 2, .no_shuffle = true};
+    assert_fails(f->context, FM_ERROR_NONFINITE,
+                 "in batch 3 sample 1 of the batch (position 5 of the data set) has the label 3; "
+                 "classes go from 0 to 2; the variables are those of before that step",
+                 fm_fit(t.model, bad, &options));
+    assert_null(strstr(fm_error_message(f->context), "learning rate"));
+    y[5] = -1;
+    assert_fails(f->context, FM_ERROR_NONFINITE, "has the label -1; classes go from 0 to 2",
+                 fm_fit(t.model, bad, &options));
+    fm_dataset_destroy(bad);
+    close_trainer(&t);
+}
+
 typedef struct wrecker {
     uint64_t blow_up_at, stop_at;
 } wrecker;
@@ -207,6 +235,7 @@ int main(void)
         fixture_test(what_cannot_be_watched_is_listed),
         fixture_test(the_rate_falls_on_a_plateau),
         fixture_test(data_with_a_nan_is_named),
+        fixture_test(a_label_without_a_class_is_named),
         fixture_test(the_first_layer_is_named_and_the_step_undone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
