@@ -73,9 +73,9 @@ typedef struct fm_program fm_program;
  *                  dropped and computed again in backward (Chen et al. 2016), cheap ones first; the
  *                  bits stay the same. FM_ERROR_ARGUMENT when that is not enough, with the least
  *                  that is.
- * precision        fm_precision of every product of matrices in the program (tensor.h), attention's
- *                  and most convolutions but 3x3 ones of stride 1 among them; values, variables and
- *                  all else stay as they are
+ * precision        fm_precision of every product of matrices in the program (tensor.h), those of
+ *                  attention, recurrent cells and most convolutions but 3x3 ones of stride 1 among
+ *                  them; values, variables and all else stay as they are
  * private_buffers  every value has its own memory: the oracle of the memory planner's tests.
  * check_finite     after each step look for NaN and infinity: slow, for finding the first one. */
 typedef struct fm_program_options {

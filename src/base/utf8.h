@@ -6,7 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { FM_REPLACEMENT = 0xfffd };
 #define FM_REPLACEMENT_BYTES "\xef\xbf\xbd"
 
 /* Bytes of the character that begins at `bytes`, and its code point; 0 when there is no whole and

@@ -215,7 +215,9 @@ static fm_status open_inputs(explanation_run *r)
 
 /* ---- one sample ------------------------------------------------------------------------------ */
 
-double explained_gap(const fm_explanation *of)
+/* How far the sum of integrated gradients is from the difference that it should be, as a share of
+ * it; NaN for other methods. */
+static double explained_gap(const fm_explanation *of)
 {
     double difference = of->score - of->baseline_score;
     return fabs(of->sum - difference) / fmax(fabs(difference), 1e-12);

@@ -38,10 +38,6 @@ typedef struct ranked {
 } ranked;
 void explained_rank(ranked *list, int64_t count);
 
-/* How far the sum of integrated gradients is from the difference that it should be, as a share of
- * it; NaN for other methods. */
-double explained_gap(const fm_explanation *of);
-
 /* ---- pictures: a row a sample, the input, then a column a method ---- */
 
 typedef struct explain_sheet {

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *const fm_normalize_names[] = {"none", "standardize", "min_max", NULL};
+static const char *const normalize_names[] = {"none", "standardize", "min_max", NULL};
 const char *const fm_statistics_names[] = {"auto", "each", "channel", "all", NULL};
-const char *const fm_impute_names[] = {"mean", "median", "constant", "none", NULL};
+static const char *const impute_names[] = {"mean", "median", "constant", "none", NULL};
 const char *const fm_encode_names[] = {"one_hot", "ordinal", NULL};
 const char *const fm_target_names[] = {"auto",  "index",  "one_hot", "value",
                                        "input", "sample", NULL};
@@ -20,12 +20,11 @@ const fm_field fm_transform_fields[] = {
     {"deviation", "divided by after that (default: 1)", offsetof(fm_transform_options, deviation),
      .type = FM_FIELD_REALS},
     {"normalize", "numbers by what the training part shows",
-     offsetof(fm_transform_options, normalize), .type = FM_FIELD_ENUM,
-     .choices = fm_normalize_names},
+     offsetof(fm_transform_options, normalize), .type = FM_FIELD_ENUM, .choices = normalize_names},
     {"statistics", "what shares one mean", offsetof(fm_transform_options, statistics),
      .type = FM_FIELD_ENUM, .choices = fm_statistics_names},
     {"impute", "what stands for a missing number", offsetof(fm_transform_options, impute),
-     .type = FM_FIELD_ENUM, .choices = fm_impute_names},
+     .type = FM_FIELD_ENUM, .choices = impute_names},
     {"impute_value", "with impute: constant", offsetof(fm_transform_options, impute_value),
      .type = FM_FIELD_REAL},
     {"encode", "how categories become numbers", offsetof(fm_transform_options, encode),
@@ -33,7 +32,7 @@ const fm_field fm_transform_fields[] = {
     {"target", "how the target is given to the loss", offsetof(fm_transform_options, target),
      .type = FM_FIELD_ENUM, .choices = fm_target_names},
     {"target_normalize", "the target's values", offsetof(fm_transform_options, target_normalize),
-     .type = FM_FIELD_ENUM, .choices = fm_normalize_names},
+     .type = FM_FIELD_ENUM, .choices = normalize_names},
     {0},
 };
 

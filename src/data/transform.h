@@ -62,9 +62,7 @@ bool fm_transform_has_categories(const fm_data_field *field);
 /* The set that a transformed one was made from, sample by sample; NULL when `root` is none. */
 const fm_dataset *fm_dataset_raw(const fm_dataset *root);
 
-extern const char *const fm_normalize_names[];
 extern const char *const fm_statistics_names[];
-extern const char *const fm_impute_names[];
 extern const char *const fm_encode_names[];
 extern const char *const fm_target_names[];
 

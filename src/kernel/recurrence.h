@@ -8,7 +8,7 @@ enum { KERNEL_CELL_TANH, KERNEL_CELL_RELU, KERNEL_CELL_SIGMOID, KERNEL_CELL_LINE
 enum { KERNEL_GATE_SIGMOID, KERNEL_GATE_HARD_SIGMOID };
 
 /* So many units are worked on at once: their sums live on the stack. */
-enum { KERNEL_UNITS = 32, KERNEL_MOST_GATES = 4 };
+enum { KERNEL_UNITS = 32 };
 
 /* width: of the hidden state, `units` unless it is projected. reset_after: GRU only. */
 typedef struct kernel_recurrence {

@@ -9,8 +9,9 @@
 
 #include <stdio.h>
 
-fm_val fm_minimizer_state(fm_minimizer *m, fm_dtype dtype, fm_shape shape, double start,
-                          const char *kind, const char *path)
+/* The variable optimizer/KIND/PATH, not trainable, that starts with `start` everywhere. */
+static fm_val optimizer_state(fm_minimizer *m, fm_dtype dtype, fm_shape shape, double start,
+                              const char *kind, const char *path)
 {
     fm_text name = FM_TEXT(fm_graph_context(m->g));
     fm_text_add(&name, "optimizer/%s%s%s", kind, *path ? "/" : "", path);
@@ -27,7 +28,7 @@ fm_val fm_minimizer_state(fm_minimizer *m, fm_dtype dtype, fm_shape shape, doubl
 
 static fm_val counter(fm_minimizer *m, const char *kind, double start)
 {
-    return fm_minimizer_state(m, FM_F64, FM_SHAPE(), start, kind, "");
+    return optimizer_state(m, FM_F64, FM_SHAPE(), start, kind, "");
 }
 
 static fm_val number(fm_minimizer *m, double value)
@@ -78,8 +79,8 @@ static fm_val in_dtype(fm_minimizer *m, fm_val value, fm_dtype dtype)
 fm_val fm_minimizer_gradient_sum(fm_minimizer *m, int i)
 {
     fm_val variable = m->variables[i];
-    return fm_minimizer_state(m, fm_val_dtype(m->g, variable), fm_val_shape(m->g, variable), 0,
-                              "gradient", fm_val_name(m->g, variable));
+    return optimizer_state(m, fm_val_dtype(m->g, variable), fm_val_shape(m->g, variable), 0,
+                           "gradient", fm_val_name(m->g, variable));
 }
 
 /* The sum of the runs so far, this one included; it starts again after an update. */
@@ -133,9 +134,8 @@ static void clip(fm_minimizer *m)
 static void update_average(fm_minimizer *m, fm_val variable, fm_val next)
 {
     if (m->o.ema_momentum == 0) return;
-    fm_val average =
-        fm_minimizer_state(m, fm_val_dtype(m->g, variable), fm_val_shape(m->g, variable), 0,
-                           "average", fm_val_name(m->g, variable));
+    fm_val average = optimizer_state(m, fm_val_dtype(m->g, variable), fm_val_shape(m->g, variable),
+                                     0, "average", fm_val_name(m->g, variable));
     const fm_update_attributes attributes = {.momentum = m->o.ema_momentum};
     fm_update(m->g, average,
               fm_node_add(m->g, &fm_op_moving_average, (fm_val[]){average, next, m->t}, 3,
@@ -166,8 +166,8 @@ static void update_variable(fm_minimizer *m, fm_val variable, fm_val gradient)
         char kind[64];
         snprintf(kind, sizeof kind, "%s/%s", m->rule, slots[count - 4]);
         inputs[count] =
-            fm_minimizer_state(m, fm_val_dtype(m->g, variable), fm_val_shape(m->g, variable), 0,
-                               kind, fm_val_name(m->g, variable));
+            optimizer_state(m, fm_val_dtype(m->g, variable), fm_val_shape(m->g, variable), 0, kind,
+                            fm_val_name(m->g, variable));
     }
     int slot_count = count - 4;
     if (m->product.id) inputs[count++] = m->product;

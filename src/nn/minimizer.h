@@ -24,9 +24,6 @@ bool fm_minimizer_begin(fm_minimizer *m, fm_graph *g, const fm_optimizer *optimi
 void fm_minimizer_update(fm_minimizer *m);
 void fm_minimizer_end(fm_minimizer *m);
 
-/* The variable optimizer/KIND/PATH, not trainable, that starts with `start` everywhere. */
-fm_val fm_minimizer_state(fm_minimizer *m, fm_dtype dtype, fm_shape shape, double start,
-                          const char *kind, const char *path);
 /* A sum of gradients for variable i: optimizer/gradient/PATH. */
 fm_val fm_minimizer_gradient_sum(fm_minimizer *m, int i);
 

@@ -73,7 +73,7 @@ int fm_recurrent_saved(const fm_recurrent_cell *cell, const fm_recurrent_attribu
     return cell->gates + attributes->reset_after;
 }
 
-fm_shape fm_recurrent_optional_shape(const fm_recurrent_sizes *sizes, int which)
+static fm_shape optional_shape(const fm_recurrent_sizes *sizes, int which)
 {
     int64_t batch = sizes->batch, time = sizes->time, units = sizes->units, width = sizes->width;
     switch ((fm_recurrent_optional)which) {
@@ -178,7 +178,7 @@ static fm_status check_optional_shapes(const fm_infer *infer, const fm_recurrent
     for (int i = 0; status == FM_OK && i < FM_RECURRENT_OPTIONALS; i++) {
         int at = fm_recurrent_find(infer->attributes, fixed, i);
         if (at < 0) continue;
-        status = check_operand(infer, at, optional_names[i], fm_recurrent_optional_shape(sizes, i));
+        status = check_operand(infer, at, optional_names[i], optional_shape(sizes, i));
     }
     return status;
 }
@@ -200,14 +200,14 @@ fm_status fm_recurrent_infer(fm_infer *infer)
     if (status != FM_OK) return status;
 
     int kept[] = {FM_RECURRENT_DGATES, FM_RECURRENT_DCELLS}, n = 0;
-    infer->output_shapes[n++] = fm_recurrent_optional_shape(&sizes, FM_RECURRENT_DY);
-    infer->output_shapes[n++] = fm_recurrent_optional_shape(&sizes, FM_RECURRENT_DLAST);
+    infer->output_shapes[n++] = optional_shape(&sizes, FM_RECURRENT_DY);
+    infer->output_shapes[n++] = optional_shape(&sizes, FM_RECURRENT_DLAST);
     if (cell->has_cell) {
-        infer->output_shapes[n++] = fm_recurrent_optional_shape(&sizes, FM_RECURRENT_DLAST_CELL);
+        infer->output_shapes[n++] = optional_shape(&sizes, FM_RECURRENT_DLAST_CELL);
     }
     for (int i = 0; n < infer->op->outputs; i++) {
         infer->output_shapes[n++] =
-            attributes->keeps ? fm_recurrent_optional_shape(&sizes, kept[i]) : FM_SHAPE(0);
+            attributes->keeps ? optional_shape(&sizes, kept[i]) : FM_SHAPE(0);
     }
     for (int i = 0; i < n; i++) infer->output_dtypes[i] = infer->dtypes[0];
     return FM_OK;
@@ -217,15 +217,14 @@ fm_status fm_recurrent_infer(fm_infer *infer)
 static fm_status check_kept(const fm_infer *infer, const fm_recurrent_cell *cell,
                             const fm_recurrent_sizes *sizes, int first)
 {
-    fm_status status =
-        check_operand(infer, first, "y", fm_recurrent_optional_shape(sizes, FM_RECURRENT_DY));
+    fm_status status = check_operand(infer, first, "y", optional_shape(sizes, FM_RECURRENT_DY));
     if (status == FM_OK && cell->keeps_gates) {
-        status = check_operand(infer, first + 1, "gates",
-                               fm_recurrent_optional_shape(sizes, FM_RECURRENT_DGATES));
+        status =
+            check_operand(infer, first + 1, "gates", optional_shape(sizes, FM_RECURRENT_DGATES));
     }
     if (status == FM_OK && cell->keeps_gates && cell->has_cell) {
-        status = check_operand(infer, first + 2, "cells",
-                               fm_recurrent_optional_shape(sizes, FM_RECURRENT_DCELLS));
+        status =
+            check_operand(infer, first + 2, "cells", optional_shape(sizes, FM_RECURRENT_DCELLS));
     }
     return status;
 }
@@ -251,8 +250,7 @@ fm_status fm_recurrent_grad_infer(fm_infer *infer)
     for (int i = 0; i < 2 + cell->has_cell; i++) infer->output_shapes[n++] = infer->shapes[i];
     for (int i = 0; i < FM_RECURRENT_DY; i++) {
         if (i == FM_RECURRENT_MASK || !cell->is_allowed[i]) continue;
-        infer->output_shapes[n++] =
-            attributes->has[i] ? fm_recurrent_optional_shape(&sizes, i) : FM_SHAPE(0);
+        infer->output_shapes[n++] = attributes->has[i] ? optional_shape(&sizes, i) : FM_SHAPE(0);
     }
     for (int i = 0; i < n; i++) infer->output_dtypes[i] = infer->dtypes[0];
     return FM_OK;

@@ -7,7 +7,7 @@
 #include "op/op_tools.h"
 #include "op/recurrent_attributes.h"
 
-enum { FM_RECURRENT_MOST_RESULTS = 5, FM_RECURRENT_MOST_FIXED = 6 };
+enum { FM_RECURRENT_MOST_RESULTS = 5 };
 
 typedef struct fm_recurrent_cell fm_recurrent_cell;
 
@@ -68,9 +68,6 @@ double fm_recurrent_grad_flops(const fm_call *call);
 
 /* Its sizes and choices, for kernels. */
 kernel_recurrence fm_recurrence_of(const fm_call *call);
-
-/* The shape of an optional operand. */
-fm_shape fm_recurrent_optional_shape(const fm_recurrent_sizes *sizes, int which);
 
 /* The data of an optional operand behind `fixed` others, or NULL. */
 const void *fm_recurrent_data(const fm_call *call, int fixed, int which);

@@ -78,16 +78,14 @@ static bool is_real_matrix_product(const fm_fuser *f, const fm_node *product)
 }
 
 /* A product, fused or not, as a fused one. */
-static bool as_fused(const fm_node *node, fm_fused_matmul_attributes *attributes)
+static fm_fused_matmul_attributes as_fused(const fm_node *node)
 {
     if (node->op == &fm_op_fused_matmul) {
-        memcpy(attributes, node->attributes, sizeof *attributes);
-        return true;
+        return *(const fm_fused_matmul_attributes *)node->attributes;
     }
     const fm_matmul_attributes *product = node->attributes;
-    *attributes = (fm_fused_matmul_attributes){.transpose_a = product->transpose_a,
-                                               .transpose_b = product->transpose_b};
-    return true;
+    return (fm_fused_matmul_attributes){.transpose_a = product->transpose_a,
+                                        .transpose_b = product->transpose_b};
 }
 
 /* add(matmul(a, b), bias (n)) -> fused_matmul(a, b, bias) */
@@ -102,8 +100,7 @@ static bool fuse_bias(fm_fuser *f, fm_node *node)
         fm_shape y = fm_val_shape(f->graph, node->outputs[0]);
         if (!fm_shape_equal(y, fm_val_shape(f->graph, product->outputs[0]))) continue;
         if (shape.rank != 1 || shape.dims[0] != y.dims[y.rank - 1]) continue;
-        fm_fused_matmul_attributes attributes;
-        as_fused(product, &attributes);
+        fm_fused_matmul_attributes attributes = as_fused(product);
         attributes.bias = true;
         fm_val inputs[] = {product->inputs[0], product->inputs[1], bias};
         if (!fm_fuse_rewrite(f, node, &fm_op_fused_matmul, &attributes, inputs, 3)) return false;
@@ -120,7 +117,7 @@ static fm_node *open_product(const fm_fuser *f, fm_val value,
     fm_node *product = fm_fuse_swallowable(f, value, &fm_op_fused_matmul);
     if (!product) product = fm_fuse_swallowable(f, value, &fm_op_matmul);
     if (!product || !is_real_matrix_product(f, product)) return NULL;
-    as_fused(product, attributes);
+    *attributes = as_fused(product);
     return attributes->mask || attributes->activation ? NULL : product;
 }
 

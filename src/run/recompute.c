@@ -466,8 +466,9 @@ static fm_node *copy_node(recomputer *r, uint32_t index)
     fm_graph *graph = r->graph;
     fm_node node = graph->nodes[index];
     size_t lists = (size_t)(node.input_count + node.output_count) * sizeof(fm_val);
-    fm_val *inputs = fm_arena_allocate(&graph->arena, lists), *outputs = inputs + node.input_count;
+    fm_val *inputs = fm_arena_allocate(&graph->arena, lists);
     if (!inputs) return NULL;
+    fm_val *outputs = inputs + node.input_count;
     for (int k = 0; k < node.input_count; k++) inputs[k] = copied(r, node.inputs[k]);
     for (int k = 0; k < node.output_count; k++) {
         fm_value value = *fm_value_of(graph, node.outputs[k]);

@@ -124,7 +124,9 @@ double *fm_explain_numbers(fm_explainer *e, fm_shape shape)
     return fm_arena_allocate(&e->results, (size_t)fm_shape_elements(shape) * sizeof(double));
 }
 
-fm_status fm_explainer_point(fm_explainer *e, const fm_explain_program *p, double **point)
+/* The point of the sample as f64, in `results`: the sample, or its embedding,
+ * for which the program runs once. */
+static fm_status find_point(fm_explainer *e, const fm_explain_program *p, double **point)
 {
     const void *from = e->sample;
     if (p->point != p->x) {
@@ -319,7 +321,7 @@ static fm_status explain_by_gradients(fm_explainer *e, gradient_method *method)
     fm_explain_program *p;
     double *point;
     fm_status status = fm_explainer_prepare(e, FM_EXPLAIN_POINT, &p);
-    if (status == FM_OK) status = fm_explainer_point(e, p, &point);
+    if (status == FM_OK) status = find_point(e, p, &point);
     if (status != FM_OK) return status;
     gradients g = {.explainer = e,
                    .program = p,

@@ -42,11 +42,6 @@ typedef struct fm_explain_sweep {
 fm_status fm_explain_run(fm_explainer *explainer, fm_explain_program *program,
                          const fm_explain_sweep *sweep);
 
-/* The point of the sample as f64, in `results`: the sample, or its embedding,
- * for which the program runs once. */
-fm_status fm_explainer_point(fm_explainer *explainer, const fm_explain_program *program,
-                             double **point);
-
 /* Zeros in `results`; NULL without memory. */
 double *fm_explain_numbers(fm_explainer *explainer, fm_shape shape);
 

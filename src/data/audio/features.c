@@ -9,7 +9,7 @@
 
 enum { MOST_FFT = 1 << 20, MOST_SAMPLES = 1 << 26, MOST_OUTPUTS = 1 << 28 };
 
-const fm_field fm_features_fields[] = {FM_FEATURES_FIELDS(fm_features_options, ), {0}};
+static const fm_field features_fields[] = {FM_FEATURES_FIELDS(fm_features_options, ), {0}};
 
 /* ---- sizes ---- */
 
@@ -189,7 +189,7 @@ fm_status fm_features_create(fm_context *context, const fm_features_options *opt
     *f = (fm_features){
         .context = context, .rate = rate, .samples = samples, .tables = {.context = context}};
     if (options) f->options = *options;
-    fm_status status = fm_fields_complete(context, fm_features_fields, &f->options, "features");
+    fm_status status = fm_fields_complete(context, features_fields, &f->options, "features");
     if (status == FM_OK) status = choose_sizes(f);
     if (status == FM_OK) status = check_outputs(f);
     if (status == FM_OK) status = make_tables(f);

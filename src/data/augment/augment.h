@@ -41,8 +41,6 @@ static const fm_affine fm_affine_identity = {.yy = 1, .xx = 1};
 
 /* First `inner` of the result's point, then `outer`. */
 fm_affine fm_affine_after(fm_affine outer, fm_affine inner);
-/* Only flips and whole pixels: every pixel of the result is one of the source or none. */
-bool fm_affine_is_exact(const fm_affine *map);
 
 /* The map of one step, drawn from `random`; kind is one that moves pixels. */
 fm_affine fm_augment_affine(const fm_augment *step, fm_random *random, int64_t height,

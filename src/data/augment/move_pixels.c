@@ -19,7 +19,8 @@ fm_affine fm_affine_after(fm_affine outer, fm_affine inner)
     };
 }
 
-bool fm_affine_is_exact(const fm_affine *map)
+/* Only flips and whole pixels: every pixel of the result is one of the source or none. */
+static bool is_exact(const fm_affine *map)
 {
     return fabs(map->yy) == 1 && fabs(map->xx) == 1 && map->yx == 0 && map->xy == 0 &&
            map->y0 == floor(map->y0) && map->x0 == floor(map->x0);
@@ -252,7 +253,7 @@ void fm_canvas_move(fm_canvas *canvas, const fm_affine *map, int fill, float val
 {
     enum { MOST_CHANNELS = 64 };
     _Alignas(float) uint8_t outside[MOST_CHANNELS * sizeof(float)];
-    if (fm_affine_is_exact(map) && canvas->channels <= MOST_CHANNELS) {
+    if (is_exact(map) && canvas->channels <= MOST_CHANNELS) {
         size_t pixel = (size_t)canvas->channels * (canvas->bytes ? 1 : sizeof(float));
         make_outside(canvas, value, outside);
         move_exactly(canvas->pixels, pixel, canvas->height, canvas->width, map, fill, outside,

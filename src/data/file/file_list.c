@@ -10,7 +10,7 @@
 
 enum { DEEPEST = 16, MOST_FILES = 1 << 26 };
 
-bool fm_is_folder(const char *path)
+static bool is_folder(const char *path)
 {
     struct stat about;
     return stat(path, &about) == 0 && S_ISDIR(about.st_mode);
@@ -50,7 +50,7 @@ static fm_status take_entry(fm_file_list *list, const char *folder, const char *
     const char *path = fm_arena_format(&list->words, "%s/%s", folder, name);
     if (!path) return FM_ERROR_MEMORY;
     if (list->kind->is_named(name)) return add(list, (fm_listed_file){path + root, path, NULL, 0});
-    return fm_is_folder(path) ? walk_folder(list, path, root, depth + 1) : FM_OK;
+    return is_folder(path) ? walk_folder(list, path, root, depth + 1) : FM_OK;
 }
 
 static fm_status walk_folder(fm_file_list *list, const char *folder, size_t root, int depth)
@@ -127,7 +127,7 @@ static fm_status take_file(fm_file_list *list, const char *path)
 fm_status fm_file_list_add(fm_file_list *list, const char *path)
 {
     size_t before = list->count;
-    bool folder = fm_is_folder(path), archive = !folder && fm_archive_is_named(path);
+    bool folder = is_folder(path), archive = !folder && fm_archive_is_named(path);
     fm_status status = folder    ? take_folder(list, path)
                        : archive ? take_archive(list, path)
                                  : take_file(list, path);
@@ -153,7 +153,7 @@ fm_status fm_file_list_open(fm_context *context, const fm_file_kind *kind, const
                             fm_file_list **list)
 {
     *list = NULL;
-    if (fm_file_exists(path) && !fm_is_folder(path) && !fm_archive_is_named(path)) {
+    if (fm_file_exists(path) && !is_folder(path) && !fm_archive_is_named(path)) {
         return fm_fail(context, FM_ERROR_ARGUMENT,
                        "%s: is no folder, nor an archive by its name (.tar, .tar.gz, .tgz, "
                        ".tar.xz or .txz)",

@@ -63,7 +63,6 @@ void fm_left_out_tell(fm_context *context, int64_t broken);
 void fm_left_out_count(fm_context *context, const char *set, const fm_file_kind *kind,
                        int64_t broken, int64_t all);
 
-bool fm_is_folder(const char *path);
 /* The name ends with a dot and one of these, in small or capital letters;
  * `endings` ends with NULL. */
 bool fm_has_ending(const char *name, const char *const *endings);

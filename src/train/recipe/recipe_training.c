@@ -164,8 +164,8 @@ const fm_field fm_recipe_train_fields[] = {
      "computed twice to stay below it",
      offsetof(fm_recipe_settings, memory), .type = FM_FIELD_STRING},
     {"precision",
-     "of a step's matrix products (attention and most convolutions too): bf16 rounds what they "
-     "multiply, weights and sums stay f32",
+     "of a step's matrix products (attention, recurrent cells and most convolutions too): bf16 "
+     "rounds what they multiply, weights and sums stay f32",
      offsetof(fm_recipe_settings, model.precision), .type = FM_FIELD_ENUM,
      .choices = fm_precision_names},
     {0},

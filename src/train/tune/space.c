@@ -258,7 +258,7 @@ static double grid_point(const fm_parameter *p, int64_t index)
     return fm_parameter_from_axis(p, a + (b - a) * (double)index / (double)(p->points - 1));
 }
 
-int64_t fm_grid_count(const fm_parameter *parameter)
+static int64_t grid_count(const fm_parameter *parameter)
 {
     if (parameter->kind == FM_PARAMETER_CHOICE) return parameter->choice_count;
     if (parameter->points == 0) {
@@ -273,7 +273,7 @@ int64_t fm_grid_count(const fm_parameter *parameter)
     return count;
 }
 
-double fm_grid_value(const fm_parameter *parameter, int64_t index)
+static double grid_value(const fm_parameter *parameter, int64_t index)
 {
     if (parameter->kind == FM_PARAMETER_CHOICE) return (double)index;
     if (parameter->points == 0) {
@@ -292,7 +292,7 @@ void fm_grid_values(const fm_space *space, const int64_t *digits, double *values
 {
     for (int i = 0; i < space->count; i++) {
         bool holds = fm_parameter_holds(space, i, values);
-        values[i] = holds ? fm_grid_value(&space->parameters[i], digits[i]) : (double)NAN;
+        values[i] = holds ? grid_value(&space->parameters[i], digits[i]) : (double)NAN;
     }
 }
 
@@ -302,7 +302,7 @@ bool fm_grid_next(const fm_space *space, int64_t *digits)
     double values[FM_MAX_PARAMETERS];
     fm_grid_values(space, digits, values);
     for (int i = space->count - 1; i >= 0; i--) {
-        if (!isnan(values[i]) && digits[i] + 1 < fm_grid_count(&space->parameters[i])) {
+        if (!isnan(values[i]) && digits[i] + 1 < grid_count(&space->parameters[i])) {
             digits[i]++;
             return true;
         }

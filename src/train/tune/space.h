@@ -24,10 +24,8 @@ fm_random fm_parameter_random(const fm_parameter *parameter, int64_t seed, int64
                               int attempt);
 double fm_parameter_draw(const fm_parameter *parameter, fm_random *random);
 
-/* A grid's values of one parameter: how many, and which. */
-int64_t fm_grid_count(const fm_parameter *parameter);
-double fm_grid_value(const fm_parameter *parameter, int64_t index);
-/* digits[i] is the index of parameter i's value. Begin with zeros; false when it was the last. */
+/* A grid: digits[i] is the index of parameter i's value. Begin with zeros; false when it was the
+ * last. */
 bool fm_grid_next(const fm_space *space, int64_t *digits);
 void fm_grid_values(const fm_space *space, const int64_t *digits, double *values);
 
