@@ -59,7 +59,7 @@ typedef struct fm_finding {
 /*  done            which checks were made: those without findings have passed
  *  samples         of train, validation and test
  *  batch_size, epochs, steps_per_epoch   of the run that was asked about
- *  steps           that were made; losses of the first and the last of them
+ *  steps           that were made, none where memory is too small; losses of the first and last
  *  step_seconds    of a training step with its data, after the first ones
  *  epoch_seconds   with validation; run_seconds: all epochs. NaN without a model
  *  memory          bytes of weights, optimizer state, activations, gradients, scratch, the batch */

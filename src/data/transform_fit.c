@@ -455,7 +455,8 @@ fm_status fm_transform_fit(fm_context *context, const fm_dataset *training,
     fm_status status = fm_fields_complete(context, fm_transform_fields, &filled, "transform");
     if (status != FM_OK) return status;
     if (!isfinite(1 / filled.scale) || !isfinite(filled.scale)) {
-        return fm_fail(context, FM_ERROR_ARGUMENT, "transform: scale must not be %g", filled.scale);
+        return fm_fail(context, FM_ERROR_ARGUMENT, "transform: scale must not be %g",
+                       filled.scale + 0.0); /* a given 0 is kept as -0 */
     }
     if (training->info.count == 0) {
         return fm_fail(context, FM_ERROR_ARGUMENT, "data set \"%s\": no samples to learn from",

@@ -141,7 +141,7 @@ static fm_status check_constant(fm_checking *c, const fm_check_part *part)
             fm_check_add(c->record, FM_FINDING_ERROR, FM_CHECK_CONSTANT,
                          "all inputs of the training part are the same numbers\nsee whether the "
                          "right columns or files are read");
-    } else if (found > 0) {
+    } else if (found > 0 && fm_dtype_is_real(about->fields[0].dtype)) { /* steps of a text stay */
         status = fm_check_add(c->record,
                               part->x_columns > FEW_COLUMNS ? FM_FINDING_NOTE : FM_FINDING_WARNING,
                               FM_CHECK_CONSTANT,

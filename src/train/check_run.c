@@ -15,7 +15,8 @@ typedef struct trial {
     fm_fit_options fit; /* completed */
     fm_loader *loader;
     fm_batch batch;
-    double rate, largest;
+    double rate;
+    bool too_large; /* its steps are not made: the system might end the program */
 } trial;
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -70,7 +71,8 @@ static fm_status check_memory(trial *t)
     t->report->memory = s.arena_bytes + s.variable_bytes + s.constant_bytes + s.input_bytes;
     t->report->done[FM_CHECK_MEMORY] = c->options.free_memory > 0;
     double needed = (double)t->report->memory + (double)s.variable_bytes; /* fit keeps a copy */
-    if (c->options.free_memory == 0 || needed <= c->options.free_memory) return FM_OK;
+    t->too_large = c->options.free_memory > 0 && needed > c->options.free_memory;
+    if (!t->too_large) return FM_OK;
     return fm_check_add(c->record, FM_FINDING_ERROR, FM_CHECK_MEMORY,
                         "training in batches of %lld takes %.0f MiB, %.0f MiB are free\na smaller "
                         "batch_size, or a budget: train: {memory: SIZE} computes values twice",
@@ -169,7 +171,8 @@ static fm_status try_out(trial *t)
     fm_check_report *r = t->report;
     fm_status status = open_trial(t);
     if (status == FM_OK) status = check_memory(t);
-    if (status == FM_OK) status = fm_model_compile_forms(t->model, FM_TRAIN, t->loader);
+    if (status != FM_OK || t->too_large) return status;
+    status = fm_model_compile_forms(t->model, FM_TRAIN, t->loader);
     if (status == FM_OK) status = make_steps(t);
     if (status == FM_OK) status = time_validation(t, &validation);
     if (status != FM_OK) return status;

@@ -478,7 +478,7 @@ static void options_are_checked(void **state)
     fm_dataset *dataset = open_table(f->context), *empty;
     fm_transform *transform;
     fm_transform_options options = {.scale = FM_ZERO};
-    assert_fails(f->context, FM_ERROR_ARGUMENT, "scale must not be",
+    assert_fails(f->context, FM_ERROR_ARGUMENT, "scale must not be 0",
                  fm_transform_fit(f->context, dataset, &options, &transform));
     options = (fm_transform_options){.normalize = 9};
     assert_fails(f->context, FM_ERROR_ARGUMENT, "normalize has no choice number 9",

@@ -366,7 +366,9 @@ static void learning_rates_that_are_too_large_show(void **state)
     fm_check_report_destroy(r);
     r = check_recipe(f, text, &(fm_check_options){.steps = 3, .free_memory = 100});
     expect(r, FM_FINDING_ERROR, FM_CHECK_MEMORY, "training in batches of 8 takes", "batch_size");
-    assert_int_equal(r->steps, 3);
+    assert_int_equal(r->steps, 0); /* what does not fit is not tried */
+    assert_false(r->done[FM_CHECK_STEPS]);
+    assert_true(isnan(r->run_seconds));
     assert_int_equal(r->findings[0].level, FM_FINDING_ERROR); /* they come first */
     fm_check_report_destroy(r);
 }
@@ -407,7 +409,7 @@ static void lengths_of_texts_are_told(void **state)
 {
     fixture *f = *state;
     static const char recipe[] =
-        "data: {set: text_classes, file: t.csv, length: 20, vocabulary: words%s}\n"
+        "data: {set: text_classes, file: t.csv, length: %d, vocabulary: words%s}\n"
         "model:\n"
         "  - embedding: {input_dim: 9, output_dim: 4, mask_zero: %s}\n"
         "  - lstm: 4\n"
@@ -421,13 +423,17 @@ static void lengths_of_texts_are_told(void **state)
         snprintf(text + strlen(text), 8, ",%s\n", i % 3 ? "ham" : "spam");
     }
     fixture_file(f, "t.csv", text, strlen(text));
-    snprintf(filled, sizeof filled, recipe, "", "true");
+    snprintf(filled, sizeof filled, recipe, 20, "", "true");
     fm_check_report *r = check_recipe(f, filled, NULL);
     expect(r, FM_FINDING_NOTE, FM_CHECK_LENGTHS,
            "72% of all steps are padding: samples have 5.6 of 20 in the mean", "{buckets: 4}");
     fm_check_report_destroy(r);
+    snprintf(filled, sizeof filled, recipe, 22, "", "true");
+    r = check_recipe(f, filled, NULL);
+    assert_null(find(r, FM_FINDING_WARNING, FM_CHECK_CONSTANT, "")); /* padding in every text */
+    fm_check_report_destroy(r);
     for (int mask = 0; mask < 2; mask++) {
-        snprintf(filled, sizeof filled, recipe, ", buckets: 3", mask ? "true" : "false");
+        snprintf(filled, sizeof filled, recipe, 20, ", buckets: 3", mask ? "true" : "false");
         r = check_recipe(f, filled, NULL);
         assert_int_equal(r->errors, 0);
         expect(r, FM_FINDING_NOTE, FM_CHECK_LENGTHS,
