@@ -106,8 +106,9 @@ static bool is_read_behind(const remaker *m, fm_val value, uint32_t at)
     return false;
 }
 
-/* Marks those in front of the gradient that have to run behind it. false: the gradient, or one that
- * an earlier result has moved, needs what they make, or they are many. */
+/* Marks those in front of the gradient that have to run behind it. false: the gradient, one that an
+ * earlier result has moved, or a forward node (of a penalty of gradients) needs what they make, or
+ * they are many. */
 static bool mark_readers(remaker *m, const result *r)
 {
     const fm_graph *graph = m->graph;
@@ -115,7 +116,10 @@ static bool mark_readers(remaker *m, const result *r)
     memset(m->later, 0, m->nodes * sizeof *m->later);
     for (uint32_t i = 0; i < r->at; i++) {
         const fm_node *node = &graph->nodes[i];
-        m->later[i] = is_late(node) && (reads(node, r->y) || reads_later_one(m, node));
+        if (node->dead) continue;
+        const bool reads_one = reads_later_one(m, node);
+        if (reads_one && !is_late(node)) return false;
+        m->later[i] = reads_one || (is_late(node) && reads(node, r->y));
         marked += m->later[i];
     }
     if (marked > MOST_MOVED || reads_later_one(m, r->gradient)) return false;

@@ -166,23 +166,44 @@ static void build_gate(fm_graph *g, const void *argument)
     fm_minimize(g, fm_mean(g, fm_square(g, z), (fm_ints){0}, 0), .rule = FM_SGD);
 }
 
-static void what_the_gradient_needs_is_kept(void **state)
+/* A penalty of a gradient that is made of y: of its result, a forward node, y's own gradient is
+ * made. */
+static void build_penalty(fm_graph *g, const void *argument)
 {
-    fixture *f = *state;
+    enum { KERNEL = 5 }; /* the second convolution's, behind the first and what normalises it */
+    (void)argument;
+    fm_val x = fm_input(g, "x", FM_F32, FM_SHAPE(N, SIDE, SIDE, 3));
+    fm_val weights = fm_input(g, "weights", FM_F32, FM_SHAPE(N, SIDE, SIDE, CHANNELS));
+    fm_val y = fm_relu(g, normalized(g, convolution(g, x, 3)));
+    fm_val loss = fm_mean(g, fm_mul(g, weights, convolution(g, y, 3)), (fm_ints){0}, 0), gradient;
+    const fm_val kernel = fm_graph_variable(g, KERNEL);
+    fm_grad(g, loss, &kernel, 1, &gradient);
+    fm_val penalty = fm_mean(g, fm_tanh(g, gradient), (fm_ints){0}, 0);
+    fm_minimize(g, fm_add(g, loss, penalty), .rule = FM_SGD);
+}
+
+static void is_kept(fixture *f, void (*build)(fm_graph *g, const void *argument), int gradients)
+{
     fm_graph *g;
     fm_store *store = store_with_seed(f, 1);
     fm_program *program;
     char *text;
     assert_ok(f->context, fm_graph_create(f->context, &(fm_graph_options){.mode = FM_TRAIN}, &g));
-    build_gate(g, NULL);
+    build(g, NULL);
     assert_ok(f->context, fm_program_create(store, g, NULL, &program));
     assert_ok(f->context, fm_program_print(program, false, &text));
-    assert_int_equal(occurrences(text, " fused_normalize_grad("), 1);
+    assert_int_equal(occurrences(text, " fused_normalize_grad("), gradients);
     assert_int_equal(occurrences(text, "_again("), 0);
     fm_text_free(f->context, text);
     fm_program_destroy(program);
     fm_store_destroy(store);
     fm_graph_destroy(g);
+}
+
+static void what_the_gradient_needs_is_kept(void **state)
+{
+    is_kept(*state, build_gate, 1);
+    is_kept(*state, build_penalty, 1);
 }
 
 /* ---- how much memory networks take ----------------------------------------------------------- */
