@@ -62,7 +62,9 @@ typedef enum fm_csv_separator {
  * An empty cell and the words of `missing` are missing values.
  * "x" f64 (columns): numbers as they are, categories (sorted by name) by number, NaN where missing.
  * "y" f64 (targets), or i32 () for one categorical target. Lines without a target value are an
- * error. Lists are names or numbers (from 0; -1 is the last column) separated by commas.
+ * error, and so are columns of numbers with commas ("3,5", "1,250"), which are no categories unless
+ * `categorical` names them. Lists are names or numbers (from 0; -1 is the last column) separated by
+ * commas.
  *  file, test_file   test_file may be NULL; its columns are those of file, found by name
  *  target            default: the last column; "none": no "y"
  *  target_kind       fm_column_kind: class numbers are read as classes with "categorical"

@@ -98,6 +98,9 @@ static void categories_are_sorted(void **state)
     assert_string_equal(size->categories[1], "M");
     check_classes(f->context, d, (int32_t[]){1, 0, 1, 2, 0}, "9,10,100");
     fm_dataset_destroy(d);
+    d = parse(f->context, "a;b\n1,5;2\n2,5;4\n", (fm_csv_options){.categorical = "a"});
+    assert_int_equal(fm_dataset_about(d)->fields[0].columns[0].kind, FM_COLUMN_CATEGORICAL);
+    fm_dataset_destroy(d);
     d = parse(f->context, "a,b\n1,2\n1,4\n3,6\n", (fm_csv_options){.categorical = "a"});
     check_x(f->context, d, 3, 1, (double[]){0, 0, 1});
     assert_string_equal(fm_dataset_about(d)->fields[0].columns->categories[1], "3");
@@ -133,7 +136,8 @@ static void separators_are_recognised(void **state)
     }
     fm_dataset *d =
         parse(f->context, "1,5;2\n2,5;3\n",
-              (fm_csv_options){.separator = FM_CSV_SEPARATOR_SEMICOLON, .target = "none"});
+              (fm_csv_options){
+                  .separator = FM_CSV_SEPARATOR_SEMICOLON, .target = "none", .categorical = "0,1"});
     assert_int_equal(fm_dataset_about(d)->field_count, 1);
     assert_string_equal(fm_dataset_about(d)->fields[0].columns->categories[0], "1,5");
     fm_dataset_destroy(d);
@@ -203,6 +207,10 @@ static void errors_name_line_and_column(void **state)
            "t.csv:3:3: the target \"b\" is missing here");
     refuse(f->context, "a,b\n1,2\n2,3\nn.a.,4\n", none, FM_ERROR_FORMAT,
            "t.csv:4:1: \"n.a.\" is no number, as most of column \"a\" is; add it to `missing`");
+    refuse(f->context, "a;b\n3,5;2\n4;3\n-1,25e1;4\n", none, FM_ERROR_FORMAT,
+           "t.csv:2:1: \"3,5\" has a comma; column \"a\" looks like numbers");
+    refuse(f->context, "a,b\n1,\"1,250\"\n2,\"2,500.5\"\n", none, FM_ERROR_FORMAT,
+           "t.csv:2:3: \"1,250\" has a comma; column \"b\" looks like numbers");
     refuse(f->context, "a,b\nx,2\ny,3\n", (fm_csv_options){.numeric = "a"}, FM_ERROR_FORMAT,
            "t.csv:2:1: \"x\" is no number; column \"a\" is numeric");
     refuse(f->context, "age,age\n1,2\n", none, FM_ERROR_FORMAT,

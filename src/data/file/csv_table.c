@@ -114,6 +114,19 @@ static bool same_cell(const fm_csv_cell *a, const fm_csv_cell *b)
     return a->size == b->size && memcmp(a->text, b->text, a->size) == 0;
 }
 
+/* "3,5" or "1,250.00": a number, were its commas points or left out. */
+static bool has_commas(const fm_csv_cell *cell)
+{
+    char copy[64];
+    size_t size = 0;
+    double value;
+    if (cell->size >= sizeof copy || !memchr(cell->text, ',', cell->size)) return false;
+    for (size_t i = 0; i < cell->size; i++) {
+        if (cell->text[i] != ',') copy[size++] = cell->text[i];
+    }
+    return fm_csv_number(&(fm_csv_cell){.text = copy, .size = size}, &value);
+}
+
 static void survey_cell(const fm_csv_table *table, fm_csv_column *column, const fm_csv_cell *cell,
                         const fm_csv_cell *head)
 {
@@ -125,6 +138,7 @@ static void survey_cell(const fm_csv_table *table, fm_csv_column *column, const 
     } else {
         if (column->words++ == 0) column->first_word = *cell;
         column->repeats = column->repeats || same_cell(cell, head);
+        column->commas += has_commas(cell);
     }
 }
 
@@ -361,6 +375,13 @@ static fm_status assign_like(fm_csv_table *table)
 static fm_status decide_kind(const fm_csv_table *table, fm_csv_column *column)
 {
     const fm_csv_cell *word = &column->first_word;
+    if (column->kind == FM_COLUMN_AUTO && column->words > 0 && column->commas == column->words) {
+        return fm_csv_fail(&table->reader, word, FM_ERROR_FORMAT,
+                           "\"%.*s\" has a comma; column \"%s\" looks like numbers, which are "
+                           "written with a point and without commas. If these are classes, name "
+                           "the column in `categorical`",
+                           fm_csv_shown(word), word->text, column->name);
+    }
     if (column->kind == FM_COLUMN_AUTO && column->words > 0 && column->numbers > column->words) {
         return fm_csv_fail(&table->reader, word, FM_ERROR_FORMAT,
                            "\"%.*s\" is no number, as most of column \"%s\" is; add it to "

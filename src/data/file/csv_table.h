@@ -15,6 +15,7 @@ typedef struct fm_csv_column {
     int64_t place; /* among the columns of its role */
     fm_column_kind kind;
     int64_t numbers, words, missing; /* cells of each sort below the header */
+    int64_t commas;                  /* words that are numbers but for their commas */
     fm_csv_cell first_word, first_missing;
     bool repeats;   /* the word of the first line occurs again */
     fm_map by_name; /* categories in order of appearance */
