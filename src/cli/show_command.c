@@ -361,6 +361,11 @@ int show_run(const arguments *given)
         fprintf(stderr, "fathom show: '%s' is one word too many\n", only);
         return EXIT_USAGE;
     }
+    const char *words = given->samples ? NULL : option_of_recipes(given);
+    if (words && given->json) {
+        fprintf(stderr, "fathom show: --%s prints text, for which there is no --json\n", words);
+        return EXIT_USAGE;
+    }
     view v = {.name = name};
     if (!invocation_open(&v.invocation, given)) return EXIT_INTERNAL;
     fm_status status = show(&v);

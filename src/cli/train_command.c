@@ -442,6 +442,16 @@ static fm_status train(training *t)
     return FM_OK;
 }
 
+/* An option that tells of one training, or NULL. */
+static const char *option_of_one(const arguments *given)
+{
+    return given->tensorboard       ? "tensorboard"
+           : given->timeline        ? "timeline"
+           : given->gradients       ? "gradients"
+           : given->gradients_every ? "gradients-every"
+                                    : NULL;
+}
+
 int train_run(const arguments *given)
 {
     if (given->positional.count == 0 && !given->resume) {
@@ -450,6 +460,11 @@ int train_run(const arguments *given)
     }
     if (given->folds && given->resume) {
         fprintf(stderr, "fathom train: --folds begins anew, there is nothing to --resume\n");
+        return EXIT_USAGE;
+    }
+    if (given->folds && option_of_one(given)) {
+        fprintf(stderr, "fathom train: --%s tells of one training, --folds makes several\n",
+                option_of_one(given));
         return EXIT_USAGE;
     }
     training t = {0};

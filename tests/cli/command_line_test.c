@@ -54,6 +54,11 @@ static void complaints_suggest(void **state)
         {"$FATHOM show layers dens", 2, "did you mean 'dense'?"},
         {"$FATHOM show layers --samples s.png", 2,
          "--samples is for a recipe or a model, 'layers' is"},
+        {"$FATHOM show recipes/spirals.yaml --plan --json", 2,
+         "--plan prints text, for which there is no --json"},
+        {"$FATHOM train recipes/spirals.yaml --folds 3 --tensorboard $HERE/tb", 2,
+         "--tensorboard tells of one training, --folds makes several"},
+        {"$FATHOM train recipes/spirals.yaml --folds 3 -g", 2, "--gradients tells of one"},
         {"$FATHOM show layers dense x", 2, "'x' is one word too many"},
         {"$FATHOM help trains", 2, "no help about 'trains'"},
     };
