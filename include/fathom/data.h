@@ -327,9 +327,10 @@ typedef struct fm_batch {
 /* Allocates the order, the ring of batches and the threads: later calls allocate nothing.
  * FM_ERROR_ARGUMENT when there is no batch at all: of an empty set, or by drop_last. Of a set with
  * buckets, shuffled or by_length, each sample goes to the smallest bucket that holds it and whole
- * batches are cut out of each; what is left over is put in front of the next longer bucket's samples, so that only the
- * last batch of all may be smaller. Shuffling also draws the order of the whole batches. Unshuffled
- * and not by_length samples keep their order, and a batch has the bucket of its longest sample. */
+ * batches are cut out of each; what is left over is put in front of the next longer bucket's
+ * samples, so that only the last batch of all may be smaller. Shuffling also draws the order of the
+ * whole batches. Unshuffled and not by_length samples keep their order, and a batch has the bucket
+ * of its longest sample. */
 FM_API fm_status fm_loader_create(fm_context *context, const fm_dataset *dataset,
                                   const fm_loader_options *options, fm_loader **loader);
 /* Joins the workers; at any moment. */

@@ -70,9 +70,9 @@ typedef enum fm_label_kind {
  * temperature         contrastive's, default 0.5.
  * sum_elements        of losses of elements (mse to bce, hinge): a sample's loss is the sum over
  *                     its elements: as log-likelihoods add up, for variational autoencoders
- * class_weights       class_count numbers from 0, copied: a sample counts as often as its class says
- *                     (cross-entropies only; the largest label is the class, binary labels must
- *                     be 0 or 1 and a single column).
+ * class_weights       class_count numbers from 0, copied: a sample counts as often as its class
+ *                     says (cross-entropies only; the largest label is the class, binary labels
+ *                     must be 0 or 1 and a single column).
  * sample_weight       a value of shape (batch) and the graph's dtype, or {0}. */
 typedef struct fm_loss_options {
     bool from_probabilities;
