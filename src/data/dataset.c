@@ -170,6 +170,11 @@ fm_status fm_dataset_check_info(fm_context *context, const fm_dataset_info *info
                        "data set \"%s\": %lld samples are no groups of %lld", name_of(info),
                        (long long)info->count, (long long)info->group);
     }
+    if (info->rows < 0 || info->gap < 0) {
+        return fm_fail(context, FM_ERROR_ARGUMENT,
+                       "data set \"%s\": rows and gap must be at least 0, received %lld and %lld",
+                       name_of(info), (long long)info->rows, (long long)info->gap);
+    }
     if (info->field_count < 1 || info->field_count > FM_MAX_DATA_FIELDS) {
         return fm_fail(context, FM_ERROR_ARGUMENT,
                        "data set \"%s\": %d fields; 1 to %d are possible", name_of(info),
@@ -345,6 +350,15 @@ fm_status fm_dataset_check_request(fm_context *context, const fm_dataset *datase
     return FM_OK;
 }
 
+static fm_status ask_source(fm_context *context, const fm_dataset *root,
+                            const fm_data_request *request)
+{
+    fm_status status = root->source->read(root->state, context, request);
+    if (status == FM_OK || fm_error_status(context) == status) return status;
+    return fm_fail(context, status, "data set \"%s\": its source failed without words",
+                   root->info.name);
+}
+
 /* A piece of a request to a view, as a request to its root. */
 static fm_status read_piece(fm_context *context, const fm_dataset *view,
                             const fm_data_request *request, int64_t start)
@@ -362,7 +376,7 @@ static fm_status read_piece(fm_context *context, const fm_dataset *view,
         size_t skipped = (size_t)start * fm_cut_bytes(&view->info, i, request->length);
         piece.fields[i] = (char *)request->fields[i] + skipped;
     }
-    return view->root->source->read(view->root->state, context, &piece);
+    return ask_source(context, view->root, &piece);
 }
 
 fm_status fm_dataset_read(fm_context *context, const fm_dataset *dataset,
@@ -370,7 +384,7 @@ fm_status fm_dataset_read(fm_context *context, const fm_dataset *dataset,
 {
     fm_status status = fm_dataset_check_request(context, dataset, request);
     if (status != FM_OK || request->count == 0) return status;
-    if (!dataset->root) return dataset->source->read(dataset->state, context, request);
+    if (!dataset->root) return ask_source(context, dataset, request);
     for (int64_t start = 0; start < request->count && status == FM_OK; start += TRANSLATED) {
         status = read_piece(context, dataset, request, start);
     }

@@ -184,6 +184,14 @@ static void impossible_descriptions_are_refused(void **state)
     assert_fails(f->context, FM_ERROR_ARGUMENT, "9 fields",
                  fm_dataset_from_arrays(f->context, &info, data, false, &dataset));
     info = five();
+    info.rows = -2;
+    assert_fails(f->context, FM_ERROR_ARGUMENT, "at least 0, received -2 and 0",
+                 fm_dataset_from_arrays(f->context, &info, data, false, &dataset));
+    info = five();
+    info.gap = -1;
+    assert_fails(f->context, FM_ERROR_ARGUMENT, "at least 0, received 0 and -1",
+                 fm_dataset_from_arrays(f->context, &info, data, false, &dataset));
+    info = five();
     assert_fails(
         f->context, FM_ERROR_ARGUMENT, "no array for field \"y\"",
         fm_dataset_from_arrays(f->context, &info, (const void *[]){xs, NULL}, false, &dataset));
@@ -191,6 +199,37 @@ static void impossible_descriptions_are_refused(void **state)
     assert_fails(f->context, FM_ERROR_ARGUMENT, "no name",
                  fm_dataset_from_arrays(f->context, &info, data, false, &dataset));
     assert_null(dataset);
+}
+
+static fm_status break_off(const void *state, fm_context *context, const fm_data_request *request)
+{
+    (void)state;
+    (void)context;
+    (void)request;
+    return FM_ERROR_IO;
+}
+
+/* Whoever reads: a caller, or a transform that learns. */
+static void a_source_that_fails_gets_words(void **state)
+{
+    fixture *f = *state;
+    static const fm_data_source source = {.kind = "broken", .read = break_off};
+    const fm_dataset_info info = five();
+    fm_dataset *dataset, *view;
+    fm_transform *transform;
+    float x[2];
+    const fm_data_request request = {.count = 1, .fields = {x}};
+    assert_ok(f->context, fm_dataset_create(f->context, &source, NULL, &info, &dataset));
+    assert_ok(f->context, fm_dataset_range(f->context, dataset, 1, 3, &view));
+    static const char words[] = "data set \"five\": its source failed without words";
+    assert_fails(f->context, FM_ERROR_IO, words,
+                 fm_transform_fit(f->context, dataset, NULL, &transform));
+    fm_error_clear(f->context);
+    assert_fails(f->context, FM_ERROR_IO, words, fm_dataset_read(f->context, dataset, &request));
+    fm_error_clear(f->context);
+    assert_fails(f->context, FM_ERROR_IO, words, fm_dataset_read(f->context, view, &request));
+    fm_dataset_destroy(view);
+    fm_dataset_destroy(dataset);
 }
 
 static fm_status make_and_view(fm_context *context, void *argument)
@@ -229,6 +268,7 @@ int main(void)
         fixture_test(long_requests_to_views_are_read_in_pieces),
         fixture_test(positions_outside_are_refused),
         fixture_test(impossible_descriptions_are_refused),
+        fixture_test(a_source_that_fails_gets_words),
         fixture_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
