@@ -391,9 +391,6 @@ static const char *contradiction(const fm_graph *g, const options_of *o, bool gi
         return "bidirectional reads in both directions already; leave out go_backwards";
     }
     if (o->merge_mode && !o->bidirectional) return "merge_mode is for bidirectional: true";
-    if (streams && (o->bidirectional || o->go_backwards)) {
-        return "a stream has only its past, and this layer reads from the end of the sequence";
-    }
     if (streams && given) return "in a stream the state is carried; it cannot be given as well";
     if (o->stateful && given) return "stateful carries the state; it cannot be given as well";
     return NULL;
@@ -459,6 +456,12 @@ static bool take_states(layer_call *c, const fm_val *inputs, int count)
     if (!words && !kind->has_cell && c->cell.id) words = "only an LSTM has a cell";
     if (words) {
         fm_graph_fail(c->g, FM_ERROR_ARGUMENT, "%s", words);
+        return false;
+    }
+    if (fm_graph_stream_length(c->g) > 0 && (o->bidirectional || o->go_backwards)) {
+        fm_graph_fail(c->g, FM_ERROR_UNSUPPORTED,
+                      "a stream has only its past, and this layer "
+                      "reads from the end of the sequence");
         return false;
     }
     return check_state(c, "initial state", c->state, c->run.width) &&
