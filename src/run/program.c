@@ -349,7 +349,7 @@ fm_status fm_program_bind_input(fm_program *program, const char *name, const voi
     if (!value.id) {
         return fm_fail(graph->context, FM_ERROR_NOT_FOUND, "the program has no input '%s'", name);
     }
-    if ((uintptr_t)elements % FM_ALIGNMENT) {
+    if (!elements || (uintptr_t)elements % FM_ALIGNMENT) {
         return fm_fail(graph->context, FM_ERROR_ARGUMENT,
                        "input '%s' must be bound to memory aligned to %d bytes", name,
                        FM_ALIGNMENT);

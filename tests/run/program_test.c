@@ -198,6 +198,8 @@ static void bound_input_is_read_in_place(void **state)
     assert_ptr_equal(fm_program_output(program, "same"), mine);
     assert_fails(f->context, FM_ERROR_ARGUMENT, "aligned to 64",
                  fm_program_bind_input(program, "x", mine + 1));
+    assert_fails(f->context, FM_ERROR_ARGUMENT, "aligned to 64",
+                 fm_program_bind_input(program, "x", NULL));
     assert_fails(f->context, FM_ERROR_NOT_FOUND, "no input 'z'",
                  fm_program_bind_input(program, "z", mine));
     fm_program_destroy(program);
