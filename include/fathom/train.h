@@ -62,7 +62,7 @@ enum {
  *  precision      fm_precision of a training step's products: FM_PRECISION_BF16 rounds their
  *                 operands, while weights, the optimizer's numbers, sums and files stay f32.
  *                 Evaluating and predicting follow `program`
- *  program        how to compile; NULL: the defaults
+ *  program        how to compile; NULL: the defaults; copied
  *  privacy        train by DP-SGD (privacy.h); NULL: don't; copied. Layers that mix examples or
  *                 keep statistics of them are FM_ERROR_ARGUMENT */
 typedef struct fm_model_options {

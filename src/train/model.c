@@ -388,12 +388,30 @@ fm_status fm_model_require_variables(fm_model *model)
 
 /* ---- create ---------------------------------------------------------------------------------- */
 
+static fm_status copy_backends(fm_model *model)
+{
+    const char *const *given = model->program_options.backends;
+    size_t count = 0;
+    while (given && given[count]) count++;
+    if (!given) return FM_OK;
+    const char **copy = fm_arena_allocate(&model->arena, (count + 1) * sizeof *copy);
+    if (!copy) return FM_ERROR_MEMORY;
+    for (size_t i = 0; i < count; i++) {
+        copy[i] = fm_arena_string(&model->arena, given[i]);
+        if (!copy[i]) return FM_ERROR_MEMORY;
+    }
+    model->program_options.backends = copy;
+    return FM_OK;
+}
+
 /* Copies what the options point at, except for `argument`. */
 static fm_status copy_options(fm_model *model, const fm_model_options *options)
 {
     model->options = *options;
     if (options->program) model->program_options = *options->program;
     model->program_options.shares_arena = true;
+    model->options.program = NULL;
+    if (copy_backends(model) != FM_OK) return FM_ERROR_MEMORY;
     model->options.privacy = NULL; /* model->private has a copy */
     if (options->freeze) {
         model->options.freeze = fm_arena_string(&model->arena, options->freeze);

@@ -525,6 +525,25 @@ static fm_val loses_the_batch(fm_graph *g, fm_val x, void *argument)
     return fm_full(g, FM_SHAPE(7), 0);
 }
 
+/* Programs are compiled long after the options are gone. */
+static void the_list_of_backends_is_copied(void **state)
+{
+    fixture *f = *state;
+    trainer t = open_trainer(f->context);
+    fm_model_destroy(t.model);
+    char name[] = "portable";
+    const char *backends[] = {name, NULL};
+    const fm_program_options program = {.backends = backends};
+    fm_model_options options = problem_options();
+    options.program = &program;
+    assert_ok(f->context, fm_model_create(f->context, &options, &t.model));
+    memset(name, 'x', sizeof name - 1);
+    assert_ok(f->context, fm_fit(t.model, t.data, NULL));
+    backends[0] = NULL;
+    assert_ok(f->context, fm_evaluate(t.model, t.data, NULL, &(fm_scores){0}));
+    close_trainer(&t);
+}
+
 static void wrong_models_are_refused(void **state)
 {
     fixture *f = *state;
@@ -674,6 +693,7 @@ int main(void)
         fixture_test(a_loop_of_ones_own_is_fit),
         fixture_test(unaligned_batches_are_copied),
         fixture_test(predictions_do_not_depend_on_the_batch),
+        fixture_test(the_list_of_backends_is_copied),
         fixture_test(wrong_models_are_refused),
         fixture_test(data_that_does_not_fit_is_refused),
         fixture_test(options_out_of_range_are_refused),
