@@ -20,6 +20,7 @@ typedef struct prediction {
     saved_model saved;
     output_meaning meaning;
     bool reconstructs; /* the outputs are the input again */
+    bool asks;         /* there is nothing to predict, and the model is of no series */
     int name_width;    /* of the longest class name, within reason */
 } prediction;
 
@@ -422,8 +423,10 @@ static fm_status predict(prediction *p)
     p->reconstructs = reconstruction_is_for(&p->saved);
     p->name_width = longest_class_name(p);
     const arguments *given = p->invocation.given;
-    status = check_series_options(p);
     bool own = words->count == 1 && !given->sample && !given->text_input;
+    p->asks = own && !given->horizon && !forecast_is_for(&p->saved);
+    if (p->asks) return FM_OK;
+    status = check_series_options(p);
     if (status == FM_OK && own) return forecast_predict(&p->invocation, &p->saved, NULL);
     if (status == FM_OK && given->sample) {
         status = predict_input_of(p, given->sample, predict_input_sample);
@@ -441,15 +444,13 @@ static fm_status predict(prediction *p)
 
 int predict_run(const arguments *given)
 {
-    if (given->positional.count < 2 && !given->sample && !given->text_input && !given->horizon) {
-        fprintf(stderr,
-                "fathom predict: what shall it look at? Name a file, '-' for lines on stdin, "
-                "or samples of the test data: --sample 0-4\nTry 'fathom predict --help'.\n");
-        return EXIT_USAGE;
-    }
     prediction p = {0};
     if (!invocation_open(&p.invocation, given)) return EXIT_INTERNAL;
     fm_status status = predict(&p);
     saved_model_close(&p.saved);
-    return invocation_close(&p.invocation, status);
+    int code = invocation_close(&p.invocation, status);
+    if (!p.asks) return code;
+    fprintf(stderr, "fathom predict: what shall it look at? Name a file, '-' for lines on stdin, "
+                    "or samples of the test data: --sample 0-4\nTry 'fathom predict --help'.\n");
+    return EXIT_USAGE;
 }

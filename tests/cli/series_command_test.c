@@ -76,6 +76,8 @@ static void the_future_is_written_as_csv(void **state)
         "cd $HERE && $FATHOM predict trips.safetensors - --horizon 14 <trips.csv | cmp - all.csv");
     program_run_well(f,
                      "cd $HERE && $FATHOM predict trips.safetensors --horizon 14 | cmp - all.csv");
+    program_run_well(f, "cd $HERE && $FATHOM predict trips.safetensors trips.csv >one.csv && "
+                        "$FATHOM predict trips.safetensors | cmp - one.csv && test -s one.csv");
     program_run_well(
         f, "cd $HERE && $FATHOM predict trips.safetensors trips.csv --horizon 14 --out b.csv && "
            "cmp b.csv all.csv");

@@ -472,6 +472,11 @@ static void mistakes_are_told(void **state)
          {.window = 1},
          FM_ERROR_FORMAT,
          "t.csv:3:3: \"x\" is no number, but column \"b\" is one of the targets; add the word"},
+        {"a;b\n1;2\n3;4,5\n5;6,5\n",
+         {.window = 1},
+         FM_ERROR_FORMAT,
+         "t.csv:3:3: \"4,5\" is no number, but column \"b\" is one of the targets; numbers are "
+         "written with a point and without commas"},
         {"t,v\n1949-01,1\nsoon,2\n",
          {.window = 1, .time = "t"},
          FM_ERROR_FORMAT,

@@ -110,12 +110,14 @@ static fm_status check_numbers(const series_file *f)
         const fm_csv_column *column = &f->table.columns[i];
         const fm_csv_cell *cell = &column->first_word;
         if (f->place[i] < 0 || column->words == 0) continue;
-        bool all = column->numbers == 0;
-        return fm_csv_fail(
-            &f->table.reader, cell, FM_ERROR_FORMAT,
-            "\"%.*s\" is no number, but column \"%s\" is one of the %s; %s", fm_csv_shown(cell),
-            cell->text, column->name, f->columns.target[i] ? "targets" : "inputs",
-            all ? "drop it, or list the inputs" : "add the word to `missing`, or drop the column");
+        const char *advice =
+            column->commas == column->words ? "numbers are written with a point and without commas"
+            : column->numbers == 0          ? "drop it, or list the inputs"
+                                            : "add the word to `missing`, or drop the column";
+        return fm_csv_fail(&f->table.reader, cell, FM_ERROR_FORMAT,
+                           "\"%.*s\" is no number, but column \"%s\" is one of the %s; %s",
+                           fm_csv_shown(cell), cell->text, column->name,
+                           f->columns.target[i] ? "targets" : "inputs", advice);
     }
     return FM_OK;
 }
