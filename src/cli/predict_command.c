@@ -272,6 +272,15 @@ typedef struct results {
     void *label, *raw;
 } results;
 
+/* Of the prepared samples the field that outputs are compared with, NULL without one. What is
+ * reconstructed is the input, which files have as well as the recipe's data. */
+static const fm_data_field *truth_field(const prediction *p, const predict_input *input, int *index)
+{
+    const fm_dataset_info *about = fm_dataset_about(input->prepared);
+    *index = p->reconstructs ? 0 : 1;
+    return *index < about->field_count ? &about->fields[*index] : NULL;
+}
+
 static fm_status take_memory(const prediction *p, const predict_input *input, fm_arena *arena,
                              results *made)
 {
@@ -282,9 +291,10 @@ static fm_status take_memory(const prediction *p, const predict_input *input, fm
     made->order = fm_arena_allocate(arena, (size_t)p->meaning.class_count * sizeof(int64_t));
     made->raw = fm_arena_allocate(
         arena, (size_t)fm_shape_bytes(raw->fields[0].shape, raw->fields[0].dtype));
-    if (about->field_count > 1) {
-        made->label = fm_arena_allocate(
-            arena, (size_t)fm_shape_bytes(about->fields[1].shape, about->fields[1].dtype));
+    int index;
+    const fm_data_field *truth = truth_field(p, input, &index);
+    if (truth) {
+        made->label = fm_arena_allocate(arena, (size_t)fm_shape_bytes(truth->shape, truth->dtype));
         if (!made->label) return FM_ERROR_MEMORY;
     }
     return made->outputs && made->order && made->raw ? FM_OK : FM_ERROR_MEMORY;
@@ -303,16 +313,18 @@ static fm_status read_picture(const prediction *p, const predict_input *input, i
 static fm_status tell_sample(const prediction *p, const predict_input *input, int64_t i,
                              const results *made)
 {
-    const fm_dataset_info *about = fm_dataset_about(input->prepared);
+    int index;
+    const fm_data_field *truth = truth_field(p, input, &index);
     verdict v = {.outputs = made->outputs + i * p->meaning.width, .order = made->order};
     picture image, again;
     bool drawn = false;
     fm_status status = FM_OK;
     if (made->label) {
-        fm_data_request request = {.first = i, .count = 1, .fields = {NULL, made->label}};
+        fm_data_request request = {.first = i, .count = 1};
+        request.fields[index] = made->label;
         status = fm_dataset_read(p->invocation.context, input->prepared, &request);
         if (status != FM_OK) return status;
-        read_truth(p, &v, &about->fields[1], made->label);
+        read_truth(p, &v, truth, made->label);
         if (!p->meaning.classes && !p->reconstructs && v.known) {
             status = output_restore(&p->meaning, &p->saved, input, i, 1, made->label);
         }

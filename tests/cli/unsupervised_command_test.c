@@ -62,6 +62,12 @@ static void reconstructions_are_shown(void **state)
         program_run_well(f, "cd $HERE && $FATHOM predict a.safetensors --sample 3-5");
     assert_non_null(strstr(r->out, "3   mean squared error 0."));
     assert_null(strstr(r->out, "value_"));
+    char file[13 + 28 * 28] = "P5 28 28 255\n"; /* of a file as of the recipe's data */
+    memset(file + 13, 200, 28 * 28);
+    fixture_file(f, "own.pgm", file, sizeof file);
+    r = program_run_well(f, "cd $HERE && $FATHOM predict a.safetensors own.pgm");
+    assert_non_null(strstr(r->out, "own.pgm   mean squared error 0."));
+    assert_null(strstr(r->out, "value_"));
     r = program_run_well(f, "cd $HERE && $FATHOM predict a.safetensors --sample 3 --picture");
     int lines = 0, width = 0;
     for (const char *at = r->out; (at = strchr(at, '\n')); at++) {
