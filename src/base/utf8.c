@@ -1,5 +1,7 @@
 #include "base/utf8.h"
 
+#include <string.h>
+
 /* First bytes, the bytes that follow, and what the second may be. */
 typedef struct lead {
     unsigned char first, last, low, high;
@@ -54,6 +56,15 @@ size_t fm_utf8_check(const char *bytes, size_t size)
         at += length;
     }
     return at;
+}
+
+void fm_utf8_skip_mark(const char **bytes, size_t *size)
+{
+    static const char mark[] = "\xef\xbb\xbf";
+    enum { MARK = sizeof mark - 1 };
+    if (*size < MARK || memcmp(*bytes, mark, MARK) != 0) return;
+    *bytes += MARK;
+    *size -= MARK;
 }
 
 size_t fm_utf8_put(uint32_t code, char bytes[4])

@@ -13,6 +13,8 @@
 size_t fm_utf8_next(const char *bytes, size_t size, uint32_t *code);
 /* Where the first broken byte is; size when there is none. */
 size_t fm_utf8_check(const char *bytes, size_t size);
+/* Leaves out the byte order mark that some editors put in front of a file. */
+void fm_utf8_skip_mark(const char **bytes, size_t *size);
 /* Bytes that a character with this first byte has, 0 when none begins so. */
 size_t fm_utf8_length(char first);
 /* Writes a code point (at most 4 bytes); returns how many. */

@@ -1,6 +1,7 @@
 #include "data/file/csv_reader.h"
 #include "base/memory.h"
 #include "base/plain_numbers.h"
+#include "base/utf8.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -29,15 +30,11 @@ void fm_csv_rewind(fm_csv_reader *reader)
 fm_status fm_csv_open(fm_csv_reader *reader, fm_context *context, const char *name,
                       const char *bytes, size_t size)
 {
-    static const char mark[] = "\xef\xbb\xbf";
-    size_t skipped = size >= 3 && memcmp(bytes, mark, 3) == 0 ? 3 : 0;
-    *reader = (fm_csv_reader){.context = context,
-                              .name = name,
-                              .begin = bytes + skipped,
-                              .end = bytes + size,
-                              .separator = ','};
+    const char *begin = bytes, *zero = memchr(bytes, 0, size);
+    fm_utf8_skip_mark(&begin, &size);
+    *reader = (fm_csv_reader){
+        .context = context, .name = name, .begin = begin, .end = begin + size, .separator = ','};
     fm_csv_rewind(reader);
-    const char *zero = memchr(bytes, 0, size);
     if (!zero) return FM_OK;
     return fm_fail(context, FM_ERROR_FORMAT,
                    "%s: byte %lld is zero: this is no CSV text (UTF-8 is expected)", name,

@@ -1,5 +1,6 @@
 /* A running text from a file. */
 #include "base/fields.h"
+#include "base/utf8.h"
 #include "data/file/array_file.h"
 #include "data/file/places.h"
 #include "data/file/text_records.h"
@@ -20,22 +21,13 @@ const fm_field fm_text_file_fields[] = {
     {0},
 };
 
-void fm_text_skip_mark(const char **text, size_t *size)
-{
-    static const char mark[] = "\xef\xbb\xbf";
-    enum { MARK = sizeof mark - 1 };
-    if (*size < MARK || memcmp(*text, mark, MARK) != 0) return;
-    *text += MARK;
-    *size -= MARK;
-}
-
 fm_status fm_text_file_read(fm_context *context, const char *path, int64_t limit, char **bytes,
                             size_t *size)
 {
     fm_status status = fm_byte_stream_read_file(context, path, (size_t)limit, bytes, size);
     if (status != FM_OK) return status;
     const char *text = *bytes;
-    fm_text_skip_mark(&text, size);
+    fm_utf8_skip_mark(&text, size);
     memmove(*bytes, text, *size);
     return FM_OK;
 }

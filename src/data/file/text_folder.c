@@ -1,4 +1,5 @@
 /* Labelled texts from files in a folder or an archive: a folder for each class. */
+#include "base/utf8.h"
 #include "data/file/class_list.h"
 #include "data/file/text_records.h"
 #include "data/parts.h"
@@ -35,7 +36,7 @@ static fm_status take_text(opening *o, const fm_listed_file *file, int32_t label
     if (file->bytes) {
         o->texts[n] = (const char *)file->bytes;
         o->sizes[n] = file->size;
-        fm_text_skip_mark(&o->texts[n], &o->sizes[n]);
+        fm_utf8_skip_mark(&o->texts[n], &o->sizes[n]);
         if (o->sizes[n] > (size_t)left) status = FM_ERROR_LIMIT;
     } else {
         status = fm_text_file_read(o->context, file->path, left, &o->owned[n], &o->sizes[n]);

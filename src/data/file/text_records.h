@@ -22,8 +22,6 @@ fm_open_text_record fm_open_text_file_record, fm_open_text_classes_record;
             fm_text_classes_fields, sizeof(fm_text_classes_options), fm_open_text_classes_record   \
     }
 
-/* Leaves out a byte order mark at the beginning. */
-void fm_text_skip_mark(const char **text, size_t *size);
 /* A whole file, expanded when it is gzip or xz, without a byte order mark; fm_release frees it. */
 fm_status fm_text_file_read(fm_context *context, const char *path, int64_t limit, char **bytes,
                             size_t *size);

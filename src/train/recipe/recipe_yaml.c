@@ -1,6 +1,7 @@
 /* Between YAML and trees, by libyaml's events. */
 #include "train/recipe/recipe_tree.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 #include <limits.h>
 #include <string.h>
@@ -199,6 +200,7 @@ fm_status fm_tree_parse(fm_arena *arena, const char *source, const char *bytes, 
                         fm_tree **tree)
 {
     *tree = NULL;
+    fm_utf8_skip_mark(&bytes, &size); /* libyaml counts it as a column */
     if (size > FM_TREE_MAX_BYTES) {
         return fm_fail(arena->context, FM_ERROR_LIMIT,
                        "%s: %zu bytes are too many for a recipe; at most %d are read", source, size,

@@ -41,6 +41,19 @@ static void nodes_know_their_place(void **state)
     fm_arena_release(&arena);
 }
 
+/* Editors on Windows put a byte order mark in front. */
+static void a_byte_order_mark_is_no_column(void **state)
+{
+    fixture *f = *state;
+    fm_arena arena = {.context = f->context};
+    fm_tree *tree = parse(&arena, "\xef\xbb\xbf"
+                                  "a: {b: 1}\nc: 2\n");
+    assert_non_null(fm_tree_get(fm_tree_get(tree, "a"), "b"));
+    assert_int_equal(fm_tree_get(tree, "a")->column, 4);
+    assert_non_null(fm_tree_get(tree, "c"));
+    fm_arena_release(&arena);
+}
+
 static void nothing_is_an_empty_map(void **state)
 {
     fixture *f = *state;
@@ -209,6 +222,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         fixture_test(nodes_know_their_place),
+        fixture_test(a_byte_order_mark_is_no_column),
         fixture_test(nothing_is_an_empty_map),
         fixture_test(what_is_not_a_recipe_is_refused_in_words),
         fixture_test(growth_is_limited),
