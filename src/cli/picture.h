@@ -15,7 +15,8 @@ typedef struct picture {
     float pixels[PICTURE_MOST_WIDTH * PICTURE_MOST_HEIGHT];
 } picture;
 
-/* From a sample of shape (h, w), (h, w, 1) or (h, w, 3), u8 or f32; false when it is no such image. */
+/* From a sample of shape (h, w), (h, w, 1) or (h, w, 3), u8 or f32; false when it is no such
+ * image. */
 bool picture_read(picture *image, fm_shape shape, fm_dtype dtype, const void *sample);
 
 /* Lines of text it takes, and one of them without a newline. */
