@@ -378,6 +378,10 @@ static void folders_are_classes(void **state)
                  "1.txt: class \"other\" has no folder among the training texts",
                  record->open(f->context, &options, NULL, &train, &test));
     assert_null(train);
+    fixture_file(f, "set/train/neg/2.txt", "caf\xe9", 4);
+    assert_fails(f->context, FM_ERROR_FORMAT,
+                 "set/train/neg/2.txt: byte 3 (line 1) is 0xe9, which is no UTF-8 text",
+                 record->open(f->context, &options, NULL, &train, &test));
     options.folder = fixture_path(f, "set/test/pos");
     assert_fails(f->context, FM_ERROR_FORMAT, "no folders of classes",
                  record->open(f->context, &options, NULL, &train, &test));

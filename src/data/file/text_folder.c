@@ -3,6 +3,8 @@
 #include "data/file/class_list.h"
 #include "data/file/text_records.h"
 #include "data/parts.h"
+#include "data/text/text_samples.h"
+#include "data/text/vocabulary.h"
 
 static bool is_text_file(const char *name)
 {
@@ -20,6 +22,7 @@ typedef struct opening {
     fm_file_parts parts;
     fm_class_list classes;
     int64_t bytes; /* of all texts so far */
+    bool utf8;     /* the vocabulary wants it */
     /* of the part that is read; with room for all files */
     const char **texts;
     char **owned; /* of a folder's files; an archive has its texts in memory */
@@ -46,6 +49,9 @@ static fm_status take_text(opening *o, const fm_listed_file *file, int32_t label
         return fm_fail(o->context, status,
                        "%s: the texts take more than the %lld bytes accepted here", o->folder,
                        (long long)o->options->memory_limit);
+    }
+    if (status == FM_OK && o->utf8) {
+        status = fm_text_check(o->context, file->path, o->texts[n], o->sizes[n]);
     }
     if (status != FM_OK) return status;
     o->bytes += (int64_t)o->sizes[n];
@@ -100,6 +106,14 @@ static fm_status make_part(fm_context *context, const void *argument, fm_data_pa
     return status;
 }
 
+static fm_status ask_vocabulary(opening *o)
+{
+    fm_text_form form = o->options->form;
+    fm_status status = fm_text_form_complete(o->context, o->folder, &form);
+    if (status == FM_OK) o->utf8 = fm_vocabulary_kind_at(form.vocabulary.kind)->utf8;
+    return status;
+}
+
 static fm_status take_memory(opening *o)
 {
     size_t count = o->list->count;
@@ -122,7 +136,8 @@ fm_status fm_text_folder_open(fm_context *context, const char *folder,
                  .classes = FM_CLASS_LIST(context)};
     *train = NULL;
     if (test) *test = NULL;
-    fm_status status = fm_file_list_open(context, &text_files, folder, &o.list);
+    fm_status status = ask_vocabulary(&o);
+    if (status == FM_OK) status = fm_file_list_open(context, &text_files, folder, &o.list);
     if (status == FM_OK) {
         o.parts = fm_file_list_parts(o.list);
         status = fm_class_list_take_folders(&o.classes, o.list, o.parts.folder[0], folder);
