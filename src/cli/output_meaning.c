@@ -22,7 +22,10 @@ output_meaning output_meaning_of(const saved_model *saved)
     m.classes = m.one_sided || loss == FM_SPARSE_CATEGORICAL_CROSSENTROPY ||
                 loss == FM_CATEGORICAL_CROSSENTROPY || loss == FM_KL_DIVERGENCE;
     m.probabilities = m.classes || loss == FM_BINARY_CROSSENTROPY;
-    m.class_count = m.one_sided ? 2 : m.width;
+    fm_shape output = fm_model_output(saved->model, NULL);
+    bool spread = m.classes && output.rank > 1;
+    m.class_count = m.one_sided ? 2 : spread ? output.dims[output.rank - 1] : m.width;
+    m.positions = spread ? m.width / m.class_count : 1;
     return m;
 }
 
@@ -56,6 +59,17 @@ int64_t output_most_probable(const output_meaning *m, const float *outputs)
         if (output_probability(m, outputs, i) > output_probability(m, outputs, best)) best = i;
     }
     return best;
+}
+
+void output_positions(const output_meaning *m, const float *outputs, int32_t *classes,
+                      float *shares)
+{
+    for (int64_t k = 0; k < m->class_count; k++) shares[k] = 0;
+    for (int64_t i = 0; i < m->positions; i++) {
+        classes[i] = (int32_t)output_most_probable(m, outputs + i * m->class_count);
+        shares[classes[i]]++;
+    }
+    for (int64_t k = 0; k < m->class_count; k++) shares[k] /= (float)m->positions;
 }
 
 int64_t output_true_class(const output_meaning *m, const fm_data_field *field, const void *label)

@@ -49,9 +49,10 @@ typedef struct verdict {
     const float *outputs;
     int64_t *order; /* classes, the most probable first; top of them */
     int64_t top;
-    const picture *drawn; /* what was reconstructed, NULL when it is not asked for */
-    bool known;           /* the true answer is there: */
-    int64_t true_class;
+    const int32_t *places;     /* the class of each position, where outputs are shares of these */
+    const picture *drawn;      /* what was reconstructed, NULL when it is not asked for */
+    bool known;                /* the true answer is there: */
+    int64_t true_class, right; /* of positions how many are right */
     const float *truth;
 } verdict;
 
@@ -84,6 +85,15 @@ static void read_truth(const prediction *p, verdict *v, const fm_data_field *fie
     bool numbers = field->dtype == FM_F32 && fm_shape_elements(field->shape) == p->meaning.width;
     v->known = p->meaning.classes || numbers;
     v->truth = label;
+    if (v->places) {
+        const int32_t *labels = label;
+        v->known =
+            field->dtype == FM_I32 && fm_shape_elements(field->shape) == p->meaning.positions;
+        for (int64_t i = 0; i < p->meaning.positions && v->known; i++) {
+            v->right += v->places[i] == labels[i];
+        }
+        return;
+    }
     if (p->meaning.classes) v->true_class = output_true_class(&p->meaning, field, label);
 }
 
@@ -111,6 +121,35 @@ static void add_reconstruction(const prediction *p, const verdict *v, json_t *ob
     json_object_set_new(object, "reconstruction", values);
 }
 
+static json_t *dims_json(fm_shape shape, int rank)
+{
+    json_t *dims = json_array();
+    for (int i = 0; i < rank; i++) json_array_append_new(dims, json_integer(shape.dims[i]));
+    return dims;
+}
+
+/* Of classes of pixels or steps: all of them, row by row, and their shares. */
+static void add_places(const prediction *p, const verdict *v, json_t *object)
+{
+    char buffer[32];
+    fm_shape output = fm_model_output(p->saved.model, NULL);
+    json_t *shares = json_object(), *classes = json_array();
+    for (int64_t i = 0; i < v->top; i++) {
+        json_object_set_new(shares, class_name(p, v->order[i], buffer),
+                            json_number((double)v->outputs[v->order[i]]));
+    }
+    for (int64_t i = 0; i < p->meaning.positions; i++) {
+        json_array_append_new(classes, json_integer(v->places[i]));
+    }
+    json_object_set_new(object, "shares", shares);
+    if (v->known) {
+        json_object_set_new(object, "right",
+                            json_number((double)v->right / (double)p->meaning.positions));
+    }
+    json_object_set_new(object, "shape", dims_json(output, output.rank - 1));
+    json_object_set_new(object, "classes", classes);
+}
+
 static void print_json(const prediction *p, const predict_input *input, int64_t sample,
                        int64_t number, const verdict *v)
 {
@@ -121,6 +160,11 @@ static void print_json(const prediction *p, const predict_input *input, int64_t 
     add_text(p, input, sample, object);
     if (p->reconstructs) {
         add_reconstruction(p, v, object);
+        json_print(object);
+        return;
+    }
+    if (v->places) {
+        add_places(p, v, object);
         json_print(object);
         return;
     }
@@ -158,6 +202,11 @@ static void print_truth(const prediction *p, const verdict *v)
     char buffer[32];
     const terminal *t = &p->invocation.out;
     if (!v->known) return;
+    if (v->places) {
+        printf("   %.1f%% of %lld right", 100 * (double)v->right / (double)p->meaning.positions,
+               (long long)p->meaning.positions);
+        return;
+    }
     if (v->true_class == v->order[0]) {
         printf("   %sright%s", terminal_green(t), terminal_plain(t));
     } else {
@@ -267,7 +316,8 @@ static void tell(const prediction *p, const predict_input *input, int64_t sample
 
 /* Memory for the samples of one input; the arena frees it. */
 typedef struct results {
-    float *outputs;
+    float *outputs, *shares; /* shares, places: of one sample, where it has positions */
+    int32_t *places;
     int64_t *order;
     void *label, *raw;
 } results;
@@ -297,6 +347,11 @@ static fm_status take_memory(const prediction *p, const predict_input *input, fm
         made->label = fm_arena_allocate(arena, (size_t)fm_shape_bytes(truth->shape, truth->dtype));
         if (!made->label) return FM_ERROR_MEMORY;
     }
+    if (p->meaning.positions > 1) {
+        made->shares = fm_arena_allocate(arena, (size_t)p->meaning.class_count * sizeof(float));
+        made->places = fm_arena_allocate(arena, (size_t)p->meaning.positions * sizeof(int32_t));
+        if (!made->shares || !made->places) return FM_ERROR_MEMORY;
+    }
     return made->outputs && made->order && made->raw ? FM_OK : FM_ERROR_MEMORY;
 }
 
@@ -319,6 +374,11 @@ static fm_status tell_sample(const prediction *p, const predict_input *input, in
     picture image, again;
     bool drawn = false;
     fm_status status = FM_OK;
+    if (made->places) {
+        output_positions(&p->meaning, v.outputs, made->places, made->shares);
+        v.outputs = made->shares;
+        v.places = made->places;
+    }
     if (made->label) {
         fm_data_request request = {.first = i, .count = 1};
         request.fields[index] = made->label;

@@ -2,6 +2,8 @@
 #include "data/image_bytes.h"
 #include "support/program_run.h"
 
+#include <jansson.h>
+
 /* Folders of red and blue pictures, two sizes, and a recipe for them. */
 static void write_set(fixture *f)
 {
@@ -83,6 +85,40 @@ static void names_and_pictures_stand_in_columns(void **state)
     assert_non_null(strstr(r->err, "warning: --picture draws images of up to 100 x 100 pixels"));
 }
 
+/* A class for each pixel: shares of them, not one class of the image. */
+static void pixels_have_their_classes(void **state)
+{
+    fixture *f = *state;
+    static const char recipe[] =
+        "data: {set: strokes_masks, train_size: 64, test_size: 2, scale: 255}\n"
+        "model: [{reshape: [28, 28, 1]}, {conv2d: {filters: 11, kernel_size: 1}}]\n"
+        "loss: sparse_categorical_crossentropy\noptimizer: {adam: {learning_rate: 0.1}}\n"
+        "metrics: [accuracy]\ntrain: {epochs: 3, seed: 1}\n";
+    fixture_file(f, "masks.yaml", recipe, strlen(recipe));
+    program_run_well(f, "cd $HERE && $FATHOM train masks.yaml -q -o masks.safetensors");
+    const program_result *r =
+        program_run_well(f, "cd $HERE && $FATHOM eval masks.safetensors --json");
+    double accuracy = atof(strstr(r->out, "\"accuracy\":") + strlen("\"accuracy\":"));
+    r = program_run_well(f, "cd $HERE && $FATHOM predict masks.safetensors -n 0,1 --json");
+    double right = 0, shares = 0;
+    for (const char *line = r->out; *line; line = strchr(line, '\n') + 1) {
+        json_t *event = json_loads(line, JSON_DISABLE_EOF_CHECK, NULL), *share;
+        const char *name;
+        right += json_number_value(json_object_get(event, "right")) / 2;
+        json_object_foreach(json_object_get(event, "shares"), name, share)
+        {
+            shares += json_number_value(share);
+        }
+        assert_int_equal(json_array_size(json_object_get(event, "shape")), 2);
+        assert_int_equal(json_array_size(json_object_get(event, "classes")), 28 * 28);
+        json_decref(event);
+    }
+    assert_true(fabs(right - accuracy) < 1e-6 && accuracy > 0.5);
+    assert_true(shares > 1 && shares <= 2.0001); /* the three largest, of two samples */
+    r = program_run_well(f, "cd $HERE && $FATHOM predict masks.safetensors -n 0,1");
+    assert_non_null(strstr(r->out, "% of 784 right\n"));
+}
+
 /* Of steps that could not be made no time is told. */
 static void a_broken_picture_is_found_by_check(void **state)
 {
@@ -148,6 +184,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         fixture_test(images_are_named_by_their_class),
         fixture_test(names_and_pictures_stand_in_columns),
+        fixture_test(pixels_have_their_classes),
         fixture_test(a_broken_picture_is_found_by_check),
         fixture_test(captions_are_letters),
         fixture_test(a_contact_sheet_is_written),
