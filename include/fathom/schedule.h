@@ -51,7 +51,7 @@ typedef struct fm_schedule {
     fm_ints boundaries;
 } fm_schedule;
 
-/* steps_per_epoch is read with per_epoch only. */
+/* steps_per_epoch, at least 1, is read with per_epoch only. */
 FM_API double fm_schedule_rate(const fm_schedule *schedule, double base_rate, uint64_t step,
                                double steps_per_epoch);
 

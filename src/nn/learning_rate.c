@@ -187,10 +187,11 @@ fm_status fm_schedule_check(fm_context *context, const fm_schedule *schedule)
     return fm_fail(context, FM_ERROR_ARGUMENT, "piecewise: boundaries must hold a step or more");
 }
 
-/* The same schedule with epochs as steps. */
+/* The same schedule with epochs, of a step at least, as steps. */
 static fm_schedule in_steps(const fm_schedule *schedule, double steps_per_epoch)
 {
     fm_schedule c = *schedule;
+    steps_per_epoch = fmax(steps_per_epoch, 1);
     c.decay_steps *= steps_per_epoch;
     c.warmup_steps *= steps_per_epoch;
     for (int i = 0; i < c.boundaries.count; i++) {

@@ -94,6 +94,10 @@ static void epochs_are_steps(void **state)
     fm_schedule drops = {.kind = FM_SCHEDULE_PIECEWISE, .boundaries = {1, {2}}, .per_epoch = true};
     assert_near(fm_schedule_rate(&drops, 1, 199, 100), 1, 0);
     assert_near(fm_schedule_rate(&drops, 1, 200, 100), 0.1, 1e-15);
+    for (int kind = 0; kind < FM_SCHEDULE_COUNT; kind++) { /* an epoch has a step at least */
+        epochs = (fm_schedule){.kind = kind, .decay_steps = 3, .per_epoch = true};
+        assert_near(fm_schedule_rate(&epochs, 1, 7, 0), fm_schedule_rate(&epochs, 1, 7, 1), 0);
+    }
 }
 
 /* After its end a schedule keeps its last rate. */

@@ -211,7 +211,8 @@ fm_status fm_tree_parse(fm_arena *arena, const char *source, const char *bytes, 
     if (!yaml_parser_initialize(&r.parser)) {
         return fm_fail(arena->context, FM_ERROR_MEMORY, "%s: no memory to read it", source);
     }
-    yaml_parser_set_input_string(&r.parser, (const unsigned char *)bytes, size);
+    /* The parser aborts on NULL, which an empty text may be. */
+    yaml_parser_set_input_string(&r.parser, (const unsigned char *)(size ? bytes : ""), size);
     yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
     fm_status status = read_events(&r);
     yaml_parser_delete(&r.parser);

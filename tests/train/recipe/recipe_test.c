@@ -197,8 +197,8 @@ static const mistake mistakes[] = {
 static void each_mistake_has_its_sentence(void **state)
 {
     fixture *f = *state;
+    fm_recipe *recipe;
     for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
-        fm_recipe *recipe;
         const char *text = mistakes[i].text;
         assert_fails(f->context, FM_ERROR_ARGUMENT, mistakes[i].words,
                      fm_recipe_parse(f->context, "r.yaml", text, strlen(text), NULL, 0, &recipe));
@@ -206,6 +206,9 @@ static void each_mistake_has_its_sentence(void **state)
         assert_ptr_equal(strstr(fm_error_message(f->context), mistakes[i].words),
                          fm_error_message(f->context));
     }
+    assert_fails(f->context, FM_ERROR_ARGUMENT, "r.yaml: the section",
+                 fm_recipe_parse(f->context, "r.yaml", NULL, 0, NULL, 0, &recipe));
+    assert_null(recipe);
 }
 
 static void set_is_blamed_by_name(void **state)
