@@ -4,7 +4,7 @@
  * Invariants
  *  - A file is trusted in nothing: every size in it is checked before memory is taken for it, and
  *    every error names the file, and for CSV the line and the column.
- *  - Every reader also takes the bytes of a file in memory; `name` then stands for it in errors.
+ *  - CSV is also read from bytes in memory; `name` then stands for the file in errors.
  *  - A file that begins with gzip's or xz's mark is expanded while it is read (IDX and CSV).
  *  - Limits may be raised by the options; beyond them FM_ERROR_LIMIT.
  */

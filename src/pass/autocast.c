@@ -54,7 +54,7 @@ static bool is_filtered(const fm_window *window, fm_shape kernel, fm_shape x, fm
         seen *= seen_along(x.dims[1 + i], y.dims[1 + i], window->padding_begin.at[i]);
     }
     const bool taken = window->groups <= 1 && tiles >= LEAST_TILES &&
-                       kernel.dims[2] <= MOST_FILTERED / kernel.dims[3];
+                       kernel.dims[2] * kernel.dims[3] <= MOST_FILTERED;
     return taken && seen > SEEN_OF_TILE * tiles;
 }
 

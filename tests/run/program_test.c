@@ -1,7 +1,7 @@
 /* Programs: updates, aliases, errors, and what stays the same. */
-#include "fathom/nn.h"
 #include "support/fixture.h"
 
+#include "fathom/nn_vision.h"
 #include "fathom/op.h"
 #include "fathom/ops.h"
 #include "fathom/program.h"
@@ -135,6 +135,28 @@ static void a_start_that_does_not_fit_names_the_variable(void **state)
     assert_int_equal(fm_store_count(store), 0);
     fm_graph_destroy(g);
     fm_store_destroy(store);
+}
+
+static void a_convolution_of_no_channels_is_zero(void **state)
+{
+    fixture *f = *state;
+    for (int precision = FM_PRECISION_F32; precision <= FM_PRECISION_BF16; precision++) {
+        fm_store *store = new_store(f);
+        fm_graph *g = new_graph(f);
+        fm_val x = fm_input(g, "x", FM_F32, FM_SHAPE(6, 1, 17, 0));
+        fm_output(g, "y",
+                  fm_conv2d_transpose(g, x, .filters = 64, .kernel_size = {1, {3}},
+                                      .padding = FM_PADDING_SAME));
+        fm_program *program;
+        const fm_program_options options = {.precision = precision};
+        assert_ok(f->context, fm_program_create(store, g, &options, &program));
+        assert_ok(f->context, fm_program_run(program));
+        const float *y = fm_program_output(program, "y");
+        for (int i = 0; i < 6 * 17 * 64; i++) assert_true(y[i] == 0);
+        fm_program_destroy(program);
+        fm_graph_destroy(g);
+        fm_store_destroy(store);
+    }
 }
 
 static void scopes_count_and_share(void **state)
@@ -319,6 +341,7 @@ int main(void)
         fixture_test(updates_read_each_other),
         fixture_test(first_mistake_is_kept_and_returned),
         fixture_test(another_shape_in_the_store_is_refused),
+        fixture_test(a_convolution_of_no_channels_is_zero),
         fixture_test(a_start_that_does_not_fit_names_the_variable),
         fixture_test(scopes_count_and_share),
         fixture_test(first_nonfinite_value_is_named),

@@ -53,6 +53,7 @@ static inline const char *match_geometry(const fm_site *site, const fm_shape *x,
     const char *refusal = refuse_unless_f32(site);
     if (refusal) return refusal;
     if (x->rank > 4) return "three spatial dimensions";
+    if (fm_shape_elements(*x) == 0 || fm_shape_elements(*kernel) == 0) return "no elements";
     const fm_convolution c = geometry_of(site, x, kernel, y);
     double image = (double)(c.channels > c.filters ? c.channels : c.filters);
     for (int d = 0; d < 2; d++) {
