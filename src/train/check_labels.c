@@ -70,8 +70,15 @@ static fm_status check_balance(fm_checking *c)
         bool rarer = classes[k] > 0 && (least < 0 || classes[k] < classes[least]);
         if (rarer) least = k;
     }
-    if (least < 0 || classes[most] < UNEVEN * classes[least]) return FM_OK;
     char rare[24], common[24];
+    if (all > 1 && classes[most] == all) {
+        return fm_check_add(c->record, FM_FINDING_ERROR, FM_CHECK_BALANCE,
+                            "class \"%.60s\" is all that the %lld training labels say: there is "
+                            "nothing to learn\nsee whether `target` names the right column; sorted "
+                            "data is split with {shuffle: true, stratify: true}",
+                            fm_column_category(c->class_column, most, common), (long long)all);
+    }
+    if (least < 0 || classes[most] < UNEVEN * classes[least]) return FM_OK;
     return fm_check_add(
         c->record, FM_FINDING_WARNING, FM_CHECK_BALANCE,
         "class \"%.60s\" has %lld of %lld training labels (%.2g%%), \"%.60s\" has %lld: "

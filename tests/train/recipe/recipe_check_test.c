@@ -296,6 +296,11 @@ static void classes_are_weighed(void **state)
            "1 class of the test part (\"d\"; 25 labels) never occurs in training",
            "stratify: true");
     fm_check_report_destroy(r);
+    r = check_recipe(f, TABLE_RECIPE(", test_split: 0.75", "4", CLASSES), NULL);
+    expect(r, FM_FINDING_ERROR, FM_CHECK_BALANCE,
+           "class \"a\" is all that the 25 training labels say: there is nothing to learn",
+           "stratify: true");
+    fm_check_report_destroy(r);
 }
 
 static int growing_line(int row, char *to, size_t size)
