@@ -19,7 +19,7 @@ typedef struct fm_kernel_matrix {
     bool panels; /* one group only */
 } fm_kernel_matrix;
 
-/* result = mask(relu(source's windows * B + bias + residual));
+/* result = mask(relu(source's windows * B + bias + residual)), or relu6;
  * what is NULL or false is left out. */
 typedef struct fm_windows {
     const fm_window_plan *plan;
@@ -29,7 +29,8 @@ typedef struct fm_windows {
     float *result;
     const float *bias, *residual, *mask; /* (result channels); as the result */
     bool relu;
-    void (*activation)(int64_t count, float alpha, const float *x, float *y); /* in place of relu,
+    float ceiling; /* of relu6, behind relu; 0: none */
+    void (*activation)(int64_t count, float alpha, const float *x, float *y); /* in place of both,
                                                                                  not with a mask */
     bool moments;           /* of each channel of the result, forward only: its mean and variance */
     float *mean, *variance; /* if so */

@@ -33,8 +33,9 @@ static void describe_epilogue(const fm_site *site, convolution_state *state)
     if (a.bias) state->bias = next++;
     if (a.residual) state->residual = next++;
     if (a.mask) state->mask = next;
-    state->windows.relu = a.activation == FM_FUSED_RELU;
-    if (a.activation != FM_FUSED_NONE && a.activation != FM_FUSED_RELU) {
+    state->windows.relu = fm_fused_is_relu(a.activation);
+    state->windows.ceiling = fm_fused_ceiling(a.activation);
+    if (a.activation != FM_FUSED_NONE && !state->windows.relu) {
         state->windows.activation =
             FM_ISA_SYMBOL(fm_cpu_unary_loop)(fm_fused_activation_op(a.activation));
     }

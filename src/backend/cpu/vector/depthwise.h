@@ -2,6 +2,7 @@
 #ifndef FM_BACKEND_CPU_DEPTHWISE_H
 #define FM_BACKEND_CPU_DEPTHWISE_H
 
+#include "backend/cpu/vector/ahead.h"
 #include "backend/cpu/vector/vector.h"
 #include "backend/cpu/windows.h"
 
@@ -11,9 +12,11 @@ static inline bool is_depthwise(const fm_window_plan *plan)
     return plan->depth == 1 && plan->columns == 1 && plan->groups > 1;
 }
 
-/* One band, which is read at `a`; moments: its unit of channel_moments.h, or NULL. */
+/* One band, which is read at `a`; moments: its unit of channel_moments.h, or NULL. Meanwhile what
+ * the next band reads is fetched, in fm_depthwise_fetches shares. */
 void FM_ISA_SYMBOL(fm_depthwise_band)(const fm_windows *windows, fm_window_band band,
-                                      const float *a, float *moments);
+                                      const float *a, float *moments, ahead *next);
+int64_t FM_ISA_SYMBOL(fm_depthwise_fetches)(const fm_window_plan *plan, fm_window_band band);
 
 size_t FM_ISA_SYMBOL(fm_depthwise_gradient_scratch_floats)(const fm_kernel_gradient *gradient,
                                                            int threads);

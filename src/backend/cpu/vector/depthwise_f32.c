@@ -5,6 +5,7 @@
 #include "backend/cpu/vector/kernels.h"
 
 #define PIXELS    8 /* at once: sums that hide the latency of one another */
+#define COLUMNS   3 /* of the kernel of a tile in a row */
 #define TAPS      9 /* likewise: those of the smallest kernel and a part of a larger one's */
 #define MIN(x, y) ((x) < (y) ? (x) : (y))
 
@@ -18,17 +19,45 @@ typedef struct band_view {
     const fm_window_phase *phase;
     const float *a;
     const int32_t *from, *to;
+    int64_t count;   /* pixels of the band */
     ptrdiff_t place; /* of the band in the result */
     float *moments;  /* the band's unit of channel_moments.h, or NULL */
+    ahead *next;     /* what the band behind this one reads */
 } band_view;
 
-INLINE vector finish(const fm_windows *w, vector sum, ptrdiff_t at, ptrdiff_t channel, size_t count)
+/* What stands behind the sums, and the store. */
+INLINE void finish_tile(const band_view *v, vector sum[], int64_t first, ptrdiff_t channel,
+                        size_t count, const int pixels, const bool whole)
 {
-    if (w->bias) sum += load_up_to(w->bias + channel, count);
-    if (w->residual) sum += load_up_to(w->residual + at, count);
-    if (w->relu) sum = larger_of((vector){0}, sum);
-    if (w->mask) sum = keep_where(sum, load_up_to(w->mask + at, count) > 0);
-    return sum;
+    const fm_windows *w = v->windows;
+    const ptrdiff_t place = v->place + channel;
+    const int32_t *to = v->to + first;
+    if (w->bias) {
+        const vector bias = load_up_to(w->bias + channel, count);
+        FOR_PIXELS sum[r] += bias;
+    }
+    if (w->residual) FOR_PIXELS sum[r] += load_up_to(w->residual + place + to[r], count);
+    if (w->relu) FOR_PIXELS sum[r] = larger_of((vector){0}, sum[r]);
+    if (w->ceiling > 0) FOR_PIXELS sum[r] = smaller_of(broadcast(w->ceiling), sum[r]);
+    if (w->mask) {
+        FOR_PIXELS sum[r] = keep_where(sum[r], load_up_to(w->mask + place + to[r], count) > 0);
+    }
+    FOR_PIXELS
+    {
+        if (whole) {
+            store(w->result + place + to[r], sum[r]);
+        } else {
+            store_first(w->result + place + to[r], sum[r], count);
+        }
+    }
+}
+
+/* What the pixels behind these will write: it lies at more addresses than the processor follows. */
+INLINE void fetch_results(const band_view *v, int64_t first, ptrdiff_t channel, const int pixels)
+{
+    if (first + 2 * pixels > v->count) return;
+    const float *result = v->windows->result + v->place + channel;
+    FOR_PIXELS __builtin_prefetch(result + v->to[first + pixels + r], 1, 2);
 }
 
 /* `pixels` from pixel `first` on, channels [channel, channel + count). */
@@ -41,6 +70,8 @@ INLINE void run_tile(const band_view *v, int64_t first, ptrdiff_t channel, size_
     const size_t width = whole ? VECTOR_LENGTH : count;
     const float *a[PIXELS];
     vector sum[PIXELS];
+    fetch_results(v, first, channel, pixels);
+    fetch_ahead(v->next);
     FOR_PIXELS a[r] = v->a + v->from[first + r] + channel;
     FOR_PIXELS sum[r] = (vector){0};
     for (int64_t t = 0; t < phase->taps; t++) {
@@ -49,16 +80,38 @@ INLINE void run_tile(const band_view *v, int64_t first, ptrdiff_t channel, size_
             load_up_to(w->kernel.data + phase->tap_kernel[t] * channels + channel, width);
         FOR_PIXELS sum[r] = multiply_add(load_up_to(a[r] + tap, width), k, sum[r]);
     }
-    FOR_PIXELS
-    {
-        const ptrdiff_t at = v->place + v->to[first + r] + channel;
-        const vector y = finish(w, sum[r], at, channel, width);
-        if (whole) {
-            store(w->result + at, y);
-        } else {
-            store_first(w->result + at, y, width);
+    finish_tile(v, sum, first, channel, width, pixels, whole);
+}
+
+/* The same for a kernel with three columns that are side by side, of pixels in a row that are
+ * `step` apart: a number is loaded once for all windows that see it. */
+INLINE void run_row_tile(const band_view *v, int64_t first, ptrdiff_t channel, const int pixels,
+                         const int step)
+{
+    const fm_window_phase *phase = v->phase;
+    const ptrdiff_t channels = v->windows->plan->source_channels;
+    const float *a = v->a + v->from[first] + channel;
+    const float *kernel = v->windows->kernel.data + channel;
+    vector sum[PIXELS];
+    fetch_results(v, first, channel, pixels);
+    fetch_ahead(v->next);
+    FOR_PIXELS sum[r] = (vector){0};
+    for (int64_t t = 0; t < phase->taps; t += COLUMNS) {
+        const float *row = a + phase->chunks[t];
+        const vector k[COLUMNS] = {load(kernel + phase->tap_kernel[t] * channels),
+                                   load(kernel + phase->tap_kernel[t + 1] * channels),
+                                   load(kernel + phase->tap_kernel[t + 2] * channels)};
+        UNROLL for (int j = 0; j < (pixels - 1) * step + COLUMNS; j++)
+        {
+            const vector x = load(row + j * channels);
+            FOR_PIXELS
+            {
+                const int c = j - r * step;
+                if (c >= 0 && c < COLUMNS) sum[r] = multiply_add(x, k[c], sum[r]);
+            }
         }
     }
+    finish_tile(v, sum, first, channel, VECTOR_LENGTH, pixels, true);
 }
 
 static void activate(const band_view *v, int64_t first, int pixels)
@@ -80,6 +133,12 @@ static void add_pixels_moments(const band_view *v, int64_t first, int pixels)
     }
 }
 
+static void finish_pixels(const band_view *v, int64_t first, int pixels)
+{
+    if (v->windows->activation) activate(v, first, pixels);
+    if (v->moments) add_pixels_moments(v, first, pixels);
+}
+
 INLINE void run_pixels(const band_view *v, int64_t first, const int pixels)
 {
     const int64_t channels = v->windows->plan->source_channels;
@@ -88,23 +147,85 @@ INLINE void run_pixels(const band_view *v, int64_t first, const int pixels)
         run_tile(v, first, c, VECTOR_LENGTH, pixels, true);
     }
     if (c < channels) run_tile(v, first, c, (size_t)(channels - c), pixels, false);
-    if (v->windows->activation) activate(v, first, pixels);
-    if (v->moments) add_pixels_moments(v, first, pixels);
+    finish_pixels(v, first, pixels);
+}
+
+INLINE void run_row_pixels(const band_view *v, int64_t first, const int pixels, const int step)
+{
+    const int64_t channels = v->windows->plan->source_channels;
+    for (int64_t c = 0; c < channels; c += VECTOR_LENGTH) run_row_tile(v, first, c, pixels, step);
+    finish_pixels(v, first, pixels);
+}
+
+/* Pixels of a tile in a row: 7 where images are those of 224 pixels, halved. */
+static int pixels_in_row(const fm_window_phase *phase)
+{
+    return phase->grid[1] % 7 == 0 ? 7 : PIXELS;
+}
+
+static bool has_row_tiles(const fm_window_plan *plan, const fm_window_phase *phase)
+{
+    const int64_t *x = phase->offsets[1];
+    return phase->along[1] == COLUMNS && x[1] == x[0] + 1 && x[2] == x[0] + 2 &&
+           plan->source_step[1] <= 2 && phase->grid[1] >= pixels_in_row(phase) &&
+           plan->source_channels % VECTOR_LENGTH == 0;
+}
+
+static void run_row_tiles(const band_view *v, int64_t first)
+{
+    const bool strided = v->windows->plan->source_step[1] == 2;
+    if (pixels_in_row(v->phase) == 7) {
+        strided ? run_row_pixels(v, first, 7, 2) : run_row_pixels(v, first, 7, 1);
+    } else {
+        strided ? run_row_pixels(v, first, PIXELS, 2) : run_row_pixels(v, first, PIXELS, 1);
+    }
+}
+
+static void run_rows(const band_view *v)
+{
+    const int64_t columns = v->phase->grid[1];
+    const int pixels = pixels_in_row(v->phase);
+    for (int64_t row = 0; row < v->count; row += columns) {
+        int64_t i = 0;
+        for (; i + pixels <= columns; i += pixels) run_row_tiles(v, row + i);
+        for (; i < columns; i++) run_pixels(v, row + i, 1);
+    }
+}
+
+static void run_anywhere(const band_view *v)
+{
+    int64_t first = 0;
+    for (; first + PIXELS <= v->count; first += PIXELS) run_pixels(v, first, PIXELS);
+    for (; first < v->count; first++) run_pixels(v, first, 1);
 }
 
 void FM_ISA_SYMBOL(fm_depthwise_band)(const fm_windows *windows, fm_window_band band,
-                                      const float *a, float *moments)
+                                      const float *a, float *moments, ahead *next)
 {
     const fm_window_plan *plan = windows->plan;
     for (int64_t i = 0; i < plan->phase_count; i++) {
         const fm_window_phase *phase = &plan->phases[i];
-        const band_view v = {
-            windows, phase, a, phase->from, phase->to, fm_window_band_result(plan, band), moments};
-        const int64_t count = fm_window_band_pixels(phase, band);
-        int64_t first = 0;
-        for (; first + PIXELS <= count; first += PIXELS) run_pixels(&v, first, PIXELS);
-        for (; first < count; first++) run_pixels(&v, first, 1);
+        const band_view v = {.windows = windows,
+                             .phase = phase,
+                             .a = a,
+                             .from = phase->from,
+                             .to = phase->to,
+                             .count = fm_window_band_pixels(phase, band),
+                             .place = fm_window_band_result(plan, band),
+                             .moments = moments,
+                             .next = next};
+        (has_row_tiles(plan, phase) ? run_rows : run_anywhere)(&v);
     }
+}
+
+int64_t FM_ISA_SYMBOL(fm_depthwise_fetches)(const fm_window_plan *plan, fm_window_band band)
+{
+    int64_t groups = 0;
+    for (int64_t i = 0; i < plan->phase_count; i++) {
+        const int64_t count = fm_window_band_pixels(&plan->phases[i], band);
+        groups += count / PIXELS + count % PIXELS;
+    }
+    return groups * ((plan->source_channels + VECTOR_LENGTH - 1) / VECTOR_LENGTH);
 }
 
 /* ---- the gradient of the kernel -------------------------------------------------------------- */

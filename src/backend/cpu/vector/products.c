@@ -108,7 +108,8 @@ static product describe_matmul(const fm_site *site)
                  .c_layout = is_panels(&site->output_layouts[0]) ? FM_GEMM_PANELS : FM_GEMM_STRIDED,
                  .c_row_stride = n,
                  .mask_row_stride = n,
-                 .relu = t.activation == FM_FUSED_RELU}};
+                 .relu = fm_fused_is_relu(t.activation),
+                 .ceiling = fm_fused_ceiling(t.activation)}};
     p.bias = t.bias ? 2 : 0;
     p.mask = t.mask ? 2 + t.bias : 0;
     describe_batch(&p, a, b, y, t.transpose_a);

@@ -36,7 +36,7 @@
 #endif
 
 #define INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL _Pragma("GCC unroll 17")
 
 typedef float vector __attribute__((vector_size(4 * VECTOR_LENGTH), may_alias));
 typedef float loose_vector __attribute__((vector_size(4 * VECTOR_LENGTH), may_alias, aligned(4)));

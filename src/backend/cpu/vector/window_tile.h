@@ -21,6 +21,7 @@ struct window_tile {
     const float *residual; /* added; as c */
     const float *mask;     /* 0 where !(mask > 0); as c */
     bool relu;
+    float ceiling; /* of relu6; 0: none */
     bool streamed; /* c is written past the caches */
 };
 
@@ -28,6 +29,7 @@ INLINE vector finish_vector(const struct window_tile *t, vector sum, vector resi
 {
     if (t->residual) sum += residual;
     if (t->relu) sum = larger_of((vector){0}, sum);
+    if (t->ceiling > 0) sum = smaller_of(broadcast(t->ceiling), sum);
     return t->mask ? keep_where(sum, mask > 0) : sum;
 }
 
@@ -73,6 +75,10 @@ INLINE void finish_tile(const struct window_tile *t, vector sum[][2], int rows, 
     float *const c = t->c;
     if (residual) FOR_ROWS FOR_VECTORS sum[r][v] += load(residual + to[r] + v * VECTOR_LENGTH);
     if (t->relu) FOR_ROWS FOR_VECTORS sum[r][v] = larger_of((vector){0}, sum[r][v]);
+    if (t->ceiling > 0) {
+        const vector ceiling = broadcast(t->ceiling);
+        FOR_ROWS FOR_VECTORS sum[r][v] = smaller_of(ceiling, sum[r][v]);
+    }
     if (mask) {
         FOR_ROWS FOR_VECTORS sum[r][v] =
             keep_where(sum[r][v], load(mask + to[r] + v * VECTOR_LENGTH) > 0);

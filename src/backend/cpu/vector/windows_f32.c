@@ -207,6 +207,7 @@ static void run_unit(const windows_run *run, fm_window_band band, const float *a
         .residual = w->residual ? w->residual + place : NULL,
         .mask = w->mask ? w->mask + place : NULL,
         .relu = w->relu,
+        .ceiling = w->ceiling,
         .streamed = run->streamed,
     };
     const float *b = run->b + unit * PANEL_WIDTH * plan->b_rows;
@@ -249,6 +250,18 @@ static next_band band_after(const windows_run *run, int64_t index, int64_t units
     };
 }
 
+/* What the depthwise band behind this one, if this part has it, reads. */
+static ahead depthwise_ahead(const windows_run *run, int64_t index, int64_t end,
+                             fm_window_band band)
+{
+    const fm_window_plan *plan = run->windows->plan;
+    const int64_t shares = FM_ISA_SYMBOL(fm_depthwise_fetches)(plan, band);
+    if (index + 1 >= end || shares == 0) return (ahead){0};
+    const fm_window_region source =
+        fm_window_band_source(plan, fm_window_band_at(plan, index + 1));
+    return ahead_of(run->windows->source + source.from, source.floats, shares);
+}
+
 static void pack_part(const void *argument, int part, int parts)
 {
     const windows_run *run = argument;
@@ -277,8 +290,8 @@ static void run_items(const void *argument, int part, int64_t begin, int64_t end
         }
         before = i / run->splits;
         if (is_depthwise(plan)) {
-            FM_ISA_SYMBOL(fm_depthwise_band)
-            (run->windows, band, a, moments_of(run, i / run->splits));
+            ahead next = depthwise_ahead(run, i, end, band);
+            FM_ISA_SYMBOL(fm_depthwise_band)(run->windows, band, a, moments_of(run, i), &next);
             continue;
         }
         const int64_t first = fm_range_bound(units, 1, split, splits);
