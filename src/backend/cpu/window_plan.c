@@ -259,15 +259,36 @@ static void cut_bands(fm_window_plan *plan, int64_t least_bands, int64_t pixels)
     plan->band_size[1] = width;
 }
 
-static void choose_strides(fm_window_plan *plan)
+/* The last position along d that a window sees. */
+static int64_t last_seen(const fm_window_plan *plan, int d)
+{
+    return plan->lowest[d] + plan->reach[d] + (plan->phases[0].grid[d] - 1) * plan->source_step[d];
+}
+
+static int64_t pixels_in_row(const fm_window_plan *plan)
+{
+    const fm_window_phase *phase = plan->phases;
+    const int64_t columns = phase->grid[1], *x = phase->offsets[1];
+    const int64_t pixels = columns % 7 == 0 ? 7 : FM_PIXELS_IN_ROW;
+    const bool depthwise = plan->depth == 1 && plan->columns == 1 && plan->groups > 1;
+    const bool fits = depthwise && plan->phase_count == 1 && phase->along[1] == FM_TAPS_IN_ROW &&
+                      x[1] == x[0] + 1 && x[2] == x[0] + 2 && plan->source_step[1] <= 2 &&
+                      plan->source_channels % FM_WHOLE_VECTORS == 0 && columns >= pixels;
+    return fits ? pixels : 0;
+}
+
+static void choose_strides(fm_window_plan *plan, bool edges_minded)
 {
     const int64_t channels = plan->source_channels;
+    plan->pixels_in_row = pixels_in_row(plan);
     plan->copied = false;
     for (int d = 0; d < 2; d++) {
-        const int64_t last =
-            plan->lowest[d] + plan->reach[d] + (plan->phases[0].grid[d] - 1) * plan->source_step[d];
-        if (plan->lowest[d] < 0 || last >= plan->source[d]) plan->copied = true;
+        if (plan->lowest[d] < 0 || last_seen(plan, d) >= plan->source[d]) plan->copied = true;
     }
+    plan->edges = plan->copied && edges_minded && plan->pixels_in_row > 0 &&
+                  plan->phases[0].grid[1] % plan->pixels_in_row == 0 && plan->lowest[1] >= -1 &&
+                  last_seen(plan, 1) <= plan->source[1];
+    if (plan->edges) plan->copied = false;
     plan->row_stride = (plan->copied ? plan->band_size[1] : plan->source[1]) * channels;
     plan->image_stride = (plan->copied ? plan->band_size[0] : plan->source[0]) * plan->row_stride;
     plan->copy_floats = plan->copied ? (size_t)(plan->band_images * plan->image_stride) : 0;
@@ -317,6 +338,7 @@ const float *fm_window_band_read(const fm_window_plan *plan, fm_window_band band
     const float *image = source + band.image * plan->source[0] * line;
     if (!plan->copied) {
         const float *a = image + first * line + plan->lowest[1] * channels;
+        if (plan->edges) return a;
         const int64_t lines = (band.images - 1) * plan->source[0] + rows;
         if (plan->source_step[1] == 1) touch(a, (lines - 1) * line + plan->band_size[1] * channels);
         return a;
@@ -386,14 +408,15 @@ fm_status fm_window_phases_make(fm_context *context, const fm_convolution *convo
 }
 
 fm_status fm_window_plan_make(fm_context *context, const fm_convolution *convolution, bool adjoint,
-                              int64_t least_bands, int64_t pixels, fm_window_plan *plan)
+                              bool edges_minded, int64_t least_bands, int64_t pixels,
+                              fm_window_plan *plan)
 {
     plan->arena.context = context;
     planner p = {.plan = plan, .convolution = convolution, .adjoint = adjoint};
     bool done = find_phases(&p);
     if (done) {
         cut_bands(plan, least_bands, pixels);
-        choose_strides(plan);
+        choose_strides(plan, edges_minded);
     }
     for (int64_t i = 0; done && i < plan->phase_count; i++) {
         done = cut_chunks(&p, &plan->phases[i]) && fill_tables(plan, &plan->phases[i]);

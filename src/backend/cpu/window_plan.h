@@ -50,17 +50,27 @@ typedef struct fm_window_plan {
     int64_t source_step[2], result_step[2]; /* from one pixel of a phase to the next */
     int64_t lowest[2], reach[2]; /* the first tap relative to its pixel's; to the last one's */
     bool copied;                 /* windows reach into the padding: bands are copies */
+    bool edges;                  /* they do, and who reads the source itself minds it */
+    int64_t pixels_in_row;       /* of a depthwise tile, see below; 0: any pixels */
     int64_t bands, band_rows, band_images; /* band_images > 1 only with all rows of the images */
     int64_t band_size[2];               /* positions of the source that a band of one image sees */
     ptrdiff_t row_stride, image_stride; /* of what tiles read */
     size_t copy_floats;                 /* of a band's copy; 0: the source is read itself */
 } fm_window_plan;
 
+/* Depthwise tiles with pixels of one row: of 7 where images are those of 224 pixels, halved, else of
+ * 8. For the one phase of a kernel with three columns side by side, strides up to 2, and channels in
+ * whole vectors of any instruction set. */
+enum { FM_TAPS_IN_ROW = 3, FM_PIXELS_IN_ROW = 8, FM_WHOLE_VECTORS = 16 };
+
 /* The adjoint in x when `adjoint`. least_bands: so many bands or more where they have some dozens
- * of pixels; pixels: what a band should have where that many fit the cache. On success release with
+ * of pixels; pixels: what a band should have where that many fit the cache. edges_minded: rows of
+ * depthwise tiles may read the source itself though windows reach into the padding, one position at
+ * most to the left and right; the rows of the kernel that do are left out. On success release with
  * the arena. */
 fm_status fm_window_plan_make(fm_context *context, const fm_convolution *convolution, bool adjoint,
-                              int64_t least_bands, int64_t pixels, fm_window_plan *plan);
+                              bool edges_minded, int64_t least_bands, int64_t pixels,
+                              fm_window_plan *plan);
 
 /* Only the phases, all above the bands: for those who need no tables. When `trimmed`, the pixels
  * of a phase see the same taps inside of the source, so no window reaches into the padding, and

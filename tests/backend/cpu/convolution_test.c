@@ -28,7 +28,8 @@ static float *new_numbers(fixture *f, source *s, int64_t count)
     return numbers;
 }
 
-enum { BIAS = 1, RESIDUAL = 2, RELU = 4, MASK = 8, DOUBLE = 16 };
+enum { BIAS = 1, RESIDUAL = 2, RELU = 4, MASK = 8, DOUBLE = 16, CEILING = 32 };
+#define LIMIT 0.5f
 
 typedef struct problem {
     fm_convolution c;
@@ -117,6 +118,7 @@ static void define(const problem *p, definition *d)
         if (p->epilogue & BIAS) d->y[i] += (double)p->bias[i % c->filters];
         if (p->epilogue & RESIDUAL) d->y[i] += (double)p->residual[i];
         if (p->epilogue & RELU && d->y[i] < 0) d->y[i] = 0;
+        if (p->epilogue & CEILING && d->y[i] > LIMIT) d->y[i] = LIMIT;
         if (p->epilogue & DOUBLE) d->y[i] *= 2;
     }
     for (int64_t i = 0; p->epilogue & MASK && i < p->x_count; i++) {
@@ -144,7 +146,7 @@ static void run_windows(fixture *f, const setting *s, const problem *p, const fl
 {
     fm_window_plan plan;
     assert_int_equal(
-        fm_window_plan_make(f->context, &p->c, adjoint, s->threads, FM_WINDOW_PIXELS, &plan),
+        fm_window_plan_make(f->context, &p->c, adjoint, true, s->threads, FM_WINDOW_PIXELS, &plan),
         FM_OK);
     fm_windows w = {.plan = &plan,
                     .adjoint = adjoint,
@@ -157,6 +159,7 @@ static void run_windows(fixture *f, const setting *s, const problem *p, const fl
         w.bias = p->epilogue & BIAS ? p->bias : NULL;
         w.residual = p->epilogue & RESIDUAL ? p->residual : NULL;
         w.relu = p->epilogue & RELU;
+        w.ceiling = p->epilogue & CEILING ? LIMIT : 0;
         w.activation = p->epilogue & DOUBLE ? twice : NULL;
     }
     const size_t floats = s->isa->scratch_floats(&w, s->threads);
@@ -172,8 +175,8 @@ static void run_gradient(fixture *f, const setting *s, const problem *p, float *
 {
     fm_window_plan plan;
     fm_kernel_gradient g;
-    assert_int_equal(fm_window_plan_make(f->context, &p->c, false, 4, FM_GRADIENT_PIXELS, &plan),
-                     FM_OK);
+    assert_int_equal(
+        fm_window_plan_make(f->context, &p->c, false, false, 4, FM_GRADIENT_PIXELS, &plan), FM_OK);
     assert_int_equal(s->isa->make_gradient(&plan, &g), FM_OK);
     g.x = p->x;
     g.dy = p->dy;
@@ -293,7 +296,29 @@ static void any_window_agrees_with_the_definition(void **state)
             c.padding[d] = draw(&s, 0, c.kernel[d]);
         }
         complete(&c, &s);
-        check(*state, &s, &c, (int)draw(&s, 0, 31));
+        check(*state, &s, &c, (int)draw(&s, 0, 63));
+    }
+}
+
+static void depthwise_rows_agree_with_the_definition(void **state)
+{
+    source s = {9};
+    for (int i = fixture_rounds(80); i > 0; i--) {
+        const int64_t channels = draw(&s, 0, 4) ? 16 * draw(&s, 1, 4) : draw(&s, 2, 50);
+        fm_convolution c = {
+            .images = draw(&s, 1, 4),
+            .groups = channels,
+            .channels = channels,
+            .filters = channels,
+            .x = {draw(&s, 1, 17), draw(&s, 0, 2) ? 7 * draw(&s, 1, 3) : draw(&s, 5, 33)},
+            .kernel = {draw(&s, 1, 4), 3}};
+        for (int d = 0; d < 2; d++) {
+            c.strides[d] = draw(&s, 1, 5) > 3 ? 2 : 1;
+            c.dilations[d] = draw(&s, 0, 5) ? 1 : 2;
+            c.padding[d] = draw(&s, 0, 4) ? 1 : draw(&s, 0, 2);
+        }
+        complete(&c, draw(&s, 0, 2) ? NULL : &s);
+        check(*state, &s, &c, (int)draw(&s, 0, 63));
     }
 }
 
@@ -334,6 +359,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         fixture_test(any_window_agrees_with_the_definition),
+        fixture_test(depthwise_rows_agree_with_the_definition),
         fixture_test(layers_of_networks_agree_with_the_definition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

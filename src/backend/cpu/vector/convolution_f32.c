@@ -48,9 +48,9 @@ static fm_status prepare_windows(const fm_site *site, const fm_convolution *c, b
     if (!state) return FM_ERROR_MEMORY;
     state->threads = multiply_adds(c) < PARALLEL_PRODUCT ? 1 : site->threads;
     const bool moments = site->op == &fm_op_convolve_moments;
-    fm_status status =
-        fm_window_plan_make(site->context, c, adjoint, moments ? FIXED_BANDS : 2 * state->threads,
-                            FM_WINDOW_PIXELS, &state->plan);
+    fm_status status = fm_window_plan_make(site->context, c, adjoint, true,
+                                           moments ? FIXED_BANDS : 2 * state->threads,
+                                           FM_WINDOW_PIXELS, &state->plan);
     if (status != FM_OK) {
         fm_release(site->context, state);
         return status;
@@ -152,7 +152,7 @@ static fm_status prepare_kernel_grad(const fm_site *site, fm_need *need)
     convolution_state *state = fm_allocate_zeroed(site->context, sizeof *state);
     if (!state) return FM_ERROR_MEMORY;
     state->threads = multiply_adds(&c) < PARALLEL_PRODUCT ? 1 : site->threads;
-    fm_status status = fm_window_plan_make(site->context, &c, false, FIXED_BANDS,
+    fm_status status = fm_window_plan_make(site->context, &c, false, false, FIXED_BANDS,
                                            FM_GRADIENT_PIXELS, &state->plan);
     if (status == FM_OK) {
         status = WINDOWS->make_gradient(&state->plan, &state->gradient);

@@ -4,8 +4,8 @@
 #include "backend/cpu/vector/depthwise.h"
 #include "backend/cpu/vector/kernels.h"
 
-#define PIXELS    8 /* at once: sums that hide the latency of one another */
-#define COLUMNS   3 /* of the kernel of a tile in a row */
+#define PIXELS    FM_PIXELS_IN_ROW /* at once: sums that hide the latency of one another */
+#define COLUMNS   FM_TAPS_IN_ROW
 #define TAPS      9 /* likewise: those of the smallest kernel and a part of a larger one's */
 #define MIN(x, y) ((x) < (y) ? (x) : (y))
 
@@ -19,11 +19,15 @@ typedef struct band_view {
     const fm_window_phase *phase;
     const float *a;
     const int32_t *from, *to;
-    int64_t count;   /* pixels of the band */
-    ptrdiff_t place; /* of the band in the result */
-    float *moments;  /* the band's unit of channel_moments.h, or NULL */
-    ahead *next;     /* what the band behind this one reads */
+    int64_t count;      /* pixels of the band */
+    ptrdiff_t place;    /* of the band in the result */
+    float *moments;     /* the band's unit of channel_moments.h, or NULL */
+    ahead *next;        /* what the band behind this one reads */
+    int64_t begin, end; /* taps, of a row of pixels: others see the padding */
+    bool left, right;   /* so do the first of a tile in its first column, the last in its last */
 } band_view;
+
+static const float padding[VECTOR_LENGTH];
 
 /* What stands behind the sums, and the store. */
 INLINE void finish_tile(const band_view *v, vector sum[], int64_t first, ptrdiff_t channel,
@@ -90,20 +94,23 @@ INLINE void run_row_tile(const band_view *v, int64_t first, ptrdiff_t channel, c
 {
     const fm_window_phase *phase = v->phase;
     const ptrdiff_t channels = v->windows->plan->source_channels;
+    const int columns = (pixels - 1) * step + COLUMNS;
     const float *a = v->a + v->from[first] + channel;
     const float *kernel = v->windows->kernel.data + channel;
     vector sum[PIXELS];
     fetch_results(v, first, channel, pixels);
     fetch_ahead(v->next);
     FOR_PIXELS sum[r] = (vector){0};
-    for (int64_t t = 0; t < phase->taps; t += COLUMNS) {
+    for (int64_t t = v->begin; t < v->end; t += COLUMNS) {
         const float *row = a + phase->chunks[t];
+        const float *begin = v->left ? padding : row;
+        const float *end = v->right ? padding : row + (columns - 1) * channels;
         const vector k[COLUMNS] = {load(kernel + phase->tap_kernel[t] * channels),
                                    load(kernel + phase->tap_kernel[t + 1] * channels),
                                    load(kernel + phase->tap_kernel[t + 2] * channels)};
-        UNROLL for (int j = 0; j < (pixels - 1) * step + COLUMNS; j++)
+        UNROLL for (int j = 0; j < columns; j++)
         {
-            const vector x = load(row + j * channels);
+            const vector x = load(j == 0 ? begin : j == columns - 1 ? end : row + j * channels);
             FOR_PIXELS
             {
                 const int c = j - r * step;
@@ -157,38 +164,44 @@ INLINE void run_row_pixels(const band_view *v, int64_t first, const int pixels, 
     finish_pixels(v, first, pixels);
 }
 
-/* Pixels of a tile in a row: 7 where images are those of 224 pixels, halved. */
-static int pixels_in_row(const fm_window_phase *phase)
-{
-    return phase->grid[1] % 7 == 0 ? 7 : PIXELS;
-}
-
-static bool has_row_tiles(const fm_window_plan *plan, const fm_window_phase *phase)
-{
-    const int64_t *x = phase->offsets[1];
-    return phase->along[1] == COLUMNS && x[1] == x[0] + 1 && x[2] == x[0] + 2 &&
-           plan->source_step[1] <= 2 && phase->grid[1] >= pixels_in_row(phase) &&
-           plan->source_channels % VECTOR_LENGTH == 0;
-}
-
 static void run_row_tiles(const band_view *v, int64_t first)
 {
-    const bool strided = v->windows->plan->source_step[1] == 2;
-    if (pixels_in_row(v->phase) == 7) {
+    const fm_window_plan *plan = v->windows->plan;
+    const bool strided = plan->source_step[1] == 2;
+    if (plan->pixels_in_row == 7) {
         strided ? run_row_pixels(v, first, 7, 2) : run_row_pixels(v, first, 7, 1);
     } else {
         strided ? run_row_pixels(v, first, PIXELS, 2) : run_row_pixels(v, first, PIXELS, 1);
     }
 }
 
-static void run_rows(const band_view *v)
+/* The rows of the kernel that row `row` of the result sees. */
+static void find_taps(band_view *v, int64_t row)
 {
-    const int64_t columns = v->phase->grid[1];
-    const int pixels = pixels_in_row(v->phase);
-    for (int64_t row = 0; row < v->count; row += columns) {
-        int64_t i = 0;
-        for (; i + pixels <= columns; i += pixels) run_row_tiles(v, row + i);
-        for (; i < columns; i++) run_pixels(v, row + i, 1);
+    const fm_window_plan *plan = v->windows->plan;
+    const int64_t *offset = v->phase->offsets[0], place = row * plan->source_step[0];
+    int64_t first = 0, last = v->phase->along[0];
+    while (plan->edges && first < last && place + offset[first] < 0) first++;
+    while (plan->edges && first < last && place + offset[last - 1] >= plan->source[0]) last--;
+    v->begin = first * COLUMNS;
+    v->end = last * COLUMNS;
+}
+
+static void run_rows(band_view *v, fm_window_band band)
+{
+    const fm_window_plan *plan = v->windows->plan;
+    const int64_t columns = v->phase->grid[1], pixels = plan->pixels_in_row;
+    const int64_t last = plan->lowest[1] + plan->reach[1] + (columns - 1) * plan->source_step[1];
+    const int64_t rows = v->count / columns / band.images;
+    for (int64_t i = 0; i < v->count / columns; i++) {
+        int64_t column = 0;
+        find_taps(v, band.row + i % rows);
+        for (; column + pixels <= columns; column += pixels) {
+            v->left = plan->edges && column == 0 && plan->lowest[1] < 0;
+            v->right = plan->edges && column + pixels == columns && last >= plan->source[1];
+            run_row_tiles(v, i * columns + column);
+        }
+        for (; column < columns; column++) run_pixels(v, i * columns + column, 1);
     }
 }
 
@@ -205,16 +218,21 @@ void FM_ISA_SYMBOL(fm_depthwise_band)(const fm_windows *windows, fm_window_band 
     const fm_window_plan *plan = windows->plan;
     for (int64_t i = 0; i < plan->phase_count; i++) {
         const fm_window_phase *phase = &plan->phases[i];
-        const band_view v = {.windows = windows,
-                             .phase = phase,
-                             .a = a,
-                             .from = phase->from,
-                             .to = phase->to,
-                             .count = fm_window_band_pixels(phase, band),
-                             .place = fm_window_band_result(plan, band),
-                             .moments = moments,
-                             .next = next};
-        (has_row_tiles(plan, phase) ? run_rows : run_anywhere)(&v);
+        band_view v = {.windows = windows,
+                       .phase = phase,
+                       .a = a,
+                       .from = phase->from,
+                       .to = phase->to,
+                       .count = fm_window_band_pixels(phase, band),
+                       .place = fm_window_band_result(plan, band),
+                       .moments = moments,
+                       .next = next};
+        if (v.count == 0) continue;
+        if (plan->pixels_in_row > 0) {
+            run_rows(&v, band);
+        } else {
+            run_anywhere(&v);
+        }
     }
 }
 

@@ -257,8 +257,7 @@ static ahead depthwise_ahead(const windows_run *run, int64_t index, int64_t end,
     const fm_window_plan *plan = run->windows->plan;
     const int64_t shares = FM_ISA_SYMBOL(fm_depthwise_fetches)(plan, band);
     if (index + 1 >= end || shares == 0) return (ahead){0};
-    const fm_window_region source =
-        fm_window_band_source(plan, fm_window_band_at(plan, index + 1));
+    const fm_window_region source = fm_window_band_source(plan, fm_window_band_at(plan, index + 1));
     return ahead_of(run->windows->source + source.from, source.floats, shares);
 }
 
