@@ -28,17 +28,6 @@ const fm_op *fm_fused_activation_op(int activation);
 /* FM_FUSED_NONE when the op is not one of them. */
 int fm_fused_activation_of(const fm_op *op);
 
-/* relu and relu6 are epilogues of products; the ceiling of the latter, 0: none. */
-static inline bool fm_fused_is_relu(int activation)
-{
-    return activation == FM_FUSED_RELU || activation == FM_FUSED_RELU6;
-}
-
-static inline float fm_fused_ceiling(int activation)
-{
-    return activation == FM_FUSED_RELU6 ? 6 : 0;
-}
-
 /* y (..., n) = activation(a b + bias), then 0 where mask <= 0.
  * Inputs: a (..., m, k) and b (k, n), each read transposed on demand as matmul's; bias (n) if
  * `bias`; mask (shape of y) if `mask`. */

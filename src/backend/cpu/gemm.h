@@ -86,7 +86,6 @@ typedef struct fm_gemm {
     /* The epilogue, in this order; what is NULL or false is left out. */
     const float *bias; /* [columns], added to every row; strided C */
     bool relu;         /* max(value, 0); NaN stays NaN */
-    float ceiling;     /* of relu6: min(value, ceiling), behind relu; 0: none */
     const float *mask; /* [rows][columns]: 0 where !(mask > 0), the gradient of ReLU; strided C */
     ptrdiff_t mask_row_stride;
     bool accumulate; /* C += scale * value instead of C = value; C in panels; depth beyond 383 is

@@ -269,12 +269,14 @@ static int64_t pixels_in_row(const fm_window_plan *plan)
 {
     const fm_window_phase *phase = plan->phases;
     const int64_t columns = phase->grid[1], *x = phase->offsets[1];
-    const int64_t pixels = columns % 7 == 0 ? 7 : FM_PIXELS_IN_ROW;
+    const bool halved = columns % FM_HALVED_PIXELS == 0;
     const bool depthwise = plan->depth == 1 && plan->columns == 1 && plan->groups > 1;
     const bool fits = depthwise && plan->phase_count == 1 && phase->along[1] == FM_TAPS_IN_ROW &&
-                      x[1] == x[0] + 1 && x[2] == x[0] + 2 && plan->source_step[1] <= 2 &&
-                      plan->source_channels % FM_WHOLE_VECTORS == 0 && columns >= pixels;
-    return fits ? pixels : 0;
+                      x[1] == x[0] + 1 && x[2] == x[0] + 2 &&
+                      plan->source_step[1] <= (halved ? 2 : 1) &&
+                      plan->source_channels % FM_WHOLE_VECTORS == 0;
+    const int64_t pixels = halved ? FM_HALVED_PIXELS : FM_PIXELS_IN_ROW;
+    return fits && columns >= pixels ? pixels : 0;
 }
 
 static void choose_strides(fm_window_plan *plan, bool edges_minded)

@@ -58,10 +58,15 @@ typedef struct fm_window_plan {
     size_t copy_floats;                 /* of a band's copy; 0: the source is read itself */
 } fm_window_plan;
 
-/* Depthwise tiles with pixels of one row: of 7 where images are those of 224 pixels, halved, else of
- * 8. For the one phase of a kernel with three columns side by side, strides up to 2, and channels in
- * whole vectors of any instruction set. */
-enum { FM_TAPS_IN_ROW = 3, FM_PIXELS_IN_ROW = 8, FM_WHOLE_VECTORS = 16 };
+/* Depthwise tiles with pixels of one row: of 7 where images are those of 224 pixels, halved, with
+ * strides up to 2, else of 8, with stride 1. For the one phase of a kernel with three columns side
+ * by side, and channels in whole vectors of any instruction set. */
+enum {
+    FM_TAPS_IN_ROW = 3,
+    FM_HALVED_PIXELS = 7,
+    FM_PIXELS_IN_ROW = 8,
+    FM_WHOLE_VECTORS = 16,
+};
 
 /* The adjoint in x when `adjoint`. least_bands: so many bands or more where they have some dozens
  * of pixels; pixels: what a band should have where that many fit the cache. edges_minded: rows of

@@ -49,6 +49,7 @@ typedef struct fm_kernel_gradient {
 
 typedef struct fm_windows_isa {
     const char *name;
+    bool minds_edges; /* of plans for `run`, fm_window_plan_make */
     size_t (*scratch_floats)(const fm_windows *windows, int threads);
     void (*run)(const fm_windows *windows, int threads, float *scratch);
     /* All but the pointers; of the plan's arena. */

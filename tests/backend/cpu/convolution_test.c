@@ -145,9 +145,9 @@ static void run_windows(fixture *f, const setting *s, const problem *p, const fl
                         bool adjoint, float *result)
 {
     fm_window_plan plan;
-    assert_int_equal(
-        fm_window_plan_make(f->context, &p->c, adjoint, true, s->threads, FM_WINDOW_PIXELS, &plan),
-        FM_OK);
+    assert_int_equal(fm_window_plan_make(f->context, &p->c, adjoint, s->isa->minds_edges,
+                                         s->threads, FM_WINDOW_PIXELS, &plan),
+                     FM_OK);
     fm_windows w = {.plan = &plan,
                     .adjoint = adjoint,
                     .source = adjoint ? p->dy : p->x,

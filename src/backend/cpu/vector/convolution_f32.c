@@ -33,8 +33,8 @@ static void describe_epilogue(const fm_site *site, convolution_state *state)
     if (a.bias) state->bias = next++;
     if (a.residual) state->residual = next++;
     if (a.mask) state->mask = next;
-    state->windows.relu = fm_fused_is_relu(a.activation);
-    state->windows.ceiling = fm_fused_ceiling(a.activation);
+    state->windows.relu = a.activation == FM_FUSED_RELU || a.activation == FM_FUSED_RELU6;
+    state->windows.ceiling = a.activation == FM_FUSED_RELU6 ? 6 : 0;
     if (a.activation != FM_FUSED_NONE && !state->windows.relu) {
         state->windows.activation =
             FM_ISA_SYMBOL(fm_cpu_unary_loop)(fm_fused_activation_op(a.activation));
@@ -48,7 +48,7 @@ static fm_status prepare_windows(const fm_site *site, const fm_convolution *c, b
     if (!state) return FM_ERROR_MEMORY;
     state->threads = multiply_adds(c) < PARALLEL_PRODUCT ? 1 : site->threads;
     const bool moments = site->op == &fm_op_convolve_moments;
-    fm_status status = fm_window_plan_make(site->context, c, adjoint, true,
+    fm_status status = fm_window_plan_make(site->context, c, adjoint, WINDOWS->minds_edges,
                                            moments ? FIXED_BANDS : 2 * state->threads,
                                            FM_WINDOW_PIXELS, &state->plan);
     if (status != FM_OK) {

@@ -6,6 +6,9 @@
 #include "backend/cpu/vector/vector.h"
 #include "backend/cpu/windows.h"
 
+/* Tiles with pixels of one row are worth their code where vectors are not the shortest. */
+#define LEAST_ROW_VECTOR 8
+
 /* Each channel is a group: what these functions are for. */
 static inline bool is_depthwise(const fm_window_plan *plan)
 {

@@ -27,8 +27,6 @@ typedef struct band_view {
     bool left, right;   /* so do the first of a tile in its first column, the last in its last */
 } band_view;
 
-static const float padding[VECTOR_LENGTH];
-
 /* What stands behind the sums, and the store. */
 INLINE void finish_tile(const band_view *v, vector sum[], int64_t first, ptrdiff_t channel,
                         size_t count, const int pixels, const bool whole)
@@ -87,38 +85,11 @@ INLINE void run_tile(const band_view *v, int64_t first, ptrdiff_t channel, size_
     finish_tile(v, sum, first, channel, width, pixels, whole);
 }
 
-/* The same for a kernel with three columns that are side by side, of pixels in a row that are
- * `step` apart: a number is loaded once for all windows that see it. */
-INLINE void run_row_tile(const band_view *v, int64_t first, ptrdiff_t channel, const int pixels,
-                         const int step)
+/* The channels behind the last whole vector. */
+static void run_tail(const band_view *v, int64_t first, ptrdiff_t channel, int pixels)
 {
-    const fm_window_phase *phase = v->phase;
-    const ptrdiff_t channels = v->windows->plan->source_channels;
-    const int columns = (pixels - 1) * step + COLUMNS;
-    const float *a = v->a + v->from[first] + channel;
-    const float *kernel = v->windows->kernel.data + channel;
-    vector sum[PIXELS];
-    fetch_results(v, first, channel, pixels);
-    fetch_ahead(v->next);
-    FOR_PIXELS sum[r] = (vector){0};
-    for (int64_t t = v->begin; t < v->end; t += COLUMNS) {
-        const float *row = a + phase->chunks[t];
-        const float *begin = v->left ? padding : row;
-        const float *end = v->right ? padding : row + (columns - 1) * channels;
-        const vector k[COLUMNS] = {load(kernel + phase->tap_kernel[t] * channels),
-                                   load(kernel + phase->tap_kernel[t + 1] * channels),
-                                   load(kernel + phase->tap_kernel[t + 2] * channels)};
-        UNROLL for (int j = 0; j < columns; j++)
-        {
-            const vector x = load(j == 0 ? begin : j == columns - 1 ? end : row + j * channels);
-            FOR_PIXELS
-            {
-                const int c = j - r * step;
-                if (c >= 0 && c < COLUMNS) sum[r] = multiply_add(x, k[c], sum[r]);
-            }
-        }
-    }
-    finish_tile(v, sum, first, channel, VECTOR_LENGTH, pixels, true);
+    const size_t count = (size_t)(v->windows->plan->source_channels - channel);
+    for (int r = 0; r < pixels; r++) run_tile(v, first + r, channel, count, 1, false);
 }
 
 static void activate(const band_view *v, int64_t first, int pixels)
@@ -153,8 +124,53 @@ INLINE void run_pixels(const band_view *v, int64_t first, const int pixels)
     for (; c + VECTOR_LENGTH <= channels; c += VECTOR_LENGTH) {
         run_tile(v, first, c, VECTOR_LENGTH, pixels, true);
     }
-    if (c < channels) run_tile(v, first, c, (size_t)(channels - c), pixels, false);
+    if (c < channels) run_tail(v, first, c, pixels);
     finish_pixels(v, first, pixels);
+}
+
+static void run_anywhere(const band_view *v)
+{
+    int64_t first = 0;
+    for (; first + PIXELS <= v->count; first += PIXELS) run_pixels(v, first, PIXELS);
+    for (; first < v->count; first++) run_pixels(v, first, 1);
+}
+
+#if VECTOR_LENGTH >= LEAST_ROW_VECTOR
+
+static const float padding[VECTOR_LENGTH];
+
+/* run_tile of pixels in a row, `step` apart, for a kernel with three columns side by side: a number is
+ * loaded once for all windows that see it. */
+INLINE void run_row_tile(const band_view *v, int64_t first, ptrdiff_t channel, const int pixels,
+                         const int step)
+{
+    const fm_window_phase *phase = v->phase;
+    const ptrdiff_t channels = v->windows->plan->source_channels;
+    const int columns = (pixels - 1) * step + COLUMNS;
+    const float *a = v->a + v->from[first] + channel;
+    const float *kernel = v->windows->kernel.data + channel;
+    vector sum[PIXELS];
+    fetch_results(v, first, channel, pixels);
+    fetch_ahead(v->next);
+    FOR_PIXELS sum[r] = (vector){0};
+    for (int64_t t = v->begin; t < v->end; t += COLUMNS) {
+        const float *row = a + phase->chunks[t];
+        const float *begin = v->left ? padding : row;
+        const float *end = v->right ? padding : row + (columns - 1) * channels;
+        const vector k[COLUMNS] = {load(kernel + phase->tap_kernel[t] * channels),
+                                   load(kernel + phase->tap_kernel[t + 1] * channels),
+                                   load(kernel + phase->tap_kernel[t + 2] * channels)};
+        UNROLL for (int j = 0; j < columns; j++)
+        {
+            const vector x = load(j == 0 ? begin : j == columns - 1 ? end : row + j * channels);
+            FOR_PIXELS
+            {
+                const int c = j - r * step;
+                if (c >= 0 && c < COLUMNS) sum[r] = multiply_add(x, k[c], sum[r]);
+            }
+        }
+    }
+    finish_tile(v, sum, first, channel, VECTOR_LENGTH, pixels, true);
 }
 
 INLINE void run_row_pixels(const band_view *v, int64_t first, const int pixels, const int step)
@@ -167,11 +183,12 @@ INLINE void run_row_pixels(const band_view *v, int64_t first, const int pixels, 
 static void run_row_tiles(const band_view *v, int64_t first)
 {
     const fm_window_plan *plan = v->windows->plan;
-    const bool strided = plan->source_step[1] == 2;
-    if (plan->pixels_in_row == 7) {
-        strided ? run_row_pixels(v, first, 7, 2) : run_row_pixels(v, first, 7, 1);
+    if (plan->pixels_in_row == PIXELS) {
+        run_row_pixels(v, first, PIXELS, 1);
+    } else if (plan->source_step[1] == 1) {
+        run_row_pixels(v, first, FM_HALVED_PIXELS, 1);
     } else {
-        strided ? run_row_pixels(v, first, PIXELS, 2) : run_row_pixels(v, first, PIXELS, 1);
+        run_row_pixels(v, first, FM_HALVED_PIXELS, 2);
     }
 }
 
@@ -205,12 +222,7 @@ static void run_rows(band_view *v, fm_window_band band)
     }
 }
 
-static void run_anywhere(const band_view *v)
-{
-    int64_t first = 0;
-    for (; first + PIXELS <= v->count; first += PIXELS) run_pixels(v, first, PIXELS);
-    for (; first < v->count; first++) run_pixels(v, first, 1);
-}
+#endif
 
 void FM_ISA_SYMBOL(fm_depthwise_band)(const fm_windows *windows, fm_window_band band,
                                       const float *a, float *moments, ahead *next)
@@ -228,11 +240,13 @@ void FM_ISA_SYMBOL(fm_depthwise_band)(const fm_windows *windows, fm_window_band 
                        .moments = moments,
                        .next = next};
         if (v.count == 0) continue;
+#if VECTOR_LENGTH >= LEAST_ROW_VECTOR
         if (plan->pixels_in_row > 0) {
             run_rows(&v, band);
-        } else {
-            run_anywhere(&v);
+            continue;
         }
+#endif
+        run_anywhere(&v);
     }
 }
 

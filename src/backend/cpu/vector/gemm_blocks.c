@@ -252,7 +252,6 @@ static void run_tiles(struct share *share, const struct strip *s, size_t from, s
     t.accumulate = g->accumulate;
     t.continued = from > 0 && !g->accumulate;
     t.relu = g->relu && last;
-    t.ceiling = last ? g->ceiling : 0;
     for (size_t i = s->tile_begin; i < s->tile_end; i++) {
         const size_t row = bound(g->rows, i, share->row_tiles);
         const size_t rows = bound(g->rows, i + 1, share->row_tiles) - row;
@@ -342,7 +341,6 @@ static void run_wide(const struct share *share, size_t column)
         .mask = g->mask ? g->mask + column : NULL,
         .mask_row = g->mask_row_stride,
         .relu = g->relu,
-        .ceiling = g->ceiling,
     };
     const struct strip s = {.column = column, .columns = WIDE_PANELS * PANEL_WIDTH};
 

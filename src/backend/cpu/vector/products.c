@@ -89,6 +89,20 @@ static fm_gemm_layout layout_of_b(const fm_layout *layout, bool transposed)
     return transposed ? FM_GEMM_PANELS_TRANSPOSED : FM_GEMM_PANELS;
 }
 
+/* relu6, whose loop is called for each row of a tile otherwise: that takes as long as the work. */
+static void bound_tile(void *argument, const fm_gemm_tile *tile)
+{
+    (void)argument;
+    for (size_t r = 0; r < tile->rows; r++) {
+        float *row = tile->values + r * tile->stride;
+        for (size_t i = 0; i < tile->columns; i += VECTOR_LENGTH) {
+            const size_t left = tile->columns - i;
+            const vector x = larger_of((vector){0}, load_up_to(row + i, left));
+            store_up_to(row + i, smaller_of(broadcast(6), x), left);
+        }
+    }
+}
+
 static product describe_matmul(const fm_site *site)
 {
     const fm_fused_matmul_attributes t = fused_attributes(site);
@@ -108,12 +122,13 @@ static product describe_matmul(const fm_site *site)
                  .c_layout = is_panels(&site->output_layouts[0]) ? FM_GEMM_PANELS : FM_GEMM_STRIDED,
                  .c_row_stride = n,
                  .mask_row_stride = n,
-                 .relu = fm_fused_is_relu(t.activation),
-                 .ceiling = fm_fused_ceiling(t.activation)}};
+                 .relu = t.activation == FM_FUSED_RELU}};
     p.bias = t.bias ? 2 : 0;
     p.mask = t.mask ? 2 + t.bias : 0;
     describe_batch(&p, a, b, y, t.transpose_a);
-    if (t.activation != FM_FUSED_NONE && !p.gemm.relu) {
+    if (t.activation == FM_FUSED_RELU6) {
+        p.gemm.function = bound_tile;
+    } else if (t.activation != FM_FUSED_NONE && !p.gemm.relu) {
         p.activation = FM_ISA_SYMBOL(fm_cpu_unary_loop)(fm_fused_activation_op(t.activation));
     }
     return p;

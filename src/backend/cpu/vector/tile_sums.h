@@ -30,7 +30,6 @@ struct tile {
     int64_t ahead_lines; /* at every FETCH_STEP-th step; NULL: nothing */
     bool continued;      /* start from what C holds, the sum over the depth before */
     bool relu;
-    float ceiling; /* of relu6; 0: none */
     bool accumulate;
 };
 
@@ -90,10 +89,6 @@ INLINE void tile_epilogue(const struct tile *t, vector sum[][WIDE_VECTORS], int 
         }
     }
     if (t->relu) FOR_ROWS FOR_VECTORS sum[r][v] = larger_of((vector){0}, sum[r][v]);
-    if (t->ceiling > 0) {
-        const vector ceiling = broadcast(t->ceiling);
-        FOR_ROWS FOR_VECTORS sum[r][v] = smaller_of(ceiling, sum[r][v]);
-    }
     if (t->mask) {
         FOR_ROWS FOR_VECTORS
         {

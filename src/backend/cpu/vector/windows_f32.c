@@ -373,6 +373,7 @@ static void run_windows(const fm_windows *windows, int threads, float *scratch)
 
 const fm_windows_isa FM_ISA_SYMBOL(fm_windows_isa) = {
     .name = FM_ISA_NAME,
+    .minds_edges = VECTOR_LENGTH >= LEAST_ROW_VECTOR,
     .scratch_floats = scratch_floats,
     .run = run_windows,
     .make_gradient = FM_ISA_SYMBOL(fm_kernel_gradient_make),
