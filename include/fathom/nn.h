@@ -1,6 +1,6 @@
 /* fathom/nn.h: layers, activations and initialisers: what a model is written with.
  *
- *     static fm_val digits(fm_graph *g, fm_val x)
+ *     static fm_val digits(fm_graph *g, fm_val x, void *argument)
  *     {
  *         x = fm_flatten(g, x);
  *         x = fm_dense(g, x, .units = 512, .activation = FM_RELU);

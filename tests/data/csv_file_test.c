@@ -236,6 +236,8 @@ static void errors_name_line_and_column(void **state)
     fm_dataset *d;
     assert_fails(f->context, FM_ERROR_FORMAT, "byte 2 is zero",
                  fm_dataset_parse_csv(f->context, "t", "a\0b", 3, NULL, &d));
+    assert_fails(f->context, FM_ERROR_FORMAT, "t: holds no lines",
+                 fm_dataset_parse_csv(f->context, "t", NULL, 0, NULL, &d));
 }
 
 static void numbers_are_read_exactly(void **state)

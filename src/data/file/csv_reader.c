@@ -30,7 +30,7 @@ void fm_csv_rewind(fm_csv_reader *reader)
 fm_status fm_csv_open(fm_csv_reader *reader, fm_context *context, const char *name,
                       const char *bytes, size_t size)
 {
-    const char *begin = bytes, *zero = memchr(bytes, 0, size);
+    const char *begin = bytes, *zero = size ? memchr(bytes, 0, size) : NULL;
     fm_utf8_skip_mark(&begin, &size);
     *reader = (fm_csv_reader){
         .context = context, .name = name, .begin = begin, .end = begin + size, .separator = ','};
