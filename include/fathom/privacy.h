@@ -3,7 +3,7 @@
  *     fm_privacy_plan plan = {
  *         .sample_rate = 256.0 / 60000, .steps = 15 * 60000 / 256, .delta = 1e-5};
  *     fm_privacy_epsilon(context, &plan, 1.1, &epsilon, NULL);      what a noise multiplier spends
- *     fm_privacy_noise(context, &plan, 3, &noise_multiplier);       what an epsilon takes
+ *     fm_privacy_noise(context, &plan, NULL, 3, &noise_multiplier); what an epsilon takes
  *
  * Invariants
  *  - Neighbours are data sets that differ by one example that is there or not (add or remove one).

@@ -184,14 +184,35 @@ static fm_status try_out(trial *t)
     return status == FM_OK ? report_beginning(t) : status;
 }
 
-/* What a step cannot read or does not fit has been found before: its words are a finding. */
+/* Batches are read as the model is made: a part of another shape or dtype must not reach it. */
+static fm_status check_shapes(const fm_checking *c, bool *fits)
+{
+    fm_status status = FM_OK;
+    for (int i = 0; i < FM_CHECK_PARTS && status == FM_OK; i++) {
+        const fm_check_part *part = &c->parts[i];
+        if (!part->prepared) continue;
+        if (fm_model_check_data(c->input->model, part->prepared, true) == FM_OK) continue;
+        *fits = false;
+        status = fm_check_add(c->record, FM_FINDING_ERROR, FM_CHECK_MODEL,
+                              "the %s data does not fit the model: %s", part->name,
+                              fm_error_message(c->context));
+        fm_error_clear(c->context);
+    }
+    c->record->report.done[FM_CHECK_MODEL] = true;
+    return status;
+}
+
+/* What a step cannot read has been found before: its words are a finding. */
 fm_status fm_check_run(fm_checking *c)
 {
     trial t = {.checking = c, .report = &c->record->report, .model = c->input->model};
     const fm_check_part *train = &c->parts[FM_CHECK_TRAIN];
     bool possible = t.model && train->prepared && fm_dataset_about(train->prepared)->count > 0;
     if (!possible) return FM_OK;
-    fm_status status = try_out(&t);
+    bool fits = true;
+    fm_status status = check_shapes(c, &fits);
+    if (status != FM_OK || !fits) return status;
+    status = try_out(&t);
     fm_loader_destroy(t.loader);
     if (status == FM_OK || status == FM_ERROR_MEMORY) return status;
     status = fm_check_add(c->record, FM_FINDING_ERROR, FM_CHECK_STEPS, "a training step fails: %s",

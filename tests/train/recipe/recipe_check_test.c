@@ -503,6 +503,37 @@ static fm_status check_arrays(fm_context *context, void *argument)
     return status;
 }
 
+static void data_of_another_shape_is_not_run(void **state)
+{
+    fixture *f = *state;
+    static const float x[4][3];
+    static const int32_t y[4];
+    fm_dataset_info info = {
+        .name = "narrow",
+        .count = 4,
+        .field_count = 2,
+        .fields = {{"x", FM_F32, FM_SHAPE(3), NULL}, {"y", FM_I32, FM_SHAPE(), NULL}}};
+    const fm_model_options options = {.build = one_layer,
+                                      .input_shape = FM_SHAPE(200),
+                                      .loss = FM_SPARSE_CATEGORICAL_CROSSENTROPY};
+    fm_dataset *set;
+    fm_model *model;
+    fm_check_report *r;
+    assert_ok(f->context,
+              fm_dataset_from_arrays(f->context, &info, (const void *[]){x, y}, true, &set));
+    assert_ok(f->context, fm_model_create(f->context, &options, &model));
+    const fm_check_input input = {.prepared = {set}, .model = model};
+    assert_ok(f->context, fm_check(f->context, &input, NULL, &r));
+    expect(r, FM_FINDING_ERROR, FM_CHECK_MODEL,
+           "the training data does not fit the model: data set \"narrow\": \"x\" is f32 (3), the "
+           "model wants f32 (200)",
+           "");
+    assert_true(r->done[FM_CHECK_MODEL] && !r->done[FM_CHECK_STEPS]);
+    fm_check_report_destroy(r);
+    fm_model_destroy(model);
+    fm_dataset_destroy(set);
+}
+
 static void arrays_are_checked_too(void **state)
 {
     fixture *f = *state;
@@ -551,6 +582,7 @@ int main(void)
         fixture_test(lengths_of_texts_are_told),
         fixture_test(a_limit_takes_samples_evenly),
         fixture_test(arrays_are_checked_too),
+        fixture_test(data_of_another_shape_is_not_run),
         fixture_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
