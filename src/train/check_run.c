@@ -1,10 +1,12 @@
 /* A few real steps: whether the loss stays finite, and what a run will take. */
 #include "base/clock.h"
 #include "base/fields.h"
+#include "ir/ir.h"
 #include "train/check_inside.h"
 #include "train/privacy/private_training.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { WARM_UP = 2, LEAST_STEPS = 3, DEFAULT_BATCH = 32 };
 
@@ -56,6 +58,29 @@ static fm_status next_batch(trial *t)
     if (status != FM_OK || t->batch.count > 0) return status;
     status = fm_loader_begin(t->loader, t->batch.epoch + 1, 0); /* a small set goes round */
     return status == FM_OK ? fm_loader_next(t->loader, &t->batch) : status;
+}
+
+/* ---- the last layer -------------------------------------------------------------------------- */
+
+/* A loss of logits behind a layer that ends in probabilities sees them squeezed twice. */
+static fm_status check_logits(trial *t)
+{
+    static const char *const squeezing[] = {"softmax", "sigmoid"};
+    fm_graph *graph;
+    fm_status status = fm_model_graph(t->model, FM_PREDICT, 1, &graph);
+    if (status != FM_OK) return status;
+    bool of_logits = fm_graph_output(graph, "probabilities").id != 0; /* made of the prediction */
+    uint32_t last = graph->values[fm_graph_output(graph, "prediction").id].producer;
+    for (int i = 0; i < 2 && of_logits && last != FM_NO_NODE && status == FM_OK; i++) {
+        if (strcmp(graph->nodes[last].op->name, squeezing[i]) != 0) continue;
+        status = fm_check_add(t->checking->record, FM_FINDING_WARNING, FM_CHECK_MODEL,
+                              "the last layer ends in %s, and %s takes logits, to which it applies "
+                              "%s itself\ntake the activation away, or say from_logits: false of "
+                              "the loss",
+                              squeezing[i], fm_loss_at(t->model->options.loss)->name, squeezing[i]);
+    }
+    fm_graph_destroy(graph);
+    return status;
 }
 
 /* ---- memory ---------------------------------------------------------------------------------- */
@@ -170,6 +195,7 @@ static fm_status try_out(trial *t)
     double validation = 0;
     fm_check_report *r = t->report;
     fm_status status = open_trial(t);
+    if (status == FM_OK) status = check_logits(t);
     if (status == FM_OK) status = check_memory(t);
     if (status != FM_OK || t->too_large) return status;
     status = fm_model_compile_forms(t->model, FM_TRAIN, t->loader);

@@ -378,6 +378,36 @@ static void learning_rates_that_are_too_large_show(void **state)
     fm_check_report_destroy(r);
 }
 
+/* Losses take logits: what ends in probabilities is squeezed twice. */
+static void a_softmax_too_much_is_told(void **state)
+{
+    fixture *f = *state;
+    static const struct {
+        const char *loss, *activation, *told;
+    } rows[] = {
+        {CLASSES, "softmax", "the last layer ends in softmax, and " CLASSES " takes logits"},
+        {"binary_crossentropy", "sigmoid", "the last layer ends in sigmoid, and binary"},
+        {"{" CLASSES ": {from_logits: false}}", "softmax", NULL},
+        {CLASSES, "linear", NULL},
+        {"mean_squared_error", "sigmoid", NULL}};
+    write_table(f, "t.csv", 60, sorted_line);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[512];
+        bool classes = strstr(rows[i].loss, CLASSES) != NULL;
+        snprintf(text, sizeof text,
+                 "data: {set: csv, file: t.csv%s}\nmodel: [{dense: {units: %d, activation: %s}}]\n"
+                 "loss: %s\noptimizer: sgd\n",
+                 classes ? "" : ", target: 1, drop: 2", classes ? 4 : 1, rows[i].activation,
+                 rows[i].loss);
+        fm_check_report *r = check_recipe(f, text, NULL);
+        const char *told = rows[i].told ? rows[i].told : "the last layer ends in";
+        const fm_finding *found = find(r, FM_FINDING_WARNING, FM_CHECK_MODEL, told);
+        if ((found != NULL) != (rows[i].told != NULL)) fail_msg("row %zu", i);
+        assert_true(r->done[FM_CHECK_STEPS]);
+        fm_check_report_destroy(r);
+    }
+}
+
 static void a_batch_that_never_fills_is_told(void **state)
 {
     fixture *f = *state;
@@ -577,6 +607,7 @@ int main(void)
         fixture_test(labels_have_a_range),
         fixture_test(samples_that_occur_twice_are_found),
         fixture_test(learning_rates_that_are_too_large_show),
+        fixture_test(a_softmax_too_much_is_told),
         fixture_test(a_batch_that_never_fills_is_told),
         fixture_test(series_are_looked_at_as_well),
         fixture_test(lengths_of_texts_are_told),
