@@ -202,6 +202,7 @@ typedef struct fm_trial {
 } fm_trial;
 
 FM_API int64_t fm_search_trial_count(const fm_search *search);
+/* Of a number that there is not (fm_search_best may say -1) a failed one: NaN, and values NULL. */
 FM_API fm_trial fm_search_trial(const fm_search *search, int64_t trial);
 /* The trial with the best value, of equal ones the first; -1 while nothing was told. */
 FM_API int64_t fm_search_best(const fm_search *search);

@@ -528,7 +528,8 @@ int64_t fm_search_trial_count(const fm_search *search)
 
 fm_trial fm_search_trial(const fm_search *search, int64_t trial)
 {
-    return search->trials[trial];
+    const bool there = trial >= 0 && trial < (int64_t)search->trial_count;
+    return there ? search->trials[trial] : (fm_trial){.state = FM_TRIAL_FAILED, .value = NAN};
 }
 
 int64_t fm_search_best(const fm_search *search)

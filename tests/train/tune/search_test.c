@@ -206,6 +206,29 @@ static void the_best_go_on(void **state)
     fm_search_destroy(search);
 }
 
+/* A loop that failed at every trial asks for the best one, too. */
+static void a_trial_that_there_is_not_failed(void **state)
+{
+    fixture *f = *state;
+    fm_search *search;
+    const fm_search_options options = {.method = FM_RANDOM_SEARCH, .trials = 2};
+    assert_ok(f->context, fm_search_create(f->context, &space, &options, &search));
+    for (int i = 0; i < 2; i++) {
+        fm_trial_job job;
+        assert_ok(f->context, fm_search_ask(search, &job));
+        assert_ok(f->context, fm_search_tell(search, job.trial, NAN));
+    }
+    const int64_t numbers[] = {fm_search_best(search), 2, INT64_MAX, INT64_MIN};
+    assert_int_equal(numbers[0], -1);
+    for (int i = 0; i < 4; i++) {
+        fm_trial trial = fm_search_trial(search, numbers[i]);
+        assert_int_equal(trial.state, FM_TRIAL_FAILED);
+        assert_true(isnan(trial.value));
+        assert_null(trial.values);
+    }
+    fm_search_destroy(search);
+}
+
 static void budgets_end_a_search(void **state)
 {
     fixture *f = *state;
@@ -466,6 +489,7 @@ static void every_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        fixture_test(a_trial_that_there_is_not_failed),
         fixture_test(hyperband_has_the_papers_brackets),
         fixture_test(halving_climbs_to_all_its_epochs),
         fixture_test(trials_do_not_depend_on_who_ends_first),
