@@ -664,6 +664,17 @@ static void every_allocation_may_fail(void **state)
     assert_true(fail_each_allocation(*state, make_all, NULL) >= 15);
 }
 
+static void a_record_without_a_file_says_so(void **state)
+{
+    fixture *f = *state;
+    const fm_dataset_record *record;
+    fm_dataset *train, *test;
+    assert_ok(f->context, fm_dataset_record_find(f->context, "series", &record));
+    assert_fails(f->context, FM_ERROR_ARGUMENT, "series: file is needed",
+                 record->open(f->context, &(fm_series_options){.window = 3}, NULL, &train, &test));
+    assert_null(train);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -688,6 +699,7 @@ int main(void)
         fixture_test(the_calendar_is_an_input),
         fixture_test(a_sine_is_drawn),
         fixture_test(tables_in_memory_are_checked),
+        fixture_test(a_record_without_a_file_says_so),
         fixture_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

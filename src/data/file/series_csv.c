@@ -273,7 +273,9 @@ fm_status fm_open_series_record(fm_context *context, const void *options,
     fm_series *series = NULL;
     *train = NULL;
     if (test) *test = NULL;
-    fm_status status = fm_places_find(context, places, given->file, &path);
+    fm_series_options filled;
+    fm_status status = complete(context, given->file, given, &filled);
+    if (status == FM_OK) status = fm_places_find(context, places, given->file, &path);
     if (status == FM_OK) status = fm_series_open(context, fm_text_string(&path), given, &series);
     fm_text_release(&path);
     if (status == FM_OK) {
