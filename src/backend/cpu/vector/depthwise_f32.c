@@ -139,8 +139,8 @@ static void run_anywhere(const band_view *v)
 
 static const float padding[VECTOR_LENGTH];
 
-/* run_tile of pixels in a row, `step` apart, for a kernel with three columns side by side: a number is
- * loaded once for all windows that see it. */
+/* run_tile of pixels in a row, `step` apart, for a kernel with three columns side by side: a number
+ * is loaded once for all windows that see it. */
 INLINE void run_row_tile(const band_view *v, int64_t first, ptrdiff_t channel, const int pixels,
                          const int step)
 {
