@@ -6,8 +6,9 @@
  *         -> y, mean, variance = convolve_moments(x, kernel);
  *            normalize_by_moments(y, gamma, beta, mean, variance)
  *
- * Only where a kernel of `backends` makes both, or none makes the convolution either, as in portable
- * programs: a convolution that would lose its kernel, as those that round to bf16, stays as it is. */
+ * Only where a kernel of `backends` makes both, or none makes the convolution either, as in
+ * portable programs: a convolution that would lose its kernel, as those that round to bf16, stays
+ * as it is. */
 #ifndef FM_PASS_MOMENTS_H
 #define FM_PASS_MOMENTS_H
 
