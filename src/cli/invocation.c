@@ -1,6 +1,7 @@
 #include "cli/invocation.h"
 #include "cli/exit_codes.h"
 #include "cli/json_lines.h"
+#include "cli/memory_check.h"
 #include "base/context.h"
 #include "fathom/data_files.h"
 
@@ -69,11 +70,20 @@ static void print_log(void *user, fm_log_level level, const char *message)
     fprintf(stderr, "%s%s\n", level == FM_LOG_WARNING ? "warning: " : "", message);
 }
 
+/* A large piece that is not free is refused: the system would promise it, and kill who fills it. */
+static void *allocate(void *user, size_t size)
+{
+    enum { LARGE = 64 << 20 };
+    (void)user;
+    return size >= LARGE && (double)size > memory_free() ? NULL : malloc(size);
+}
+
 bool invocation_open(invocation *s, const arguments *given)
 {
     *s = (invocation){.given = given, .out = terminal_of(stdout), .err = terminal_of(stderr)};
     find_places(s);
-    fm_context_options options = {.log = print_log, .log_user = s, .threads = (int)given->threads};
+    fm_context_options options = {
+        .allocate = allocate, .log = print_log, .log_user = s, .threads = (int)given->threads};
     if (fm_context_create(&options, &s->context) == FM_OK) return true;
     fprintf(stderr, "fathom: not enough memory to begin\n");
     return false;
