@@ -70,7 +70,7 @@ static fm_status keep_text(fm_recipe *recipe, const char *bytes, size_t size, bo
     if (changed) return fm_tree_print(&recipe->arena, recipe->tree, &recipe->text);
     char *copy = fm_arena_allocate(&recipe->arena, size + 1);
     if (!copy) return FM_ERROR_MEMORY;
-    memcpy(copy, bytes, size);
+    if (size > 0) memcpy(copy, bytes, size); /* of an empty text bytes may be NULL */
     recipe->text = copy;
     return FM_OK;
 }

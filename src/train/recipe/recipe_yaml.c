@@ -200,7 +200,6 @@ fm_status fm_tree_parse(fm_arena *arena, const char *source, const char *bytes, 
                         fm_tree **tree)
 {
     *tree = NULL;
-    fm_utf8_skip_mark(&bytes, &size); /* libyaml counts it as a column */
     if (size > FM_TREE_MAX_BYTES) {
         return fm_fail(arena->context, FM_ERROR_LIMIT,
                        "%s: %zu bytes are too many for a recipe; at most %d are read", source, size,
@@ -211,6 +210,7 @@ fm_status fm_tree_parse(fm_arena *arena, const char *source, const char *bytes, 
     if (!yaml_parser_initialize(&r.parser)) {
         return fm_fail(arena->context, FM_ERROR_MEMORY, "%s: no memory to read it", source);
     }
+    fm_utf8_skip_mark(&bytes, &size); /* libyaml counts it as a column */
     /* The parser aborts on NULL, which an empty text may be. */
     yaml_parser_set_input_string(&r.parser, (const unsigned char *)(size ? bytes : ""), size);
     yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
