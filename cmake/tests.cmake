@@ -7,8 +7,8 @@ pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 set(thread_folders backend data io run train)
 add_custom_target(thread_tests)
 set(without_valgrind convolution_test rounded_convolution_test make_again_test moments_kernels_test
-    winograd_test examples_test explain_test parity_test resume_test private_training_test
-    zoo_backends_test zoo_parity_test)
+    network_fuzz_test winograd_test examples_test explain_test parity_test resume_test
+    private_training_test zoo_backends_test zoo_parity_test)
 
 # Valgrind takes what libjpeg-turbo's vectorised encoder leaves unused for undefined: JSIMD_FORCENONE.
 
