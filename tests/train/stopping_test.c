@@ -123,6 +123,20 @@ static void the_rate_falls_on_a_plateau(void **state)
 
 /* ---- NaN ---- */
 
+static fm_dataset *six_samples(fm_context *context, const float x[6][PROBLEM_INPUTS],
+                               const int32_t y[6])
+{
+    const fm_dataset_info info = {
+        .name = "bad",
+        .count = 6,
+        .field_count = 2,
+        .fields = {{"x", FM_F32, FM_SHAPE(PROBLEM_INPUTS), NULL}, {"y", FM_I32, FM_SHAPE(), NULL}}};
+    fm_dataset *made;
+    assert_ok(context,
+              fm_dataset_from_arrays(context, &info, (const void *const[]){x, y}, true, &made));
+    return made;
+}
+
 static void data_with_a_nan_is_named(void **state)
 {
     fixture *f = *state;
@@ -130,14 +144,7 @@ static void data_with_a_nan_is_named(void **state)
     float x[6][PROBLEM_INPUTS] = {{0}};
     int32_t y[6] = {0, 1, 2, 0, 1, 2};
     x[4][2] = NAN;
-    const fm_dataset_info info = {
-        .name = "bad",
-        .count = 6,
-        .field_count = 2,
-        .fields = {{"x", FM_F32, FM_SHAPE(PROBLEM_INPUTS), NULL}, {"y", FM_I32, FM_SHAPE(), NULL}}};
-    fm_dataset *bad;
-    assert_ok(f->context,
-              fm_dataset_from_arrays(f->context, &info, (const void *const[]){x, y}, true, &bad));
+    fm_dataset *bad = six_samples(f->context, x, y);
     fm_fit_options options = {.epochs = 2, .batch_size = 2, .no_shuffle = true};
     assert_fails(f->context, FM_ERROR_NONFINITE,
                  "epoch 1, batch 3: the loss is NaN: in batch 3 sample 0 of the batch (position 4",
@@ -157,14 +164,7 @@ static void a_label_without_a_class_is_named(void **state)
     trainer t = open_trainer(f->context, adam);
     const float x[6][PROBLEM_INPUTS] = {{0}};
     int32_t y[6] = {0, 1, 2, 0, 1, 3};
-    const fm_dataset_info info = {
-        .name = "bad",
-        .count = 6,
-        .field_count = 2,
-        .fields = {{"x", FM_F32, FM_SHAPE(PROBLEM_INPUTS), NULL}, {"y", FM_I32, FM_SHAPE(), NULL}}};
-    fm_dataset *bad;
-    assert_ok(f->context,
-              fm_dataset_from_arrays(f->context, &info, (const void *const[]){x, y}, true, &bad));
+    fm_dataset *bad = six_samples(f->context, x, y);
     const fm_fit_options options = {.batch_size = 2, .no_shuffle = true};
     assert_fails(f->context, FM_ERROR_NONFINITE,
                  "in batch 3 sample 1 of the batch (position 5 of the data set) has the label 3; "

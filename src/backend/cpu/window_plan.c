@@ -270,9 +270,8 @@ static int64_t pixels_in_row(const fm_window_plan *plan)
     const fm_window_phase *phase = plan->phases;
     const int64_t columns = phase->grid[1], *x = phase->offsets[1];
     const bool halved = columns % FM_HALVED_PIXELS == 0;
-    const bool depthwise = plan->depth == 1 && plan->columns == 1 && plan->groups > 1;
-    const bool fits = depthwise && plan->phase_count == 1 && phase->along[1] == FM_TAPS_IN_ROW &&
-                      x[1] == x[0] + 1 && x[2] == x[0] + 2 &&
+    const bool fits = fm_window_plan_is_depthwise(plan) && plan->phase_count == 1 &&
+                      phase->along[1] == FM_TAPS_IN_ROW && x[1] == x[0] + 1 && x[2] == x[0] + 2 &&
                       plan->source_step[1] <= (halved ? 2 : 1) &&
                       plan->source_channels % FM_WHOLE_VECTORS == 0;
     const int64_t pixels = halved ? FM_HALVED_PIXELS : FM_PIXELS_IN_ROW;

@@ -101,6 +101,12 @@ fm_window_region fm_window_band_source(const fm_window_plan *plan, fm_window_ban
 const float *fm_window_band_read(const fm_window_plan *plan, fm_window_band band,
                                  const float *source, float *copy);
 
+/* Each channel is a group of its own. */
+static inline bool fm_window_plan_is_depthwise(const fm_window_plan *plan)
+{
+    return plan->depth == 1 && plan->columns == 1 && plan->groups > 1;
+}
+
 /* How many pixels of a phase the band has: entries of its tables. */
 static inline int64_t fm_window_band_pixels(const fm_window_phase *phase, fm_window_band band)
 {

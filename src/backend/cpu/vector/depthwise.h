@@ -9,12 +9,6 @@
 /* Tiles with pixels of one row are worth their code where vectors are not the shortest. */
 #define LEAST_ROW_VECTOR 8
 
-/* Each channel is a group: what these functions are for. */
-static inline bool is_depthwise(const fm_window_plan *plan)
-{
-    return plan->depth == 1 && plan->columns == 1 && plan->groups > 1;
-}
-
 /* One band, which is read at `a`; moments: its unit of channel_moments.h, or NULL. Meanwhile what
  * the next band reads is fetched, in fm_depthwise_fetches shares. */
 void FM_ISA_SYMBOL(fm_depthwise_band)(const fm_windows *windows, fm_window_band band,

@@ -89,8 +89,9 @@ fm_status FM_ISA_SYMBOL(fm_kernel_gradient_make)(fm_window_plan *plan, fm_kernel
 {
     const fm_window_phase *phase = plan->phases;
     const int64_t pixels = plan->images * phase->grid[0] * phase->grid[1];
-    const int64_t space = is_depthwise(plan) ? plan->positions * plan->source_channels
-                                             : units_of(plan) * unit_floats(plan);
+    const int64_t space = fm_window_plan_is_depthwise(plan)
+                              ? plan->positions * plan->source_channels
+                              : units_of(plan) * unit_floats(plan);
     int32_t *row_from = fm_arena_allocate(&plan->arena, (size_t)plan->b_rows * sizeof *row_from);
     if (!row_from) return FM_ERROR_MEMORY;
     for (int64_t i = 0; i < plan->b_rows; i++) {
@@ -352,7 +353,7 @@ size_t FM_ISA_SYMBOL(fm_kernel_gradient_scratch_floats)(const fm_kernel_gradient
                                                         int threads)
 {
     const fm_window_plan *plan = gradient->plan;
-    if (is_depthwise(plan)) {
+    if (fm_window_plan_is_depthwise(plan)) {
         return FM_ISA_SYMBOL(fm_depthwise_gradient_scratch_floats)(gradient, threads);
     }
     return slices_floats(gradient) + sums_floats(gradient) +
@@ -363,7 +364,7 @@ void FM_ISA_SYMBOL(fm_kernel_gradient_run)(const fm_kernel_gradient *gradient, i
                                            float *scratch)
 {
     const fm_window_plan *plan = gradient->plan;
-    if (is_depthwise(plan)) {
+    if (fm_window_plan_is_depthwise(plan)) {
         FM_ISA_SYMBOL(fm_depthwise_gradient_run)(gradient, threads, scratch);
         return;
     }

@@ -288,7 +288,7 @@ static void run_items(const void *argument, int part, int64_t begin, int64_t end
             a = fm_window_band_read(plan, band, run->windows->source, copy);
         }
         before = i / run->splits;
-        if (is_depthwise(plan)) {
+        if (fm_window_plan_is_depthwise(plan)) {
             ahead next = depthwise_ahead(run, i, end, band);
             FM_ISA_SYMBOL(fm_depthwise_band)(run->windows, band, a, moments_of(run, i), &next);
             continue;
@@ -307,7 +307,7 @@ static void run_items(const void *argument, int part, int64_t begin, int64_t end
 static size_t packed_floats(const fm_windows *w)
 {
     const fm_window_plan *plan = w->plan;
-    if (read_in_place(w) || is_depthwise(plan)) return 0;
+    if (read_in_place(w) || fm_window_plan_is_depthwise(plan)) return 0;
     return (size_t)(units_of_group(plan) * plan->groups * plan->b_rows * PANEL_WIDTH);
 }
 
@@ -357,9 +357,10 @@ static void run_windows(const fm_windows *windows, int threads, float *scratch)
                        .packed = scratch,
                        .copies = scratch + packed_floats(windows),
                        .copy_floats = copy_floats(plan),
-                       .splits = even || is_depthwise(plan) ? 1 : MIN(threads, units),
+                       .splits =
+                           even || fm_window_plan_is_depthwise(plan) ? 1 : MIN(threads, units),
                        .streamed = is_streamed(windows)};
-    if (!read_in_place(windows) && !is_depthwise(plan)) {
+    if (!read_in_place(windows) && !fm_window_plan_is_depthwise(plan)) {
         run.b = scratch;
         fm_in_parts(threads, pack_part, &run);
     }
