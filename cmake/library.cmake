@@ -153,6 +153,8 @@ target_link_libraries(fathom_shared PRIVATE fathom_options fathom_libraries)
 if(NOT CMAKE_C_FLAGS MATCHES "-fsanitize") # whose run time is in the program
   target_link_options(fathom_shared PRIVATE -Wl,--no-undefined)
 endif()
+# Its own functions are called straight, not through a table in which a program could replace them.
+target_link_options(fathom_shared PRIVATE LINKER:-Bsymbolic-functions)
 if(FATHOM_PACKED_RELOCATIONS)
   target_link_options(fathom_shared PRIVATE LINKER:-z,pack-relative-relocs)
 endif()

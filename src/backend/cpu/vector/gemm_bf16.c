@@ -321,6 +321,7 @@ static void pack_b(const fm_gemm *g, const struct strip *s, size_t from, size_t 
 
 #define ADD_WORD(sum, a, b) add_pairs(sum, broadcast_pair(a), (words)(b))
 #define IN_PLACE_A          false
+#include "backend/cpu/vector/gemm_adam.h"
 #include "backend/cpu/vector/gemm_tile.h"
 
 #define TILE(rows, vectors)                                                                        \
@@ -361,7 +362,8 @@ static const struct gemm_reader reader = {.word_depth = 2,
                                           .in_place = in_place,
                                           .pack_b = pack_b,
                                           .tile = tile,
-                                          .wide_tile = wide_tile};
+                                          .wide_tile = wide_tile,
+                                          .updating_tile = updating_tile_of};
 
 /* ---- operands in the caches ------------------------------------------------------------------ */
 

@@ -202,7 +202,7 @@ static bool updates_meanwhile(const struct share *share, const struct strip *s,
                               const struct tile *t)
 {
     const fm_gemm *g = share->g;
-    if (!g->adam || !share->reader->updating_tile || t->a_row != 1 || s->vectors != 2) return false;
+    if (!g->adam || t->a_row != 1 || s->vectors != 2) return false;
     const size_t least = g->rows / share->row_tiles;
     const size_t most = least + (g->rows % share->row_tiles != 0);
     return share->reader->updating_tile(least) && share->reader->updating_tile(most);

@@ -7,6 +7,7 @@
 
 #define ADD_WORD(sum, a, b) multiply_add(broadcast(*(a)), b, sum)
 #define IN_PLACE_A          true
+#include "backend/cpu/vector/gemm_adam.h"
 #include "backend/cpu/vector/gemm_tile.h"
 
 /* A deep A whose columns are contiguous (of a weight gradient: X^T) is read down its columns, each
@@ -16,20 +17,36 @@ static bool gathers_a(const fm_gemm *g, size_t blocks)
     return g->a_row_stride == 1 && blocks > 1 && g->columns > PANEL_WIDTH;
 }
 
-/* Some rows at a time: they stay in the first cache while the
+/* Numbers of `rows` rows, which lie side by side, TILE_ROWS apart. A store reaches into the place of
+ * the numbers of the next step, which come later; the last one of a tile does not. */
+static void gather_steps(float *to, const float *from, ptrdiff_t step, size_t rows, size_t depth,
+                         bool last)
+{
+    for (size_t d = 0; d < depth; d++, from += step, to += TILE_ROWS) {
+        const vector numbers = load_up_to(from, rows);
+        if (last && d + 1 == depth) {
+            store_up_to(to, numbers, rows);
+        } else {
+            store(to, numbers);
+        }
+    }
+}
+
+/* Some steps at a time: they stay in the first cache while the
  * tiles beside each other take their numbers. */
 static void gather_a(const struct share *share, size_t first, size_t last, size_t from, size_t to)
 {
-    enum { ROWS_AT_ONCE = 16 };
+    enum { STEPS_AT_ONCE = 16 };
     const fm_gemm *g = share->g;
     const ptrdiff_t step = g->a_depth_stride;
-    for (size_t top = from; top < to; top += ROWS_AT_ONCE) {
-        const size_t depth = MIN(to - top, (size_t)ROWS_AT_ONCE);
+    for (size_t top = from; top < to; top += STEPS_AT_ONCE) {
+        const size_t depth = MIN(to - top, (size_t)STEPS_AT_ONCE);
         for (size_t i = first; i < last; i++) {
             const size_t row = bound(g->rows, i, share->row_tiles);
             const size_t rows = bound(g->rows, i + 1, share->row_tiles) - row;
-            copy_rows(share->a + (i - share->a_first) * share->tile_step + (top - from) * TILE_ROWS,
-                      TILE_ROWS, g->a + row + (ptrdiff_t)top * step, step, depth, rows);
+            float *tile = share->a + (i - share->a_first) * share->tile_step;
+            gather_steps(tile + (top - from) * TILE_ROWS, g->a + row + (ptrdiff_t)top * step, step,
+                         rows, depth, top + depth == to);
         }
     }
 }
@@ -75,9 +92,13 @@ static void pack_b(const fm_gemm *g, const struct strip *s, size_t from, size_t 
 
     if (g->b_layout == FM_GEMM_PANELS_TRANSPOSED) {
         pack_from_panels(g, s, from, to, packed);
-    } else if (g->b_column_stride == 1) {
-        pack_rows(packed, width, b, g->b_depth_stride, s->columns, to - from);
-    } else if (g->b_depth_stride == 1) {
+        return;
+    }
+    if (g->b_column_stride == 1) {
+        pack_rows(packed, width, b, g->b_depth_stride, s->columns, to - from, sums);
+        return;
+    }
+    if (g->b_depth_stride == 1) {
         pack_transposed(packed, width, b, g->b_column_stride, s->columns, to - from);
     } else {
         pack_any(packed, width, b, g->b_depth_stride, g->b_column_stride, s->columns, to - from);
@@ -134,7 +155,7 @@ static const struct gemm_reader reader = {.word_depth = 1,
                                           .pack_b = pack_b,
                                           .tile = tile,
                                           .wide_tile = wide_tile,
-                                          .updating_tile = FM_ISA_SYMBOL(fm_gemm_updating_tile)};
+                                          .updating_tile = updating_tile_of};
 
 static size_t scratch_floats(const fm_gemm *gemm)
 {

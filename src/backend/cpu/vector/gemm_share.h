@@ -48,7 +48,7 @@ struct gemm_reader {
                    float sums[PANEL_WIDTH]);
     tile_function *(*tile)(size_t rows, size_t vectors, bool a_rows_contiguous);
     tile_function *(*wide_tile)(size_t rows, bool a_rows_contiguous); /* of WIDE_PANELS panels */
-    updating_tile *(*updating_tile)(size_t rows); /* NULL, also the function: there is none */
+    updating_tile *(*updating_tile)(size_t rows);                     /* NULL: there is none */
 };
 
 /* The part's share: cells [begin, end) of the grid of row tiles by panels, numbered down the first
@@ -93,9 +93,6 @@ static inline size_t strip_width(const struct strip *s)
 /* Words of columns that lie side by side that are gathered at a time: they stay in the first cache
  * while the tiles beside each other take their numbers. */
 #define GATHERED_WORDS (VECTOR_LENGTH / 2)
-
-/* gemm_adam.c's tiles. */
-updating_tile *FM_ISA_SYMBOL(fm_gemm_updating_tile)(size_t rows);
 
 /* The product by a reader: what fm_gemm_isa promises. */
 size_t FM_ISA_SYMBOL(fm_gemm_scratch)(const struct gemm_reader *reader, const fm_gemm *g);

@@ -153,7 +153,7 @@ static void pack_units(const gradient_run *run, const band_work *w, const block 
             float *to = w->packed + (u - unit) * UNIT_FLOATS + (pixel - k->from) * PANEL_WIDTH;
             pack_rows(to, columns <= VECTOR_LENGTH ? VECTOR_LENGTH : PANEL_WIDTH,
                       dy + pixel * channels + first_column(plan, u), channels, (size_t)columns,
-                      (size_t)count);
+                      (size_t)count, NULL);
         }
     }
 }

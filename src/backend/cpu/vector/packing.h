@@ -42,17 +42,39 @@ static inline void pack_transposed(float *to, size_t width, const float *from, p
     }
 }
 
-/* to[d][i] = from[d * from_depth + i] for i < columns, d < depth; zero from there to i = width. */
-static inline void pack_rows(float *to, size_t width, const float *from, ptrdiff_t from_depth,
-                             size_t columns, size_t depth)
+/* Of one or two vectors' width. */
+INLINE void pack_vectors(float *to, const float *from, ptrdiff_t from_depth, size_t columns,
+                         size_t depth, float *sums, const int vectors)
 {
-    const size_t left = columns < VECTOR_LENGTH ? columns : VECTOR_LENGTH, right = columns - left;
+    const size_t left[2] = {columns < VECTOR_LENGTH ? columns : VECTOR_LENGTH,
+                            columns < VECTOR_LENGTH ? 0 : columns - VECTOR_LENGTH};
+    vector sum[2] = {{0}};
 
+    if (sums) FOR_VECTORS sum[v] = load(sums + v * VECTOR_LENGTH);
     for (size_t d = 0; d < depth; d++, from += from_depth, to += PANEL_WIDTH) {
-        store(to, load_up_to(from, left));
-        if (width == PANEL_WIDTH) {
-            store(to + VECTOR_LENGTH, load_up_to(from + VECTOR_LENGTH, right));
+        FOR_VECTORS
+        {
+            const vector row = load_up_to(from + v * VECTOR_LENGTH, left[v]);
+            store(to + v * VECTOR_LENGTH, row);
+            if (sums) sum[v] += row;
         }
+    }
+    if (sums) FOR_VECTORS store(sums + v * VECTOR_LENGTH, sum[v]);
+}
+
+/* to[d][i] = from[d * from_depth + i] for i < columns, d < depth; zero from there to i = width.
+ * Where `sums` is not NULL, sums[i] += to[0][i] + to[1][i] + ..., in this order. */
+static inline void pack_rows(float *to, size_t width, const float *from, ptrdiff_t from_depth,
+                             size_t columns, size_t depth, float *sums)
+{
+    if (width < PANEL_WIDTH) {
+        pack_vectors(to, from, from_depth, columns, depth, sums, 1);
+    } else if (columns < PANEL_WIDTH) {
+        pack_vectors(to, from, from_depth, columns, depth, sums, 2);
+    } else if (sums) {
+        pack_vectors(to, from, from_depth, PANEL_WIDTH, depth, sums, 2);
+    } else {
+        pack_vectors(to, from, from_depth, PANEL_WIDTH, depth, NULL, 2);
     }
 }
 

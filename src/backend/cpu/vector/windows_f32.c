@@ -68,7 +68,7 @@ static void pack_forward(const fm_windows *w, int64_t group, int64_t panel, floa
     const fm_window_plan *plan = w->plan;
     const int64_t column = group * plan->columns + panel * PANEL_WIDTH;
     pack_rows(to, PANEL_WIDTH, w->kernel.data + column, plan->result_channels,
-              (size_t)unit_columns(plan, panel), (size_t)plan->b_rows);
+              (size_t)unit_columns(plan, panel), (size_t)plan->b_rows, NULL);
 }
 
 /* Rows of B are filters, columns are channels: the transpose of the kernel at each tap. */

@@ -1,7 +1,10 @@
 /* Tiles of a weight gradient beside Adam's update of the tile before. A vector of the update waits
  * some twenty cycles for a root and a quotient; the products of a step of depth take as long and do
  * not need the divider, so one vector a step costs little more than its own products. AVX-512 has
- * the registers. */
+ * the registers. Who includes it defines ADD_WORD, as for gemm_tile.h. */
+#ifndef FM_BACKEND_CPU_GEMM_ADAM_H
+#define FM_BACKEND_CPU_GEMM_ADAM_H
+
 #include "backend/cpu/vector/gemm_share.h"
 
 #if VECTOR_LENGTH == 16
@@ -24,49 +27,49 @@ INLINE void add_products(vector sum[][2], const float *a, const float *b, const 
     const int vectors = 2;
     vector column[2];
     FOR_VECTORS column[v] = load(b + v * VECTOR_LENGTH);
-    FOR_ROWS
-    {
-        const vector number = broadcast(a[r]);
-        FOR_VECTORS sum[r][v] = multiply_add(number, column[v], sum[r][v]);
-    }
+    FOR_ROWS FOR_VECTORS sum[r][v] = ADD_WORD(sum[r][v], a + r, column[v]);
 }
 
+/* Vectors and steps are spread over each other: where there are more vectors, the first steps take
+ * two. */
 INLINE void tile_with_update(const struct tile *t, const struct tile_update *u, const int rows)
 {
     const int vectors = 2;
-    const size_t meanwhile = MIN(t->depth, u->vectors);
+    const size_t twice = u->vectors > t->depth ? MIN(u->vectors - t->depth, t->depth) : 0;
+    const float *a = t->a, *b = t->b;
     vector sum[TILE_ROWS][2];
+    size_t done = 0;
 
     FOR_ROWS FOR_VECTORS sum[r][v] = (vector){0};
-    for (size_t d = 0; d < meanwhile; d++) {
-        add_products(sum, t->a + (ptrdiff_t)d * t->a_depth, t->b + (ptrdiff_t)d * t->b_depth, rows);
-        update_vector(u, d);
-    }
-    for (size_t d = meanwhile; d < t->depth; d++) {
-        add_products(sum, t->a + (ptrdiff_t)d * t->a_depth, t->b + (ptrdiff_t)d * t->b_depth, rows);
+    for (size_t d = 0; d < t->depth; d++, a += t->a_depth, b += t->b_depth) {
+        add_products(sum, a, b, rows);
+        if (done < u->vectors) update_vector(u, done++);
+        if (d < twice) update_vector(u, done++);
     }
     FOR_ROWS FOR_VECTORS store(t->c + r * t->c_row + v * VECTOR_LENGTH, sum[r][v]);
-    for (size_t i = meanwhile; i < u->vectors; i++) update_vector(u, i);
+    while (done < u->vectors) update_vector(u, done++);
 }
 
-static void tile_12(const struct tile *t, const struct tile_update *u)
+static void updating_tile_12(const struct tile *t, const struct tile_update *u)
 {
     tile_with_update(t, u, 12);
 }
 
-static void tile_11(const struct tile *t, const struct tile_update *u)
+static void updating_tile_11(const struct tile *t, const struct tile_update *u)
 {
     tile_with_update(t, u, 11);
 }
 
-updating_tile *FM_ISA_SYMBOL(fm_gemm_updating_tile)(size_t rows)
+static updating_tile *updating_tile_of(size_t rows)
 {
-    return rows == 12 ? tile_12 : rows == 11 ? tile_11 : NULL;
+    return rows == 12 ? updating_tile_12 : rows == 11 ? updating_tile_11 : NULL;
 }
 #else
-updating_tile *FM_ISA_SYMBOL(fm_gemm_updating_tile)(size_t rows)
+static updating_tile *updating_tile_of(size_t rows)
 {
     (void)rows;
     return NULL;
 }
+#endif
+
 #endif
