@@ -11,6 +11,7 @@ import itertools
 import json
 import math
 import pathlib
+import statistics
 
 import run_bench
 
@@ -178,6 +179,40 @@ def about_costs(record):
     return (f"<details><summary>{title_of(record)}: {1e3 * total:.3g} ms a step</summary>\n\n"
             + table(["op (kernels)", "steps", "ms", "time", "GFLOP/s", "GB/s"], rows)
             + "\n\n</details>\n")
+
+
+WINOGRAD = 4  # times fewer products in F(4x4, 3x3): 36 instead of 144 for 16 results
+
+
+def floor_of(row, record):
+    """Seconds in which a group of steps cannot be beaten, and whether arithmetic takes them: its
+    multiply-adds at the peak, or its operands copied by the smallest cache that holds a step's."""
+    peak = {key: statistics.median(machine["peaks"][0][key] for machine in record["machine_peaks"])
+            for key in ("fma_gflops", "bf16_gflops", *(key for key, _ in ROOFS))}
+    machine, bytes_of_step = record["machine_peaks"][0], row["bytes"] / row["steps"]
+    speed = ("copy_l2_gbs" if bytes_of_step <= machine["l2_bytes"] * record["threads"] else
+             "copy_l3_gbs" if bytes_of_step <= machine["l3_bytes"] else "copy_memory_gbs")
+    top = "bf16_gflops" if "_bf16." in row["kernel"] else "fma_gflops"
+    arithmetic = row["flops"] / (WINOGRAD if "winograd" in row["kernel"] else 1) / peak[top]
+    moving = row["bytes"] / peak[speed]
+    return 1e-9 * max(arithmetic, moving), arithmetic >= moving
+
+
+def about_floors(records):
+    rows = []
+    for record in records:
+        floors = [floor_of(row, record) for row in record["costs"]]
+        whole = sum(seconds for seconds, _ in floors)
+        step = record["batch"] / record["fathom"]["median"]
+        kernels = sum(row["seconds"] for row in record["costs"])
+        arithmetic = sum(seconds for seconds, counts in floors if counts)
+        words = record["workload"] + (" (bf16)" if record.get("precision") == "bfloat16" else "")
+        ratio = record.get("ratio")
+        rows.append([words, figure(1e3 * step), figure(1e3 * kernels), figure(1e3 * whole),
+                     f"{100 * arithmetic / whole:.0f} %", figure(ratio),
+                     figure(ratio and ratio * step / whole)])
+    return table(["", "ms a step", "its kernels", "floor", "of it arithmetic", "ratio", "at the floor"],
+                 rows) + "\n"
 
 
 def title_of(record):
@@ -407,6 +442,15 @@ with it.
 """
 
 
+ABOUT_FLOORS = """*Its kernels* are the shortest times of a step's kernels, each timed alone and added up.
+The *floor* is what these kernels would take without any loss: of each the multiply-adds at the peak of their
+precision, a quarter of them where Winograd's algorithm is used, its transforms not counted; or, where that
+takes longer, what it reads and writes, copied by the smallest cache that holds it. *At the floor* is the
+ratio to PyTorch that a step of that length would have: a program of these kernels has none above it, but
+for those that leave out products with padding, which count here (ResNet-18's last layers in bf16).
+"""
+
+
 def page_of(machine, records, others, drawn):
     all_threads = sorted({record["threads"] for record in records} | {1, run_bench.PROCESSORS},
                          reverse=True)
@@ -423,6 +467,8 @@ def page_of(machine, records, others, drawn):
         parts += [f"## Beside {NAMES[OTHER]}\n", ABOUT_OTHER, about_other(others)]
     costly = [record for record in records if "costs" in record and record["threads"] == all_threads[0]]
     if costly:
+        parts += ["## What the machine allows in training\n", ABOUT_FLOORS,
+                  about_floors([record for record in costly if record["phase"] == "train"])]
         parts.append("## Where the time goes\n")
         parts += [about_costs(record) for record in costly if record["phase"] == "train"]
         parts += [about_costs(record) for record in costly
