@@ -291,8 +291,7 @@ def measure(job, python, options):
         record["ratio"] = record["fathom"]["median"] / record[peer]["median"]
         record["memory_ratio"] = (record["fathom"]["rounds"][0]["peak_bytes"] /
                                   record[peer]["rounds"][0]["peak_bytes"])
-    if job.phase != "generate":
-        record["costs"] = where_time_goes(program, record["fathom"]["median"], record["batch"])
+    record["costs"] = where_time_goes(program, record["fathom"]["median"], record["batch"])
     return record
 
 

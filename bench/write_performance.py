@@ -176,7 +176,8 @@ def about_costs(record):
     if len(costs) > DEAREST:
         rows.append(["others", str(sum(row["steps"] for row in costs[DEAREST:])), f"{1e3 * rest:.3f}",
                      f"{100 * rest / total:.1f} %", NONE, NONE])
-    return (f"<details><summary>{title_of(record)}: {1e3 * total:.3g} ms a step</summary>\n\n"
+    what = "token behind all others" if record["phase"] == "generate" else "step"
+    return (f"<details><summary>{title_of(record)}: {1e3 * total:.3g} ms a {what}</summary>\n\n"
             + table(["op (kernels)", "steps", "ms", "time", "GFLOP/s", "GB/s"], rows)
             + "\n\n</details>\n")
 
@@ -472,7 +473,7 @@ def page_of(machine, records, others, drawn):
         parts.append("## Where the time goes\n")
         parts += [about_costs(record) for record in costly if record["phase"] == "train"]
         parts += [about_costs(record) for record in costly
-                  if record["phase"] == "predict" and record["batch"] == 1]
+                  if record["phase"] != "train" and record["batch"] == 1]
     parts += ["## What is missing\n", missing_results(machine, records, all_threads)]
     return "\n".join(parts)
 
