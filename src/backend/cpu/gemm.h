@@ -1,5 +1,5 @@
-/* Products of f32 matrices with what surrounds them fused in: bias, activation, the mask of ReLU's
- * gradient, the gradient of the bias, the update of the weights.
+/* Products of f32 matrices with what surrounds them fused in: bias, residual sum, activation, the
+ * mask of ReLU's gradient, the gradient of the bias, the update of the weights.
  *
  *     C[rows, columns] = epilogue(A[rows, depth] * B[depth, columns])
  *
@@ -84,7 +84,9 @@ typedef struct fm_gemm {
     size_t c_first, c_rows;  /* c_rows > 0: C is this one's rows from c_first on, in panels */
 
     /* The epilogue, in this order; what is NULL or false is left out. */
-    const float *bias; /* [columns], added to every row; strided C */
+    const float *bias;     /* [columns], added to every row; strided C */
+    const float *residual; /* [rows][columns], added; strided C */
+    ptrdiff_t residual_row_stride;
     bool relu;         /* max(value, 0); NaN stays NaN */
     const float *mask; /* [rows][columns]: 0 where !(mask > 0), the gradient of ReLU; strided C */
     ptrdiff_t mask_row_stride;

@@ -67,8 +67,8 @@ typedef struct product {
     const fm_gemm_isa *isa;
     bool bf16;
     fm_gemm gemm;
-    operand a, b;    /* b without panels */
-    operand c, mask; /* c as it was before, plain */
+    operand a, b;              /* b without panels */
+    operand c, mask, residual; /* c as it was before, plain */
     float *packed_b, *bias, *sums;
     double *expected, *tolerance;
     bool in_function;
@@ -104,6 +104,7 @@ static void expect(product *p)
                 size += fabs(term);
             }
             if (g->bias) value += (double)g->bias[j];
+            if (g->residual) value += (double)at(&p->residual, i, j);
             if (g->relu && value < 0) value = 0;
             if (g->mask && !(at(&p->mask, i, j) > 0)) value = 0;
             if (g->accumulate) value = (double)at(&p->c, i, j) + (double)g->scale * value;
@@ -165,7 +166,10 @@ static void draw_product(fixture *f, source *s, product *p)
     if (g->c_layout == FM_GEMM_STRIDED) {
         p->mask = new_operand(f, s, g->rows, g->columns, COLUMNS_CONTIGUOUS);
         if (draw(s, 2)) g->bias = p->bias = new_numbers(f, s, g->columns);
+        p->residual = new_operand(f, s, g->rows, g->columns, COLUMNS_CONTIGUOUS);
         if (draw(s, 3) == 0) g->mask = p->mask.data;
+        if (draw(s, 3) == 0) g->residual = p->residual.data;
+        g->residual_row_stride = p->residual.row_stride;
         g->mask_row_stride = p->mask.row_stride;
         g->relu = draw(s, 3) == 0;
     } else {
@@ -181,8 +185,8 @@ static void draw_product(fixture *f, source *s, product *p)
 
 static void release_product(fixture *f, product *p)
 {
-    void *owned[] = {p->a.data, p->b.data, p->c.data,   p->mask.data, p->packed_b,
-                     p->bias,   p->sums,   p->expected, p->tolerance};
+    void *owned[] = {p->a.data,   p->b.data, p->c.data, p->mask.data, p->residual.data,
+                     p->packed_b, p->bias,   p->sums,   p->expected,  p->tolerance};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) fm_release(f->context, owned[i]);
 }
 

@@ -184,7 +184,7 @@ static void finish_row(const windows_run *run, const float *sums, int64_t at, in
     if (s->activation) s->activation(columns, 0, to, to);
 }
 
-/* Rows that lie apart: what the tile below reads and writes, while its sums are made. */
+/* What the product does not know that the tile below reads and writes, while its sums are made. */
 static void fetch_tile_below(const windows_run *run, const fm_gemm_tile *tile, int64_t column,
                              pixel p)
 {
@@ -192,7 +192,7 @@ static void fetch_tile_below(const windows_run *run, const fm_gemm_tile *tile, i
     for (size_t r = 0; r < tile->rows && p.image < plan->images; r++) {
         const int64_t at = place_of(plan, run->windows.phase, &p) + column;
         for (int64_t j = 0; j < PANEL_WIDTH; j += LINE) {
-            __builtin_prefetch(run->result + at + j, 1);
+            if (is_scattered(run->state)) __builtin_prefetch(run->result + at + j, 1);
             if (run->residual) __builtin_prefetch(run->residual + at + j);
             if (run->mask) __builtin_prefetch(run->mask + at + j);
         }
@@ -215,7 +215,7 @@ static void finish_tile(void *argument, const fm_gemm_tile *tile)
         finish_row(run, sums, at, column, columns,
                    is_scattered(run->state) ? run->result + at : sums);
     }
-    if (is_scattered(run->state)) fetch_tile_below(run, tile, column, p);
+    fetch_tile_below(run, tile, column, p);
 }
 
 /* Pixels that no tap reaches. */
@@ -300,9 +300,12 @@ static void run_phase(windows_run *run, const fm_window_phase *phase)
     gemm.c = run->result + run->first;
     if (is_scattered(s)) {
         gemm.c = gemm.c_layout == FM_GEMM_STRIDED ? run->sums : NULL;
-    } else if (!run->residual && !run->mask && !s->activation) {
+    } else if (!s->activation) {
         gemm.function = NULL;
         gemm.bias = run->bias ? run->bias + run->first : NULL;
+        gemm.residual = run->residual ? run->residual + run->first : NULL;
+        gemm.mask = run->mask ? run->mask + run->first : NULL;
+        gemm.residual_row_stride = gemm.mask_row_stride = s->plan.result_channels;
         gemm.relu = s->relu;
     }
     fm_gemm_run(s->isa, &gemm, (unsigned)s->threads, run->scratch);

@@ -110,9 +110,10 @@ static void finish_sums(const fm_gemm *g, const struct strip *s, const float *su
     }
 }
 
-/* Buffers for a tile whose columns end inside a vector, and for the mask and bias beside it. */
+/* Buffers for a tile whose columns end inside a vector, and for what is beside it. */
 struct edge {
     _Alignas(64) float c[TILE_ROWS * PANEL_WIDTH];
+    _Alignas(64) float added[TILE_ROWS * PANEL_WIDTH];
     _Alignas(64) float mask[TILE_ROWS * PANEL_WIDTH];
     _Alignas(64) float bias[PANEL_WIDTH];
 };
@@ -120,12 +121,14 @@ struct edge {
 static void edge_in(struct edge *edge, struct tile *t, size_t rows, size_t columns)
 {
     if (t->continued) copy_rows(edge->c, PANEL_WIDTH, t->c, t->c_row, rows, columns);
+    if (t->added) copy_rows(edge->added, PANEL_WIDTH, t->added, t->added_row, rows, columns);
     if (t->mask) copy_rows(edge->mask, PANEL_WIDTH, t->mask, t->mask_row, rows, columns);
     if (t->bias) copy_rows(edge->bias, PANEL_WIDTH, t->bias, 0, 1, columns);
     t->c = edge->c;
+    t->added = t->added ? edge->added : NULL;
     t->mask = t->mask ? edge->mask : NULL;
     t->bias = t->bias ? edge->bias : NULL;
-    t->c_row = t->mask_row = PANEL_WIDTH;
+    t->c_row = t->added_row = t->mask_row = PANEL_WIDTH;
 }
 
 /* Where the tile at `row` begins in C in panels. */
@@ -248,8 +251,7 @@ static void run_tiles(struct share *share, const struct strip *s, size_t from, s
         return;
     }
     t.depth = to - from;
-    t.scale = g->scale;
-    t.accumulate = g->accumulate;
+    t.scale = g->accumulate ? g->scale : 1;
     t.continued = from > 0 && !g->accumulate;
     t.relu = g->relu && last;
     for (size_t i = s->tile_begin; i < s->tile_end; i++) {
@@ -266,6 +268,10 @@ static void run_tiles(struct share *share, const struct strip *s, size_t from, s
         point_at_a(share, i, row, from, &t);
         t.c = target;
         t.c_row = target_row;
+        t.added = g->accumulate         ? target
+                  : g->residual && last ? g->residual + r * g->residual_row_stride + c
+                                        : NULL;
+        t.added_row = g->accumulate ? target_row : g->residual_row_stride;
         t.mask = g->mask && last ? g->mask + r * g->mask_row_stride + c : NULL;
         t.mask_row = g->mask_row_stride;
         t.bias = g->bias && last ? g->bias + c : NULL;
@@ -338,6 +344,9 @@ static void run_wide(const struct share *share, size_t column)
         .c = g->c + column,
         .c_row = g->c_row_stride,
         .bias = g->bias ? g->bias + column : NULL,
+        .added = g->residual ? g->residual + column : NULL,
+        .added_row = g->residual_row_stride,
+        .scale = 1,
         .mask = g->mask ? g->mask + column : NULL,
         .mask_row = g->mask_row_stride,
         .relu = g->relu,

@@ -21,34 +21,37 @@ struct tile {
     float *c;
     ptrdiff_t c_row;
     const float *bias;
+    const float *added; /* NULL or c's like: added to scale times the sums */
+    ptrdiff_t added_row;
+    float scale;
     const float *mask;
     ptrdiff_t mask_row;
-    float scale;
     ptrdiff_t
         next_a; /* A's next tile lies so far behind this one and is not in a near cache; 0: it is */
     rows_ahead *ahead;   /* what is read after this tile: fetched beside it, `ahead_lines` */
     int64_t ahead_lines; /* at every FETCH_STEP-th step; NULL: nothing */
     bool continued;      /* start from what C holds, the sum over the depth before */
     bool relu;
-    bool accumulate;
 };
 
 typedef void tile_function(const struct tile *t);
 
-/* What the end of a tile writes and reads. Of a few rows it is fetched at once; of more, a row at
- * every FETCH_STEP-th step of depth, because all at once would hold up what the first steps
- * load. */
+/* What the end of a tile writes and reads: of mask and what is added, one. Of a few rows it is
+ * fetched at once; of more, a row at every FETCH_STEP-th step of depth, because all at once would
+ * hold up what the first steps load. */
 struct tile_ends {
-    const float *c, *last_c, *mask;
-    ptrdiff_t c_row, mask_row;
+    const float *c, *last_c, *read;
+    ptrdiff_t c_row, read_row;
     rows_ahead *ahead;
     int64_t lines;
 };
 
 INLINE struct tile_ends tile_ends_of(const struct tile *t, int rows)
 {
+    const float *added = t->added == t->c ? NULL : t->added;
     return (struct tile_ends){
-        t->c,          t->c + (rows - 1) * t->c_row, t->mask, t->c_row, t->mask_row, t->ahead,
+        t->c,          t->c + (rows - 1) * t->c_row,         t->mask ? t->mask : added,
+        t->c_row,      t->mask ? t->mask_row : t->added_row, t->ahead,
         t->ahead_lines};
 }
 
@@ -57,11 +60,11 @@ INLINE struct tile_ends tile_ends_of(const struct tile *t, int rows)
 INLINE void fetch_ends(volatile struct tile_ends *ends, size_t step, int rows, int vectors)
 {
     if (rows <= WIDE_ROWS || step % FETCH_STEP != 0) return;
-    const float *c = ends->c, *mask = ends->mask;
+    const float *c = ends->c, *read = ends->read;
     FOR_VECTORS __builtin_prefetch(c + v * VECTOR_LENGTH, 1);
-    if (mask) {
-        FOR_VECTORS __builtin_prefetch(mask + v * VECTOR_LENGTH);
-        if (c != ends->last_c) ends->mask = mask + ends->mask_row;
+    if (read) {
+        FOR_VECTORS __builtin_prefetch(read + v * VECTOR_LENGTH);
+        if (c != ends->last_c) ends->read = read + ends->read_row;
     }
     if (c != ends->last_c) ends->c = c + ends->c_row;
     rows_ahead *next = ends->ahead;
@@ -88,20 +91,20 @@ INLINE void tile_epilogue(const struct tile *t, vector sum[][WIDE_VECTORS], int 
             FOR_ROWS sum[r][v] += bias;
         }
     }
+    if (t->added) {
+        const vector scale = broadcast(t->scale);
+        FOR_ROWS FOR_VECTORS
+        {
+            const vector added = load(t->added + r * t->added_row + v * VECTOR_LENGTH);
+            sum[r][v] = multiply_add(scale, sum[r][v], added);
+        }
+    }
     if (t->relu) FOR_ROWS FOR_VECTORS sum[r][v] = larger_of((vector){0}, sum[r][v]);
     if (t->mask) {
         FOR_ROWS FOR_VECTORS
         {
             const vector mask = load(t->mask + r * t->mask_row + v * VECTOR_LENGTH);
             sum[r][v] = keep_where(sum[r][v], mask > 0);
-        }
-    }
-    if (t->accumulate) {
-        const vector scale = broadcast(t->scale);
-        FOR_ROWS FOR_VECTORS
-        {
-            const vector before = load(t->c + r * t->c_row + v * VECTOR_LENGTH);
-            sum[r][v] = multiply_add(scale, sum[r][v], before);
         }
     }
     FOR_ROWS FOR_VECTORS store(t->c + r * t->c_row + v * VECTOR_LENGTH, sum[r][v]);
