@@ -5,6 +5,7 @@
 
 #define DEPTH_BLOCK 256       /* words: a panel of B this deep stays in the first cache */
 #define KEPT_B      (1 << 16) /* words: all of B, in the second cache */
+#define STREAMED_C  (8 << 20) /* floats: no cache holds them until they are read */
 
 typedef struct gemm_reader reader;
 
@@ -234,6 +235,25 @@ static void run_updated_tiles(struct share *share, const struct strip *s, struct
     call_function(g, s, &t, row, rows);
 }
 
+/* Do finished tiles go past the caches? */
+static bool streams_c(const struct share *share, const struct strip *s)
+{
+    const fm_gemm *g = share->g;
+    const bool in_vectors = s->columns == strip_width(s) && g->c_row_stride % VECTOR_LENGTH == 0 &&
+                            (uintptr_t)(g->c + s->column) % sizeof(vector) == 0;
+    return g->c && g->c_layout == FM_GEMM_STRIDED && share->depth_blocks == 1 && in_vectors &&
+           g->rows >= STREAMED_C / g->columns;
+}
+
+static void stream_rows(float *to, ptrdiff_t to_row, const float *from, size_t rows, size_t vectors)
+{
+    for (size_t r = 0; r < rows; r++, to += to_row, from += PANEL_WIDTH) {
+        for (size_t v = 0; v < vectors; v++) {
+            stream(to + v * VECTOR_LENGTH, load(from + v * VECTOR_LENGTH));
+        }
+    }
+}
+
 /* The tiles of a strip, for depth [from, to). One tile is changed into the next: a copy in a struct
  * of its own would wait until the results stored last are in the cache. */
 static void run_tiles(struct share *share, const struct strip *s, size_t from, size_t to,
@@ -242,7 +262,7 @@ static void run_tiles(struct share *share, const struct strip *s, size_t from, s
     const fm_gemm *g = share->g;
     const bool last = to == share->words, panels = g->c_layout == FM_GEMM_PANELS;
     const size_t width = strip_width(s);
-    const bool buffered = panels ? !g->c : s->columns < width;
+    const bool buffered = panels ? !g->c : s->columns < width, streamed = streams_c(share, s);
     const ptrdiff_t target_row = panels ? (ptrdiff_t)width : g->c_row_stride;
     struct edge edge;
 
@@ -282,10 +302,16 @@ static void run_tiles(struct share *share, const struct strip *s, size_t from, s
             next_tile.left > 0 ? next_tile.share : share->next_a.share + share->next_b.share;
         if (buffered) edge_in(&edge, &t, rows, s->columns);
         if (panels && buffered) t.c_row = target_row;
+        if (streamed) {
+            t.c = edge.c;
+            t.c_row = PANEL_WIDTH;
+        }
         share->reader->tile(rows, s->vectors, t.a_row == 1)(&t);
         if (g->function && last) call_function(g, s, &t, row, rows);
         if (buffered && target) copy_rows(target, target_row, t.c, t.c_row, rows, s->columns);
+        if (streamed) stream_rows(target, target_row, t.c, rows, s->vectors);
     }
+    if (streamed) end_streams();
 }
 
 /* Does this strip read B where it lies? Of plain rows only what one tile reads. */
