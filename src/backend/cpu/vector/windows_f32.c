@@ -327,15 +327,16 @@ static size_t scratch_floats(const fm_windows *windows, int threads)
            moments_scratch(windows);
 }
 
-/* As large as fused_normalize's results that are. Only with a residual, which is a third stream:
- * what has none is mostly read at once, by the statistics of a batch normalisation. */
+/* As large as fused_normalize's results that are, where a residual is a third stream; without one
+ * only what no cache can hold until it is read, which the statistics of a batch normalisation do at
+ * once. */
 static bool is_streamed(const fm_windows *w)
 {
     const fm_window_plan *plan = w->plan;
     const int64_t floats = plan->images * plan->result[0] * plan->result[1] * plan->result_channels;
     const bool whole = plan->groups == 1 && plan->columns % VECTOR_LENGTH == 0;
-    return whole && w->residual && !w->activation && !w->moments && floats >= STREAMED &&
-           (uintptr_t)w->result % 64 == 0;
+    return whole && !w->activation && !w->moments &&
+           floats >= (w->residual ? STREAMED : 2 * STREAMED) && (uintptr_t)w->result % 64 == 0;
 }
 
 /* Whether whole bands are shared out evenly: the last of an image may be lower than the others. */
