@@ -360,6 +360,44 @@ static void a_row_does_not_depend_on_its_batch(void **state)
     }
 }
 
+/* So large that it is written past the caches. Columns behind it are nobody's. */
+static void a_large_result_has_the_bits_of_its_parts(void **state)
+{
+    fixture *f = *state;
+    enum { ROWS = (8 << 20) / 64 + 7, COLUMNS = 64, STEP = 80, DEPTH = 5, SOME = 4096 };
+    source s = {11};
+    float *x = new_numbers(f, &s, (size_t)ROWS * DEPTH), *w = new_numbers(f, &s, DEPTH * COLUMNS);
+    float *bias = new_numbers(f, &s, COLUMNS), *residual = new_numbers(f, &s, COLUMNS);
+    float *all = fm_allocate_zeroed(f->context, (size_t)ROWS * STEP * sizeof *all);
+    float *some = fm_allocate_zeroed(f->context, (size_t)SOME * STEP * sizeof *some);
+    const fm_gemm_isa *isa;
+    bool bf16;
+
+    assert_true(all && some);
+    for (int k = 0; (isa = multiplier(k, &bf16)); k++) {
+        fm_gemm g = {.rows = ROWS, .columns = COLUMNS, .depth = DEPTH, .a = x, .b = w, .c = all};
+        g.a_row_stride = DEPTH;
+        g.b_depth_stride = COLUMNS;
+        g.a_depth_stride = g.b_column_stride = 1;
+        g.c_row_stride = STEP;
+        g.bias = bias;
+        g.residual = residual;
+        g.relu = true;
+        float *scratch = new_numbers(f, &s, 2 * fm_gemm_scratch_floats(isa, &g));
+        fm_gemm_run(isa, &g, 2, scratch);
+        for (size_t row = 0; row < ROWS; row += SOME) {
+            g.rows = ROWS - row < SOME ? ROWS - row : SOME;
+            g.a = x + row * DEPTH;
+            g.c = some;
+            fm_gemm_run(isa, &g, 1, scratch);
+            assert_memory_equal(all + row * STEP, some, g.rows * STEP * sizeof *some);
+        }
+        fm_release(f->context, scratch);
+    }
+    float *owned[] = {x, w, bias, residual, all, some};
+    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) fm_release(f->context, owned[i]);
+}
+
 static void relu_keeps_nan(void **state)
 {
     const fm_gemm_isa *isa;
@@ -417,6 +455,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         fixture_test(products_are_right_for_any_thread_count),
         fixture_test(a_row_does_not_depend_on_its_batch),
+        fixture_test(a_large_result_has_the_bits_of_its_parts),
         fixture_test(relu_keeps_nan),
         fixture_test(panels_come_back),
     };
