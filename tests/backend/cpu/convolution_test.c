@@ -355,32 +355,27 @@ static void layers_of_networks_agree_with_the_definition(void **state)
     }
 }
 
-/* So large that it is written past the caches. */
-static void a_large_result_has_the_bits_of_its_images(void **state)
+/* Its images and all of them at once, with every instruction set. */
+static void check_images(fixture *f, source *s, const fm_convolution *c)
 {
-    enum { IMAGES = 33 };
     static const int epilogues[] = {BIAS | RESIDUAL | RELU, BIAS | CEILING};
-    fixture *f = *state;
-    source s = {12};
-    fm_convolution c = {IMAGES, 1, 4, 64, {64, 64}, {0, 0}, {1, 1}, {1, 1}, {1, 1}, {0, 0}};
-    complete(&c, NULL);
-    problem all = new_problem(f, &s, &c, 0);
+    problem all = new_problem(f, s, c, 0);
     float *y = fm_allocate_zeroed(f->context, (size_t)all.y_count * sizeof *y);
-    float *alone = fm_allocate_zeroed(f->context, (size_t)all.y_count / IMAGES * sizeof *alone);
+    float *alone = fm_allocate_zeroed(f->context, (size_t)(all.y_count / c->images) * sizeof *y);
     assert_true(y && alone);
     for (int i = 0; fm_windows_isa_at(i); i++) {
         const setting how = {fm_windows_isa_at(i), fm_gemm_isa_at(i), false, 2};
         for (size_t k = 0; k < sizeof epilogues / sizeof *epilogues; k++) {
             all.epilogue = epilogues[k];
             run_windows(f, &how, &all, all.kernel, false, y);
-            for (int image = 0; image < IMAGES; image += IMAGES / 2) {
+            for (int64_t image = 0; image < c->images; image += c->images / 2) {
                 problem one = all;
                 one.c.images = 1;
-                one.x += image * all.x_count / IMAGES;
-                one.residual += image * all.y_count / IMAGES;
+                one.x += image * all.x_count / c->images;
+                one.residual += image * all.y_count / c->images;
                 run_windows(f, &how, &one, all.kernel, false, alone);
-                assert_memory_equal(y + image * all.y_count / IMAGES, alone,
-                                    (size_t)all.y_count / IMAGES * sizeof *alone);
+                assert_memory_equal(y + image * all.y_count / c->images, alone,
+                                    (size_t)(all.y_count / c->images) * sizeof *y);
             }
         }
     }
@@ -389,13 +384,28 @@ static void a_large_result_has_the_bits_of_its_images(void **state)
     free_problem(f, &all);
 }
 
+/* So large that they are written past the caches. */
+static void large_results_have_the_bits_of_their_images(void **state)
+{
+    static const fm_convolution large[] = {
+        {33, 1, 4, 64, {64, 64}, {0, 0}, {1, 1}, {1, 1}, {1, 1}, {0, 0}},
+        {33, 64, 64, 64, {64, 64}, {0, 0}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
+    };
+    source s = {12};
+    for (size_t i = 0; i < sizeof large / sizeof *large; i++) {
+        fm_convolution c = large[i];
+        complete(&c, NULL);
+        check_images(*state, &s, &c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         fixture_test(any_window_agrees_with_the_definition),
         fixture_test(depthwise_rows_agree_with_the_definition),
         fixture_test(layers_of_networks_agree_with_the_definition),
-        fixture_test(a_large_result_has_the_bits_of_its_images),
+        fixture_test(large_results_have_the_bits_of_their_images),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

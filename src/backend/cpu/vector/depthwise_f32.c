@@ -25,6 +25,7 @@ typedef struct band_view {
     ahead *next;        /* what the band behind this one reads */
     int64_t begin, end; /* taps, of a row of pixels: others see the padding */
     bool left, right;   /* so do the first of a tile in its first column, the last in its last */
+    bool streamed;      /* the result goes past the caches */
 } band_view;
 
 /* What stands behind the sums, and the store. */
@@ -46,10 +47,13 @@ INLINE void finish_tile(const band_view *v, vector sum[], int64_t first, ptrdiff
     }
     FOR_PIXELS
     {
-        if (whole) {
-            store(w->result + place + to[r], sum[r]);
+        float *result = w->result + place + to[r];
+        if (whole && v->streamed) {
+            stream(result, sum[r]);
+        } else if (whole) {
+            store(result, sum[r]);
         } else {
-            store_first(w->result + place + to[r], sum[r], count);
+            store_first(result, sum[r], count);
         }
     }
 }
@@ -57,7 +61,7 @@ INLINE void finish_tile(const band_view *v, vector sum[], int64_t first, ptrdiff
 /* What the pixels behind these will write: it lies at more addresses than the processor follows. */
 INLINE void fetch_results(const band_view *v, int64_t first, ptrdiff_t channel, const int pixels)
 {
-    if (first + 2 * pixels > v->count) return;
+    if (v->streamed || first + 2 * pixels > v->count) return;
     const float *result = v->windows->result + v->place + channel;
     FOR_PIXELS __builtin_prefetch(result + v->to[first + pixels + r], 1, 2);
 }
@@ -225,7 +229,7 @@ static void run_rows(band_view *v, fm_window_band band)
 #endif
 
 void FM_ISA_SYMBOL(fm_depthwise_band)(const fm_windows *windows, fm_window_band band,
-                                      const float *a, float *moments, ahead *next)
+                                      const float *a, float *moments, bool streamed, ahead *next)
 {
     const fm_window_plan *plan = windows->plan;
     for (int64_t i = 0; i < plan->phase_count; i++) {
@@ -238,6 +242,7 @@ void FM_ISA_SYMBOL(fm_depthwise_band)(const fm_windows *windows, fm_window_band 
                        .count = fm_window_band_pixels(phase, band),
                        .place = fm_window_band_result(plan, band),
                        .moments = moments,
+                       .streamed = streamed,
                        .next = next};
         if (v.count == 0) continue;
 #if VECTOR_LENGTH >= LEAST_ROW_VECTOR

@@ -290,7 +290,8 @@ static void run_items(const void *argument, int part, int64_t begin, int64_t end
         before = i / run->splits;
         if (fm_window_plan_is_depthwise(plan)) {
             ahead next = depthwise_ahead(run, i, end, band);
-            FM_ISA_SYMBOL(fm_depthwise_band)(run->windows, band, a, moments_of(run, i), &next);
+            FM_ISA_SYMBOL(fm_depthwise_band)
+            (run->windows, band, a, moments_of(run, i), run->streamed, &next);
             continue;
         }
         const int64_t first = fm_range_bound(units, 1, split, splits);
@@ -329,12 +330,14 @@ static size_t scratch_floats(const fm_windows *windows, int threads)
 
 /* As large as fused_normalize's results that are, where a residual is a third stream; without one
  * only what no cache can hold until it is read, which the statistics of a batch normalisation do at
- * once. */
+ * once. Depthwise, whose vectors of a pixel are not written together, in whole lines. */
 static bool is_streamed(const fm_windows *w)
 {
     const fm_window_plan *plan = w->plan;
     const int64_t floats = plan->images * plan->result[0] * plan->result[1] * plan->result_channels;
-    const bool whole = plan->groups == 1 && plan->columns % VECTOR_LENGTH == 0;
+    const bool depthwise = fm_window_plan_is_depthwise(plan);
+    const bool whole = depthwise ? VECTOR_LENGTH == LINE && plan->result_channels % LINE == 0
+                                 : plan->groups == 1 && plan->columns % VECTOR_LENGTH == 0;
     return whole && !w->activation && !w->moments &&
            floats >= (w->residual ? STREAMED : 2 * STREAMED) && (uintptr_t)w->result % 64 == 0;
 }
