@@ -99,6 +99,14 @@ if(FATHOM_FAST)
     ${PROJECT_SOURCE_DIR}/src/backend/cpu/vector/gemm_f32.c
     PROPERTIES COMPILE_OPTIONS
       "$<$<C_COMPILER_ID:GNU>:-fno-version-loops-for-strides;-fno-unswitch-loops;-fno-split-loops>")
+  # Loops over elements, two for each op: what is left behind the vectors is few, and needs no code of
+  # its own for each number.
+  set_source_files_properties(
+    ${PROJECT_SOURCE_DIR}/src/backend/cpu/vector/binary_f32.c
+    ${PROJECT_SOURCE_DIR}/src/backend/cpu/vector/reductions_f32.c
+    ${PROJECT_SOURCE_DIR}/src/backend/cpu/vector/unary_f32.c
+    ${PROJECT_SOURCE_DIR}/src/backend/cpu/vector/updates_f32.c
+    PROPERTIES COMPILE_OPTIONS "$<$<C_COMPILER_ID:GNU>:--param=max-completely-peeled-insns=40>")
   file(GLOB vector_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/backend/cpu/vector/*.c)
   foreach(isa IN LISTS isas)
     add_library(fathom_${isa} OBJECT ${vector_sources})

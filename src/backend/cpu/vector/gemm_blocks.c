@@ -263,6 +263,7 @@ static void run_tiles(struct share *share, const struct strip *s, size_t from, s
     const bool last = to == share->words, panels = g->c_layout == FM_GEMM_PANELS;
     const size_t width = strip_width(s);
     const bool buffered = panels ? !g->c : s->columns < width, streamed = streams_c(share, s);
+    const bool adds = g->accumulate || (g->residual && last), masks = g->mask && last;
     const ptrdiff_t target_row = panels ? (ptrdiff_t)width : g->c_row_stride;
     struct edge edge;
 
@@ -288,12 +289,14 @@ static void run_tiles(struct share *share, const struct strip *s, size_t from, s
         point_at_a(share, i, row, from, &t);
         t.c = target;
         t.c_row = target_row;
-        t.added = g->accumulate         ? target
-                  : g->residual && last ? g->residual + r * g->residual_row_stride + c
-                                        : NULL;
-        t.added_row = g->accumulate ? target_row : g->residual_row_stride;
-        t.mask = g->mask && last ? g->mask + r * g->mask_row_stride + c : NULL;
-        t.mask_row = g->mask_row_stride;
+        if (adds) {
+            t.added = g->accumulate ? target : g->residual + r * g->residual_row_stride + c;
+            t.added_row = g->accumulate ? target_row : g->residual_row_stride;
+        }
+        if (masks) {
+            t.mask = g->mask + r * g->mask_row_stride + c;
+            t.mask_row = g->mask_row_stride;
+        }
         t.bias = g->bias && last ? g->bias + c : NULL;
         t.ahead = next_tile.left > 0       ? &next_tile
                   : share->next_b.left > 0 ? &share->next_b
