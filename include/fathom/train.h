@@ -223,7 +223,8 @@ typedef struct fm_history {
     int64_t count;
     const fm_epoch *epochs;
     fm_stop stop;
-    int64_t best_epoch; /* of the last early stopping or checkpoint of the best, -1 without */
+    int64_t best_epoch; /* of the last early stopping or checkpoint of the best, -1 without; whose
+                           variables the model has, where early stopping restored them */
 } fm_history;
 
 /* Of the last fm_fit, of a resumed run from its beginning; valid until the next fit or load. */

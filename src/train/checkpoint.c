@@ -1,6 +1,8 @@
 #include "train/watch.h"
 #include "base/fields.h"
 
+#include <math.h>
+
 const fm_field fm_checkpoint_fields[] = {
     {"path", "file of the newest state, written after each epoch", offsetof(fm_checkpoint, path),
      .type = FM_FIELD_STRING},
@@ -16,6 +18,15 @@ const fm_field fm_checkpoint_fields[] = {
      .type = FM_FIELD_ENUM, .choices = fm_monitor_modes},
     {0},
 };
+
+/* A run that kept no best one has none to beat, whichever way its monitor went. */
+static fm_status train_begin(void *user, fm_event *event)
+{
+    fm_saver *saver = user;
+    (void)event;
+    if (isinf(saver->best)) saver->best = fm_monitor_worst(&saver->monitor);
+    return FM_OK;
+}
 
 /* The last batch's state is written when its epoch is over. */
 static fm_status batch_end(void *user, fm_event *event)
@@ -60,6 +71,7 @@ fm_status fm_saver_open(fm_model *model, const fm_checkpoint *options, bool has_
     saver->best = fm_monitor_worst(&saver->monitor);
     *callback = (fm_callback){.name = "checkpoint",
                               .user = saver,
+                              .train_begin = train_begin,
                               .batch_end = batch_end,
                               .epoch_end = epoch_end,
                               .state = &saver->best,

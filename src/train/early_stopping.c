@@ -1,6 +1,8 @@
 #include "train/watch.h"
 #include "base/fields.h"
 
+#include <math.h>
+
 const fm_field fm_early_stopping_fields[] = {
     {"monitor", "the value that is watched (default: val_loss, or loss without validation data)",
      offsetof(fm_early_stopping, monitor), .type = FM_FIELD_STRING},
@@ -25,13 +27,30 @@ bool fm_early_watch_over(const fm_early_watch *watch)
     return watch->model && watch->state[WAITED] >= (double)watch->options.patience;
 }
 
+/* A run that had ended holds the variables of its best epoch and no copy of them: one that goes on
+ * from there may find nothing better. */
 static fm_status train_begin(void *user, fm_event *event)
 {
     fm_early_watch *watch = user;
+    fm_context *context = watch->model->context;
+    fm_snapshot *best = &watch->model->training.best;
     (void)event;
     if (!watch->options.restore_best) return FM_OK;
-    return fm_snapshot_reserve(watch->model->context, watch->model->store,
-                               &watch->model->training.best);
+    bool ended = isfinite(watch->state[BEST]) && !best->taken;
+    return ended ? fm_snapshot_take(context, watch->model->store, best)
+                 : fm_snapshot_reserve(context, watch->model->store, best);
+}
+
+int64_t fm_early_watch_best_epoch(const fm_early_watch *watch)
+{
+    const fm_history *history = &watch->model->training.history;
+    for (int64_t i = 0; i < history->count; i++) {
+        const fm_epoch *epoch = &history->epochs[i];
+        double value = fm_monitor_value(watch->model, &watch->monitor, epoch);
+        bool watched = epoch->epoch >= watch->options.start_epoch;
+        if (watched && value == watch->state[BEST]) return epoch->epoch;
+    }
+    return history->best_epoch;
 }
 
 static fm_status epoch_end(void *user, fm_event *event)

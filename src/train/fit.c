@@ -75,7 +75,10 @@ static fm_status call_hooks(fm_fit_run *run, size_t offset)
         fm_status status = call(callback->user, &run->event);
         trace_hook(run, callback, began);
         if (status == FM_OK) status = check_rate_factor(run, callback);
-        if (status == FM_OK) continue;
+        if (status == FM_OK) {
+            run->model->training.rate_factor = run->event.rate_factor; /* the next one may save */
+            continue;
+        }
         if (fm_error_status(run->model->context) == status) return status;
         return fm_fail(run->model->context, status, "callback '%s' failed: %s", callback->name,
                        fm_status_name(status));
@@ -208,7 +211,6 @@ static fm_status after_step(fm_fit_run *run)
 {
     refresh_event(run);
     fm_status status = CALL_HOOKS(run, batch_end);
-    run->model->training.rate_factor = run->event.rate_factor;
     double limit = run->options.time_limit;
     if (limit > 0 && run->event.seconds >= limit && !must_stop(run)) {
         run->model->training.history.stop = FM_STOP_TIME;
@@ -327,9 +329,7 @@ static fm_status end_epoch(fm_fit_run *run)
     run->event.finished = done;
     run->event.seconds = fm_now() - run->started;
     run->event.epoch_seconds = done->seconds;
-    status = CALL_HOOKS(run, epoch_end);
-    training->rate_factor = run->event.rate_factor;
-    return status;
+    return CALL_HOOKS(run, epoch_end);
 }
 
 static fm_status run_epochs(fm_fit_run *run)
@@ -359,6 +359,7 @@ static fm_status restore_best(fm_fit_run *run)
     if (!wanted || training->history.stop == FM_STOP_CALLBACK) return FM_OK;
     fm_status status = fm_snapshot_restore(&training->best, run->model->store);
     fm_snapshot_release(&training->best);
+    training->history.best_epoch = fm_early_watch_best_epoch(&run->early);
     return status;
 }
 

@@ -34,6 +34,8 @@ fm_status fm_early_watch_open(fm_model *model, const fm_early_stopping *options,
                               bool has_validation, fm_early_watch *watch, fm_callback *callback);
 /* It had already stopped when the state was kept. */
 bool fm_early_watch_over(const fm_early_watch *watch);
+/* By its own monitor, whatever epoch a checkpoint of the best has noted. */
+int64_t fm_early_watch_best_epoch(const fm_early_watch *watch);
 
 typedef struct fm_plateau_watch {
     fm_plateau rule;

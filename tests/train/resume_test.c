@@ -29,6 +29,7 @@ typedef struct setup {
     bool resume;
     int monitor_mode; /* FM_MONITOR_MAXIMIZE: the first epoch is the best */
     fm_status (*after_batch)(void *user, fm_event *event);
+    fm_status (*after_epoch)(void *user, fm_event *event);
     void *user;
 } setup;
 
@@ -52,7 +53,10 @@ static fm_status run(fm_context *context, const setup *s, fm_model **model, doub
     const fm_checkpoint checkpoint = {.path = s->path, .every_steps = s->every_steps};
     const fm_callback callbacks[2] = {
         {.name = "adder", .user = number, .batch_end = add_one, .state = number, .state_count = 1},
-        {.name = "after", .user = s->user, .batch_end = s->after_batch}};
+        {.name = "after",
+         .user = s->user,
+         .batch_end = s->after_batch,
+         .epoch_end = s->after_epoch}};
     fm_status status = open_model(context, model);
     if (status == FM_OK) status = problem_data(context, 7, &data);
     if (status == FM_OK) status = problem_data(context, 8, &test);
@@ -122,6 +126,48 @@ static void every_step_can_be_resumed(void **state)
 static void the_best_epoch_survives(void **state)
 {
     resume_after_steps(*state, 9, 11, FM_MONITOR_MAXIMIZE);
+}
+
+/* ---- ended without a word: what the last hook saved is all there is ---- */
+
+static fm_status slow_down(void *user, fm_event *event)
+{
+    const uint64_t *end_at = user;
+    event->rate_factor *= 0.9;
+    return fm_store_step(fm_model_store(event->model)) == *end_at ? FM_ERROR_CANCELLED : FM_OK;
+}
+
+static fm_status halve(void *user, fm_event *event)
+{
+    (void)user;
+    event->rate_factor /= 2;
+    return FM_OK;
+}
+
+/* Saved after steps, and at the ends of epochs (of five steps) alone. */
+static void a_rate_that_hooks_change_is_resumed(void **state)
+{
+    fixture *f = *state;
+    uint64_t end_at = 0;
+    setup s = {.epochs = 3, .after_batch = slow_down, .after_epoch = halve, .user = &end_at};
+    fm_model *whole, *ended, *resumed;
+    double whole_number = 0;
+    assert_ok(f->context, run(f->context, &s, &whole, &whole_number));
+    s.path = fixture_path(f, "state.safetensors");
+    for (uint64_t step = 6; step < 12; step++) {
+        double number = 0, resumed_number = 0;
+        s.every_steps = step % 2;
+        s.resume = false;
+        end_at = step;
+        assert_int_equal(run(f->context, &s, &ended, &number), FM_ERROR_CANCELLED);
+        fm_model_destroy(ended);
+        s.resume = true;
+        end_at = 0;
+        assert_ok(f->context, run(f->context, &s, &resumed, &resumed_number));
+        assert_same_runs(whole, whole_number, resumed, resumed_number);
+        fm_model_destroy(resumed);
+    }
+    fm_model_destroy(whole);
 }
 
 /* ---- killed ---- */
@@ -236,15 +282,44 @@ static void the_best_has_its_own_file(void **state)
     fm_dataset_destroy(test);
 }
 
+/* The run that it goes on from watched no best one. */
+static void a_resumed_run_can_begin_to_keep_the_best(void **state)
+{
+    fixture *f = *state;
+    fm_model *model;
+    fm_dataset *data, *test;
+    fm_checkpoint checkpoint = {.path = fixture_path(f, "state.safetensors")};
+    fm_fit_options options = {.epochs = 2, .checkpoint = &checkpoint};
+    assert_ok(f->context, problem_model(f->context, &model));
+    assert_ok(f->context, problem_data(f->context, 7, &data));
+    assert_ok(f->context, problem_data(f->context, 8, &test));
+    options.validation = test;
+    assert_ok(f->context, fm_fit(model, data, &options));
+    assert_int_equal(fm_model_history(model)->best_epoch, -1);
+    checkpoint.best = fixture_path(f, "best.safetensors");
+    checkpoint.monitor = "val_accuracy";
+    options.epochs = 4;
+    options.resume = true;
+    assert_ok(f->context, fm_model_load(model, checkpoint.path, NULL));
+    assert_ok(f->context, fm_fit(model, data, &options));
+    assert_true(fm_model_history(model)->best_epoch >= 2);
+    assert_int_equal(access(checkpoint.best, F_OK), 0);
+    fm_model_destroy(model);
+    fm_dataset_destroy(data);
+    fm_dataset_destroy(test);
+}
+
 int main(int count, char **arguments)
 {
     if (count == 3) return train_until_killed(arguments[2], strcmp(arguments[1], "resume") == 0);
     const struct CMUnitTest tests[] = {
         fixture_test(every_step_can_be_resumed),
         fixture_test(the_best_epoch_survives),
+        fixture_test(a_rate_that_hooks_change_is_resumed),
         fixture_test(killed_anywhere_it_ends_the_same),
         fixture_test(resuming_a_finished_run_changes_nothing),
         fixture_test(the_best_has_its_own_file),
+        fixture_test(a_resumed_run_can_begin_to_keep_the_best),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,6 +72,58 @@ static void the_best_epoch_is_restored(void **state)
     close_trainer(&t);
 }
 
+/* A checkpoint of the best by another monitor does not change what is told of the variables. */
+static void the_epoch_that_is_restored_is_told(void **state)
+{
+    fixture *f = *state;
+    trainer t = open_trainer(f->context, adam);
+    const fm_early_stopping early = {.patience = 3, .restore_best = true};
+    const fm_checkpoint checkpoint = {.best = fixture_path(f, "best.safetensors"),
+                                      .monitor = "loss"};
+    assert_ok(f->context, fm_fit(t.model, t.data,
+                                 &(fm_fit_options){.epochs = 200,
+                                                   .validation = t.test,
+                                                   .early_stopping = &early,
+                                                   .checkpoint = &checkpoint}));
+    const fm_history *history = fm_model_history(t.model);
+    assert_int_equal(history->best_epoch, best_epoch_of(history));
+    close_trainer(&t);
+}
+
+static fm_status spoil(void *user, fm_event *event)
+{
+    (void)user;
+    event->rate_factor = 50;
+    return FM_OK;
+}
+
+/* Its best epoch stays the best one when more patience finds nothing better. */
+static void a_run_that_goes_on_keeps_its_best(void **state)
+{
+    fixture *f = *state;
+    trainer t = open_trainer(f->context, adam);
+    fm_early_stopping early = {.patience = 3, .restore_best = true};
+    fm_fit_options options = {.epochs = 200, .validation = t.test, .early_stopping = &early};
+    assert_ok(f->context, fm_fit(t.model, t.data, &options));
+    const fm_history *history = fm_model_history(t.model);
+    const int64_t best = history->best_epoch, count = history->count;
+    const uint64_t digest = problem_digest(t.model);
+    const fm_callback callback = {.name = "spoil", .train_begin = spoil};
+    early.patience = 5;
+    options.resume = true;
+    options.callbacks = &callback;
+    options.callback_count = 1;
+    assert_ok(f->context, fm_fit(t.model, t.data, &options));
+    assert_int_equal(history->best_epoch, best);
+    assert_int_equal(history->count, count + 2);
+    assert_true(history->epochs[count].validation.loss > history->epochs[best].validation.loss);
+    fm_scores scores;
+    assert_ok(f->context, fm_evaluate(t.model, t.test, NULL, &scores));
+    assert_true(scores.loss == history->epochs[best].validation.loss);
+    assert_true(problem_digest(t.model) == digest);
+    close_trainer(&t);
+}
+
 /* Accuracy is better when larger; start_epoch's earlier epochs do not count. */
 static void metrics_are_watched_upwards(void **state)
 {
@@ -231,6 +283,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         fixture_test(it_stops_after_its_patience),
         fixture_test(the_best_epoch_is_restored),
+        fixture_test(the_epoch_that_is_restored_is_told),
+        fixture_test(a_run_that_goes_on_keeps_its_best),
         fixture_test(metrics_are_watched_upwards),
         fixture_test(what_cannot_be_watched_is_listed),
         fixture_test(the_rate_falls_on_a_plateau),
