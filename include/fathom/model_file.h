@@ -37,13 +37,16 @@ typedef struct fm_save_options {
 /* Appears under its name only when complete. options may be NULL. */
 FM_API fm_status fm_model_save(fm_model *model, const char *path, const fm_save_options *options);
 
-/*  weights_only   the variables of the model function; step, slots, history and notes stay
+/*  weights_only   the variables of the model function (averages in place of the weights, where the
+ *                 file has them); step, slots, history and notes stay
  *  partial        take what fits by path and shape, leave the rest as it is
  *  skip           patterns, as fm_graph_options.freeze: such variables of the model stay as they
  *                 are and such variables of the file are not asked for. One that matches neither is
  *                 FM_ERROR_ARGUMENT
- * Without `partial`, variables that are missing in the file, that the model does not have, or that
- * have another shape or dtype are one FM_ERROR_SHAPE that lists them; nothing is changed then. */
+ * A file of weights alone begins training anew: the optimizer's slots and the step are those of a
+ * new model. Without `partial`, variables that are missing in the file, that the model does not
+ * have, or that have another shape or dtype are one FM_ERROR_SHAPE that lists them; nothing is
+ * changed then. */
 typedef struct fm_load_options {
     bool weights_only;
     bool partial;

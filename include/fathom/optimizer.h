@@ -89,7 +89,8 @@ FM_API void fm_minimize_with(fm_graph *g, fm_val loss, const fm_optimizer *optim
 FM_API double fm_optimizer_rate(const fm_optimizer *optimizer);
 
 /* Exchanges each trainable variable with its average, for evaluating or saving with averaged
- * weights; a second call exchanges them back. Nothing happens without averages. */
+ * weights; a second call exchanges them back. Nothing happens without averages, as before the first
+ * update. */
 FM_API fm_status fm_average_swap(fm_context *context, fm_store *store);
 
 typedef struct fm_optimizer_record {

@@ -268,10 +268,22 @@ static fm_status swap_one(fm_context *context, fm_store *store, int variable, in
     return status;
 }
 
+/* Before the first update the averages are zeros. */
+static bool has_averages(fm_store *store)
+{
+    double updates = 1;
+    int index = fm_store_find(store, FM_ITERATIONS);
+    fm_variable_info info = fm_store_info(store, index);
+    bool counted = index >= 0 && info.dtype == FM_F64 && info.shape.rank == 0;
+    if (counted && fm_store_read(store, index, &updates) != FM_OK) return false;
+    return updates > 0;
+}
+
 fm_status fm_average_swap(fm_context *context, fm_store *store)
 {
-    static const char prefix[] = "optimizer/average/";
+    static const char prefix[] = FM_AVERAGE_PREFIX;
     fm_status status = FM_OK;
+    if (!has_averages(store)) return FM_OK;
     for (int i = 0; i < fm_store_count(store) && status == FM_OK; i++) {
         const char *path = fm_store_info(store, i).path;
         if (strncmp(path, prefix, sizeof prefix - 1) != 0) continue;

@@ -4,6 +4,10 @@
 
 #include "fathom/optimizer.h"
 
+/* Variables: how many updates there were, and an average behind each trainable one's path. */
+#define FM_ITERATIONS     "optimizer/iterations"
+#define FM_AVERAGE_PREFIX "optimizer/average/"
+
 /* Everything one call works with. Counters are f64 variables of rank 0, whatever the graph's dtype:
  * exact up to 2^53 updates. */
 typedef struct fm_minimizer {

@@ -71,20 +71,30 @@ static void add_names(const fm_model *model, fm_text *text, const char *prefix)
     }
 }
 
-static void add_scores(const fm_model *model, fm_text *text, const fm_scores *scores)
+/* A NaN has no sign: readers of CSV do not know "-nan". */
+static void add_number(fm_text *text, double value)
 {
-    bool known = scores->samples > 0;
-    if (known) {
-        fm_text_add(text, ",%.17g", scores->loss);
+    if (isnan(value)) {
+        fm_text_add(text, ",nan");
+    } else {
+        fm_text_add(text, ",%.17g", value);
+    }
+}
+
+static void add_score(fm_text *text, const fm_scores *scores, double value)
+{
+    if (scores->samples > 0) {
+        add_number(text, value);
     } else {
         fm_text_add(text, ",");
     }
+}
+
+static void add_scores(const fm_model *model, fm_text *text, const fm_scores *scores)
+{
+    add_score(text, scores, scores->loss);
     for (int i = 0; i < model->options.metric_count; i++) {
-        if (known) {
-            fm_text_add(text, ",%.17g", scores->metrics[i]);
-        } else {
-            fm_text_add(text, ",");
-        }
+        add_score(text, scores, scores->metrics[i]);
     }
 }
 

@@ -30,6 +30,19 @@ static void training_ends_with_its_figures(void **state)
     json_decref(eval);
 }
 
+/* Training ends with the averages' figures: so do the other commands' looks at its file. */
+static void averaged_weights_are_what_is_looked_at(void **state)
+{
+    fixture *f = *state;
+    json_t *end = last_event(program_run(f, "$FATHOM train " SPIRALS
+                                            "--epochs 3 --set optimizer.adam.ema_momentum=0.95 "
+                                            "--json --quiet --out $HERE/m.safetensors"));
+    json_t *eval = last_event(program_run(f, "$FATHOM eval $HERE/m.safetensors --json"));
+    assert_near(number_at(eval, "loss", NULL), number_at(end, "test", "loss"), 1e-6);
+    json_decref(eval);
+    json_decref(end);
+}
+
 static void threads_do_not_change_a_bit(void **state)
 {
     fixture *f = *state;
@@ -584,6 +597,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         fixture_test(training_ends_with_its_figures),
+        fixture_test(averaged_weights_are_what_is_looked_at),
         fixture_test(threads_do_not_change_a_bit),
         fixture_test(products_of_bf16),
         fixture_test(tensorboard_is_told),

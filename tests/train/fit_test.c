@@ -673,6 +673,25 @@ static void averages_are_evaluated(void **state)
     close_trainer(&averaged);
 }
 
+/* Before the first update there are none: zeros are no weights. */
+static void averages_begin_with_the_first_update(void **state)
+{
+    fixture *f = *state;
+    trainer plain = open_trainer(f->context), averaged = open_trainer(f->context);
+    fm_model_destroy(averaged.model);
+    fm_model_options options = problem_options();
+    options.optimizer.ema_momentum = 0.9;
+    options.optimizer.accumulate_steps = 100; /* more than an epoch has */
+    assert_ok(f->context, fm_model_create(f->context, &options, &averaged.model));
+    fm_scores scores;
+    assert_ok(f->context, fm_evaluate(plain.model, plain.test, NULL, &scores));
+    assert_ok(f->context,
+              fm_fit(averaged.model, averaged.data, &(fm_fit_options){.validation = plain.test}));
+    assert_true(fm_model_history(averaged.model)->epochs[0].validation.loss == scores.loss);
+    close_trainer(&plain);
+    close_trainer(&averaged);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -699,6 +718,7 @@ int main(void)
         fixture_test(options_out_of_range_are_refused),
         fixture_test(no_samples_are_no_mistake),
         fixture_test(averages_are_evaluated),
+        fixture_test(averages_begin_with_the_first_update),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,10 @@
 #include "train/file/model_format.h"
 #include "train/health.h"
 #include "base/pattern.h"
+#include "base/random.h"
 #include "base/text.h"
 #include "ir/ir.h"
+#include "nn/minimizer.h"
 #include "train/privacy/private_training.h"
 
 #include <math.h>
@@ -17,6 +19,7 @@ typedef struct loading {
     fm_load_options options;
     fm_graph *graph;    /* for training: names every variable that there can be */
     bool slots_in_file; /* else a file of weights alone: slots start anew */
+    bool averaged;      /* averages are read in place of the weights */
     void **read;        /* by variable of the graph: its elements, NULL if kept */
 } loading;
 
@@ -60,6 +63,12 @@ static bool is_wanted(const loading *l, const char *path)
     return is_model_variable(l, path) || (!l->options.weights_only && l->slots_in_file);
 }
 
+static bool same_form(const fm_safetensors_entry *entry, const fm_value *value)
+{
+    return entry->readable && entry->dtype == value->dtype &&
+           fm_shape_equal(entry->shape, value->shape);
+}
+
 static void list_variable(const loading *l, size_t i, listing *missing, listing *other)
 {
     const fm_value *value = fm_value_of(l->graph, l->graph->variables[i].value);
@@ -71,9 +80,7 @@ static void list_variable(const loading *l, size_t i, listing *missing, listing 
         return;
     }
     const fm_safetensors_entry *entry = fm_safetensors_at(l->tensors, at);
-    bool same = entry->readable && entry->dtype == value->dtype &&
-                fm_shape_equal(entry->shape, value->shape);
-    if (same) return;
+    if (same_form(entry, value)) return;
     list_begin(other, "different: ");
     if (!list_shows(other)) return;
     char had[FM_SHAPE_TEXT], wanted[FM_SHAPE_TEXT];
@@ -129,17 +136,44 @@ static fm_status check_fit(loading *l)
 
 /* ---- variables ------------------------------------------------------------------------------- */
 
+/* Weights that are taken alone have no averages beside them to be exchanged for: those of a file
+ * with an optimizer's slots come in their place, as such a file of weights has them. */
+static fm_status find_averaged(loading *l)
+{
+    double updates = 0;
+    int at = fm_safetensors_find(l->tensors, FM_ITERATIONS);
+    if (!l->options.weights_only || at < 0) return FM_OK;
+    const fm_safetensors_entry *entry = fm_safetensors_at(l->tensors, at);
+    if (!entry->readable || entry->dtype != FM_F64 || entry->shape.rank != 0) return FM_OK;
+    fm_status status = fm_safetensors_read(l->tensors, at, &updates);
+    l->averaged = status == FM_OK && updates > 0;
+    return status;
+}
+
+/* *at: the entry of a variable becomes that of its average, where there is one. */
+static fm_status find_average(const loading *l, const fm_value *value, int *at)
+{
+    fm_text path = FM_TEXT(l->model->context);
+    fm_text_add(&path, FM_AVERAGE_PREFIX "%s", value->name);
+    fm_status status = fm_text_status(&path);
+    int average = status == FM_OK ? fm_safetensors_find(l->tensors, fm_text_string(&path)) : -1;
+    if (average >= 0 && same_form(fm_safetensors_at(l->tensors, average), value)) *at = average;
+    fm_text_release(&path);
+    return status;
+}
+
 static fm_status read_variable(loading *l, size_t i)
 {
     const fm_value *value = fm_value_of(l->graph, l->graph->variables[i].value);
     int at = fm_safetensors_find(l->tensors, value->name);
     bool carried = l->graph->variables[i].options.carried;
     if (at < 0 || carried || !is_wanted(l, value->name)) return FM_OK;
-    const fm_safetensors_entry *entry = fm_safetensors_at(l->tensors, at);
-    if (!entry->readable || entry->dtype != value->dtype ||
-        !fm_shape_equal(entry->shape, value->shape)) {
+    if (!same_form(fm_safetensors_at(l->tensors, at), value)) {
         return FM_OK; /* partial: it stays as it is */
     }
+    fm_status status = l->averaged ? find_average(l, value, &at) : FM_OK;
+    if (status != FM_OK) return status;
+    const fm_safetensors_entry *entry = fm_safetensors_at(l->tensors, at);
     l->read[i] = fm_allocate(l->model->context, (size_t)(entry->end - entry->begin));
     return l->read[i] ? fm_safetensors_read(l->tensors, at, l->read[i]) : FM_ERROR_MEMORY;
 }
@@ -164,6 +198,40 @@ static fm_status store_variables(loading *l)
                               !record->options.not_trainable, l->read[i]);
         fm_release(l->model->context, l->read[i]);
         l->read[i] = NULL;
+    }
+    return status;
+}
+
+static fm_status write_first_value(loading *l, const fm_graph_variable_record *record, int index)
+{
+    fm_context *context = l->model->context;
+    fm_store *store = l->model->store;
+    const fm_value *value = fm_value_of(l->graph, record->value);
+    const fm_initializer *first = &record->options.initializer;
+    void *elements =
+        fm_allocate_zeroed(context, (size_t)fm_shape_bytes(value->shape, value->dtype));
+    fm_status status = elements ? FM_OK : FM_ERROR_MEMORY;
+    if (status == FM_OK && first->fill) {
+        status = first->fill(context, first, value->dtype, value->shape, fm_store_seed(store),
+                             fm_stream_of(value->name), elements);
+    }
+    if (status == FM_OK) status = fm_store_write(store, index, elements);
+    fm_release(context, elements);
+    return status;
+}
+
+/* As in a new model: what an optimizer has gathered belongs to other weights. */
+static fm_status begin_anew(loading *l)
+{
+    fm_store *store = l->model->store;
+    fm_status status = FM_OK;
+    fm_store_set_step(store, 0);
+    for (size_t i = 0; i < l->graph->variable_count && status == FM_OK; i++) {
+        const fm_graph_variable_record *record = &l->graph->variables[i];
+        const char *path = fm_value_of(l->graph, record->value)->name;
+        int index = fm_store_find(store, path);
+        if (index < 0 || record->options.carried || is_model_variable(l, path)) continue;
+        status = write_first_value(l, record, index);
     }
     return status;
 }
@@ -492,11 +560,13 @@ static fm_status load_all(loading *l)
     fm_status status =
         fm_patterns_check(l->model->context, l->options.skip, "skip", "variable", next_name, l);
     if (status == FM_OK && !l->options.partial) status = check_fit(l);
+    if (status == FM_OK) status = find_averaged(l);
     if (status == FM_OK) status = read_variables(l);
     if (status == FM_OK) status = store_variables(l);
     if (status != FM_OK || l->options.weights_only) return status;
     fm_training_clear(l->model);
-    status = load_notes(l);
+    if (!l->slots_in_file && !l->options.partial) status = begin_anew(l);
+    if (status == FM_OK) status = load_notes(l);
     bool has_place = fm_safetensors_find(l->tensors, "@fit") >= 0;
     if (status == FM_OK && has_place && !l->options.partial) status = load_training(l);
     if (status != FM_OK) fm_training_clear(l->model);
