@@ -136,6 +136,11 @@ static void mistakes_are_told(void **state)
     assert_fails(f->context, FM_ERROR_FORMAT, "class \"daisy\" has no folder",
                  fm_dataset_images(f->context, &options, NULL, &train, &test));
     assert_null(train);
+    mkdir(fixture_path(f, "set/train/b\xe9gonia"), 0755); /* Latin-1 */
+    write_image(f, "set/train/b\xe9gonia/1.png", plain_png(4, 4, 0, 0, 0));
+    assert_fails(f->context, FM_ERROR_FORMAT, "is called by no UTF-8 text; rename its folder",
+                 fm_dataset_images(f->context, &options, NULL, &train, &test));
+    assert_null(train);
 }
 
 static void broken_images_fail_or_are_left_out(void **state)

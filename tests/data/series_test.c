@@ -194,6 +194,17 @@ static void splits_cut_in_time(void **state)
     }
 }
 
+/* A model keeps the names, in JSON. */
+static void names_are_utf8(void **state)
+{
+    fixture *f = *state;
+    static const char text[] = "temp\xe9rature,v\n1,2\n2,3\n3,4\n4,5\n";
+    refuse(f->context, text, (fm_series_options){.window = 1}, FM_ERROR_FORMAT,
+           "t.csv: the name of column 0 is no UTF-8 text; convert the file");
+    const fm_series_options others = {.window = 1, .drop = "0"};
+    fm_series_destroy(parse(f->context, text, others)); /* nobody keeps it */
+}
+
 static void drawn_parts_are_refused(void **state)
 {
     fixture *f = *state;
@@ -683,6 +694,7 @@ int main(void)
         fixture_test(several_columns_are_chosen),
         fixture_test(times_are_found),
         fixture_test(splits_cut_in_time),
+        fixture_test(names_are_utf8),
         fixture_test(drawn_parts_are_refused),
         fixture_test(folds_go_forward),
         fixture_test(the_test_part_begins_at_a_time),

@@ -1,4 +1,5 @@
 #include "data/file/class_list.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +7,12 @@
 fm_status fm_class_list_add(fm_class_list *list, const char *name)
 {
     if (fm_map_get(&list->numbers, name, NULL)) return FM_OK;
+    if (fm_utf8_check(name, strlen(name)) != strlen(name)) {
+        return fm_fail(list->context, FM_ERROR_FORMAT,
+                       "the class \"%s\" is called by no UTF-8 text; rename its folder or files "
+                       "(convmv -t UTF-8)",
+                       name);
+    }
     const char *copy = fm_arena_string(&list->words, name);
     if (!copy) return FM_ERROR_MEMORY;
     fm_status status = fm_grow(list->context, &list->names, &list->capacity,

@@ -19,7 +19,7 @@ typedef struct fm_class_list {
                      .numbers = {.context = (context_)},                                           \
                      .words = {.context = (context_)}})
 
-/* A name may come again. It is copied. */
+/* A name may come again. It is copied. FM_ERROR_FORMAT when it is no UTF-8, which models keep. */
 fm_status fm_class_list_add(fm_class_list *list, const char *name);
 /* Gives the numbers; once, after the last name. */
 fm_status fm_class_list_sort(fm_class_list *list);

@@ -2,6 +2,7 @@
 #include "base/checked.h"
 #include "base/fields.h"
 #include "base/pattern.h"
+#include "base/utf8.h"
 #include "data/table_options.h"
 
 #include <string.h>
@@ -256,6 +257,15 @@ static fm_status check_cycles(const fm_series *s)
                    s->info.name);
 }
 
+/* The model keeps them in JSON. */
+static fm_status check_name(const fm_series *s, const char *name, int column)
+{
+    if (fm_utf8_check(name, strlen(name)) == strlen(name)) return FM_OK;
+    return fm_fail(s->context, FM_ERROR_FORMAT,
+                   "%s: the name of column %d is no UTF-8 text; convert the file (iconv -t UTF-8)",
+                   s->info.name, column);
+}
+
 /* Names and roles of the table's columns and of the calendar's. */
 static fm_status name_columns(fm_series *s, const fm_series_table *table)
 {
@@ -263,6 +273,8 @@ static fm_status name_columns(fm_series *s, const fm_series_table *table)
     for (int i = 0; i < table->columns->count; i++) {
         int place = table->place[i];
         if (place < 0) continue;
+        fm_status status = check_name(s, table->columns->names[i], i);
+        if (status != FM_OK) return status;
         s->names[place] = fm_arena_string(&s->words, table->columns->names[i]);
         if (!s->names[place]) return FM_ERROR_MEMORY;
         s->logarithm[place] = table->columns->logarithm[i];
