@@ -47,6 +47,7 @@ bool progress_asked_to_stop(void)
 
 const char *show_figure(double value, char buffer[32])
 {
+    if (isnan(value)) return strcpy(buffer, "nan"); /* without a sign */
     double size = fabs(value);
     const char *format = size >= 1e6 || (size < 5e-4 && size > 0) ? "%.3e"
                          : size >= 1000                           ? "%.0f"

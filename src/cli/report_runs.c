@@ -57,7 +57,7 @@ static fm_status read_columns(const report *r, const fm_dataset *data, report_ru
 static fm_status open_csv(const report *r, report_run *run)
 {
     fm_dataset *data;
-    fm_csv_options reading = {.target = "none"};
+    fm_csv_options reading = {.target = "none", .missing = "nan, -nan, inf, -inf"};
     fm_status status = fm_dataset_open_csv(r->s->context, run->name, &reading, &data);
     if (status == FM_OK) status = read_columns(r, data, run);
     fm_dataset_destroy(data);

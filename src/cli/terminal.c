@@ -92,6 +92,19 @@ size_t terminal_character(FILE *stream, const char *bytes, size_t size)
     return length > 0 ? length : 1;
 }
 
+void terminal_word(FILE *stream, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_./=:,+@%-";
+    if (*word && !word[strspn(word, plain)]) {
+        fputs(word, stream);
+        return;
+    }
+    fputc('\'', stream);
+    for (; *word; word++) fprintf(stream, *word == '\'' ? "'\\''" : "%c", *word);
+    fputc('\'', stream);
+}
+
 int terminal_columns(const char *text)
 {
     int columns = 0;

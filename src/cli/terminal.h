@@ -29,6 +29,9 @@ void terminal_wrap(FILE *stream, const char *words, int indent, int at, int widt
  * is no UTF-8; returns its bytes. */
 size_t terminal_character(FILE *stream, const char *bytes, size_t size);
 
+/* A word of a command line, in quotes where a shell needs them. */
+void terminal_word(FILE *stream, const char *word);
+
 /* Its characters; a name's width where each is a column wide. */
 int terminal_columns(const char *text);
 /* A name in `width` columns: cut behind a whole character, blanks in front when `right`, else

@@ -286,20 +286,12 @@ static const fm_epoch *kept_figures(const training *t)
     return kept >= 0 ? &fm_model_history(t->model)->epochs[kept] : NULL;
 }
 
-/* Behind the lead, as a shell reads it. NULL: nothing. */
+/* Behind the lead. NULL: nothing. */
 static void print_word(const char *lead, const char *word)
 {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                "_./=:,+@%-";
     if (!word) return;
     fprintf(stderr, "%s ", lead);
-    if (*word && !word[strspn(word, plain)]) {
-        fputs(word, stderr);
-        return;
-    }
-    fputc('\'', stderr);
-    for (; *word; word++) fprintf(stderr, *word == '\'' ? "'\\''" : "%c", *word);
-    fputc('\'', stderr);
+    terminal_word(stderr, word);
 }
 
 /* Whoever pastes the line goes on with what was given: a recipe that is named is read again. */

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "train/recipe/recipe_tree.h"
 #include "train/tune/file/search_file.h"
 
@@ -110,6 +111,20 @@ static fm_status choose_folder(command_run *c)
     }
     fm_status status = make_folder(c, t->folder);
     return status == FM_OK ? make_folder(c, states) : status;
+}
+
+/* Trials are told in JSON, which holds UTF-8 alone. */
+static fm_status check_names(const command_run *c)
+{
+    const tuning *t = &c->t;
+    const char *const names[] = {t->settings->recipe, t->folder, t->invocation.given->data};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const char *name = names[i];
+        if (!name || fm_utf8_check(name, strlen(name)) == strlen(name)) continue;
+        return fm_fail(t->invocation.context, FM_ERROR_ARGUMENT,
+                       "%s: a search needs names in UTF-8; rename it", name);
+    }
+    return FM_OK;
 }
 
 /* States of another search would be taken for this one's. */
@@ -291,6 +306,7 @@ static fm_status open_search(command_run *c)
         t->search = NULL;
     }
     if (status == FM_OK) status = choose_folder(c);
+    if (status == FM_OK) status = check_names(c);
     if (status == FM_OK && t->invocation.given->restart) forget_search(c);
     if (status == FM_OK) status = open_journal(c);
     if (status == FM_OK) status = choose_slots(c);
@@ -524,8 +540,13 @@ static fm_status tell_end(command_run *c)
         return FM_OK;
     }
     tune_table_print(t);
-    printf("to train its recipe again: fathom train %s%s%s\n", recipe, data ? " --data " : "",
-           data ? data : "");
+    printf("to train its recipe again: fathom train ");
+    terminal_word(stdout, recipe);
+    if (data) {
+        printf(" --data ");
+        terminal_word(stdout, data);
+    }
+    printf("\n");
     return FM_OK;
 }
 

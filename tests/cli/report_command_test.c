@@ -146,11 +146,28 @@ static void mistakes_are_told(void **state)
     assert_int_not_equal(stat(fixture_path(f, "report.html"), &about), 0);
 }
 
+/* What cannot be drawn of a history is left out of its curves. */
+static void a_history_with_no_numbers_becomes_a_page(void **state)
+{
+    fixture *f = *state;
+    static const char history[] = "epoch,loss,auc,val_loss,val_auc,learning_rate,seconds\n"
+                                  "0,2.5,0.5,1.5,-nan,0.1,1\n"
+                                  "1,inf,0.6,1.25,nan,0.1,1\n"
+                                  "2,1.5,0.7,1.125,0.5,0.1,1\n";
+    fixture_file(f, "h.csv", history, strlen(history));
+    const char *html = page(f, "h.csv");
+    assert_non_null(strstr(html, "<figcaption>auc</figcaption>"));
+    assert_non_null(strstr(html, "<figcaption>loss</figcaption>"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        fixture_test(a_model_becomes_a_page), fixture_test(what_was_not_recorded_is_not_there),
-        fixture_test(runs_are_compared),      fixture_test(little_is_seen_as_well),
+        fixture_test(a_model_becomes_a_page),
+        fixture_test(a_history_with_no_numbers_becomes_a_page),
+        fixture_test(what_was_not_recorded_is_not_there),
+        fixture_test(runs_are_compared),
+        fixture_test(little_is_seen_as_well),
         fixture_test(mistakes_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

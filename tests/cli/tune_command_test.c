@@ -203,6 +203,26 @@ static void complaints_have_their_place(void **state)
     assert_int_equal(program_run(f, "$FATHOM trial-worker </dev/null")->code, 2);
 }
 
+/* The line that it ends with can be pasted; names that its trials could not be told are refused. */
+static void odd_names_are_handed_on(void **state)
+{
+    fixture *f = *state;
+    write_search(f, "recipe: r.yaml\nmethod: grid\ntrial: {epochs: 1}\n"
+                    "space: {train.seed: [1]}\n");
+    const program_result *r =
+        program_run_well(f, "cd $HERE && mkdir \"it's data\" && "
+                            "$FATHOM tune s.yaml -q --out 'my search' --data \"it's data\"");
+    assert_non_null(strstr(r->out, "fathom train 'my search/best.yaml' --data 'it'\\''s data'\n"));
+    static const char *const names[] = {"--out s\xe9", "--data s\xe9 --out s"};
+    for (int i = 0; i < 2; i++) {
+        char line[256];
+        snprintf(line, sizeof line, "cd $HERE && timeout 20 $FATHOM tune s.yaml -q %s", names[i]);
+        r = program_run(f, line);
+        assert_int_equal(r->code, 3);
+        assert_non_null(strstr(r->err, "a search needs names in UTF-8; rename it"));
+    }
+}
+
 static double trials_within(fixture *f, const char *budget, double *seconds)
 {
     char text[1024];
@@ -305,6 +325,7 @@ int main(void)
         fixture_test(a_trial_that_fails_is_recorded),
         fixture_test(a_worker_that_dies_is_replaced),
         fixture_test(complaints_have_their_place),
+        fixture_test(odd_names_are_handed_on),
         fixture_test(time_ends_a_search),
         fixture_test(a_search_can_be_extended),
         fixture_test(folds_are_told_with_mean_and_deviation),
