@@ -127,7 +127,7 @@ static void averages_are_saved_as_weights(void **state)
     fm_model_destroy(other);
 }
 
-/* Whoever takes the weights of a whole file alone, to predict, gets what its model predicts with. */
+/* Whoever takes the weights of a whole file alone gets what its model predicts with. */
 static void averages_are_loaded_as_weights(void **state)
 {
     fixture *f = *state;
