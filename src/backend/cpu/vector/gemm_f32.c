@@ -17,8 +17,8 @@ static bool gathers_a(const fm_gemm *g, size_t blocks)
     return g->a_row_stride == 1 && blocks > 1 && g->columns > PANEL_WIDTH;
 }
 
-/* Numbers of `rows` rows, which lie side by side, TILE_ROWS apart. A store reaches into the place of
- * the numbers of the next step, which come later; the last one of a tile does not. */
+/* Numbers of `rows` rows, which lie side by side, TILE_ROWS apart. A store reaches into the place
+ * of the numbers of the next step, which come later; the last one of a tile does not. */
 static void gather_steps(float *to, const float *from, ptrdiff_t step, size_t rows, size_t depth,
                          bool last)
 {

@@ -37,8 +37,8 @@ struct tile {
 typedef void tile_function(const struct tile *t);
 
 /* What the end of a tile writes and reads; where a mask and something added are read, the mask. Of
- * a few rows it is fetched at once; of more, a row at every FETCH_STEP-th step of depth, because all
- * at once would hold up what the first steps load. */
+ * a few rows it is fetched at once; of more, a row at every FETCH_STEP-th step of depth, because
+ * all at once would hold up what the first steps load. */
 struct tile_ends {
     const float *c, *last_c, *read;
     ptrdiff_t c_row, read_row;
