@@ -1,5 +1,5 @@
 #include "cli/feature_file.h"
-#include "cli/csv_text.h"
+#include "base/csv_text.h"
 #include "base/file.h"
 
 #include <string.h>
@@ -52,7 +52,7 @@ static void put_csv(const feature_file *file, fm_text *line, FILE *stream)
     for (int64_t k = 0; k < file->width; k++) {
         snprintf(name, sizeof name, "%.200s_%lld", file->layer, (long long)k);
         fm_text_add(line, ",");
-        csv_add_cell(line, name);
+        fm_csv_add_cell(line, name);
     }
     fm_text_add(line, "\n");
     put_text(line, stream);
@@ -60,7 +60,7 @@ static void put_csv(const feature_file *file, fm_text *line, FILE *stream)
         fm_text_add(line, "%u", file->numbers ? file->numbers[i] : (unsigned)i);
         if (file->labels) {
             fm_text_add(line, ",");
-            if (file->labels[i] >= 0) csv_add_cell(line, file->names[file->labels[i]]);
+            if (file->labels[i] >= 0) fm_csv_add_cell(line, file->names[file->labels[i]]);
         }
         if (file->places) {
             fm_text_add(line, ",%.9g,%.9g", file->places[2 * i], file->places[2 * i + 1]);

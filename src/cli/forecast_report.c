@@ -1,10 +1,10 @@
 #include "cli/forecast_report.h"
-#include "cli/csv_text.h"
 #include "cli/json_lines.h"
 #include "cli/line_chart.h"
 #include "cli/predict_input.h"
 #include "cli/progress.h"
 #include "base/context.h"
+#include "base/csv_text.h"
 #include "base/file.h"
 #include "base/memory.h"
 
@@ -104,13 +104,13 @@ static void add_rows(fm_text *to, const fm_series *series, const double *forecas
 {
     const fm_series_info *info = fm_series_about(series);
     char time[FM_SERIES_TIME_TEXT];
-    csv_add_cell(to, info->time_name);
+    fm_csv_add_cell(to, info->time_name);
     fm_text_add(to, ",column,forecast\n");
     for (int64_t h = 0; h < steps; h++) {
         for (int i = 0; i < info->target_count; i++) {
-            csv_add_cell(to, fm_series_time(series, info->known + h, time));
+            fm_csv_add_cell(to, fm_series_time(series, info->known + h, time));
             fm_text_add(to, ",");
-            csv_add_cell(to, info->targets[i]);
+            fm_csv_add_cell(to, info->targets[i]);
             fm_text_add(to, ",%.7g\n", *forecasts++);
         }
     }

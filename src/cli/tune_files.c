@@ -1,5 +1,5 @@
 #include "cli/tune_files.h"
-#include "cli/csv_text.h"
+#include "base/csv_text.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
@@ -23,7 +23,7 @@ static fm_status write_text(tuning *t, const char *name, fm_text *text)
 static void add_cell(fm_text *text, const char *cell)
 {
     fm_text_add(text, ",");
-    csv_add_cell(text, cell);
+    fm_csv_add_cell(text, cell);
 }
 
 static void add_trial(const tuning *t, fm_text *text, int64_t number)
@@ -48,7 +48,9 @@ fm_status tune_write_trials(tuning *t)
 {
     const fm_space *space = fm_search_space(t->search);
     fm_text text = FM_TEXT(t->invocation.context);
-    fm_text_add(&text, "trial,bracket,state,%s,epochs,epoch", t->monitor);
+    fm_text_add(&text, "trial,bracket,state");
+    add_cell(&text, t->monitor);
+    fm_text_add(&text, ",epochs,epoch");
     for (int i = 0; i < space->count; i++) add_cell(&text, space->parameters[i].name);
     fm_text_add(&text, ",reason,seconds\n");
     for (int64_t i = 0; i < fm_search_trial_count(t->search); i++) add_trial(t, &text, i);

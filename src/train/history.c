@@ -1,5 +1,6 @@
 /* What fit remembers: epochs, its place, the callbacks' numbers. */
 #include "train/health.h"
+#include "base/csv_text.h"
 #include "base/file.h"
 #include "base/text.h"
 
@@ -67,7 +68,12 @@ static void add_names(const fm_model *model, fm_text *text, const char *prefix)
 {
     fm_text_add(text, ",%sloss", prefix);
     for (int i = 0; i < model->options.metric_count; i++) {
-        fm_text_add(text, ",%s%s", prefix, fm_model_metric_name(model, i));
+        fm_text name = FM_TEXT(model->context);
+        fm_text_add(&name, "%s%s", prefix, fm_model_metric_name(model, i));
+        fm_text_add(text, ",");
+        fm_csv_add_cell(text, fm_text_string(&name));
+        text->failed |= name.failed;
+        fm_text_release(&name);
     }
 }
 

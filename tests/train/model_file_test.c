@@ -371,6 +371,25 @@ static void a_nan_of_the_history_has_no_sign(void **state)
     fm_model_destroy(model);
 }
 
+static void a_name_may_hold_a_comma(void **state)
+{
+    fixture *f = *state;
+    const char *path = fixture_path(f, "history.csv");
+    fm_model *model;
+    fm_model_options options = problem_options();
+    options.metrics[0].name = "right, \"of 1\"";
+    assert_ok(f->context, fm_model_create(f->context, &options, &model));
+    assert_ok(f->context, fm_history_write_csv(model, path));
+    FILE *stream = fopen(path, "r");
+    char line[512];
+    assert_non_null(fgets(line, sizeof line, stream));
+    assert_string_equal(line, "epoch,loss,\"right, \"\"of 1\"\"\",auc,"
+                              "val_loss,\"val_right, \"\"of 1\"\"\",val_auc,"
+                              "learning_rate,seconds\n");
+    fclose(stream);
+    fm_model_destroy(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -387,6 +406,7 @@ int main(void)
         fixture_test(notes_can_be_changed),
         fixture_test(the_history_is_written_as_csv),
         fixture_test(a_nan_of_the_history_has_no_sign),
+        fixture_test(a_name_may_hold_a_comma),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,8 @@
-#include "cli/csv_text.h"
+#include "base/csv_text.h"
 
 #include <string.h>
 
-void csv_add_cell(fm_text *to, const char *cell)
+void fm_csv_add_cell(fm_text *to, const char *cell)
 {
     if (!strpbrk(cell, ",\"\r\n")) {
         fm_text_add(to, "%s", cell);

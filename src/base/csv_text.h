@@ -1,10 +1,10 @@
 /* Text in files of CSV. */
-#ifndef FM_CLI_CSV_TEXT_H
-#define FM_CLI_CSV_TEXT_H
+#ifndef FM_BASE_CSV_TEXT_H
+#define FM_BASE_CSV_TEXT_H
 
 #include "base/text.h"
 
 /* A cell, in quotes where it must be (RFC 4180). */
-void csv_add_cell(fm_text *to, const char *cell);
+void fm_csv_add_cell(fm_text *to, const char *cell);
 
 #endif
