@@ -514,10 +514,28 @@ static void print_end_event(const tuning *t, const char *recipe)
                          "recipe", json_text(recipe)));
 }
 
+/* best.yaml lies elsewhere than the recipe, beside which data may lie. */
+static void tell_recipe(const tuning *t, const char *best)
+{
+    const char *data = t->invocation.given->data, *recipe = t->settings->recipe;
+    const char *slash = strrchr(recipe, '/');
+    char folder[TUNING_PATH];
+    if (!data && slash) {
+        int size = slash == recipe ? 1 : (int)(slash - recipe);
+        if (snprintf(folder, sizeof folder, "%.*s", size, recipe) < TUNING_PATH) data = folder;
+    }
+    printf("to train its recipe again: fathom train ");
+    terminal_word(stdout, best);
+    if (data) {
+        printf(" --data ");
+        terminal_word(stdout, data);
+    }
+    printf("\n");
+}
+
 static fm_status tell_end(command_run *c)
 {
     tuning *t = &c->t;
-    const char *data = t->invocation.given->data;
     char recipe[TUNING_PATH];
     if (t->interrupted) {
         if (t->invocation.given->json) {
@@ -540,13 +558,7 @@ static fm_status tell_end(command_run *c)
         return FM_OK;
     }
     tune_table_print(t);
-    printf("to train its recipe again: fathom train ");
-    terminal_word(stdout, recipe);
-    if (data) {
-        printf(" --data ");
-        terminal_word(stdout, data);
-    }
-    printf("\n");
+    tell_recipe(t, recipe);
     return FM_OK;
 }
 

@@ -223,6 +223,28 @@ static void odd_names_are_handed_on(void **state)
     }
 }
 
+/* The last line, pasted, finds data that lie beside the first recipe. */
+static void the_best_recipe_finds_its_data(void **state)
+{
+    fixture *f = *state;
+    static const char beside[] = "data: {set: csv, file: d.csv}\nmodel: [{dense: 2}]\n"
+                                 "loss: sparse_categorical_crossentropy\noptimizer: sgd\n"
+                                 "metrics: [{auc: {name: \"right, of 1\"}}]\n"
+                                 "train: {epochs: 1}\n";
+    static const char table[] = "x,label\n0.5,a\n1.5,b\n0.25,a\n2.5,b\n";
+    static const char search[] = "recipe: r.yaml\nmethod: grid\nspace: {train.seed: [1]}\n"
+                                 "objective: {monitor: 'right, of 1', mode: max}\n";
+    fixture_file(f, "r.yaml", beside, strlen(beside));
+    fixture_file(f, "d.csv", table, strlen(table));
+    fixture_file(f, "s.yaml", search, strlen(search));
+    program_run_well(f, "unset FATHOM_DATA; cd $HERE && mkdir 'my recipes' && "
+                        "mv r.yaml d.csv s.yaml 'my recipes' && "
+                        "$FATHOM tune 'my recipes/s.yaml' -q --out s > told && "
+                        "eval \"$(sed -n 's/.*again: fathom/$FATHOM/p' told) -q --out m\"");
+    const program_result *r = program_run_well(f, "head -n 1 $HERE/s/trials.csv");
+    assert_non_null(strstr(r->out, "state,\"right, of 1\",epochs,"));
+}
+
 static double trials_within(fixture *f, const char *budget, double *seconds)
 {
     char text[1024];
@@ -326,6 +348,7 @@ int main(void)
         fixture_test(a_worker_that_dies_is_replaced),
         fixture_test(complaints_have_their_place),
         fixture_test(odd_names_are_handed_on),
+        fixture_test(the_best_recipe_finds_its_data),
         fixture_test(time_ends_a_search),
         fixture_test(a_search_can_be_extended),
         fixture_test(folds_are_told_with_mean_and_deviation),
