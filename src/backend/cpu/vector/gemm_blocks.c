@@ -235,13 +235,15 @@ static void run_updated_tiles(struct share *share, const struct strip *s, struct
     call_function(g, s, &t, row, rows);
 }
 
-/* Do finished tiles go past the caches? */
+/* Do finished tiles go past the caches? A line written in two parts would be slower than through
+ * them. */
 static bool streams_c(const struct share *share, const struct strip *s)
 {
     const fm_gemm *g = share->g;
-    const bool in_vectors = s->columns == strip_width(s) && g->c_row_stride % VECTOR_LENGTH == 0 &&
-                            (uintptr_t)(g->c + s->column) % sizeof(vector) == 0;
-    return g->c && g->c_layout == FM_GEMM_STRIDED && share->depth_blocks == 1 && in_vectors &&
+    const bool whole_lines = s->columns == strip_width(s) && s->columns % LINE == 0 &&
+                             g->c_row_stride % LINE == 0 &&
+                             (uintptr_t)(g->c + s->column) % (LINE * sizeof *g->c) == 0;
+    return g->c && g->c_layout == FM_GEMM_STRIDED && share->depth_blocks == 1 && whole_lines &&
            g->rows >= STREAMED_C / g->columns;
 }
 

@@ -330,14 +330,15 @@ static size_t scratch_floats(const fm_windows *windows, int threads)
 
 /* As large as fused_normalize's results that are, where a residual is a third stream; without one
  * only what no cache can hold until it is read, which the statistics of a batch normalisation do at
- * once. Depthwise, whose vectors of a pixel are not written together, in whole lines. */
+ * once. In whole lines, of which a depthwise one writes each vector alone. */
 static bool is_streamed(const fm_windows *w)
 {
     const fm_window_plan *plan = w->plan;
     const int64_t floats = plan->images * plan->result[0] * plan->result[1] * plan->result_channels;
     const bool depthwise = fm_window_plan_is_depthwise(plan);
-    const bool whole = depthwise ? VECTOR_LENGTH == LINE && plan->result_channels % LINE == 0
-                                 : plan->groups == 1 && plan->columns % VECTOR_LENGTH == 0;
+    const bool whole =
+        plan->result_channels % LINE == 0 &&
+        (depthwise ? VECTOR_LENGTH == LINE : plan->groups == 1 && PANEL_WIDTH % LINE == 0);
     return whole && !w->activation && !w->moments &&
            floats >= (w->residual ? STREAMED : 2 * STREAMED) && (uintptr_t)w->result % 64 == 0;
 }
