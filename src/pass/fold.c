@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* A fold adds at most so many nodes, each with one value. */
-enum { MOST_ADDED = 6 };
+enum { MOST_ADDED = 7 };
 
 typedef struct folder {
     fm_graph *graph;
@@ -19,11 +19,13 @@ typedef struct folder {
     const void *no_attributes; /* of an addition */
 } folder;
 
-/* What `value` is made of: a product, and a bias per channel behind it. */
+/* What `value` is made of: a product, a bias per channel behind it, and the shape that its rows
+ * have: a dense layer on (batch, time, features) multiplies the matrix of all rows. */
 typedef struct biased_product {
     fm_node *product;
     fm_node *add; /* NULL: no bias */
     fm_val bias;
+    fm_node *shaped; /* NULL: as they are */
 } biased_product;
 
 /* ---- looking --------------------------------------------------------------------------------- */
@@ -86,12 +88,28 @@ static bool same_shape(const folder *f, fm_val a, fm_val b)
     return fm_shape_equal(fm_val_shape(f->graph, a), fm_val_shape(f->graph, b));
 }
 
+static int64_t channel_count(const folder *f, fm_val value)
+{
+    fm_shape shape = fm_val_shape(f->graph, value);
+    return shape.rank > 0 ? shape.dims[shape.rank - 1] : 0;
+}
+
+/* A view that leaves the last dimension as it is: what holds for each channel holds behind it. */
+static fm_node *shaped_rows(const folder *f, fm_val value)
+{
+    fm_node *view = only_reader_of(f, value, &fm_op_reshape);
+    bool keeps = view && channel_count(f, view->inputs[0]) == channel_count(f, value);
+    return keeps ? view : NULL;
+}
+
 /* Operand `side` of the node as a product with a bias or without one. */
 static bool find_product(const folder *f, const fm_node *node, int side, biased_product *found)
 {
     fm_val value = node->inputs[side];
     *found = (biased_product){0};
     if (!same_shape(f, value, node->outputs[0])) return false;
+    found->shaped = shaped_rows(f, value);
+    if (found->shaped) value = found->shaped->inputs[0];
     found->product = steady_product(f, value);
     if (found->product) return true;
     found->add = only_reader_of(f, value, &fm_op_add);
@@ -133,58 +151,91 @@ static fm_val combined(folder *f, uint32_t index, const fm_op *op, fm_val a, fm_
 
 static fm_shape channels_of(const folder *f, uint32_t index)
 {
-    fm_shape y = fm_val_shape(f->graph, f->graph->nodes[index].outputs[0]);
-    return FM_SHAPE(y.dims[y.rank - 1]);
+    return FM_SHAPE(channel_count(f, f->graph->nodes[index].outputs[0]));
 }
 
-/* Node `index` becomes `op` of these; its output stays. */
-static void become(folder *f, uint32_t index, const fm_op *op, const void *attributes, fm_val a,
-                   fm_val b)
+/* What replaces the node: `op` of two operands, under the shape of a view, NULL: without one. */
+typedef struct replacement {
+    const fm_op *op;
+    const void *attributes, *shape;
+    fm_val a, b;
+} replacement;
+
+/* Node `index` becomes that; its output stays. */
+static void become(folder *f, uint32_t index, replacement r)
 {
     fm_val *list = fm_arena_allocate(&f->graph->arena, 2 * sizeof *list);
-    if (!list || !a.id || !b.id) {
+    if (r.shape && r.a.id && r.b.id) {
+        r.a =
+            settle(f, index,
+                   fm_node_add(f->graph, r.op, (fm_val[]){r.a, r.b}, 2, r.attributes, NULL), false);
+        r.op = &fm_op_reshape;
+        r.attributes = r.shape;
+    }
+    if (!list || !r.a.id || !r.b.id) {
         if (f->graph->status == FM_OK) f->graph->status = FM_ERROR_MEMORY;
         return;
     }
     fm_node *node = &f->graph->nodes[index];
-    list[0] = a;
-    list[1] = b;
-    node->op = op;
-    node->attributes = attributes;
+    list[0] = r.a;
+    list[1] = r.b;
+    node->op = r.op;
+    node->attributes = r.attributes;
     node->inputs = list;
-    node->input_count = 2;
+    node->input_count = r.shape ? 1 : 2;
+}
+
+/* What was folded into others. */
+static void retire(const biased_product *from)
+{
+    if (from->add) from->add->dead = true;
+    if (from->shaped) from->shaped->dead = true;
+}
+
+static const void *shape_of(const biased_product *from)
+{
+    return from->shaped ? from->shaped->attributes : NULL;
 }
 
 /* mul(x * k + b, s) -> x * (k s) + b s */
 static void fold_factor(folder *f, uint32_t index, biased_product from, fm_val factor)
 {
     const fm_node product = *from.product; /* adding nodes moves the array */
+    const void *shape = shape_of(&from);
     fm_shape channels = channels_of(f, index);
     from.product->dead = true;
-    if (from.add) from.add->dead = true;
+    retire(&from);
     fm_val aligned = reshaped(f, index, factor, factor_shape(f, &product));
     fm_val kernel = combined(f, index, &fm_op_mul, product.inputs[1], aligned);
     if (!from.add) {
-        become(f, index, product.op, product.attributes, product.inputs[0], kernel);
+        become(f, index,
+               (replacement){product.op, product.attributes, shape, product.inputs[0], kernel});
         return;
     }
     fm_val bias = reshaped(f, index, from.bias, channels);
     bias = combined(f, index, &fm_op_mul, bias, reshaped(f, index, factor, channels));
     fm_val y = fm_node_add(f->graph, product.op, (fm_val[]){product.inputs[0], kernel}, 2,
                            product.attributes, NULL);
-    become(f, index, &fm_op_add, f->no_attributes, settle(f, index, y, false), bias);
+    become(f, index,
+           (replacement){&fm_op_add, f->no_attributes, shape, settle(f, index, y, false), bias});
 }
 
-/* x * k + b + t -> x * k + (b + t); with sub: b - t, and x * k - t -> x * k + -t */
+/* x * k + b + t -> x * k + (b + t); with sub: b - t, and x * k - t -> x * k + -t. A term behind a
+ * view moves in front of it, where it is the product's bias. */
 static void fold_term(folder *f, uint32_t index, biased_product from, const fm_op *op, fm_val term)
 {
+    const void *shape = shape_of(&from);
     fm_shape channels = channels_of(f, index);
     fm_val y = from.product->outputs[0];
-    if (from.add) from.add->dead = true;
+    retire(&from);
     term = reshaped(f, index, term, channels);
-    fm_val bias = from.add ? combined(f, index, op, reshaped(f, index, from.bias, channels), term)
-                           : settle(f, index, fm_neg(f->graph, term), true);
-    become(f, index, &fm_op_add, f->no_attributes, y, bias);
+    fm_val bias = term;
+    if (from.add) {
+        bias = combined(f, index, op, reshaped(f, index, from.bias, channels), term);
+    } else if (op == &fm_op_sub) {
+        bias = settle(f, index, fm_neg(f->graph, term), true);
+    }
+    become(f, index, (replacement){&fm_op_add, f->no_attributes, shape, y, bias});
 }
 
 static void fold_node(folder *f, uint32_t index)
@@ -201,7 +252,7 @@ static void fold_node(folder *f, uint32_t index)
         if (!is_per_channel(f, other, node->outputs[0])) continue;
         if (factor) {
             fold_factor(f, index, from, other);
-        } else if (from.add || node->op == &fm_op_sub) {
+        } else if (from.add || from.shaped || node->op == &fm_op_sub) {
             fold_term(f, index, from, node->op, other);
         }
         break;

@@ -6,7 +6,8 @@
 #include "ir/ir.h"
 
 /* (x * k) s + t becomes x * (k s) + t where the product has no other reader and k, s and t are
- * steady (pass/steady.h), so that k s is computed once. Numbers change in their last digits. */
+ * steady (pass/steady.h), so that k s is computed once; also where a view that keeps the channels
+ * lies between: a dense layer's on (batch, time, features). Numbers change in their last digits. */
 fm_status fm_fold(fm_graph *graph);
 
 #endif

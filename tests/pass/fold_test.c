@@ -88,6 +88,44 @@ static fm_val dense(fm_graph *g, fm_val x)
                       fm_add(g, fm_matmul(g, x, kernel), variable(g, "bias", FM_SHAPE(7), -1, 1)));
 }
 
+/* (n, 5, 5, 4) as 25 steps: all rows are one matrix. */
+static fm_val rows_times_kernel(fm_graph *g, fm_val x, int64_t units)
+{
+    fm_val kernel = variable(g, "kernel", FM_SHAPE(4, units), -0.5, 0.5);
+    return fm_matmul(g, fm_reshape_to(g, x, FM_SHAPE(2 * 25, 4)), kernel);
+}
+
+static fm_val dense_of_steps(fm_graph *g, fm_val x)
+{
+    fm_val y = fm_add(g, rows_times_kernel(g, x, 7), variable(g, "bias", FM_SHAPE(7), -1, 1));
+    return fm_relu(g, normalized(g, fm_reshape_to(g, y, FM_SHAPE(2, 25, 7))));
+}
+
+static fm_val dense_of_steps_without_bias(fm_graph *g, fm_val x)
+{
+    return normalized(g, fm_reshape_to(g, rows_times_kernel(g, x, 7), FM_SHAPE(2, 25, 7)));
+}
+
+/* Its rows get their shape back in front of the bias. */
+static fm_val product_of_rank_four(fm_graph *g, fm_val x)
+{
+    fm_val y = fm_matmul(g, x, variable(g, "kernel", FM_SHAPE(4, 6), -0.5, 0.5));
+    y = fm_sub(g, y, variable(g, "mean", FM_SHAPE(6), -1, 1));
+    return normalized(g, normalized(g, y));
+}
+
+/* The view makes other channels of them. */
+static fm_val regrouped(fm_graph *g, fm_val x)
+{
+    return normalized(g, fm_reshape_to(g, rows_times_kernel(g, x, 6), FM_SHAPE(2, 25, 3, 2)));
+}
+
+static fm_val view_with_two_readers(fm_graph *g, fm_val x)
+{
+    fm_val y = fm_reshape_to(g, rows_times_kernel(g, x, 7), FM_SHAPE(2, 25, 7));
+    return fm_add(g, normalized(g, y), y);
+}
+
 static fm_val transposed(fm_graph *g, fm_val x)
 {
     fm_val kernel = variable(g, "kernel", FM_SHAPE(2, 2, 3, 4), -0.5, 0.5);
@@ -122,8 +160,20 @@ static fm_val not_per_channel(fm_graph *g, fm_val x)
 static const struct {
     fm_val (*build)(fm_graph *g, fm_val x);
     int multiplications; /* of activations that are left */
-} cases[] = {{plain, 0},      {with_bias, 0},   {depthwise, 0},   {residual, 0},       {dense, 0},
-             {transposed, 0}, {other_forms, 0}, {two_readers, 1}, {not_per_channel, 1}};
+} cases[] = {{plain, 0},
+             {with_bias, 0},
+             {depthwise, 0},
+             {residual, 0},
+             {dense, 0},
+             {transposed, 0},
+             {other_forms, 0},
+             {two_readers, 1},
+             {not_per_channel, 1},
+             {dense_of_steps, 0},
+             {dense_of_steps_without_bias, 0},
+             {product_of_rank_four, 0},
+             {regrouped, 1},
+             {view_with_two_readers, 1}};
 
 /* ---- running --------------------------------------------------------------------------------- */
 
@@ -219,7 +269,9 @@ static void training_folds_nothing(void **state)
 static void build_residual(fm_graph *g, const void *argument)
 {
     (void)argument;
-    fm_output(g, "y", residual(g, fm_input(g, "x", FM_F32, FM_SHAPE(2, 5, 5, 4))));
+    fm_val x = fm_input(g, "x", FM_F32, FM_SHAPE(2, 5, 5, 4));
+    fm_output(g, "y", residual(g, x));
+    fm_output(g, "steps", dense_of_steps(g, x));
 }
 
 static void every_failed_allocation_is_reported(void **state)
