@@ -206,6 +206,78 @@ static void what_the_gradient_needs_is_kept(void **state)
     is_kept(*state, build_penalty, 1);
 }
 
+/* ---- a residual that its result's gradient does not wait for --------------------------------- */
+
+enum { GRADIENTS = 4 };
+static const char *const gradient_names[GRADIENTS] = {"of b", "of c", "of a", "of d"};
+
+/* b is made of a, and the gradients of both are asked for one by one, so that neither is made of
+ * the other: nothing but the residual itself stands between them. */
+static void build_separate(fm_graph *g, bool kept)
+{
+    static const int kernels[GRADIENTS] = {5, 10, 0, 11};
+    fm_val x = fm_input(g, "x", FM_F32, FM_SHAPE(N, SIDE, SIDE, 3));
+    fm_val w = fm_input(g, "w", FM_F32, FM_SHAPE(N, SIDE, SIDE, CHANNELS));
+    fm_val a = fm_relu(g, normalized(g, convolution(g, x, 3)));
+    fm_val b = fm_relu(g, fm_add(g, normalized(g, convolution(g, x, 3)), a));
+    fm_val c = convolution(g, b, 1), d = convolution(g, a, 1);
+    const fm_val scores[GRADIENTS] = {fm_mul(g, b, w), fm_square(g, c), fm_mul(g, a, w),
+                                      fm_square(g, d)};
+    for (int i = 0; i < GRADIENTS; i++) {
+        const fm_val kernel = fm_graph_variable(g, kernels[i]);
+        fm_val gradient;
+        fm_grad(g, fm_mean(g, scores[i], (fm_ints){0}, false), &kernel, 1, &gradient);
+        fm_output(g, gradient_names[i], gradient);
+    }
+    if (kept) fm_output(g, "a", a);
+    if (kept) fm_output(g, "b", b);
+}
+
+typedef struct separate_outcome {
+    float gradients[GRADIENTS][3 * 3 * CHANNELS * CHANNELS];
+    int again, sums_again;
+} separate_outcome;
+
+static void run_separate(fixture *f, bool kept, separate_outcome *o)
+{
+    fm_graph *g;
+    fm_store *store = store_with_seed(f, 1);
+    fm_program *program;
+    char *text;
+    memset(o, 0, sizeof *o);
+    assert_ok(f->context, fm_graph_create(f->context, &(fm_graph_options){.mode = FM_TRAIN}, &g));
+    build_separate(g, kept);
+    assert_ok(f->context, fm_program_create(store, g, NULL, &program));
+    assert_ok(f->context, fm_program_print(program, false, &text));
+    o->again = occurrences(text, " normalize_grad_again(");
+    o->sums_again = occurrences(text, " normalize_add_grad_again(");
+    fm_text_free(f->context, text);
+    float *x = fm_program_input(program, "x"), *w = fm_program_input(program, "w");
+    for (int i = 0; i < N * SIDE * SIDE * 3; i++) x[i] = sinf((float)i * 1.7f);
+    for (int i = 0; i < N * SIDE * SIDE * CHANNELS; i++) w[i] = cosf((float)i * 0.9f);
+    assert_ok(f->context, fm_program_run(program));
+    for (int i = 0; i < GRADIENTS; i++) {
+        const fm_shape shape = fm_val_shape(g, fm_graph_output(g, gradient_names[i]));
+        memcpy(o->gradients[i], fm_program_output(program, gradient_names[i]),
+               (size_t)fm_shape_bytes(shape, FM_F32));
+    }
+    fm_program_destroy(program);
+    fm_store_destroy(store);
+    fm_graph_destroy(g);
+}
+
+/* b is made again of a, so a is kept, although its gradient could make it and b could wait. */
+static void what_another_is_made_of_is_kept(void **state)
+{
+    static separate_outcome kept, again;
+    run_separate(*state, true, &kept);
+    run_separate(*state, false, &again);
+    assert_int_equal(kept.again + kept.sums_again, 0);
+    assert_int_equal(again.sums_again, 1);
+    assert_int_equal(again.again, 0);
+    assert_memory_equal(kept.gradients, again.gradients, sizeof kept.gradients);
+}
+
 /* ---- how much memory networks take ----------------------------------------------------------- */
 
 /* kept: the arena, when every result was. */
@@ -270,7 +342,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         fixture_test(the_bits_are_those_of_kept_results), fixture_test(portable_programs_keep_all),
         fixture_test(what_the_gradient_needs_is_kept),    fixture_test(arenas_are_small),
-        fixture_test(every_allocation_may_fail),
+        fixture_test(what_another_is_made_of_is_kept),    fixture_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
