@@ -1,5 +1,6 @@
 #include "base/fields.h"
 
+#include <float.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -82,6 +83,10 @@ static fm_status check_range(fm_context *context, const fm_field *field, const c
     if (isnan(value)) return fail_type(context, field, owner, "NaN");
     if (field->minimum == 0 && field->maximum == 0) return FM_OK;
     if (value >= field->minimum && value <= field->maximum) return FM_OK;
+    if (isinf(value) && field->maximum >= DBL_MAX) {
+        return fm_fail(context, FM_ERROR_ARGUMENT, "%s: %s must be finite, received %g", owner,
+                       field->name, value);
+    }
     /* A bound beyond a million is there against slips; nobody below it wants to read of it. */
     if (value < field->minimum && field->maximum > 1e6) {
         return fm_fail(context, FM_ERROR_ARGUMENT, "%s: %s must be at least %.10g, received %.10g",

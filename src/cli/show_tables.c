@@ -248,6 +248,7 @@ static void add_range(const fm_field *field, char *text, size_t size)
 {
     if (field->minimum == 0 && field->maximum == 0) return;
     bool bounded = field->maximum <= 1e6;
+    if (!bounded && field->minimum < -1e6) return;
     add(text, size, bounded ? " from " : ", at least ");
     add_number(field->minimum, text, size);
     if (bounded) add(text, size, " to ");

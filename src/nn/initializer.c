@@ -6,6 +6,7 @@
 #include "fathom/nn.h"
 #include "nn/option.h"
 
+#include <float.h>
 #include <stdio.h>
 
 enum { FAN_IN, FAN_AVERAGE };
@@ -29,8 +30,12 @@ static void put(const fill *f, int64_t i, double value)
 
 static fm_status begin(FILL_PARAMETERS, fill *f)
 {
+    const fm_initializer_record *record = fm_initializer_find(self->name);
+    fm_initializer checked = *self;
     *f = (fill){fm_random_at(seed, 0, stream), dtype, elements, fm_shape_elements(shape)};
-    if (fm_dtype_is_real(dtype)) return FM_OK;
+    if (fm_dtype_is_real(dtype)) {
+        return fm_fields_complete(context, record ? record->fields : NULL, &checked, self->name);
+    }
     return fm_fail(context, FM_ERROR_ARGUMENT, "%s fills f32 or f64, received %s", self->name,
                    fm_dtype_name(dtype));
 }
@@ -213,20 +218,20 @@ static fm_status fill_orthogonal(FILL_PARAMETERS)
 
 /* ---- records --------------------------------------------------------------------------------- */
 
-#define NUMBER(name_, member, doc_, number_)                                                       \
+#define NUMBER(name_, member, doc_, number_, least_)                                               \
     {                                                                                              \
         .name = name_, .doc = doc_, .offset = offsetof(fm_initializer, member),                    \
-        .type = FM_FIELD_REAL, .default_value = number_                                            \
+        .type = FM_FIELD_REAL, .default_value = number_, .minimum = least_, .maximum = DBL_MAX     \
     }
 static const fm_field no_fields[] = {{.name = NULL}};
-static const fm_field constant_fields[] = {NUMBER("value", a, "of every element", 0),
+static const fm_field constant_fields[] = {NUMBER("value", a, "of every element", 0, -DBL_MAX),
                                            {.name = NULL}};
-static const fm_field gain_fields[] = {NUMBER("gain", a, "a factor", 1), {.name = NULL}};
-static const fm_field normal_fields[] = {NUMBER("mean", a, "the centre", 0),
-                                         NUMBER("stddev", b, "the standard deviation", 0.05),
+static const fm_field gain_fields[] = {NUMBER("gain", a, "a factor", 1, -DBL_MAX), {.name = NULL}};
+static const fm_field normal_fields[] = {NUMBER("mean", a, "the centre", 0, -DBL_MAX),
+                                         NUMBER("stddev", b, "the standard deviation", 0.05, 0),
                                          {.name = NULL}};
-static const fm_field uniform_fields[] = {NUMBER("minval", a, "the lowest value", -0.05),
-                                          NUMBER("maxval", b, "the highest value", 0.05),
+static const fm_field uniform_fields[] = {NUMBER("minval", a, "the lowest value", -0.05, -DBL_MAX),
+                                          NUMBER("maxval", b, "the highest value", 0.05, -DBL_MAX),
                                           {.name = NULL}};
 
 #define RECORD(name, alias, doc, fields, fill, scale, fan)                                         \

@@ -149,6 +149,43 @@ static void text_is_read(void **state)
     }
 }
 
+/* Whether they come from text or from C: these are found when a variable is filled. */
+static void impossible_numbers_are_refused(void **state)
+{
+    fixture *f = *state;
+    fm_initializer i;
+    static const struct {
+        const char *text, *words;
+    } cases[] = {
+        {"truncated_normal(stddev=-0.02)",
+         "truncated_normal: stddev must be at least 0, received -0.02"},
+        {"random_normal(mean=1, stddev=-1)",
+         "random_normal: stddev must be at least 0, received -1"},
+        {"random_normal(stddev=inf)", "random_normal: stddev must be finite, received inf"},
+        {"random_normal(stddev=1e999)", "random_normal: stddev must be finite, received inf"},
+        {"random_normal(stddev=nan)", "random_normal: stddev must be a number, received NaN"},
+        {"random_normal(mean=-inf)", "random_normal: mean must be finite, received -inf"},
+        {"constant(value=inf)", "constant: value must be finite, received inf"},
+        {"orthogonal(gain=nan)", "orthogonal: gain must be a number, received NaN"},
+        {"random_uniform(maxval=inf)", "random_uniform: maxval must be finite, received inf"},
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        assert_fails(f->context, FM_ERROR_ARGUMENT, cases[k].words,
+                     fm_initializer_parse(f->context, cases[k].text, &i));
+    }
+    assert_ok(f->context, fm_initializer_parse(f->context, "random_normal(stddev=0)", &i));
+    assert_ok(f->context, fm_initializer_parse(f->context, "constant(value=-1e300)", &i));
+
+    double x[4];
+    i = fm_random_normal_initializer(0, -1);
+    assert_fails(f->context, FM_ERROR_ARGUMENT,
+                 "random_normal: stddev must be at least 0, received -1",
+                 i.fill(f->context, &i, FM_F64, FM_SHAPE(4), 0, 0, x));
+    i = fm_truncated_normal(NAN, 1);
+    assert_fails(f->context, FM_ERROR_ARGUMENT, "truncated_normal: mean must be a number",
+                 i.fill(f->context, &i, FM_F64, FM_SHAPE(4), 0, 0, x));
+}
+
 static void mistakes_are_worded(void **state)
 {
     fixture *f = *state;
@@ -174,6 +211,7 @@ int main(void)
         fixture_test(constants_are_constant),
         fixture_test(draws_are_keyed),
         fixture_test(text_is_read),
+        fixture_test(impossible_numbers_are_refused),
         fixture_test(mistakes_are_worded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
