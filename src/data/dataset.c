@@ -115,13 +115,19 @@ fm_status fm_dataset_copy_info(fm_arena *words, const fm_dataset_info *from, fm_
     return FM_OK;
 }
 
-static fm_status check_field(fm_context *context, const fm_dataset_info *info,
-                             const fm_data_field *field)
+static fm_status check_field(fm_context *context, const fm_dataset_info *info, int index)
 {
+    const fm_data_field *field = &info->fields[index];
     char text[FM_SHAPE_TEXT];
     if (!field->name || !*field->name) {
         return fm_fail(context, FM_ERROR_ARGUMENT, "data set \"%s\": a field has no name",
                        name_of(info));
+    }
+    for (int i = 0; i < index; i++) {
+        if (strcmp(info->fields[i].name, field->name) != 0) continue;
+        return fm_fail(context, FM_ERROR_ARGUMENT,
+                       "data set \"%s\": fields %d and %d are both called \"%s\"", name_of(info), i,
+                       index, field->name);
     }
     int64_t bytes = fm_shape_bytes(field->shape, field->dtype), all;
     if (bytes < 0 || field->shape.rank >= FM_MAX_RANK) {
@@ -181,7 +187,7 @@ fm_status fm_dataset_check_info(fm_context *context, const fm_dataset_info *info
                        info->field_count, FM_MAX_DATA_FIELDS);
     }
     for (int i = 0; i < info->field_count; i++) {
-        fm_status status = check_field(context, info, &info->fields[i]);
+        fm_status status = check_field(context, info, i);
         if (status != FM_OK) return status;
     }
     return check_buckets(context, info);

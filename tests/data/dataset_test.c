@@ -198,6 +198,10 @@ static void impossible_descriptions_are_refused(void **state)
     info.fields[1].name = NULL;
     assert_fails(f->context, FM_ERROR_ARGUMENT, "no name",
                  fm_dataset_from_arrays(f->context, &info, data, false, &dataset));
+    info.fields[1].name = "x";
+    assert_fails(f->context, FM_ERROR_ARGUMENT,
+                 "data set \"five\": fields 0 and 1 are both called \"x\"",
+                 fm_dataset_from_arrays(f->context, &info, data, false, &dataset));
     assert_null(dataset);
 }
 
