@@ -118,16 +118,22 @@ static fm_val out_of_memory(fm_graph *graph)
     return (fm_val){0};
 }
 
-bool fm_all_valid(fm_graph *graph, const fm_val *values, int count)
+bool fm_all_valid(fm_graph *graph, const char *what, const fm_val *values, int count)
 {
     for (int i = 0; i < count; i++) {
-        if (!values[i].id) return false;
-        if (values[i].id < graph->value_count) continue;
-        fm_graph_fail(
-            graph, FM_ERROR_ARGUMENT,
-            "value number %u is none of this graph's: a value belongs to the graph that it "
-            "was made in, and a model function makes all of them anew in each call",
-            values[i].id);
+        if (values[i].id > 0 && values[i].id < graph->value_count) continue;
+        if (values[i].id == 0) {
+            fm_graph_fail(graph, FM_ERROR_ARGUMENT,
+                          "%s: value %d of %d is missing: it is {0}, which is what a call that "
+                          "failed returns, and a look-up that found nothing",
+                          what, i + 1, count);
+        } else {
+            fm_graph_fail(graph, FM_ERROR_ARGUMENT,
+                          "%s: value number %u is none of this graph's: a value belongs to the "
+                          "graph that it was made in, and a model function makes all of them anew "
+                          "in each call",
+                          what, values[i].id);
+        }
         return false;
     }
     return true;
@@ -315,7 +321,7 @@ const char *fm_val_name(const fm_graph *graph, fm_val value)
 
 void fm_mask_set(fm_graph *graph, fm_val value, fm_val mask)
 {
-    if (!fm_all_valid(graph, (fm_val[]){value, mask}, 2)) return;
+    if (!mask.id || !fm_all_valid(graph, "a mask", (fm_val[]){value, mask}, 2)) return;
     fm_shape shape = fm_val_shape(graph, value), given = fm_val_shape(graph, mask);
     bool fits = shape.rank >= 2 && given.rank == 2 && given.dims[0] == shape.dims[0] &&
                 given.dims[1] == shape.dims[1] && fm_val_dtype(graph, mask) == graph->options.dtype;
@@ -475,7 +481,7 @@ void fm_graph_check_freeze(fm_graph *graph)
 
 void fm_update(fm_graph *graph, fm_val variable, fm_val next)
 {
-    if (!fm_all_valid(graph, (fm_val[]){variable, next}, 2)) return;
+    if (!fm_all_valid(graph, "an update", (fm_val[]){variable, next}, 2)) return;
     const fm_value *value = fm_value_of(graph, variable), *after = fm_value_of(graph, next);
     if (value->kind != FM_VARIABLE) {
         fm_graph_fail(graph, FM_ERROR_ARGUMENT, "only variables can be updated");
@@ -499,7 +505,7 @@ void fm_update(fm_graph *graph, fm_val variable, fm_val next)
 
 void fm_output(fm_graph *graph, const char *name, fm_val value)
 {
-    if (graph->status != FM_OK || !fm_all_valid(graph, &value, 1)) return;
+    if (graph->status != FM_OK || !fm_all_valid(graph, name, &value, 1)) return;
     if (fm_graph_output(graph, name).id) {
         fm_graph_fail(graph, FM_ERROR_ARGUMENT, "there is already an output '%s'", name);
         return;

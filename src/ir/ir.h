@@ -137,9 +137,9 @@ void fm_scope_enter_at(fm_graph *graph, const char *path);
 /* A number for a random node; the same sequence in every graph built the same way. */
 uint32_t fm_graph_next_stream(fm_graph *graph);
 
-/* Is none of them poisoned? One of another graph, where its number shows that, is a mistake.
- * Builders outside fm_node_add use it. */
-bool fm_all_valid(fm_graph *graph, const fm_val *values, int count);
+/* Is none of them poisoned? One that is, without an earlier mistake, is a mistake of `what`, and so
+ * is one of another graph, where its number shows that. Builders outside fm_node_add use it. */
+bool fm_all_valid(fm_graph *graph, const char *what, const fm_val *values, int count);
 
 /* A deep copy; what it shares with the original is only what both copy. */
 fm_status fm_graph_clone(const fm_graph *graph, fm_graph **copy);

@@ -88,7 +88,7 @@ fm_val fm_node_add(fm_graph *graph, const fm_op *op, const fm_val *inputs, int c
                    const void *attributes, fm_val *outputs)
 {
     for (int i = 0; outputs && i < op->outputs; i++) outputs[i] = (fm_val){0};
-    if (graph->status != FM_OK || !fm_all_valid(graph, inputs, count)) return (fm_val){0};
+    if (graph->status != FM_OK || !fm_all_valid(graph, op->name, inputs, count)) return (fm_val){0};
     if (check_arity(graph, op, count) != FM_OK) return (fm_val){0};
 
     fm_node node = {.op = op,

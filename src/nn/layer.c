@@ -46,7 +46,7 @@ const fm_field fm_name_fields[] = {FM_NAME_FIELD(fm_name_options), {.name = NULL
 
 static bool check_inputs(fm_graph *g, const fm_layer_record *layer, const fm_val *inputs, int count)
 {
-    if (fm_graph_status(g) != FM_OK || !fm_all_valid(g, inputs, count)) return false;
+    if (fm_graph_status(g) != FM_OK || !fm_all_valid(g, layer->name, inputs, count)) return false;
     if (count >= layer->min_inputs && count <= layer->max_inputs) return true;
     char wanted[48];
     if (layer->min_inputs == layer->max_inputs) {

@@ -1,6 +1,7 @@
 /* Losses: shapes, weights and the mean around each loss's formula. */
 #include "fathom/loss.h"
 #include "fathom/ops.h"
+#include "ir/ir.h"
 #include "nn/option.h"
 
 #include <math.h>
@@ -204,8 +205,9 @@ fm_val fm_loss_with(fm_graph *g, int kind, fm_val prediction, fm_val label,
 {
     fm_loss_options o = options ? *options : (fm_loss_options){0};
     const fm_loss_record *record = fm_loss_at(kind);
-    if (fm_graph_status(g) != FM_OK || !prediction.id || !label.id) return (fm_val){0};
+    if (fm_graph_status(g) != FM_OK) return (fm_val){0};
     if (!record) return fm_graph_fail(g, FM_ERROR_ARGUMENT, "there is no loss number %d", kind);
+    if (!fm_all_valid(g, record->name, (fm_val[]){prediction, label}, 2)) return (fm_val){0};
     if (fm_fields_complete(fm_graph_context(g), record->fields, &o, record->name) != FM_OK) {
         return fm_graph_fail_context(g);
     }

@@ -232,7 +232,7 @@ void fm_minimizer_end(fm_minimizer *m)
 
 bool fm_minimizer_check_loss(fm_graph *g, fm_val loss)
 {
-    if (fm_graph_status(g) != FM_OK || !loss.id) return false;
+    if (fm_graph_status(g) != FM_OK || !fm_all_valid(g, "the loss", &loss, 1)) return false;
     if (fm_val_shape(g, loss).rank == 0) return true;
     fm_graph_fail(g, FM_ERROR_SHAPE, "the loss must have rank 0, received shape %s",
                   fm_shape_text(fm_val_shape(g, loss), (char[FM_SHAPE_TEXT]){0}));

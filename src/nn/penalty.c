@@ -9,7 +9,7 @@
 
 static bool is_number(fm_graph *graph, const char *what, fm_val value)
 {
-    if (!value.id) return false;
+    if (!fm_all_valid(graph, what, &value, 1)) return false;
     if (fm_val_shape(graph, value).rank == 0) return true;
     fm_graph_fail(graph, FM_ERROR_SHAPE, "%s must have rank 0, received shape %s", what,
                   fm_shape_text(fm_val_shape(graph, value), (char[FM_SHAPE_TEXT]){0}));
@@ -69,7 +69,7 @@ void fm_penalize(fm_graph *g, fm_val w, double l1, double l2)
 
 void fm_add_auxiliary(fm_graph *graph, fm_val prediction, double weight)
 {
-    if (!prediction.id) return;
+    if (!fm_all_valid(graph, "an auxiliary prediction", &prediction, 1)) return;
     if (!(weight > 0)) {
         fm_graph_fail(graph, FM_ERROR_ARGUMENT,
                       "an auxiliary prediction's weight must be above 0, received %g", weight);

@@ -340,7 +340,7 @@ static fm_val add_node(fm_graph *g, const fm_op *op, fm_val *operands, int count
                        const fm_attention_options *o, int64_t heads)
 {
     fm_val outputs[2] = {0};
-    if (!fm_all_valid(g, operands, count)) return outputs[0];
+    if (!fm_all_valid(g, op->name, operands, count)) return outputs[0];
     const fm_attention_attributes attributes = attributes_of(g, o, heads);
     if (attributes.mask) operands[count++] = o->mask;
     if (attributes.position) operands[count++] = o->position;

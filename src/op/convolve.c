@@ -119,7 +119,7 @@ static kernel_convolution geometry(const fm_call *call, fm_shape x, fm_shape ker
 static fm_val add_node(fm_graph *g, const fm_op *op, fm_val a, fm_val b, fm_ints size,
                        const fm_window *window)
 {
-    if (!fm_all_valid(g, (fm_val[]){a, b}, 2)) return (fm_val){0};
+    if (!fm_all_valid(g, op->name, (fm_val[]){a, b}, 2)) return (fm_val){0};
     int spatial = fm_val_shape(g, a).rank - 2;
     fm_convolve_attributes attributes = {fm_window_complete(window, spatial), size};
     if (attributes.window.groups == 0) attributes.window.groups = 1;

@@ -127,8 +127,8 @@ static bool check_loss(fm_graph *graph, fm_val loss)
 void fm_grad(fm_graph *graph, fm_val loss, const fm_val *wrt, int count, fm_val *grads)
 {
     for (int i = 0; i < count; i++) grads[i] = (fm_val){0};
-    if (graph->status != FM_OK || !fm_all_valid(graph, &loss, 1) ||
-        !fm_all_valid(graph, wrt, count)) {
+    if (graph->status != FM_OK || !fm_all_valid(graph, "the loss", &loss, 1) ||
+        !fm_all_valid(graph, "a gradient", wrt, count)) {
         return;
     }
     if (!check_loss(graph, loss)) return;

@@ -1,8 +1,10 @@
 /* Layers: names, sharing, shapes, modes, merges, and mistakes in words. */
 #include "support/graphs.h"
 
+#include "fathom/loss.h"
 #include "fathom/nn.h"
 #include "fathom/ops.h"
+#include "fathom/optimizer.h"
 
 static fm_val input(fm_graph *g, fm_shape shape)
 {
@@ -256,9 +258,8 @@ static void wrong_activation(fm_graph *g)
 /* Kept from another call of the model function, for example. */
 static const fm_val foreign = {1000};
 #define FOREIGN                                                                                    \
-    "value number 1000 is none of this graph's: a value belongs to the graph that it was made "    \
-    "in, "                                                                                         \
-    "and a model function makes all of them anew in each call"
+    ": value number 1000 is none of this graph's: a value belongs to the graph that it was made "  \
+    "in, and a model function makes all of them anew in each call"
 
 static void layer_of_a_foreign_value(fm_graph *g)
 {
@@ -287,6 +288,70 @@ static void gradient_in_a_foreign_value(fm_graph *g)
     fm_grad(g, fm_sum(g, input(g, FM_SHAPE(2, 4)), (fm_ints){0}, false), &foreign, 1, &grad);
 }
 
+/* {0} without an earlier mistake: of a look-up that found nothing, of a struct never filled. */
+static void missing_output(fm_graph *g)
+{
+    fm_output(g, "y", fm_graph_output(g, "prediction"));
+}
+
+static void missing_operand(fm_graph *g)
+{
+    fm_add(g, input(g, FM_SHAPE(2, 4)), fm_graph_penalty(g));
+}
+
+static void missing_branch(fm_graph *g)
+{
+    fm_merge(g, FM_MERGE_ADD, (fm_val[]){input(g, FM_SHAPE(2, 4)), {0}}, 2);
+}
+
+static void missing_update(fm_graph *g)
+{
+    fm_update(g, fm_variable(g, "w", FM_F64, FM_SHAPE(2), NULL), (fm_val){0});
+}
+
+static void mask_of_nothing(fm_graph *g)
+{
+    fm_val mask = fm_full(g, FM_SHAPE(2, 3), 1);
+    fm_mask_set(g, mask, fm_mask_of(g, mask)); /* {0} */
+    assert_int_equal(fm_graph_status(g), FM_OK);
+    fm_mask_set(g, fm_graph_output(g, "y"), mask);
+}
+
+static void missing_loss(fm_graph *g)
+{
+    fm_minimize(g, (fm_val){0}, .rule = FM_SGD);
+}
+
+static void missing_label(fm_graph *g)
+{
+    fm_loss(g, FM_MEAN_SQUARED_ERROR, input(g, FM_SHAPE(2, 4)), (fm_val){0});
+}
+
+static void missing_gradient(fm_graph *g)
+{
+    fm_val grad;
+    fm_grad(g, fm_sum(g, input(g, FM_SHAPE(2, 4)), (fm_ints){0}, false), &(fm_val){0}, 1, &grad);
+}
+
+static void missing_penalty(fm_graph *g)
+{
+    fm_add_penalty(g, (fm_val){0});
+}
+
+static void missing_metric(fm_graph *g)
+{
+    fm_add_metric(g, "share", (fm_val){0});
+}
+
+static void missing_auxiliary(fm_graph *g)
+{
+    fm_add_auxiliary(g, (fm_val){0}, 0.3);
+}
+
+#define MISSING                                                                                    \
+    " is missing: it is {0}, which is what a call that failed returns, and a look-up that found "  \
+    "nothing"
+
 static void mistakes_are_worded(void **state)
 {
     fixture *f = *state;
@@ -313,11 +378,22 @@ static void mistakes_are_worded(void **state)
          "(2, 10), branch 1 is (3, 10)"},
         {one_branch, FM_ERROR_ARGUMENT, "subtract takes 2 inputs, received 1"},
         {wrong_activation, FM_ERROR_ARGUMENT, "dense: activation has no choice number 99"},
-        {layer_of_a_foreign_value, FM_ERROR_ARGUMENT, FOREIGN},
-        {op_of_a_foreign_value, FM_ERROR_ARGUMENT, FOREIGN},
-        {foreign_output, FM_ERROR_ARGUMENT, FOREIGN},
-        {foreign_update, FM_ERROR_ARGUMENT, FOREIGN},
-        {gradient_in_a_foreign_value, FM_ERROR_ARGUMENT, FOREIGN},
+        {layer_of_a_foreign_value, FM_ERROR_ARGUMENT, "dense" FOREIGN},
+        {op_of_a_foreign_value, FM_ERROR_ARGUMENT, "add" FOREIGN},
+        {foreign_output, FM_ERROR_ARGUMENT, "y" FOREIGN},
+        {foreign_update, FM_ERROR_ARGUMENT, "an update" FOREIGN},
+        {gradient_in_a_foreign_value, FM_ERROR_ARGUMENT, "a gradient" FOREIGN},
+        {missing_output, FM_ERROR_ARGUMENT, "y: value 1 of 1" MISSING},
+        {missing_operand, FM_ERROR_ARGUMENT, "add: value 2 of 2" MISSING},
+        {missing_branch, FM_ERROR_ARGUMENT, "add: value 2 of 2" MISSING},
+        {missing_update, FM_ERROR_ARGUMENT, "an update: value 2 of 2" MISSING},
+        {mask_of_nothing, FM_ERROR_ARGUMENT, "a mask: value 1 of 2" MISSING},
+        {missing_loss, FM_ERROR_ARGUMENT, "the loss: value 1 of 1" MISSING},
+        {missing_label, FM_ERROR_ARGUMENT, "mean_squared_error: value 2 of 2" MISSING},
+        {missing_gradient, FM_ERROR_ARGUMENT, "a gradient: value 1 of 1" MISSING},
+        {missing_penalty, FM_ERROR_ARGUMENT, "a penalty: value 1 of 1" MISSING},
+        {missing_metric, FM_ERROR_ARGUMENT, "a metric: value 1 of 1" MISSING},
+        {missing_auxiliary, FM_ERROR_ARGUMENT, "an auxiliary prediction: value 1 of 1" MISSING},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         fm_graph *g = graph_for(f, FM_TRAIN);
