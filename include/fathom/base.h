@@ -7,8 +7,11 @@
  *    independent: two models may train on two threads.
  *  - Every function that can fail returns a status. The words of the last failure (what was wrong,
  *    shapes received and wanted, file, line and column) are kept by the context until the next one.
- *  - A `create` or `open` function that fails stores NULL in its result; every `destroy` and
- *    `close` accepts NULL.
+ *  - A function that hands out an object stores NULL in its place when it fails; every `destroy`,
+ *    `close`, `release` and `free` accepts NULL.
+ *  - What else may be NULL is a function's options (all fields are zero then, so at their defaults)
+ *    and what a header says may be. No other pointer may: nobody looks for a NULL there, and
+ *    reading it ends the process, as in C's own library. Each header lists its own.
  */
 #ifndef FATHOM_BASE_H
 #define FATHOM_BASE_H
@@ -17,19 +20,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fathom/options.h"
+
 #if defined(_WIN32)
 #define FM_API
 #else
 #define FM_API __attribute__((visibility("default")))
-#endif
-
-/* Where a struct of options is wanted: FM_OPTIONS(fm_fit_options, .epochs = 10), which in C is
- * &(fm_fit_options){.epochs = 10}. In C++ (C++20, or GCC's and Clang's earlier ones) names stand in
- * the order of the struct, and the options live as long as the call. */
-#ifdef __cplusplus
-#define FM_OPTIONS(type, ...) (&static_cast<const type &>(type{__VA_ARGS__}))
-#else
-#define FM_OPTIONS(type, ...) (&(type){__VA_ARGS__})
 #endif
 
 #ifdef __cplusplus

@@ -8,7 +8,7 @@ static_assert(FM_SHAPE().rank == 0 && FM_SHAPE(2, 3).rank == 2 && FM_SHAPE(2, 3)
 
 static fm_val network(fm_graph *g, fm_val x, void *)
 {
-    x = fm_dense(g, x, .units = 8, .activation = FM_TANH);
+    x = fm_dense(g, x, .units = 8, .activation = FM_TANH, .kernel_initializer = {"he_normal"});
     x = fm_dropout(g, x, .rate = 0.0);
     return fm_dense(g, x, .units = 1);
 }
@@ -31,7 +31,10 @@ static fm_status train(fm_context *context, fm_model **model, fm_dataset **data,
                                         .optimizer = {.rule = FM_ADAM, .learning_rate = 0.05}),
                              model);
     if (status != FM_OK) return status;
-    status = fm_fit(*model, *data, FM_OPTIONS(fm_fit_options, .epochs = 300, .batch_size = 4));
+    status = fm_fit(*model, *data,
+                    FM_OPTIONS(fm_fit_options, .epochs = 300, .batch_size = 4,
+                               .early_stopping = FM_OPTIONS(fm_early_stopping, .monitor = "loss",
+                                                            .patience = 300)));
     return status == FM_OK ? fm_evaluate(*model, *data, nullptr, scores) : status;
 }
 

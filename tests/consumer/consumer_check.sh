@@ -6,7 +6,7 @@
 #   static        the same with the archive
 #   c_headers     every public header alone, pedantic C17
 #   cxx_headers   every public header alone, and all together, C++11
-#   cxx_program   the C++20 compiler and pkg-config, layers and options by their macros
+#   cxx_program   the C++20 compilers and pkg-config, layers and options by their macros
 # Ends with 77 (skipped) where the compiler that it needs is not installed.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -48,13 +48,18 @@ c_headers)
     done
     ;;
 cxx_program)
-    cxx=${CXX:-c++}
-    command -v "$cxx" >/dev/null || exit 77
     pc=$(find "$prefix" -name fathom.pc)
     export PKG_CONFIG_PATH=${pc%/*}
-    "$cxx" -std=c++20 -Wall -Wextra -Wpedantic -Wno-missing-field-initializers -Werror -o "$work/cxx" \
-        "$here/consumer.cpp" $(pkg-config --cflags --libs fathom)
-    LD_LIBRARY_PATH=$(pkg-config --variable=libdir fathom) "$work/cxx"
+    found=
+    # GCC and Clang tell of fields without a value in ways of their own.
+    for cxx in "${CXX:-c++}" $(compgen -c | grep -xE 'clang\+\+(-[0-9]+)?' | sort -u); do
+        command -v "$cxx" >/dev/null || continue
+        "$cxx" -std=c++20 -Wall -Wextra -Wpedantic -Werror -o "$work/cxx" "$here/consumer.cpp" \
+            $(pkg-config --cflags --libs fathom)
+        LD_LIBRARY_PATH=$(pkg-config --variable=libdir fathom) "$work/cxx"
+        found=1
+    done
+    [[ $found ]] || exit 77
     ;;
 cxx_headers)
     cxx=${CXX:-c++}
