@@ -24,14 +24,14 @@ find src include/fathom -name '*.[ch]' -print0 | sort -z | xargs -0 awk '
         split("<math.h> <stdint.h> <string.h> base/philox.h base/chacha.h", only_for_kernel, " ")
 
         # layer: its public headers
-        headers["base"]    = "base schema tensor"
+        headers["base"]    = "base options schema tensor"
         headers["ir"]      = "graph op backend" # the records that everything above is made of
         headers["op"]      = "ops vision_ops recurrent_ops attention_ops"
         headers["run"]     = "program"
         headers["nn"]      = "nn nn_vision nn_recurrent zoo loss metric optimizer schedule nn_attention"
-        headers["data"]    = "data data_files built_in_data image series text_data augmentation audio"
+        headers["data"]    = "data data_source data_files built_in_data image series text_data augmentation audio"
         headers["io"]      = "event_file io"
-        headers["train"]   = "train model_file recipe gradients forecast check generate tune explain latent embedding privacy"
+        headers["train"]   = "train callback model_file recipe gradients forecast check generate tune explain latent embedding privacy"
         headers["cli"]     = "fathom" # all of it
         for (row in headers) {
             count = split(headers[row], names, " ")

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Guides about size and names. Beyond a guide is a warning; beyond a limit, or a name that occurs
-# twice, is an error.
+# Guides about size and names. Beyond a guide is a warning; beyond a limit, a name that occurs twice,
+# or a public header that does not say what may be NULL, is an error.
 #
 #                        guide   limit
 #   a function's lines      70     100
@@ -27,6 +27,13 @@ if [[ -n $marks ]]; then
     echo "unfinished work is an issue, not a mark in the code"
     failed=1
 fi
+
+for header in include/fathom/*.h; do
+    if [[ $header != */fathom.h ]] && ! sed '/^ \*\/$/q' "$header" | grep -qi 'may be NULL'; then
+        echo "$header does not say what may be NULL: base.h tells the rule"
+        failed=1
+    fi
+done
 
 # Tables that a script wrote are as long as they are.
 written=$(grep -vE '^tests/golden/|_table\.h$' <<<"$sources" | grep -E '\.(c|h|cc|py|sh)$')

@@ -9,6 +9,7 @@
  *  - Gradients exist to any order. The first is one op that makes the scores again; from the second
  *    order on, gradients are made of products and store matrices of scores.
  *  - f32 and f64; operands share a dtype.
+ *  - May be NULL: options.
  */
 #ifndef FATHOM_ATTENTION_OPS_H
 #define FATHOM_ATTENTION_OPS_H

@@ -21,6 +21,7 @@
  *    FATHOM_FILES. What these libraries need while they work comes from malloc, everything else
  *    from the context. libsndfile keeps the number of its last error in a variable of its own,
  *    which nothing here reads.
+ *  - May be NULL: options, `like`, `places`, `test`.
  */
 #ifndef FATHOM_AUDIO_H
 #define FATHOM_AUDIO_H

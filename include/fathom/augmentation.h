@@ -7,6 +7,7 @@
  *  - A list of steps is applied in its order, to the training part alone.
  *  - Sample i of epoch e is a function of (seed, e, i): of nothing else,
  *    and of no number of threads.
+ *  - May be NULL: nothing.
  */
 #ifndef FATHOM_AUGMENTATION_H
 #define FATHOM_AUGMENTATION_H

@@ -3,6 +3,8 @@
  * A kernel is prepared once and run many times. It may refuse a node, and says why; the portable
  * backend refuses nothing. Physical layouts are private to a backend: files and users see plain
  * row-major elements.
+ *
+ * May be NULL: those functions of a kernel and of a layout of which it is said.
  */
 #ifndef FATHOM_BACKEND_H
 #define FATHOM_BACKEND_H

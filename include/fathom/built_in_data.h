@@ -2,7 +2,7 @@
  *
  * Invariants
  *  - Sample i of a part depends on (seed, part, i) alone.
- *  - `test` of each function may be NULL.
+ *  - May be NULL: options, `test`.
  */
 #ifndef FATHOM_BUILT_IN_DATA_H
 #define FATHOM_BUILT_IN_DATA_H

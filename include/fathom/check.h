@@ -11,6 +11,7 @@
  *  - A finding is a sentence with figures and, where something can be done, what. Findings do not
  *    make a call fail: a status other than FM_OK says that looking itself failed (memory).
  *  - The same data and seed give the same findings; times alone differ.
+ *  - May be NULL: options, and of the input all but prepared[0].
  */
 #ifndef FATHOM_CHECK_H
 #define FATHOM_CHECK_H

@@ -7,6 +7,7 @@
  *  - CSV is also read from bytes in memory; `name` then stands for the file in errors.
  *  - A file that begins with gzip's or xz's mark is expanded while it is read (IDX and CSV).
  *  - Limits may be raised by the options; beyond them FM_ERROR_LIMIT.
+ *  - May be NULL: options and texts in them that have a default, `places`, `test`, `labels`, `y`.
  */
 #ifndef FATHOM_DATA_FILES_H
 #define FATHOM_DATA_FILES_H
@@ -105,7 +106,7 @@ typedef struct fm_npy_options {
     int64_t memory_limit; /* bytes of one array; default 8 GiB */
 } fm_npy_options;
 
-/* One part: y may be NULL. */
+/* One part: y may be NULL, and of a .npz file x too: the names above. */
 FM_API fm_status fm_dataset_open_npy(fm_context *context, const char *x, const char *y,
                                      int64_t memory_limit, fm_dataset **dataset);
 FM_API fm_status fm_dataset_open_npz(fm_context *context, const char *path, const char *x,

@@ -12,6 +12,7 @@
  *  - Distances and directions in a map by PCA are those of the data, seen from one side. In a map
  *    by t-SNE only who is near whom means something: neither the distance between groups nor their
  *    size.
+ *  - May be NULL: options, `layer`, `watch`, `result`.
  */
 #ifndef FATHOM_EMBEDDING_H
 #define FATHOM_EMBEDDING_H

@@ -13,6 +13,7 @@
  *  - A tag is what TensorBoard groups by: "train/loss". Steps count what the caller likes.
  *  - Failures stick: the first one is kept, later calls return it, and flush and close tell it.
  *  - Built with FATHOM_FILES.
+ *  - May be NULL: `note` and `text` where their structs say so.
  */
 #ifndef FATHOM_EVENT_FILE_H
 #define FATHOM_EVENT_FILE_H

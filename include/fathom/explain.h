@@ -14,6 +14,7 @@
  *  - The computation is made of programs beside the model's own; no variable changes. With an
  *    optimizer's ema_momentum the averaged weights are explained.
  *  - Same options, same bits, for any number of threads.
+ *  - May be NULL: options, `layer`, `baseline`, `plain`.
  */
 #ifndef FATHOM_EXPLAIN_H
 #define FATHOM_EXPLAIN_H

@@ -2,6 +2,7 @@
  *
  *   base.h      contexts, status codes, errors in words       schema.h   options as data
  *   tensor.h    element types and shapes                      graph.h    values, scopes, gradients
+ *   options.h   options like keyword arguments
  *   ops.h       the built-in ops                              op.h       writing an op
  *   attention_ops.h  attention, rotary positions, caches of keys and values
  *   vision_ops.h  convolution, pooling, normalisation, resampling
@@ -13,12 +14,13 @@
  *   metric.h    metrics                                       optimizer.h, schedule.h
  *   program.h   the store of variables, compiled programs     backend.h  writing a backend
  *   data.h      data sets, transforms, the loader             data_files.h  CSV, IDX, NPY, MNIST
- *   built_in_data.h  digits that are drawn, spirals, moons
+ *   built_in_data.h  digits that are drawn, spirals, moons    data_source.h  sets of your own kinds
  *   series.h    time series: windows, the way back            forecast.h  what a model says of them
  *   text_data.h vocabularies, running and labelled texts
  *   image.h     PNG and JPEG, folders of images, CIFAR        augmentation.h  variation
- *   train.h     fit, evaluate, predict, checkpoints           model_file.h  saving and loading
- *   gradients.h  their size in each layer
+ *   train.h     fit, evaluate, predict                        model_file.h  saving and loading
+ *   callback.h  hooks, early stopping, checkpoints            gradients.h  size in each layer
+ *   recipe.h    models and trainings as YAML
  *   check.h     what can be seen before a training            tune.h     hyper-parameter searches
  *   generate.h  text from a model of language                  event_file.h  for TensorBoard
  *   latent.h    codes of autoencoders, new samples             explain.h  why a prediction is so
@@ -34,9 +36,11 @@
 #include "fathom/backend.h"
 #include "fathom/base.h"
 #include "fathom/built_in_data.h"
+#include "fathom/callback.h"
 #include "fathom/check.h"
 #include "fathom/data.h"
 #include "fathom/data_files.h"
+#include "fathom/data_source.h"
 #include "fathom/embedding.h"
 #include "fathom/event_file.h"
 #include "fathom/explain.h"
@@ -56,8 +60,10 @@
 #include "fathom/op.h"
 #include "fathom/ops.h"
 #include "fathom/optimizer.h"
+#include "fathom/options.h"
 #include "fathom/privacy.h"
 #include "fathom/program.h"
+#include "fathom/recipe.h"
 #include "fathom/recurrent_ops.h"
 #include "fathom/schedule.h"
 #include "fathom/schema.h"

@@ -7,6 +7,7 @@
  * Invariants
  *  - `transform` and the series' options are those that the model was trained with.
  *  - Everything told is in the user's unit.
+ *  - May be NULL: options.
  */
 #ifndef FATHOM_FORECAST_H
 #define FATHOM_FORECAST_H

@@ -13,6 +13,7 @@
  *  - Padding and the unknown token are never generated.
  *  - A model that keeps positions (attention) looks back on `context` tokens at most. When they are
  *    used up it begins anew with the last half of them.
+ *  - May be NULL: options, `prompt`, `emit`, `generated`.
  */
 #ifndef FATHOM_GENERATE_H
 #define FATHOM_GENERATE_H

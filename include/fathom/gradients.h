@@ -13,6 +13,7 @@
  *    clipping and the optimizer's l1 and l2.
  *  - It is computed by a program of its own, which changes no variable: steps cost nothing when it
  *    is off, and their bits are the same when it is on.
+ *  - May be NULL: nothing that a caller gives.
  */
 #ifndef FATHOM_GRADIENTS_H
 #define FATHOM_GRADIENTS_H

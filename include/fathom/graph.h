@@ -7,9 +7,11 @@
  *    updates: all of a step's updates see the variables' values of before the step.
  *  - Building needs no `if`. A builder that fails returns the poisoned value {0}, builders that
  *    receive one return one, and the first mistake is kept with its words: fm_graph_status tells
- *    it, and fm_program_create returns it.
+ *    it, and fm_program_create returns it. A {0} that no mistake stands behind (a look-up found
+ *    nothing) is a mistake itself, of the builder that was to read it.
  *  - Shapes are logical, channels last, fixed while building: the model function is called once for
  *    each batch size and mode, and its variables are found by path in the store.
+ *  - May be NULL: options, `freeze`.
  */
 #ifndef FATHOM_GRAPH_H
 #define FATHOM_GRAPH_H
@@ -121,7 +123,7 @@ FM_API void fm_graph_check_freeze(fm_graph *graph);
 
 /* Which steps of a sequence (batch, time, ...) are real: mask (batch, time) of the graph's dtype, 1
  * for a step, 0 for padding. It stays with the value; a layer whose result has rank 3 or more and
- * the batch and time of its first input passes that one's mask on. */
+ * the batch and time of its first input passes that one's mask on. {0}: nothing is set. */
 FM_API void fm_mask_set(fm_graph *graph, fm_val value, fm_val mask);
 FM_API fm_val fm_mask_of(const fm_graph *graph, fm_val value); /* {0} without one */
 

@@ -16,6 +16,7 @@
  *  - PNG and JPEG are there when the library was built with FATHOM_IMAGES; binary PGM and PPM
  *    always. libjpeg takes its working memory from malloc, everything else goes through the
  *    context.
+ *  - May be NULL: options, `like`, `places`, `test`.
  */
 #ifndef FATHOM_IMAGE_H
 #define FATHOM_IMAGE_H

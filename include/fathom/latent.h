@@ -9,6 +9,7 @@
  *    each element. A model without one, with several of them, or with a decoder that reads the
  *    input past the code, is FM_ERROR_UNSUPPORTED in words.
  *  - Same seed and number, same code, for any number of threads or samples drawn at once.
+ *  - May be NULL: options.
  */
 #ifndef FATHOM_LATENT_H
 #define FATHOM_LATENT_H

@@ -15,6 +15,7 @@
  *    Another shape is a mistake that prints both; nothing is broadcast.
  *  - Losses over probabilities take logits unless `.from_probabilities`: fused and exact far out,
  *    where a probability has long rounded to 0 or 1.
+ *  - May be NULL: options, `class_weights`.
  */
 #ifndef FATHOM_LOSS_H
 #define FATHOM_LOSS_H

@@ -11,6 +11,7 @@
  *    Sums are kept in f64.
  *  - Predictions are logits unless `.from_probabilities`; for regression that makes no difference.
  *  - Without samples the result is NaN.
+ *  - May be NULL: options, `name`, `weights`, `numbers` of fm_metric_state.
  */
 #ifndef FATHOM_METRIC_H
 #define FATHOM_METRIC_H

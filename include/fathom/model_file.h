@@ -11,6 +11,7 @@
  *    nothing: what is cut off, damaged or does not fit is an error that names file and tensor.
  *  - Built with FATHOM_FILES; without it all of these are FM_ERROR_UNSUPPORTED,
  *    but for the notes of a model.
+ *  - May be NULL: options, `skip`, the text of a note.
  */
 #ifndef FATHOM_MODEL_FILE_H
 #define FATHOM_MODEL_FILE_H

@@ -11,13 +11,14 @@
  * Invariants
  *  - A layer is a thin builder over ops (ops.h). The first dimension of its input is the batch.
  *  - Options are a struct whose zero is the sensible default, given like keyword arguments: a macro
- *    `fm_dense(g, x, ...)` makes the struct (FM_OPTIONS, base.h), the function `fm_dense_with`
+ *    `fm_dense(g, x, ...)` makes the struct (FM_OPTIONS, options.h), the function `fm_dense_with`
  *    takes its address.
  *  - Each layer has a scope: `.name`, or its kind with a number (dense, dense_1, ...). Its
  *    variables are found below it: dense_1/kernel. Two layers of one `.name` share them.
  *  - In graphs for FM_EVALUATE and FM_PREDICT dropout and noise are the identity,
  *    and what is drawn is its mean.
  *  - A mistake names the layer's scope, the shapes received and what is wanted; the result is {0}.
+ *  - May be NULL: options, and in them `name`.
  *
  * Every kind below is also a record in a table, with its options as fields: the recipe reader and
  * `fathom show layers` know layers by nothing else.
@@ -114,7 +115,8 @@ typedef struct fm_initializer_record {
 
 FM_API const fm_initializer_record *fm_initializer_at(int i); /* NULL at the end */
 FM_API const fm_initializer_record *fm_initializer_find(const char *name);
-/* From "he_normal" or "truncated_normal(stddev=0.02)". */
+/* From "he_normal" or "truncated_normal(stddev=0.02)". Numbers are finite, deviations at least 0,
+ * or it is FM_ERROR_ARGUMENT; those of the functions above are seen when a variable is filled. */
 FM_API fm_status fm_initializer_parse(fm_context *context, const char *text,
                                       fm_initializer *initializer);
 

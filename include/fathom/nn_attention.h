@@ -12,6 +12,7 @@
  *  - In a stream (fm_graph_stream_length) a layer reads the steps behind those of the runs before:
  *    positions go on, keys, values and masks of earlier steps are carried. Attention that is not
  *    causal, to another sequence, or with a mask of queries and keys refuses a stream.
+ *  - May be NULL: options, and in them `name`.
  */
 #ifndef FATHOM_NN_ATTENTION_H
 #define FATHOM_NN_ATTENTION_H

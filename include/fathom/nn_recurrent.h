@@ -12,6 +12,7 @@
  *  - A mask of the input (graph.h) is kept: masked steps leave the state as it is. With
  *    return_sequences the output repeats there and has the input's mask.
  *  - Runs in FM_TRAIN keep what back-propagation through time needs, others do not.
+ *  - May be NULL: options, and in them `name`, `final_state`, `final_cell`.
  */
 #ifndef FATHOM_NN_RECURRENT_H
 #define FATHOM_NN_RECURRENT_H

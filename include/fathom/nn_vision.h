@@ -21,6 +21,7 @@
  *    ends: real are those that see real steps alone. Other windows end it.
  *  - In a stream (fm_graph_stream_length) convolutions of stride 1 with causal padding see the
  *    steps of earlier pieces; other layers that see several steps are FM_ERROR_UNSUPPORTED.
+ *  - May be NULL: options, and in them `name`.
  */
 #ifndef FATHOM_NN_VISION_H
 #define FATHOM_NN_VISION_H

@@ -4,6 +4,8 @@
  * attributes, what shape comes out, how the gradient is built from other ops, and the portable
  * kernel. Gradient checks, printing, planning and costs follow from the record. See
  * examples/custom_op.c.
+ *
+ * May be NULL: attributes (zeros), `outputs` where the op has one; of a record what is said to be.
  */
 #ifndef FATHOM_OP_H
 #define FATHOM_OP_H

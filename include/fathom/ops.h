@@ -4,6 +4,7 @@
  * gives the poisoned value out. f64 and f32 throughout; operands of one op share a dtype.
  * Broadcasting is NumPy's: shapes are aligned at the last dimension, a dimension of 1 stretches.
  * Axes count from the end when negative. Gradients exist to any order unless a line says otherwise.
+ * May be NULL: nothing.
  */
 #ifndef FATHOM_OPS_H
 #define FATHOM_OPS_H

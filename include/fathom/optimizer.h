@@ -13,6 +13,7 @@
  *    updates made is optimizer/iterations, rank 0, f64; averages are optimizer/average/...,
  *    gradients that are being accumulated optimizer/gradient/...
  *  - Everything a resumed run needs is in the store.
+ *  - May be NULL: the optimizer (it is sgd then).
  */
 #ifndef FATHOM_OPTIMIZER_H
 #define FATHOM_OPTIMIZER_H

@@ -33,6 +33,7 @@
  *    away: no privacy is left.
  *  - Noise is a double rounded with the sum to the weights' dtype; attacks on the last bits of such
  *    numbers (Mironov 2012) are not defended against.
+ *  - May be NULL: `order`, `spent`.
  */
 #ifndef FATHOM_PRIVACY_H
 #define FATHOM_PRIVACY_H

@@ -15,6 +15,7 @@
  *    processor can do that: x86, Arm); the caller's floating-point mode is restored.
  *  - Programs must be destroyed before their store; a program owns no graph: it may be destroyed
  *    right after compiling.
+ *  - May be NULL: options, `backends`.
  */
 #ifndef FATHOM_PROGRAM_H
 #define FATHOM_PROGRAM_H

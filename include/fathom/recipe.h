@@ -26,6 +26,7 @@
  *    refused, and a key that is there twice.
  *  - What a recipe hands out lives as long as the recipe.
  *  - Built with FATHOM_FILES (libyaml).
+ *  - May be NULL: options, `places`, `fitted`, `transform`, and `set` where there is none.
  */
 #ifndef FATHOM_RECIPE_H
 #define FATHOM_RECIPE_H

@@ -21,6 +21,7 @@
  *  - Gradients exist to any order. The first is an op that goes back through time with what the
  *    forward op has kept; higher ones go through a composite of ordinary ops for each step, which
  *    is exact and meant for short sequences.
+ *  - May be NULL: `recurrence`, `final_state`, `final_cell`.
  */
 #ifndef FATHOM_RECURRENT_OPS_H
 #define FATHOM_RECURRENT_OPS_H

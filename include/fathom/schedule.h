@@ -6,6 +6,7 @@
  * Invariants
  *  - Pure functions of (base rate, step): nothing to save, nothing to resume. Step 0 is the first.
  *  - The one with memory is reduce-on-plateau: a plain struct, saved as it is.
+ *  - May be NULL: nothing.
  */
 #ifndef FATHOM_SCHEDULE_H
 #define FATHOM_SCHEDULE_H

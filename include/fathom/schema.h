@@ -7,6 +7,8 @@
  * Zero means "the default" in every options struct. Where zero itself is wanted and the default is
  * another number, write FM_ZERO (negative zero); integers and enums whose zero differs from the
  * default do not exist: their zero is the default.
+ *
+ * May be NULL: texts and choices of a field that has none.
  */
 #ifndef FATHOM_SCHEMA_H
 #define FATHOM_SCHEMA_H

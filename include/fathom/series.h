@@ -24,6 +24,7 @@
  *  - Windows hold what is left after `log` and `difference`; a transform scales that. Back go
  *    fm_transform_restore, then fm_series_restore.
  *  - A series is not changed after it was made; data sets of it hold it.
+ *  - May be NULL: options and the texts in them, `name` and `times` of a table.
  */
 #ifndef FATHOM_SERIES_H
 #define FATHOM_SERIES_H

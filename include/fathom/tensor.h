@@ -6,6 +6,7 @@
  *    channels last.
  *  - rank is 0 (a scalar, one element) to FM_MAX_RANK; dims beyond the rank are zero.
  *  - No function here allocates or fails into a context.
+ *  - May be NULL: nothing.
  */
 #ifndef FATHOM_TENSOR_H
 #define FATHOM_TENSOR_H

@@ -18,6 +18,7 @@
  *    next character's beginning.
  *  - All samples of a set have one length: shorter ones are filled with padding. With buckets the
  *    loader leaves padding out that a batch does not need (data.h).
+ *  - May be NULL: options, `form`, `test`, and where it is said `tokens`, `sizes`, `classes`.
  */
 #ifndef FATHOM_TEXT_DATA_H
 #define FATHOM_TEXT_DATA_H

@@ -19,6 +19,7 @@
  *  - A search grows by what it proposes; a failed allocation leaves it as it was.
  *  - Sources: grid; random search (Bergstra, Bengio 2012); successive halving (Jamieson, Talwalkar
  *    2016); Hyperband (Li et al. 2018); TPE (Bergstra, Bardenet, Bengio, Kegl 2011).
+ *  - May be NULL: options, `parameter`.
  */
 #ifndef FATHOM_TUNE_H
 #define FATHOM_TUNE_H

@@ -7,6 +7,7 @@
  *  - A window that lies wholly in the padding is a mistake, and so is an empty output.
  *  - Each op's gradient is an op of this header, so gradients exist to any order.
  *  - f32 and f64; operands share a dtype.
+ *  - May be NULL: `window`, `pool`, `mean`, `rstd`.
  */
 #ifndef FATHOM_VISION_OPS_H
 #define FATHOM_VISION_OPS_H

@@ -19,6 +19,7 @@
  *  - Auxiliary heads are there while training and are added to the loss (fm_add_auxiliary, nn.h).
  *  - Batch normalisation has epsilon 1e-5 and momentum 0.9 (PyTorch's 0.1) unless `form` says
  *    otherwise.
+ *  - May be NULL: options.
  */
 #ifndef FATHOM_ZOO_H
 #define FATHOM_ZOO_H

@@ -4,7 +4,7 @@
 
 #include "base/element.h"
 #include "base/memory.h"
-#include "fathom/data.h"
+#include "fathom/data_source.h"
 
 struct fm_dataset {
     fm_context *context;

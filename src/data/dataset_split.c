@@ -182,7 +182,9 @@ static fm_status refuse_groups(fm_context *context, const fm_dataset *dataset)
 fm_status fm_dataset_split(fm_context *context, const fm_dataset *dataset,
                            const fm_split_options *options, fm_dataset **first, fm_dataset **second)
 {
+    static const fm_split_options none = {0};
     *first = *second = NULL;
+    if (!options) options = &none;
     fm_status status = refuse_groups(context, dataset);
     if (status != FM_OK) return status;
     if (!(options->fraction > 0 && options->fraction < 1)) {

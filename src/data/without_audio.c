@@ -29,7 +29,7 @@ fm_status fm_recording_decode(fm_context *context, const char *name, const void 
 void fm_recording_release(fm_context *context, fm_recording *recording)
 {
     (void)context;
-    *recording = (fm_recording){0};
+    if (recording) *recording = (fm_recording){0};
 }
 
 bool fm_recording_is_named(const char *path)

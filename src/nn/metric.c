@@ -106,7 +106,9 @@ static fm_status fill_metric(fm_metric *m, const fm_metric_options *options)
 fm_status fm_metric_create(fm_context *context, const fm_metric_options *options,
                            fm_shape prediction, fm_shape label, fm_metric **metric)
 {
+    static const fm_metric_options defaults = {0};
     *metric = NULL;
+    if (!options) options = &defaults;
     const fm_metric_kind_record *kind = fm_metric_kind_at(options->metric);
     if (!kind) {
         return fm_fail(context, FM_ERROR_ARGUMENT, "there is no metric number %d", options->metric);

@@ -116,6 +116,8 @@ const fm_optimizer_record *fm_optimizer_find(const char *name)
 
 double fm_optimizer_rate(const fm_optimizer *optimizer)
 {
+    static const fm_optimizer plain = {0};
+    if (!optimizer) optimizer = &plain;
     const fm_optimizer_record *record = fm_optimizer_at(optimizer->rule);
     return record ? fm_option_real(record->fields, "learning_rate", optimizer) : 0;
 }

@@ -152,10 +152,11 @@ static kernel_window geometry(const fm_call *call, const fm_tensor *x, const fm_
  * adaptive window does not look at are none. */
 static fm_pool_attributes complete(const fm_pool *pool, int spatial)
 {
-    fm_pool_attributes attributes = {.pool = *pool};
-    attributes.pool.window = fm_window_complete(&pool->window, spatial);
+    fm_pool_attributes attributes = {0};
+    if (pool) attributes.pool = *pool;
+    attributes.pool.window = fm_window_complete(&attributes.pool.window, spatial);
     attributes.pool.window.groups = 0;
-    if (!is_adaptive(pool)) return attributes;
+    if (!is_adaptive(&attributes.pool)) return attributes;
     attributes.pool.kernel_size = (fm_ints){0};
     attributes.pool.window = (fm_window){0};
     return attributes;

@@ -367,6 +367,8 @@ double fm_recurrent_grad_flops(const fm_call *call)
 fm_val fm_recurrent_add(fm_graph *g, const fm_recurrent_cell *cell, const fm_val *fixed,
                         const fm_recurrence *recurrence, fm_val *results)
 {
+    static const fm_recurrence plain = {0};
+    if (!recurrence) recurrence = &plain;
     fm_recurrent_attributes attributes = {.activation = recurrence->activation,
                                           .gate_activation = recurrence->gate_activation,
                                           .reverse = recurrence->reverse,

@@ -531,7 +531,9 @@ static fm_status create_metrics(fm_model *model)
 
 fm_status fm_model_create(fm_context *context, const fm_model_options *options, fm_model **model)
 {
+    static const fm_model_options none = {0};
     *model = NULL;
+    if (!options) options = &none;
     fm_status status = check_options(context, options);
     if (status != FM_OK) return status;
     fm_model *made = fm_allocate_zeroed(context, sizeof *made);

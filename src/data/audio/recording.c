@@ -44,6 +44,7 @@ const fm_file_kind fm_recording_files = {
 
 void fm_recording_release(fm_context *context, fm_recording *recording)
 {
+    if (!recording) return;
     fm_release(context, recording->samples);
     *recording = (fm_recording){0};
 }

@@ -316,10 +316,9 @@ static fm_status make_part(fm_context *context, const void *argument, fm_data_pa
 fm_status fm_dataset_recordings(fm_context *context, const fm_recordings_options *options,
                                 const fm_data_places *places, fm_dataset **train, fm_dataset **test)
 {
-    opening o = {.context = context,
-                 .options = *options,
-                 .words = {.context = context},
-                 .classes = FM_CLASS_LIST(context)};
+    opening o = {
+        .context = context, .words = {.context = context}, .classes = FM_CLASS_LIST(context)};
+    if (options) o.options = *options;
     *train = NULL;
     if (test) *test = NULL;
     fm_status status = fm_fields_complete(context, fm_recordings_fields, &o.options, "recordings");

@@ -4,6 +4,7 @@
 
 #include "base/random.h"
 #include "fathom/augmentation.h"
+#include "fathom/data_source.h"
 
 #include <math.h>
 

@@ -3,7 +3,7 @@
 #define FM_DATA_RESIZE_BYTES_H
 
 #include "base/memory.h"
-#include "fathom/data.h"
+#include "fathom/data_source.h"
 
 #include <stdint.h>
 

@@ -231,7 +231,7 @@ static fm_status parse(fm_context *context, const char *name, const char *bytes,
 static fm_status complete(fm_context *context, const char *path, const fm_series_options *options,
                           fm_series_options *filled)
 {
-    *filled = *options;
+    *filled = options ? *options : (fm_series_options){0};
     filled->file = path;
     return fm_fields_complete(context, fm_series_fields, filled, "series");
 }

@@ -37,6 +37,7 @@ bool fm_image_is_named(const char *path)
 
 void fm_image_release(fm_context *context, fm_image *image)
 {
+    if (!image) return;
     fm_release(context, image->pixels);
     *image = (fm_image){0};
 }

@@ -253,8 +253,6 @@ static fm_status open_set(opening *o, const fm_data_places *places, fm_dataset *
     fm_context *context = o->context;
     o->words.context = context;
     o->classes = FM_CLASS_LIST(context);
-    *train = NULL;
-    if (test) *test = NULL;
     fm_status status = check_options(o);
     if (status == FM_OK) status = open_list(o, places);
     if (status == FM_OK && !o->masks) status = find_classes(o);
@@ -266,7 +264,10 @@ static fm_status open_set(opening *o, const fm_data_places *places, fm_dataset *
 fm_status fm_open_pictures(fm_context *context, const char *set, const fm_images_options *options,
                            const fm_data_places *places, fm_dataset **train, fm_dataset **test)
 {
-    opening o = {.context = context, .options = *options, .set = set};
+    opening o = {.context = context, .set = set};
+    if (options) o.options = *options;
+    *train = NULL;
+    if (test) *test = NULL;
     fm_status status = fm_fields_complete(context, fm_images_fields, &o.options, set);
     if (status != FM_OK) return status;
     return open_set(&o, places, train, test);
@@ -282,7 +283,9 @@ fm_status fm_dataset_image_masks(fm_context *context, const fm_masks_options *op
                                  const fm_data_places *places, fm_dataset **train,
                                  fm_dataset **test)
 {
-    fm_masks_options filled = *options;
+    fm_masks_options filled = options ? *options : (fm_masks_options){0};
+    *train = NULL;
+    if (test) *test = NULL;
     fm_status status = fm_fields_complete(context, fm_masks_fields, &filled, "image_masks");
     if (status != FM_OK) return status;
     opening o = {.context = context,

@@ -461,7 +461,7 @@ static fm_status make_from(fm_arena *arena, const fm_series_values *from,
 fm_status fm_series_create(fm_context *context, const fm_series_values *values,
                            const fm_series_options *options, fm_series **series)
 {
-    fm_series_options filled = *options;
+    fm_series_options filled = options ? *options : (fm_series_options){0};
     fm_series_values from = *values;
     *series = NULL;
     if (!from.name) from.name = "series";

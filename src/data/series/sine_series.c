@@ -28,7 +28,7 @@ fm_status fm_series_sine(fm_context *context, const fm_sine_series_options *opti
 {
     static const double two_pi = 6.283185307179586;
     static const char *const names[] = {"value"};
-    fm_sine_series_options o = *options;
+    fm_sine_series_options o = options ? *options : (fm_sine_series_options){0};
     *series = NULL;
     fm_status status = fm_fields_complete(context, fm_sine_series_fields, &o, "sine_series");
     if (status != FM_OK) return status;
@@ -50,6 +50,6 @@ fm_status fm_series_sine(fm_context *context, const fm_sine_series_options *opti
 const fm_series_options *fm_series_recipe_options(const char *set, const void *options)
 {
     if (strcmp(set, "series") == 0) return options;
-    if (strcmp(set, "sine_series") == 0) return &((const fm_sine_series_options *)options)->series;
-    return NULL;
+    if (!options || strcmp(set, "sine_series") != 0) return NULL;
+    return &((const fm_sine_series_options *)options)->series;
 }

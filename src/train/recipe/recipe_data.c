@@ -312,6 +312,7 @@ fm_status fm_recipe_open_folds(fm_recipe *recipe, const fm_data_places *places, 
 
 void fm_recipe_data_close(fm_recipe_data *data)
 {
+    if (!data) return;
     fm_dataset_destroy(data->train);
     fm_dataset_destroy(data->validation);
     fm_dataset_destroy(data->test);

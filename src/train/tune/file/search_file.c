@@ -607,6 +607,8 @@ fm_status fm_search_assign(fm_search_file *file, const double *values, const cha
                            int *set_count)
 {
     const fm_search_settings *s = &file->settings;
+    *set = NULL;
+    *set_count = 0;
     fm_arena_release(&file->assignments);
     size_t most = (size_t)s->set_count;
     for (int i = 0; i < s->space.count; i++) most += (size_t)file->keys[i].count;
