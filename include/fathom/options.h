@@ -13,6 +13,8 @@
 #ifndef FATHOM_OPTIONS_H
 #define FATHOM_OPTIONS_H
 
+#include <stddef.h> /* declarations, without which ISO C compiles no file */
+
 #ifndef __cplusplus
 
 #define FM_OPTIONS(type, ...) (&(type){__VA_ARGS__})
