@@ -1,6 +1,5 @@
 #include "base/fields.h"
 
-#include <float.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -83,7 +82,7 @@ static fm_status check_range(fm_context *context, const fm_field *field, const c
     if (isnan(value)) return fail_type(context, field, owner, "NaN");
     if (field->minimum == 0 && field->maximum == 0) return FM_OK;
     if (value >= field->minimum && value <= field->maximum) return FM_OK;
-    if (isinf(value) && field->maximum >= DBL_MAX) {
+    if (isinf(value) && field->maximum > 1e6) {
         return fm_fail(context, FM_ERROR_ARGUMENT, "%s: %s must be finite, received %g", owner,
                        field->name, value);
     }

@@ -6,7 +6,6 @@
 #include "fathom/nn.h"
 #include "nn/option.h"
 
-#include <float.h>
 #include <stdio.h>
 
 enum { FAN_IN, FAN_AVERAGE };
@@ -218,20 +217,21 @@ static fm_status fill_orthogonal(FILL_PARAMETERS)
 
 /* ---- records --------------------------------------------------------------------------------- */
 
+#define LARGEST 1e300 /* finite, and read back from any text of it */
 #define NUMBER(name_, member, doc_, number_, least_)                                               \
     {                                                                                              \
         .name = name_, .doc = doc_, .offset = offsetof(fm_initializer, member),                    \
-        .type = FM_FIELD_REAL, .default_value = number_, .minimum = least_, .maximum = DBL_MAX     \
+        .type = FM_FIELD_REAL, .default_value = number_, .minimum = least_, .maximum = LARGEST     \
     }
 static const fm_field no_fields[] = {{.name = NULL}};
-static const fm_field constant_fields[] = {NUMBER("value", a, "of every element", 0, -DBL_MAX),
+static const fm_field constant_fields[] = {NUMBER("value", a, "of every element", 0, -LARGEST),
                                            {.name = NULL}};
-static const fm_field gain_fields[] = {NUMBER("gain", a, "a factor", 1, -DBL_MAX), {.name = NULL}};
-static const fm_field normal_fields[] = {NUMBER("mean", a, "the centre", 0, -DBL_MAX),
+static const fm_field gain_fields[] = {NUMBER("gain", a, "a factor", 1, -LARGEST), {.name = NULL}};
+static const fm_field normal_fields[] = {NUMBER("mean", a, "the centre", 0, -LARGEST),
                                          NUMBER("stddev", b, "the standard deviation", 0.05, 0),
                                          {.name = NULL}};
-static const fm_field uniform_fields[] = {NUMBER("minval", a, "the lowest value", -0.05, -DBL_MAX),
-                                          NUMBER("maxval", b, "the highest value", 0.05, -DBL_MAX),
+static const fm_field uniform_fields[] = {NUMBER("minval", a, "the lowest value", -0.05, -LARGEST),
+                                          NUMBER("maxval", b, "the highest value", 0.05, -LARGEST),
                                           {.name = NULL}};
 
 #define RECORD(name, alias, doc, fields, fill, scale, fan)                                         \
