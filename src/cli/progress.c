@@ -95,9 +95,10 @@ int64_t kept_epoch(const fm_model *model, const fm_recipe *recipe)
 {
     const fm_history *history = fm_model_history(model);
     const fm_early_stopping *stopping = fm_recipe_about(recipe)->fit.early_stopping;
-    int64_t best = history->best_epoch;
-    bool restored = stopping && stopping->restore_best && best >= 0 && best < history->count;
-    return restored ? best : history->count - 1;
+    int64_t last = history->count - 1, kept = last;
+    if (!stopping || !stopping->restore_best || history->best_epoch < 0) return last;
+    while (kept >= 0 && history->epochs[kept].epoch != history->best_epoch) kept--;
+    return kept >= 0 ? kept : last;
 }
 
 /* ---- the live line --------------------------------------------------------------------------- */

@@ -22,8 +22,8 @@ void progress_catch_signals(void);
 void progress_release_signals(void);
 bool progress_asked_to_stop(void);
 
-/* The epoch whose weights the model has after a fit, from 0: the last, or the best where that was
- * restored; -1 without any. */
+/* The place in the history of the epoch whose weights the model has after a fit: the last, or the
+ * best where that was restored; -1 without any. */
 int64_t kept_epoch(const fm_model *model, const fm_recipe *recipe);
 
 /* "loss 0.2134  accuracy 0.9410", each name with `prefix`; adds to a text of `size` bytes. */

@@ -286,6 +286,13 @@ static const fm_epoch *kept_figures(const training *t)
     return kept >= 0 ? &fm_model_history(t->model)->epochs[kept] : NULL;
 }
 
+/* From 1 on; 0: none. */
+static int64_t kept_number(const training *t)
+{
+    const fm_epoch *kept = kept_figures(t);
+    return kept ? kept->epoch + 1 : 0;
+}
+
 /* Behind the lead. NULL: nothing. */
 static void print_word(const char *lead, const char *word)
 {
@@ -343,7 +350,7 @@ static void print_end_event(const training *t)
         json_object_set_new(end, "epsilon", json_number(last_epsilon(t)));
         json_object_set_new(end, "delta", json_number(target_delta(t)));
     }
-    json_object_set_new(end, "kept_epoch", json_integer(kept_epoch(t->model, t->recipe) + 1));
+    json_object_set_new(end, "kept_epoch", json_integer(kept_number(t)));
     double speed = t->progress.seconds > 0 ? t->progress.samples / t->progress.seconds : NAN;
     json_object_set_new(end, "samples_per_second", json_number(speed));
     json_object_set_new(end, "seconds", json_number(seconds_now() - t->began));
@@ -401,8 +408,9 @@ static void print_end(const training *t)
     if (t->progress.seconds > 0) {
         printf(", %s samples/s", show_count(t->progress.samples / t->progress.seconds, speed));
     }
-    int64_t kept = kept_epoch(t->model, t->recipe) + 1;
-    if (kept < history->count) printf("; epoch %lld was the best", (long long)kept);
+    if (kept_epoch(t->model, t->recipe) < history->count - 1) {
+        printf("; epoch %lld was the best", (long long)kept_number(t));
+    }
     printf("; saved as %s\n", t->out);
 }
 

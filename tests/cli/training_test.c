@@ -593,11 +593,32 @@ static void memory_that_is_not_there_is_told(void **state)
     assert_non_null(strstr(r->err, "train.memory=SIZE"));
 }
 
+/* Counted from elsewhere, the epoch that was restored is the one whose figures are told. */
+static void the_best_of_later_epochs_is_told(void **state)
+{
+    fixture *f = *state;
+    static const char later[] = "data: {set: spirals, train_size: 60, validation_split: 0.5}\n"
+                                "model: [{dense: 3}]\nloss: sparse_categorical_crossentropy\n"
+                                "optimizer: {sgd: {learning_rate: 50}}\n"
+                                "train: {epochs: 9, initial_epoch: 5, seed: 3,\n"
+                                "        early_stopping: {patience: 10, restore_best: true}}\n";
+    fixture_file(f, "later.yaml", later, strlen(later));
+    json_t *first = last_event(program_run_well(f, "cd $HERE && $FATHOM train later.yaml -q --json "
+                                                   "--out m >events && sed -n 2p events"));
+    json_t *end = last_event(program_run_well(f, "tail -n 1 $HERE/events"));
+    assert_near(number_at(first, "epoch", NULL), 6, 0);
+    assert_near(number_at(end, "kept_epoch", NULL), 6, 0);
+    assert_near(number_at(end, "validation", "loss"), number_at(first, "validation", "loss"), 0);
+    json_decref(first);
+    json_decref(end);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         fixture_test(training_ends_with_its_figures),
         fixture_test(averaged_weights_are_what_is_looked_at),
+        fixture_test(the_best_of_later_epochs_is_told),
         fixture_test(threads_do_not_change_a_bit),
         fixture_test(products_of_bf16),
         fixture_test(tensorboard_is_told),
