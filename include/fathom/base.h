@@ -62,6 +62,9 @@ typedef enum fm_log_level { FM_LOG_DEBUG, FM_LOG_INFO, FM_LOG_WARNING } fm_log_l
  *            be thread-safe. Default: malloc.
  *  release   like free; never called with NULL. Default: free.
  *  log       receives one line without a newline. Default: silence.
+ *  temporary receives the path of a file that is written under another name, as all are, until it
+ *            is complete; then, and when that failed, NULL. A program that a signal ends may
+ *            remove it. Called by the thread that writes. Default: nobody is told.
  *  threads   compute threads. Default: one per processor the process may run on, at most 64. */
 typedef struct fm_context_options {
     void *(*allocate)(void *user, size_t size);
@@ -69,6 +72,8 @@ typedef struct fm_context_options {
     void *allocator_user;
     void (*log)(void *user, fm_log_level level, const char *message);
     void *log_user;
+    void (*temporary)(void *user, const char *path);
+    void *temporary_user;
     int threads;
 } fm_context_options;
 

@@ -5,6 +5,7 @@
 #include "cli/exit_codes.h"
 #include "cli/help.h"
 #include "cli/trial_worker.h"
+#include "cli/unfinished_file.h"
 
 #include <signal.h>
 #include <string.h>
@@ -120,7 +121,8 @@ static const char explain_notes[] =
     "Fergus 2014). grad_cam: where a convolutional layer speaks for the output (Selvaraju et al. "
     "2017). permutation: how much worse the scores on the evaluation set become when a column is "
     "shuffled (Breiman 2001).\n"
-    "Tokens are explained by the output of the layer embedding; occlusion works without one.\n"
+    "Tokens are explained by the output of the layer embedding; occlusion works without one. What "
+    "the vocabulary does not know is shown as it was written, in brackets: [word?].\n"
     "attention: the weights of the softmax of each layer and head, as they are (Vaswani et al. "
     "2017): "
     "texts with each token in the color of the weight that it has, matrices on a page or as PNG. "
@@ -280,6 +282,7 @@ int main(int count, char **words)
     arguments given;
     int code = EXIT_USAGE;
     signal(SIGXFSZ, SIG_IGN); /* a limit on files is a full disk: told by who writes */
+    unfinished_file_guard();
     if (count > 1 && strcmp(words[1], trial_worker_word) == 0) return trial_worker_run();
     if (arguments_parse(count, words, &given, stderr)) {
         code = EXIT_DONE;

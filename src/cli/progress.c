@@ -1,5 +1,6 @@
 #include "cli/progress.h"
 #include "cli/json_lines.h"
+#include "cli/unfinished_file.h"
 
 #include <math.h>
 #include <signal.h>
@@ -16,7 +17,7 @@ static volatile sig_atomic_t asked_to_stop;
 static void ask_to_stop(int signal_number)
 {
     asked_to_stop = 1;
-    signal(signal_number, SIG_DFL);
+    signal(signal_number, end_by_signal);
 }
 
 static void set_handlers(void (*handler)(int))
@@ -35,7 +36,7 @@ void progress_catch_signals(void)
 
 void progress_release_signals(void)
 {
-    set_handlers(SIG_DFL);
+    set_handlers(end_by_signal);
 }
 
 bool progress_asked_to_stop(void)
