@@ -152,12 +152,12 @@ static void add_tokens(const attention_view *view, const attended *a, const fm_a
     for (int64_t i = a->first; i < a->first + a->count; i++) {
         size_t size;
         double received = attended_received(a, map, head, i);
-        const char *bytes = fm_vocabulary_token(vocabulary, a->tokens[i], &size);
-        bool spaced =
-            i > a->first && fm_vocabulary_spaced(vocabulary, a->tokens[i - 1], a->tokens[i]);
+        bool unknown, spaced = i > a->first &&
+                               fm_vocabulary_spaced(vocabulary, a->tokens[i - 1], a->tokens[i]);
+        const char *bytes = explain_token(view->saved, a->written, a->tokens, i, &size, &unknown);
         fm_text_add(body, "%s<span class=p style=\"--a:%.3f\" title=\"%.4f\">", spaced ? " " : "",
                     largest > 0 ? received / largest : 0, received);
-        html_add(body, bytes, size);
+        explain_token_html(body, bytes, size, unknown);
         fm_text_add(body, "</span>");
     }
     fm_text_add(body, "</p>\n");

@@ -74,7 +74,8 @@ static fm_status read_sample(attention_run *r, const predict_input *input, int64
     a->length = shape.rank > 0 ? shape.dims[0] : 1;
     fm_status status = fm_dataset_read(r->s->context, input->prepared, &request);
     find_real(a);
-    return status;
+    if (status != FM_OK || !a->tokens) return status;
+    return explain_written(r->s, r->saved, input->raw, i, &r->arena, &a->written);
 }
 
 /* The text of a model that goes on with one:
@@ -84,7 +85,8 @@ static fm_status read_running_text(attention_run *r, attended *a)
     const char *text = r->s->given->text_input;
     int64_t length = fm_model_input(r->saved->model, NULL).dims[0], count;
     int32_t *tokens = fm_arena_allocate(&r->arena, (size_t)length * sizeof *tokens);
-    if (!tokens) return FM_ERROR_MEMORY;
+    fm_written *written = fm_arena_allocate(&r->arena, (size_t)length * sizeof *written);
+    if (!tokens || !written) return FM_ERROR_MEMORY;
     fm_status status =
         fm_vocabulary_encode(r->s->context, fm_transform_vocabulary(r->saved->transform), text,
                              strlen(text), tokens, length, &count);
@@ -94,9 +96,10 @@ static fm_status read_running_text(attention_run *r, attended *a)
                        "--text: has %lld tokens, the model reads 1 to %lld at once",
                        (long long)count, (long long)length);
     }
-    *a = (attended){.x = tokens, .tokens = tokens, .length = length, .count = count};
+    *a = (attended){
+        .x = tokens, .tokens = tokens, .written = written, .length = length, .count = count};
     snprintf(a->title, sizeof a->title, "text");
-    return FM_OK;
+    return fm_text_written(r->s->context, r->saved->transform, text, strlen(text), written);
 }
 
 /* ---- all samples ----------------------------------------------------------------------------- */
@@ -139,15 +142,16 @@ void attended_range(const attended *a, const fm_attention_map *map, int64_t *fir
 
 const char *attended_name(const attention_view *view, const attended *a, int64_t i, char buffer[32])
 {
-    const char *bytes;
+    enum { MOST = 28 }; /* bytes of a token, between marks */
     size_t size = 0;
+    bool unknown;
     if (!a->tokens) {
         snprintf(buffer, 32, "%lld", (long long)i);
         return buffer;
     }
-    bytes =
-        fm_vocabulary_token(fm_transform_vocabulary(view->saved->transform), a->tokens[i], &size);
-    snprintf(buffer, 32, "%.*s", size < 31 ? (int)size : 31, bytes);
+    const char *bytes = explain_token(view->saved, a->written, a->tokens, i, &size, &unknown);
+    snprintf(buffer, 32, "%s%.*s%s", unknown ? UNKNOWN_BEGIN : "", size < MOST ? (int)size : MOST,
+             bytes, unknown ? UNKNOWN_END : "");
     if (strcmp(buffer, " ") == 0) snprintf(buffer, 32, "\u2423");
     if (strcmp(buffer, "\n") == 0) snprintf(buffer, 32, "\u21b5");
     return buffer;
@@ -195,7 +199,12 @@ static fm_status print_tokens(const attention_view *view, const attended *a,
         received[i] = shown ? attended_received(a, map, head, i) : 0;
     }
     const fm_explanation of = {.map = received, .map_shape = FM_SHAPE(a->first + a->count)};
-    const explained e = {.s = view->s, .saved = view->saved, .x = a->x, .of = &of, .count = 1};
+    const explained e = {.s = view->s,
+                         .saved = view->saved,
+                         .x = a->x,
+                         .written = a->written,
+                         .of = &of,
+                         .count = 1};
     explain_text_print(&e);
     fm_release(view->s->context, received);
     return FM_OK;

@@ -4,12 +4,14 @@
 
 #include "cli/explain_views.h"
 
-/* tokens: of a text, NULL for other samples. Positions from `first` on, `count` of them, are no
+/* tokens: of a text, NULL for other samples; written: what those stand for that are unknown, or
+ * NULL. Positions from `first` on, `count` of them, are no
  * padding: they alone are shown. */
 typedef struct attended {
     char title[256];
     const void *x; /* the prepared sample */
     const int32_t *tokens;
+    const fm_written *written;
     int64_t length, first, count;
     const fm_attention_map *maps;
     int map_count;

@@ -10,11 +10,13 @@
 typedef struct token {
     const char *bytes;
     size_t size;
+    bool unknown;
     bool spaced;  /* a space stands in front of it */
     double share; /* of the scale, from -1 to 1 */
 } token;
 
 typedef struct tokens {
+    const explained *of;
     const fm_vocabulary *vocabulary;
     const int32_t *numbers;
     int64_t count;
@@ -22,8 +24,32 @@ typedef struct tokens {
 
 static tokens tokens_of(const explained *e)
 {
-    return (tokens){fm_transform_vocabulary(e->saved->transform), e->x,
+    return (tokens){e, fm_transform_vocabulary(e->saved->transform), e->x,
                     fm_model_input(e->saved->model, NULL).dims[0]};
+}
+
+fm_status explain_written(const invocation *s, const saved_model *saved, const fm_dataset *raw,
+                          int64_t i, fm_arena *arena, const fm_written **written)
+{
+    size_t size;
+    const char *text = fm_dataset_text(raw, i, &size);
+    *written = NULL;
+    if (!text) return FM_OK;
+    size_t length = (size_t)fm_model_input(saved->model, NULL).dims[0];
+    fm_written *made = fm_arena_allocate(arena, length * sizeof *made);
+    *written = made;
+    return made ? fm_text_written(s->context, saved->transform, text, size, made) : FM_ERROR_MEMORY;
+}
+
+const char *explain_token(const saved_model *saved, const fm_written *written,
+                          const int32_t *numbers, int64_t i, size_t *size, bool *unknown)
+{
+    *unknown = written && written[i].size > 0;
+    if (!*unknown) {
+        return fm_vocabulary_token(fm_transform_vocabulary(saved->transform), numbers[i], size);
+    }
+    *size = written[i].size;
+    return written[i].bytes;
 }
 
 /* False for padding. */
@@ -32,7 +58,8 @@ static bool token_at(const tokens *all, const fm_explanation *of, double scale, 
 {
     int32_t number = all->numbers[i];
     if (number == FM_TOKEN_PADDING) return false;
-    made->bytes = fm_vocabulary_token(all->vocabulary, number, &made->size);
+    made->bytes = explain_token(all->of->saved, all->of->written, all->numbers, i, &made->size,
+                                &made->unknown);
     made->spaced = i > 0 && all->numbers[i - 1] != FM_TOKEN_PADDING &&
                    fm_vocabulary_spaced(all->vocabulary, all->numbers[i - 1], number);
     made->share = scale > 0 ? fmax(-1, fmin(1, of->map[i] / scale)) : 0;
@@ -52,11 +79,13 @@ static int background_of(double share)
 
 static void print_plain(const token *t)
 {
+    if (t->unknown) fputs(UNKNOWN_BEGIN, stdout);
     for (size_t at = 0; at < t->size;) {
         bool ends = t->bytes[at] == '\n';
         if (ends) putchar('\n');
         at += ends ? 1 : terminal_character(stdout, t->bytes + at, t->size - at);
     }
+    if (t->unknown) fputs(UNKNOWN_END, stdout);
 }
 
 static void print_coloured(const explained *e, const fm_explanation *of, double scale)
@@ -110,12 +139,19 @@ void explain_text_print(const explained *e)
 
 /* ---- the page -------------------------------------------------------------------------------- */
 
+void explain_token_html(fm_text *body, const char *bytes, size_t size, bool unknown)
+{
+    if (unknown) fm_text_add(body, UNKNOWN_BEGIN);
+    html_add(body, bytes, size);
+    if (unknown) fm_text_add(body, UNKNOWN_END);
+}
+
 static void add_token(fm_text *body, const token *t, double attribution)
 {
     if (t->spaced) fm_text_add(body, " ");
     fm_text_add(body, "<span class=%s style=\"--a:%.3f\" title=\"%+.4g\">",
                 t->share < 0 ? "n" : "p", fabs(t->share), attribution);
-    html_add(body, t->bytes, t->size);
+    explain_token_html(body, t->bytes, t->size, t->unknown);
     fm_text_add(body, "</span>");
 }
 

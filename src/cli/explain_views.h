@@ -7,6 +7,7 @@
 #include "cli/predict_input.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "data/text/text_samples.h"
 #include "fathom/explain.h"
 #include "fathom/image.h"
 
@@ -14,10 +15,10 @@ typedef struct explained {
     const invocation *s;
     const saved_model *saved;
     const output_meaning *meaning;
-    char title[256];  /* "test 3" */
-    const void *x;    /* the prepared sample */
-    const char *text; /* of models of texts, as it was written; NULL: none */
-    int64_t output;   /* what is explained: a class, or a number among the outputs */
+    char title[256];           /* "test 3" */
+    const void *x;             /* the prepared sample */
+    const fm_written *written; /* of texts, what their unknown tokens stand for */
+    int64_t output;            /* what is explained: a class, or a number among the outputs */
     char output_name[64];
     double value;             /* its probability, or the number in the user's unit */
     int64_t true_class;       /* -1: unknown */
@@ -57,6 +58,17 @@ fm_status explain_sheet_write(const explain_sheet *sheet, const char *path);
 void explain_sheet_close(explain_sheet *sheet);
 
 /* ---- texts: coloured in the terminal, and a page ---- */
+
+/* What the unknown tokens of a sample stand for, in the arena; NULL where `raw` is no text. */
+fm_status explain_written(const invocation *s, const saved_model *saved, const fm_dataset *raw,
+                          int64_t i, fm_arena *arena, const fm_written **written);
+/* The bytes of token i of these numbers, or what stands in its place in the text: *unknown. */
+const char *explain_token(const saved_model *saved, const fm_written *written,
+                          const int32_t *numbers, int64_t i, size_t *size, bool *unknown);
+/* Unknown ones are shown so: [word?] */
+#define UNKNOWN_BEGIN "["
+#define UNKNOWN_END   "?]"
+void explain_token_html(fm_text *body, const char *bytes, size_t size, bool unknown);
 
 void explain_text_print(const explained *e);
 /* Adds the sample to the page's body. */

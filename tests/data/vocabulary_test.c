@@ -154,6 +154,34 @@ static void frequent_words_come_first(void **state)
     fm_vocabulary_destroy(v);
 }
 
+static void assert_written(fm_context *context, const fm_vocabulary_options *options,
+                           const char *text, const char *const expected[5])
+{
+    fm_vocabulary *v = learn(context, "love this film", options);
+    fm_written written[5] = {{"", 0}, {"", 0}, {"", 0}, {"", 0}, {"", 0}};
+    int64_t count;
+    assert_ok(context, fm_vocabulary_written(context, v, text, strlen(text), written, 5, &count));
+    assert_int_equal(count, 6);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(written[i].size, strlen(expected[i]));
+        assert_memory_equal(written[i].bytes, expected[i], written[i].size);
+    }
+    fm_vocabulary_destroy(v);
+}
+
+/* As it stands in the text, not as the vocabulary would have it; room is for five. */
+static void what_is_unknown_is_found_in_the_text(void **state)
+{
+    fixture *f = *state;
+    assert_written(f->context, &(fm_vocabulary_options){.kind = FM_VOCABULARY_WORDS},
+                   " I LOVE \xc3\x89t\xc3\xa9, THIS  Movie",
+                   (const char *const[]){"I", "", "\xc3\x89t\xc3\xa9", ",", ""});
+    assert_written(f->context, NULL, "lov\xc3\xa9 X",
+                   (const char *const[]){"", "", "", "\xc3\xa9", ""});
+    assert_written(f->context, &(fm_vocabulary_options){.kind = FM_VOCABULARY_BYTES}, "lov\x01XY",
+                   (const char *const[]){"", "", "", "", ""});
+}
+
 /* Against the definition, which counts all pairs anew for each merge. */
 static void byte_pairs_are_those_of_the_definition(void **state)
 {
@@ -353,6 +381,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         fixture_test(characters_are_numbered_in_their_order),
         fixture_test(rare_characters_are_unknown),
+        fixture_test(what_is_unknown_is_found_in_the_text),
         fixture_test(bytes_know_everything),
         fixture_test(words_are_cut_as_asked),
         fixture_test(frequent_words_come_first),

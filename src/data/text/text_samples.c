@@ -231,21 +231,52 @@ fm_status fm_text_windows(fm_context *context, const fm_dataset *dataset,
 
 /* ---- a text a sample ------------------------------------------------------------------------- */
 
+/* Which of a text's tokens are kept, from which on, and where they stand in the sample. */
+typedef struct fitted_text {
+    int64_t kept, from, at;
+} fitted_text;
+
+static fitted_text fit_text(const fm_text_form *form, int64_t count)
+{
+    fitted_text fitted = {.kept = count < form->length ? count : form->length};
+    if (form->truncate == FM_TEXT_START) fitted.from = count - fitted.kept;
+    if (form->pad == FM_TEXT_START) fitted.at = form->length - fitted.kept;
+    return fitted;
+}
+
 static fm_status encode_text(fm_context *context, const fm_transform *transform, const char *text,
                              size_t size, int32_t *scratch, int32_t *to, int32_t *real)
 {
     const fm_text_form *form = transform->input.text;
-    int64_t count, length = form->length;
+    int64_t count;
     fm_status status = fm_vocabulary_encode(context, transform->vocabulary, text, size, scratch,
                                             (int64_t)size, &count);
     if (status != FM_OK) return status;
-    int64_t kept = count < length ? count : length;
-    int64_t from = form->truncate == FM_TEXT_START ? count - kept : 0;
-    int64_t at = form->pad == FM_TEXT_START ? length - kept : 0;
-    for (int64_t i = 0; i < length; i++) to[i] = FM_TOKEN_PADDING;
-    memcpy(to + at, scratch + from, (size_t)kept * sizeof *to);
-    *real = (int32_t)kept;
+    const fitted_text fitted = fit_text(form, count);
+    for (int64_t i = 0; i < form->length; i++) to[i] = FM_TOKEN_PADDING;
+    memcpy(to + fitted.at, scratch + fitted.from, (size_t)fitted.kept * sizeof *to);
+    *real = (int32_t)fitted.kept;
     return FM_OK;
+}
+
+fm_status fm_text_written(fm_context *context, const fm_transform *transform, const char *text,
+                          size_t size, fm_written *written)
+{
+    const fm_text_form *form = transform->input.text;
+    int64_t count;
+    fm_written *all =
+        fm_allocate_array(context, size, sizeof *all); /* a token has a byte at least */
+    if (!all) return fm_error_status(context);
+    for (size_t i = 0; i < size; i++) all[i] = (fm_written){0};
+    fm_status status = fm_vocabulary_written(context, transform->vocabulary, text, size, all,
+                                             (int64_t)size, &count);
+    const fitted_text fitted = fit_text(form, status == FM_OK ? count : 0);
+    for (int64_t i = 0; i < form->length; i++) written[i] = (fm_written){0};
+    if (fitted.kept > 0) {
+        memcpy(written + fitted.at, all + fitted.from, (size_t)fitted.kept * sizeof *written);
+    }
+    fm_release(context, all);
+    return status;
 }
 
 static size_t longest_text(const fm_dataset *dataset)

@@ -24,4 +24,9 @@ fm_status fm_text_windows(fm_context *context, const fm_dataset *dataset,
 fm_status fm_text_encode_all(fm_context *context, const fm_dataset *dataset,
                              const fm_transform *transform, int32_t **tokens, int32_t **lengths);
 
+/* For the sample that becomes of this text, (length): what stands in the text for each token that
+ * is the unknown one, nothing for the others. */
+fm_status fm_text_written(fm_context *context, const fm_transform *transform, const char *text,
+                          size_t size, fm_written *written);
+
 #endif

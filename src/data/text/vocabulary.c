@@ -187,14 +187,27 @@ fm_status fm_vocabulary_learn(fm_context *context, fm_texts texts,
 
 /* ---- there and back -------------------------------------------------------------------------- */
 
+static fm_status encode(fm_context *context, const fm_vocabulary *v, const char *text, size_t size,
+                        fm_token_sink *sink)
+{
+    fm_status status = v->kind->utf8 ? fm_text_check(context, "text", text, size) : FM_OK;
+    return status == FM_OK ? v->kind->encode(context, v, text, size, sink) : status;
+}
+
 fm_status fm_vocabulary_encode(fm_context *context, const fm_vocabulary *v, const char *text,
                                size_t size, int32_t *tokens, int64_t most, int64_t *count)
 {
-    *count = 0;
-    fm_status status = v->kind->utf8 ? fm_text_check(context, "text", text, size) : FM_OK;
-    if (status != FM_OK) return status;
-    fm_token_sink sink = {.tokens = tokens, .most = tokens ? most : 0};
-    status = v->kind->encode(context, v, text, size, &sink);
+    fm_token_sink sink = {.tokens = tokens, .most = most};
+    fm_status status = encode(context, v, text, size, &sink);
+    *count = sink.count;
+    return status;
+}
+
+fm_status fm_vocabulary_written(fm_context *context, const fm_vocabulary *v, const char *text,
+                                size_t size, fm_written *written, int64_t most, int64_t *count)
+{
+    fm_token_sink sink = {.written = written, .most = most};
+    fm_status status = encode(context, v, text, size, &sink);
     *count = sink.count;
     return status;
 }
@@ -202,6 +215,9 @@ fm_status fm_vocabulary_encode(fm_context *context, const fm_vocabulary *v, cons
 void fm_token_put_unknown(fm_token_sink *sink, const char *bytes, size_t size)
 {
     enum { MOST_NAMED = 256 };
+    if (sink->written && sink->count < sink->most) {
+        sink->written[sink->count] = (fm_written){bytes, size};
+    }
     fm_token_put(sink, FM_TOKEN_UNKNOWN);
     if (!sink->unknown || sink->unknown->size > MOST_NAMED) return;
     fm_text *names = sink->unknown;
@@ -221,8 +237,7 @@ fm_status fm_vocabulary_unknown(fm_context *context, const fm_vocabulary *v, con
     fm_text made = FM_TEXT(context);
     fm_token_sink sink = {.unknown = &made};
     *names = NULL;
-    fm_status status = v->kind->utf8 ? fm_text_check(context, "text", text, size) : FM_OK;
-    if (status == FM_OK) status = v->kind->encode(context, v, text, size, &sink);
+    fm_status status = encode(context, v, text, size, &sink);
     if (status == FM_OK) status = fm_text_status(&made);
     if (status == FM_OK && made.size > 0) {
         *names = made.bytes; /* the text's memory is the caller's now */

@@ -13,20 +13,27 @@ enum {
     FM_LONGEST_PIECE = 64 /* bytes: within it byte pairs are merged */
 };
 
+/* Bytes of a text. */
+typedef struct fm_written {
+    const char *bytes;
+    size_t size;
+} fm_written;
+
 /* Where encoded tokens go: the first `most` of them are kept, all are counted. */
 typedef struct fm_token_sink {
-    int32_t *tokens;
+    int32_t *tokens;     /* NULL: not wanted */
+    fm_written *written; /* NULL, or of each token that is the unknown one what stands there */
     int64_t most, count;
     fm_text *unknown; /* NULL, or names of what is unknown: 'x', 'y' */
 } fm_token_sink;
 
 static inline void fm_token_put(fm_token_sink *sink, int32_t token)
 {
-    if (sink->count < sink->most) sink->tokens[sink->count] = token;
+    if (sink->tokens && sink->count < sink->most) sink->tokens[sink->count] = token;
     sink->count++;
 }
 
-/* The unknown token, for these bytes. */
+/* The unknown token, for these bytes of the text. */
 void fm_token_put_unknown(fm_token_sink *sink, const char *bytes, size_t size);
 
 /* What a kind does.
@@ -67,6 +74,10 @@ fm_status fm_vocabulary_begin(fm_context *context, const fm_vocabulary_options *
 fm_status fm_vocabulary_add(fm_vocabulary *v, const char *bytes, size_t size);
 /* The token of two tokens, behind the last; FM_ERROR_LIMIT when it is longer than a piece. */
 fm_status fm_vocabulary_add_pair(fm_vocabulary *v, uint32_t a, uint32_t b);
+/* Of the first `most` tokens that are the unknown one the bytes of the text that they stand for;
+ * the others' stay as they are. */
+fm_status fm_vocabulary_written(fm_context *context, const fm_vocabulary *v, const char *text,
+                                size_t size, fm_written *written, int64_t most, int64_t *count);
 /* What the vocabulary does not know of a text: "'x', 'y'", each once, or NULL;
  * fm_release frees it. */
 fm_status fm_vocabulary_unknown(fm_context *context, const fm_vocabulary *v, const char *text,

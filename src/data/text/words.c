@@ -45,28 +45,39 @@ static bool separates(const fm_vocabulary *v, uint32_t code)
            (v->options.punctuation == FM_PUNCTUATION_DROP && is_punctuation(code));
 }
 
-/* The next word from *at on, which moves behind it, into `word`; false when there is none. */
-static bool next_word(const fm_vocabulary *v, const char *text, size_t size, size_t *at,
-                      fm_text *word)
+/* A text, word by word. */
+typedef struct reading {
+    const fm_vocabulary *v;
+    const char *text;
+    size_t size, at;
+    size_t begin, end; /* where the word stands */
+    fm_text word;      /* as the vocabulary has it */
+} reading;
+
+/* The next word from `at` on, which moves behind it; false when there is none. */
+static bool next_word(reading *r)
 {
+    const fm_vocabulary_options *options = &r->v->options;
     uint32_t code = 0;
-    fm_text_clear(word);
-    while (*at < size) {
-        size_t length = fm_utf8_next(text + *at, size - *at, &code);
-        if (separates(v, code)) {
-            *at += length;
-            if (word->size) return true;
+    fm_text_clear(&r->word);
+    while (r->at < r->size) {
+        size_t length = fm_utf8_next(r->text + r->at, r->size - r->at, &code);
+        if (separates(r->v, code)) {
+            r->at += length;
+            if (r->word.size) return true;
             continue;
         }
-        bool alone = v->options.punctuation == FM_PUNCTUATION_SEPARATE && is_punctuation(code);
-        if (alone && word->size) return true;
+        bool alone = options->punctuation == FM_PUNCTUATION_SEPARATE && is_punctuation(code);
+        if (alone && r->word.size) return true;
         char bytes[4];
-        fm_text_add_bytes(word, bytes,
-                          fm_utf8_put(v->options.keep_case ? code : lower_case(code), bytes));
-        *at += length;
+        if (r->word.size == 0) r->begin = r->at;
+        fm_text_add_bytes(&r->word, bytes,
+                          fm_utf8_put(options->keep_case ? code : lower_case(code), bytes));
+        r->at += length;
+        r->end = r->at;
         if (alone) return true;
     }
-    return word->size > 0;
+    return r->word.size > 0;
 }
 
 /* ---- learning -------------------------------------------------------------------------------- */
@@ -96,18 +107,16 @@ static fm_status count_word(counting *c, const char *word)
 
 static fm_status count_words(const fm_vocabulary *v, fm_texts texts, counting *c)
 {
-    fm_text word = FM_TEXT(v->context);
+    reading r = {.v = v, .word = FM_TEXT(v->context)};
     fm_status status = FM_OK;
-    const char *text;
-    size_t size;
-    for (int64_t i = 0; status == FM_OK && (text = texts.at(texts.user, i, &size)); i++) {
-        for (size_t at = 0; status == FM_OK && next_word(v, text, size, &at, &word);) {
-            status = fm_text_status(&word);
-            if (status == FM_OK) status = count_word(c, fm_text_string(&word));
+    for (int64_t i = 0; status == FM_OK && (r.text = texts.at(texts.user, i, &r.size)); i++) {
+        for (r.at = 0; status == FM_OK && next_word(&r);) {
+            status = fm_text_status(&r.word);
+            if (status == FM_OK) status = count_word(c, fm_text_string(&r.word));
         }
     }
-    if (status == FM_OK) status = fm_text_status(&word);
-    fm_text_release(&word);
+    if (status == FM_OK) status = fm_text_status(&r.word);
+    fm_text_release(&r.word);
     return status;
 }
 
@@ -170,19 +179,19 @@ static fm_status index_words(fm_vocabulary *v)
 static fm_status encode_words(fm_context *context, const fm_vocabulary *v, const char *text,
                               size_t size, fm_token_sink *sink)
 {
-    fm_text word = FM_TEXT(context);
+    reading r = {.v = v, .text = text, .size = size, .word = FM_TEXT(context)};
     fm_status status = FM_OK;
-    for (size_t at = 0; status == FM_OK && next_word(v, text, size, &at, &word);) {
+    while (status == FM_OK && next_word(&r)) {
         uint32_t token;
-        if (fm_map_get(&v->words, fm_text_string(&word), &token)) {
+        if (fm_map_get(&v->words, fm_text_string(&r.word), &token)) {
             fm_token_put(sink, (int32_t)token);
         } else {
-            fm_token_put_unknown(sink, fm_text_string(&word), word.size);
+            fm_token_put_unknown(sink, text + r.begin, r.end - r.begin);
         }
-        status = fm_text_status(&word);
+        status = fm_text_status(&r.word);
     }
-    if (status == FM_OK) status = fm_text_status(&word);
-    fm_text_release(&word);
+    if (status == FM_OK) status = fm_text_status(&r.word);
+    fm_text_release(&r.word);
     return status;
 }
 
