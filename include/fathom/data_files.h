@@ -31,10 +31,13 @@ typedef enum fm_broken_file {
  * first dimension counts the samples. u8, i32, f32 and f64 keep their type; i8 and i16 become i32.
  *  train, test            file of "x"; test may be NULL
  *  train_labels, ...      file of "y", may be NULL
+ *  target_kind            fm_column_kind. Categorical: the integers of "y", one a sample, a step or
+ *                         a pixel, are classes 0..max. Auto: so are one a sample
  *  memory_limit           bytes of one file's elements. Default 8 GiB */
 typedef struct fm_idx_options {
     const char *train, *train_labels;
     const char *test, *test_labels;
+    int target_kind;
     int64_t memory_limit;
 } fm_idx_options;
 
@@ -99,10 +102,12 @@ FM_API fm_status fm_dataset_parse_csv(fm_context *context, const char *name, con
  * of them, stored or deflated, checksums verified; zip64 is refused. The first dimension counts the
  * samples. For a .npz file, names of the arrays in it: x_train, y_train, x_test, y_test as Keras
  * calls them, or x and y. For .npy files, paths.
- *  file                   the .npz; NULL: the four are paths of .npy files */
+ *  file                   the .npz; NULL: the four are paths of .npy files
+ *  target_kind            as fm_idx_options */
 typedef struct fm_npy_options {
     const char *file;
     const char *x, *y, *x_test, *y_test;
+    int target_kind;
     int64_t memory_limit; /* bytes of one array; default 8 GiB */
 } fm_npy_options;
 

@@ -6,6 +6,7 @@
 
 const char *const fm_table_header_names[] = {"auto", "yes", "no", NULL};
 const char *const fm_table_separator_names[] = {"auto", "comma", "semicolon", "tab", "space", NULL};
+const char *const fm_column_kind_names[] = {"auto", "numeric", "categorical", NULL};
 
 int64_t fm_column_of_name(const char *word, const char *(*next)(const void *list, int index),
                           const void *list)

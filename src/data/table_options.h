@@ -7,6 +7,7 @@
 
 extern const char *const fm_table_header_names[];    /* by fm_csv_header */
 extern const char *const fm_table_separator_names[]; /* by fm_csv_separator */
+extern const char *const fm_column_kind_names[];     /* by fm_column_kind */
 
 /* Columns are said by name, or by number: 0 is the first, -1 the last. next(list, i) gives the i-th
  * one's name, NULL behind the last, as fm_nearest wants it. -1: there is no such column. */

@@ -384,8 +384,8 @@ static fm_status choose_target(fm_transform *transform, const fm_dataset *traini
     if (classes || any) return FM_OK;
     return fm_fail(
         transform->context, FM_ERROR_ARGUMENT,
-        "data set \"%s\": target %s needs classes, but \"y\" holds numbers (a CSV file's "
-        "class numbers are read as classes with target_kind: categorical)",
+        "data set \"%s\": target %s needs classes, but \"y\" holds numbers; class numbers of CSV, "
+        "NPY and IDX files are read as classes with target_kind: categorical",
         training->info.name, fm_target_names[transform->target]);
 }
 

@@ -274,6 +274,53 @@ static void the_record_finds_both_parts(void **state)
                  record->open(f->context, &options, &places, &train, &test));
 }
 
+/* One a step: without target_kind they are four numbers a sample. */
+static void integers_of_steps_are_classes_when_asked(void **state)
+{
+    fixture *f = *state;
+    const fm_dataset_record *record;
+    const char *folders[] = {folder, NULL};
+    const fm_data_places places = {.folders = folders};
+    const fm_transform_options index = {.target = FM_TARGET_INDEX};
+    fm_npy_options options = {.x = "f4.npy", .y = "u1.npy"};
+    fm_dataset *train, *prepared;
+    fm_transform *transform;
+    assert_ok(f->context, fm_dataset_record_find(f->context, "npy", &record));
+    assert_ok(f->context, record->open(f->context, &options, &places, &train, NULL));
+    assert_int_equal(fm_dataset_classes(train, NULL), 0);
+    assert_fails(
+        f->context, FM_ERROR_ARGUMENT,
+        "\"f4.npy\": target index needs classes, but \"y\" holds numbers; class numbers of "
+        "CSV, NPY and IDX files are read as classes with target_kind: categorical",
+        fm_transform_fit(f->context, train, &index, &transform));
+    fm_dataset_destroy(train);
+
+    options.target_kind = FM_COLUMN_CATEGORICAL;
+    assert_ok(f->context, record->open(f->context, &options, &places, &train, NULL));
+    assert_int_equal(fm_dataset_classes(train, NULL), 12);
+    assert_ok(f->context, fm_transform_fit(f->context, train, &index, &transform));
+    assert_ok(f->context, fm_dataset_transform(f->context, train, transform, &prepared));
+    const fm_data_field *y = &fm_dataset_about(prepared)->fields[1];
+    assert_int_equal(y->dtype, FM_I32);
+    assert_true(fm_shape_equal(y->shape, FM_SHAPE(4)));
+    int32_t labels[12];
+    const fm_data_request request = {.count = 3, .fields = {NULL, labels}};
+    assert_ok(f->context, fm_dataset_read(f->context, prepared, &request));
+    for (int i = 0; i < 12; i++) assert_int_equal(labels[i], i);
+    fm_dataset_destroy(prepared);
+    fm_transform_destroy(transform);
+    fm_dataset_destroy(train);
+
+    options.y = "i1.npy";
+    assert_fails(f->context, FM_ERROR_FORMAT,
+                 "y of sample 0 holds -5; classes are numbers from 0 to 65535",
+                 record->open(f->context, &options, &places, &train, NULL));
+    options.y = "f4.npy";
+    assert_fails(f->context, FM_ERROR_ARGUMENT,
+                 "y holds f32; with target_kind: categorical it holds integers",
+                 record->open(f->context, &options, &places, &train, NULL));
+}
+
 static fm_status open_all(fm_context *context, void *argument)
 {
     (void)argument;
@@ -298,10 +345,15 @@ static void every_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        fixture_test(every_type_is_read),          fixture_test(fortran_order_is_turned),
-        fixture_test(half_precision_is_exact),     fixture_test(wrong_headers_are_refused),
-        fixture_test(archives_are_read),           fixture_test(damaged_archives_are_refused),
-        fixture_test(the_record_finds_both_parts), fixture_test(every_allocation_may_fail),
+        fixture_test(every_type_is_read),
+        fixture_test(fortran_order_is_turned),
+        fixture_test(half_precision_is_exact),
+        fixture_test(wrong_headers_are_refused),
+        fixture_test(archives_are_read),
+        fixture_test(damaged_archives_are_refused),
+        fixture_test(the_record_finds_both_parts),
+        fixture_test(integers_of_steps_are_classes_when_asked),
+        fixture_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

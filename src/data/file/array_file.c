@@ -184,25 +184,61 @@ static fm_status check_pair(fm_context *context, const char *origin, const fm_ar
                    origin, fm_shape_text(x->shape, xs), fm_shape_text(y->shape, ys));
 }
 
-fm_status fm_dataset_from_xy(fm_context *context, const char *name, const char *origin, fm_array *x,
-                             fm_array *y, fm_dataset **dataset)
+/* Classes 0 to the largest. A class has no dimension of its own: (steps) becomes (steps, 1). */
+static fm_status describe_classes(fm_context *context, const char *origin, const fm_array *y,
+                                  fm_data_field *field, fm_column *column)
 {
+    int64_t count = fm_shape_elements(y->shape), each = fm_shape_elements(field->shape);
+    if (fm_dtype_is_real(y->dtype)) {
+        return fm_fail(context, FM_ERROR_ARGUMENT,
+                       "%s: y holds %s; with target_kind: categorical it holds integers", origin,
+                       fm_dtype_name(y->dtype));
+    }
+    *column = (fm_column){.kind = FM_COLUMN_CATEGORICAL};
+    for (int64_t i = 0; i < count; i++) {
+        double label = fm_element(y->data, y->dtype, (size_t)i);
+        if (label < 0 || label > FM_MOST_PLAIN_CLASS) {
+            return fm_fail(context, FM_ERROR_FORMAT,
+                           "%s: y of sample %lld holds %.0f; classes are numbers from 0 to %d",
+                           origin, (long long)(i / each), label, FM_MOST_PLAIN_CLASS);
+        }
+        if (label >= (double)column->category_count) column->category_count = (int64_t)label + 1;
+    }
+    fm_shape *shape = &field->shape;
+    bool own = shape->rank == 0 || shape->dims[shape->rank - 1] == 1;
+    if (!own && shape->rank < FM_MAX_RANK - 1) shape->dims[shape->rank++] = 1;
+    field->columns = column;
+    return FM_OK;
+}
+
+static fm_status describe_target(fm_context *context, const char *origin, const fm_array *y,
+                                 int target_kind, fm_data_field *field, fm_column *column)
+{
+    *field = (fm_data_field){.name = "y", .dtype = y->dtype, .shape = sample_shape(y)};
+    if (target_kind == FM_COLUMN_CATEGORICAL) {
+        return describe_classes(context, origin, y, field, column);
+    }
+    *column = (fm_column){.kind = FM_COLUMN_NUMERIC};
+    if (target_kind == FM_COLUMN_NUMERIC && field->shape.rank == 0) field->columns = column;
+    return FM_OK;
+}
+
+fm_status fm_dataset_from_xy(fm_context *context, const char *name, const char *origin, fm_array *x,
+                             fm_array *y, int target_kind, fm_dataset **dataset)
+{
+    fm_column column;
+    fm_dataset_info info = {.name = name, .origin = origin, .field_count = y->data ? 2 : 1};
     *dataset = NULL;
     fm_status status = check_pair(context, origin, x, y);
+    if (status == FM_OK && y->data) {
+        status = describe_target(context, origin, y, target_kind, &info.fields[1], &column);
+    }
     if (status != FM_OK) {
         fm_release(context, x->data);
         fm_release(context, y->data);
     } else {
-        fm_dataset_info info = {
-            .name = name,
-            .origin = origin,
-            .count = x->shape.dims[0],
-            .field_count = y->data ? 2 : 1,
-            .fields = {{.name = "x", .dtype = x->dtype, .shape = sample_shape(x)}}};
-        if (y->data) {
-            info.fields[1] =
-                (fm_data_field){.name = "y", .dtype = y->dtype, .shape = sample_shape(y)};
-        }
+        info.count = x->shape.dims[0];
+        info.fields[0] = (fm_data_field){.name = "x", .dtype = x->dtype, .shape = sample_shape(x)};
         status = fm_dataset_adopt_arrays(context, &info, (void *[]){x->data, y->data}, dataset);
     }
     x->data = y->data = NULL;
@@ -221,31 +257,36 @@ static fm_status open_array(fm_context *context, fm_array_reader *read, const ch
     return status;
 }
 
-fm_status fm_dataset_open_arrays(fm_context *context, fm_array_reader *read, const char *x,
-                                 const char *y, int64_t limit, fm_dataset **dataset)
+fm_status fm_dataset_open_arrays(fm_context *context, fm_array_reader *read,
+                                 const fm_array_files *files, fm_dataset **dataset)
 {
     fm_array inputs, targets = {0};
     *dataset = NULL;
-    fm_status status = open_array(context, read, x, limit, &inputs);
-    if (status == FM_OK && y) status = open_array(context, read, y, limit, &targets);
+    fm_status status = open_array(context, read, files->x, files->limit, &inputs);
+    if (status == FM_OK && files->y) {
+        status = open_array(context, read, files->y, files->limit, &targets);
+    }
     if (status != FM_OK) {
         fm_release(context, inputs.data);
         return status;
     }
-    return fm_dataset_from_xy(context, fm_file_name(x), x, &inputs, &targets, dataset);
+    return fm_dataset_from_xy(context, fm_file_name(files->x), files->x, &inputs, &targets,
+                              files->target_kind, dataset);
 }
 
 fm_status fm_dataset_find_arrays(fm_context *context, const fm_data_places *places,
-                                 fm_array_reader *read, const char *x, const char *y, int64_t limit,
+                                 fm_array_reader *read, const fm_array_files *files,
                                  fm_dataset **dataset)
 {
     fm_text x_path = FM_TEXT(context), y_path = FM_TEXT(context);
     *dataset = NULL;
-    fm_status status = fm_places_find(context, places, x, &x_path);
-    if (status == FM_OK && y) status = fm_places_find(context, places, y, &y_path);
+    fm_status status = fm_places_find(context, places, files->x, &x_path);
+    if (status == FM_OK && files->y) status = fm_places_find(context, places, files->y, &y_path);
     if (status == FM_OK) {
-        status = fm_dataset_open_arrays(context, read, fm_text_string(&x_path),
-                                        y ? fm_text_string(&y_path) : NULL, limit, dataset);
+        fm_array_files found = *files;
+        found.x = fm_text_string(&x_path);
+        if (files->y) found.y = fm_text_string(&y_path);
+        status = fm_dataset_open_arrays(context, read, &found, dataset);
     }
     fm_text_release(&x_path);
     fm_text_release(&y_path);

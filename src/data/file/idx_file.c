@@ -11,6 +11,7 @@ const fm_field fm_idx_fields[] = {
     {"test", "file of the test inputs", offsetof(fm_idx_options, test), .type = FM_FIELD_STRING},
     {"test_labels", "file of the test targets", offsetof(fm_idx_options, test_labels),
      .type = FM_FIELD_STRING},
+    FM_TARGET_KIND_FIELD(fm_idx_options),
     {"memory_limit", "bytes of one file's elements (default 8 GiB)",
      offsetof(fm_idx_options, memory_limit), .type = FM_FIELD_INT, .maximum = 1e18},
     {0},
@@ -68,7 +69,8 @@ fm_status fm_idx_read(fm_byte_stream *stream, int64_t limit, fm_array *array)
 fm_status fm_dataset_open_idx(fm_context *context, const char *path, const char *labels,
                               int64_t memory_limit, fm_dataset **dataset)
 {
-    return fm_dataset_open_arrays(context, fm_idx_read, path, labels, memory_limit, dataset);
+    const fm_array_files files = {.x = path, .y = labels, .limit = memory_limit};
+    return fm_dataset_open_arrays(context, fm_idx_read, &files, dataset);
 }
 
 /* ---- The record ---- */
@@ -83,12 +85,14 @@ static fm_status open_part(fm_context *context, const void *argument, fm_data_pa
 {
     const idx_request *request = argument;
     const fm_idx_options *options = request->options;
-    const char *x = part == FM_DATA_TRAIN ? options->train : options->test;
-    const char *y = part == FM_DATA_TRAIN ? options->train_labels : options->test_labels;
+    const bool train = part == FM_DATA_TRAIN;
+    const fm_array_files files = {.x = train ? options->train : options->test,
+                                  .y = train ? options->train_labels : options->test_labels,
+                                  .limit = options->memory_limit,
+                                  .target_kind = options->target_kind};
     *dataset = NULL;
-    if (!x) return FM_OK;
-    return fm_dataset_find_arrays(context, request->places, fm_idx_read, x, y,
-                                  options->memory_limit, dataset);
+    if (!files.x) return FM_OK;
+    return fm_dataset_find_arrays(context, request->places, fm_idx_read, &files, dataset);
 }
 
 fm_status fm_open_idx_record(fm_context *context, const void *options, const fm_data_places *places,

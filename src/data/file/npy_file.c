@@ -23,6 +23,7 @@ const fm_field fm_npy_fields[] = {
      .type = FM_FIELD_STRING},
     {"y_test", "test targets (default in a .npz: y_test)", offsetof(fm_npy_options, y_test),
      .type = FM_FIELD_STRING},
+    FM_TARGET_KIND_FIELD(fm_npy_options),
     {"memory_limit", "bytes of one array (default 8 GiB)", offsetof(fm_npy_options, memory_limit),
      .type = FM_FIELD_INT, .maximum = 1e18},
     {0},
@@ -254,7 +255,8 @@ fm_status fm_npy_read(fm_byte_stream *stream, int64_t limit, fm_array *array)
 fm_status fm_dataset_open_npy(fm_context *context, const char *x, const char *y,
                               int64_t memory_limit, fm_dataset **dataset)
 {
-    return fm_dataset_open_arrays(context, fm_npy_read, x, y, memory_limit, dataset);
+    const fm_array_files files = {.x = x, .y = y, .limit = memory_limit};
+    return fm_dataset_open_arrays(context, fm_npy_read, &files, dataset);
 }
 
 /* The member of this name, or of the first default that exists; *array stays empty when the name is
@@ -269,8 +271,9 @@ static fm_status read_member(fm_npz *npz, const char *name, const char *const *d
     return name ? fm_npz_read(npz, name, limit, array) : FM_OK;
 }
 
-static fm_status open_members(fm_context *context, const char *path, const char *x, const char *y,
-                              fm_data_part part, int64_t limit, fm_dataset **dataset)
+/* files->x and y are names in the file at `path`. */
+static fm_status open_members(fm_context *context, const char *path, const fm_array_files *files,
+                              fm_data_part part, fm_dataset **dataset)
 {
     static const char *const inputs_of[][3] = {{"x_train", "x", NULL}, {"x_test", NULL, NULL}};
     static const char *const targets_of[][3] = {{"y_train", "y", NULL}, {"y_test", NULL, NULL}};
@@ -279,8 +282,10 @@ static fm_status open_members(fm_context *context, const char *path, const char 
     *dataset = NULL;
     fm_status status = fm_npz_open(context, path, &npz);
     if (status != FM_OK) return status;
-    status = read_member(npz, x, inputs_of[part], limit, &inputs);
-    if (status == FM_OK) status = read_member(npz, y, targets_of[part], limit, &targets);
+    status = read_member(npz, files->x, inputs_of[part], files->limit, &inputs);
+    if (status == FM_OK) {
+        status = read_member(npz, files->y, targets_of[part], files->limit, &targets);
+    }
     if (status == FM_OK && !inputs.data && part == FM_DATA_TRAIN) {
         status = fm_fail(context, FM_ERROR_NOT_FOUND,
                          "%s: holds no array x_train or x; name the inputs", path);
@@ -291,13 +296,15 @@ static fm_status open_members(fm_context *context, const char *path, const char 
         fm_release(context, targets.data);
         return status;
     }
-    return fm_dataset_from_xy(context, fm_file_name(path), path, &inputs, &targets, dataset);
+    return fm_dataset_from_xy(context, fm_file_name(path), path, &inputs, &targets,
+                              files->target_kind, dataset);
 }
 
 fm_status fm_dataset_open_npz(fm_context *context, const char *path, const char *x, const char *y,
                               int64_t memory_limit, fm_dataset **dataset)
 {
-    return open_members(context, path, x, y, FM_DATA_TRAIN, memory_limit, dataset);
+    const fm_array_files files = {.x = x, .y = y, .limit = memory_limit};
+    return open_members(context, path, &files, FM_DATA_TRAIN, dataset);
 }
 
 /* ---- The record ---- */
@@ -312,23 +319,24 @@ static fm_status open_part(fm_context *context, const void *argument, fm_data_pa
 {
     const npy_request *request = argument;
     const fm_npy_options *options = request->options;
-    const char *x = part == FM_DATA_TRAIN ? options->x : options->x_test;
-    const char *y = part == FM_DATA_TRAIN ? options->y : options->y_test;
+    const bool train = part == FM_DATA_TRAIN;
+    const fm_array_files files = {.x = train ? options->x : options->x_test,
+                                  .y = train ? options->y : options->y_test,
+                                  .limit = options->memory_limit,
+                                  .target_kind = options->target_kind};
     *dataset = NULL;
-    if (!options->file && !x) {
-        if (part == FM_DATA_TEST) return FM_OK;
+    if (!options->file && !files.x) {
+        if (!train) return FM_OK;
         return fm_fail(context, FM_ERROR_ARGUMENT,
                        "npy: file (a .npz) or x (a .npy) is needed: where the inputs are");
     }
     if (!options->file) {
-        return fm_dataset_find_arrays(context, request->places, fm_npy_read, x, y,
-                                      options->memory_limit, dataset);
+        return fm_dataset_find_arrays(context, request->places, fm_npy_read, &files, dataset);
     }
     fm_text path = FM_TEXT(context);
     fm_status status = fm_places_find(context, request->places, options->file, &path);
     if (status == FM_OK) {
-        status = open_members(context, fm_text_string(&path), x, y, part, options->memory_limit,
-                              dataset);
+        status = open_members(context, fm_text_string(&path), &files, part, dataset);
     }
     fm_text_release(&path);
     return status;
