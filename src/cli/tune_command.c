@@ -176,7 +176,20 @@ static void remove_old_states(command_run *c)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-/* The recipe must be readable; it says how long trials are where the search does not. */
+/* Whether the command line sets this key, or the whole section that it is in. */
+static bool sets_key(const string_list *given, const char *section, const char *key)
+{
+    size_t size = strlen(section), all = strlen(key);
+    for (int i = 0; i < given->count; i++) {
+        const char *set = given->items[i];
+        if (strncmp(set, section, size) == 0 && set[size] == '=') return true;
+        if (strncmp(set, key, all) == 0 && set[all] == '=') return true;
+    }
+    return false;
+}
+
+/* The recipe must be readable. How long trials are says the command line, else the search, else the
+ * recipe. */
 static fm_status read_recipe(command_run *c, fm_search_options *options)
 {
     tuning *t = &c->t;
@@ -190,9 +203,10 @@ static fm_status read_recipe(command_run *c, fm_search_options *options)
     if (status != FM_OK) return status;
     status = fm_recipe_open(context, t->settings->recipe, set.items, set.count, &recipe);
     if (status != FM_OK) return status;
-    const fm_recipe_settings *about = fm_recipe_about(recipe);
-    if (options->epochs_each == 0) {
-        options->epochs_each = fm_field_int(fm_field_find(fm_fit_fields, "epochs"), &about->fit);
+    const fm_fit_options *fit = &fm_recipe_about(recipe)->fit;
+    bool said = fit->epochs > 0 && sets_key(&t->invocation.given->set, "train", "train.epochs");
+    if (options->epochs_each == 0 || said) {
+        options->epochs_each = fm_field_int(fm_field_find(fm_fit_fields, "epochs"), fit);
     }
     fm_recipe_destroy(recipe);
     return FM_OK;

@@ -183,6 +183,17 @@ static void complaints_have_their_place(void **state)
          "--set data.set=nowhere: unknown data set 'nowhere'"},
         {"recipe: r.yaml\nmethod: hyperband\nbudget: {epochs: 5}\nspace: {train.seed: [1, 2]}\n",
          "s.yaml: the budget does not hold the first bracket of hyperband"},
+        {"recipe: r.yaml\nset: {train.epochs: 3}\nmethod: grid\ntrial: {epochs: 2}\n"
+         "space: {train.seed: [1]}\n",
+         "s.yaml:2:7: set: train.epochs says how long trials are, and so does trial: {epochs: 2}"},
+        {"recipe: r.yaml\nset: {train: {epochs: 3}}\nmethod: grid\ntrial: {epochs: 2}\n"
+         "space: {train.seed: [1]}\n",
+         "s.yaml:2:15: set: train.epochs says how long trials are, and so does trial: {epochs: 2}"},
+        {"recipe: r.yaml\nmethod: grid\nspace: {train.epochs: [1, 2]}\n",
+         "s.yaml:3:9: space: train.epochs is no parameter: the method gives each trial its epochs"},
+        {"recipe: r.yaml\nmethod: grid\nspace: {long: {key: [train.seed, train.epochs], "
+         "choice: [1, 2]}}\n",
+         "s.yaml:3:9: space: train.epochs is no parameter"},
         {"recipe: r.yaml\nmethod: grid\nspace: {train.seed: {float: [1, 2]}}\n",
          "s.yaml: train.seed: a grid needs a step"},
     };
@@ -243,6 +254,24 @@ static void the_best_recipe_finds_its_data(void **state)
                         "eval \"$(sed -n 's/.*again: fathom/$FATHOM/p' told) -q --out m\"");
     const program_result *r = program_run_well(f, "head -n 1 $HERE/s/trials.csv");
     assert_non_null(strstr(r->out, "state,\"right, of 1\",epochs,"));
+}
+
+/* The command line counts above the search, the search above the recipe. */
+static void the_epochs_of_trials_are_said_once(void **state)
+{
+    fixture *f = *state;
+    static const program_case runs[] = {
+        {"$FATHOM tune s.yaml --restart -q", 0, "2 trials, 4 epochs in"},
+        {"$FATHOM tune s.yaml --restart -q --set train.epochs=3", 0, "2 trials, 6 epochs in"},
+        {"grep epochs: s.search/best.yaml", 0, "epochs: 3,"},
+        {"$FATHOM tune s.yaml --restart -q --set 'train={epochs: 5, seed: 1}'", 0,
+         "2 trials, 10 epochs in"},
+        {"$FATHOM tune s.yaml --restart -q --set 'train={batch_size: 20}'", 0,
+         "2 trials, 4 epochs in"}, /* it says none */
+    };
+    write_search(f, "recipe: r.yaml\nmethod: grid\ntrial: {epochs: 2}\n"
+                    "space: {model.0.dense.units: [4, 8]}\n");
+    check_program(f, "cd $HERE && ", runs, sizeof runs / sizeof runs[0]);
 }
 
 static double trials_within(fixture *f, const char *budget, double *seconds)
@@ -349,6 +378,7 @@ int main(void)
         fixture_test(complaints_have_their_place),
         fixture_test(odd_names_are_handed_on),
         fixture_test(the_best_recipe_finds_its_data),
+        fixture_test(the_epochs_of_trials_are_said_once),
         fixture_test(time_ends_a_search),
         fixture_test(a_search_can_be_extended),
         fixture_test(folds_are_told_with_mean_and_deviation),

@@ -427,6 +427,22 @@ static fm_status read_described(fm_search_file *file, const fm_tree *map, fm_par
     return status == FM_OK ? read_keys(file, fm_tree_get(map, "key"), map->key, keys) : status;
 }
 
+static const char epochs_key[] = "train.epochs";
+
+/* A trial's epochs are the method's to give; set by a parameter they would be set again. */
+static fm_status check_keys(fm_search_file *file, const fm_tree *tree, const key_list *keys)
+{
+    for (int i = 0; i < keys->count; i++) {
+        if (strcmp(keys->keys[i], epochs_key) != 0) continue;
+        return fm_tree_fail_key(
+            file->context, tree, FM_ERROR_ARGUMENT,
+            "space: %s is no parameter: the method gives each trial its epochs, "
+            "at most those of trial: {epochs: N}",
+            epochs_key);
+    }
+    return FM_OK;
+}
+
 static fm_status read_parameter(fm_search_file *file, const fm_tree *tree)
 {
     fm_space *space = &file->settings.space;
@@ -449,6 +465,7 @@ static fm_status read_parameter(fm_search_file *file, const fm_tree *tree)
                             "what does not vary belongs into the section set",
                             tree->key);
     }
+    if (status == FM_OK) status = check_keys(file, tree, keys);
     if (status == FM_OK) space->count++;
     return status;
 }
@@ -477,6 +494,21 @@ static fm_status read_space(fm_search_file *file, const fm_tree *tree)
 }
 
 /* ---- the file -------------------------------------------------------------------------------- */
+
+/* Two numbers for one thing. */
+static fm_status check_epochs(fm_search_file *file)
+{
+    const fm_tree *set = fm_tree_get(file->tree, "set");
+    const fm_tree *epochs = set ? fm_tree_get(set, epochs_key) : NULL;
+    const fm_tree *train = set ? fm_tree_get(set, "train") : NULL;
+    if (train && !epochs) epochs = fm_tree_get(train, "epochs");
+    long long each = (long long)file->settings.options.epochs_each;
+    if (!epochs || each == 0) return FM_OK;
+    return fm_tree_fail_key(file->context, epochs, FM_ERROR_ARGUMENT,
+                            "set: %s says how long trials are, and so does trial: {epochs: %lld}; "
+                            "leave one of them out",
+                            epochs_key, each);
+}
 
 static const section sections[] = {
     {"recipe", true, read_path},          {"set", false, read_set},
@@ -520,6 +552,7 @@ static fm_status read_sections(fm_search_file *file)
                              file->name, sections[i].name);
         }
     }
+    if (status == FM_OK) status = check_epochs(file);
     return status == FM_OK ? check_budget(file) : status;
 }
 
