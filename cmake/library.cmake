@@ -22,6 +22,9 @@ foreach(layer IN LISTS layers)
   file(GLOB found CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${layer}/*.c)
   list(APPEND sources ${found})
 endforeach()
+if(NOT FATHOM_FILES) # of io what wants no library
+  list(APPEND sources ${PROJECT_SOURCE_DIR}/src/io/timeline_file.c)
+endif()
 
 add_library(fathom_objects OBJECT ${sources})
 target_link_libraries(fathom_objects PUBLIC fathom_options fathom_libraries)
@@ -64,6 +67,10 @@ set_source_files_properties(
   ${PROJECT_SOURCE_DIR}/src/train/embedding/point_rows.c ${PROJECT_SOURCE_DIR}/src/train/embedding/pca.c
   ${PROJECT_SOURCE_DIR}/src/train/embedding/tsne.c
   PROPERTIES COMPILE_OPTIONS "$<$<NOT:$<CONFIG:Debug>>:-O3>")
+
+# Looks at each label of an epoch, of autoencoders as many as there are inputs.
+set_source_files_properties(${PROJECT_SOURCE_DIR}/src/train/label_range.c PROPERTIES
+                            COMPILE_OPTIONS "$<$<NOT:$<CONFIG:Debug>>:-O3>")
 
 # A recurrent kernel is packed anew, and rounded, in each step of a training.
 if(FATHOM_FAST)

@@ -281,6 +281,8 @@ FM_API fm_status fm_history_write_csv(const fm_model *model, const char *path);
  *                    augments and collates. Written at the end of a fit that did not fail. It has
  *                    room for 200,000 events, ops and single samples for half of that: what it left
  *                    out is logged
+ *  checkpoint, csv, timeline  files that cannot be written, and two of one name, are refused before
+ *                    the first step, without a trace of them
  *  callbacks         called in order, behind plateau and early stopping, before csv,
  *                    tensorboard and checkpoint */
 enum { FM_EACH_EPOCH = -1 };
@@ -308,7 +310,9 @@ typedef struct fm_fit_options {
  * validation_split, shuffle, drop_last, seed, workers, prefetch, time_limit, ... */
 FM_API extern const fm_field fm_fit_fields[];
 
-/* options may be NULL. */
+/* options may be NULL. A label that the loss has no meaning for (no class of the model's, outside
+ * of [0, 1] for cross-entropies and divergence, of [-1, 1] for hinge) is FM_ERROR_ARGUMENT with its
+ * file and line, or its sample, when the first epoch comes to it; so it is in fm_evaluate. */
 FM_API fm_status fm_fit(fm_model *model, const fm_dataset *data, const fm_fit_options *options);
 
 #ifdef __cplusplus

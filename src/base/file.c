@@ -60,6 +60,12 @@ fm_status fm_file_read(fm_context *context, const char *path, size_t limit, char
     return status;
 }
 
+static void tell_temporary(const fm_file_writer *writer, const char *path)
+{
+    const fm_context_options *hooks = &writer->context->options;
+    if (hooks->temporary) hooks->temporary(hooks->temporary_user, path);
+}
+
 /* Creates "TARGET.NUMBER.tmp" under a number that nobody uses. Not mkstemp: its files are private
  * to the user whatever the umask says. */
 static fm_status create_temporary(fm_context *context, fm_file_writer *writer)
@@ -74,10 +80,12 @@ static fm_status create_temporary(fm_context *context, fm_file_writer *writer)
         int descriptor = open(writer->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (descriptor < 0 && errno == EEXIST) continue;
         if (descriptor < 0) break;
+        tell_temporary(writer, writer->temporary);
         writer->stream = fdopen(descriptor, "wb");
         if (writer->stream) return FM_OK;
         close(descriptor);
         unlink(writer->temporary);
+        tell_temporary(writer, NULL);
         return fm_fail(context, FM_ERROR_MEMORY, "%s: no stream could be made", writer->path);
     }
     return fm_fail_system(context, writer->path, "create");
@@ -173,6 +181,7 @@ fm_status fm_file_writer_commit(fm_file_writer *writer)
     } else {
         unlink(writer->temporary);
     }
+    tell_temporary(writer, NULL);
     fm_file_writer_abandon(writer);
     return status;
 }
@@ -182,11 +191,20 @@ void fm_file_writer_abandon(fm_file_writer *writer)
     if (writer->stream) {
         fclose(writer->stream);
         unlink(writer->temporary);
+        tell_temporary(writer, NULL);
     }
     fm_release(writer->context, writer->path);
     fm_release(writer->context, writer->target);
     fm_release(writer->context, writer->temporary);
     *writer = (fm_file_writer){.context = writer->context};
+}
+
+fm_status fm_file_check_writable(fm_context *context, const char *path)
+{
+    fm_file_writer writer;
+    fm_status status = fm_file_writer_open(context, path, &writer);
+    if (status == FM_OK) fm_file_writer_abandon(&writer);
+    return status;
 }
 
 fm_status fm_file_write_text(const fm_text *text, const char *path)

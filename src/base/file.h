@@ -29,6 +29,9 @@ fm_status fm_file_writer_commit(fm_file_writer *writer);
 /* Removes the temporary; for error paths. Harmless after a commit. */
 void fm_file_writer_abandon(fm_file_writer *writer);
 
+/* Whether a file could be written now, as fm_file_writer_open tells it. Nothing is left behind. */
+fm_status fm_file_check_writable(fm_context *context, const char *path);
+
 /* The whole of a text as a file; a failed allocation of the text is told here, too. */
 fm_status fm_file_write_text(const fm_text *text, const char *path);
 

@@ -55,15 +55,6 @@ static void choose_best(training *t)
     snprintf(t->best, PATH_SIZE, "%.*s.best%s", (int)(cut ? size - tail : size), t->out, suffix);
 }
 
-/* An hour of training must not end with "permission denied". */
-static fm_status check_writable(training *t, const char *path)
-{
-    fm_file_writer writer;
-    fm_status status = fm_file_writer_open(t->invocation.context, path, &writer);
-    if (status == FM_OK) fm_file_writer_abandon(&writer);
-    return status;
-}
-
 /* NULL: none is written. */
 static const char *timeline_of(const training *t)
 {
@@ -86,45 +77,22 @@ static void list_outputs(const training *t, output outputs[OUTPUTS])
     outputs[3] = (output){"history", settings->fit.csv};
 }
 
-static fm_status refuse_over(training *t, const output *written, const char *what, const char *kept)
-{
-    if (!written->path || !kept || !fm_file_same(written->path, kept)) return FM_OK;
-    return fm_fail(t->invocation.context, FM_ERROR_ARGUMENT, "%s: the %s would be written over %s",
-                   written->path, written->what, what);
-}
-
-/* The recipe names outputs, too, so that two may have one
- * name although the command line was fine. */
-static fm_status check_outputs(training *t)
-{
-    output outputs[OUTPUTS];
-    list_outputs(t, outputs);
-    fm_status status = FM_OK;
-    for (int i = 0; i < OUTPUTS && status == FM_OK; i++) {
-        for (int j = 0; j < i && status == FM_OK; j++) {
-            char what[32];
-            snprintf(what, sizeof what, "the %s", outputs[j].what);
-            status = refuse_over(t, &outputs[i], what, outputs[j].path);
-        }
-        if (outputs[i].path && status == FM_OK) status = check_writable(t, outputs[i].path);
-    }
-    return status;
-}
-
 /* Where data came from is known once it is open. */
 static fm_status check_data_kept(training *t)
 {
     output outputs[OUTPUTS];
     list_outputs(t, outputs);
     const fm_dataset *const sets[] = {t->data.raw_train, t->data.raw_validation, t->data.raw_test};
-    fm_status status = FM_OK;
     for (int i = 0; i < OUTPUTS; i++) {
-        for (int k = 0; k < 3 && status == FM_OK; k++) {
+        for (int k = 0; k < 3 && outputs[i].path; k++) {
             const char *origin = sets[k] ? fm_dataset_about(sets[k])->origin : NULL;
-            status = refuse_over(t, &outputs[i], "its data", origin);
+            if (!origin || !fm_file_same(outputs[i].path, origin)) continue;
+            return fm_fail(t->invocation.context, FM_ERROR_ARGUMENT,
+                           "%s: the %s would be written over its data", outputs[i].path,
+                           outputs[i].what);
         }
     }
-    return status;
+    return FM_OK;
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -189,13 +157,10 @@ static fm_status open_training(training *t)
     choose_out(t);
     choose_best(t);
     const char *fitted = t->resumed ? fm_model_file_note(t->resumed, "transform") : NULL;
-    status = check_outputs(t);
-    if (status == FM_OK) {
-        status = fm_recipe_open_data(t->recipe, &t->invocation.places, fitted, &t->data);
-        if (fitted && (status == FM_ERROR_ARGUMENT || status == FM_ERROR_SHAPE)) {
-            status =
-                fm_fail_prefix(t->invocation.context, "--resume %s: ", t->invocation.given->resume);
-        }
+    status = fm_recipe_open_data(t->recipe, &t->invocation.places, fitted, &t->data);
+    if (fitted && (status == FM_ERROR_ARGUMENT || status == FM_ERROR_SHAPE)) {
+        status =
+            fm_fail_prefix(t->invocation.context, "--resume %s: ", t->invocation.given->resume);
     }
     terminal_wipe(&t->invocation.err);
     if (status == FM_OK) status = check_data_kept(t);

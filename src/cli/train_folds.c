@@ -2,6 +2,7 @@
 #include "cli/train_folds.h"
 #include "cli/json_lines.h"
 #include "cli/progress.h"
+#include "base/file.h"
 #include "base/memory.h"
 
 #include <math.h>
@@ -70,18 +71,33 @@ static json_t *summary_of(const cross_validation *v, bool means)
 
 /* ---- a fold ---------------------------------------------------------------------------------- */
 
-/* "m.safetensors" -> "m.fold1.safetensors" */
-static fm_status save_fold(const cross_validation *v, fm_model *model, int64_t fold)
+/* "m.safetensors" -> "m.fold1.safetensors"; false where none is to be saved. */
+static bool fold_path(const cross_validation *v, int64_t fold, char path[PATH_SIZE])
 {
     static const char suffix[] = ".safetensors";
     const char *out = v->invocation->given->out;
-    char path[PATH_SIZE];
-    if (!out) return FM_OK;
+    if (!out) return false;
     size_t size = strlen(out), tail = strlen(suffix);
     bool cut = size > tail && strcmp(out + size - tail, suffix) == 0;
-    snprintf(path, sizeof path, "%.*s.fold%lld%s", (int)(cut ? size - tail : size), out,
+    snprintf(path, PATH_SIZE, "%.*s.fold%lld%s", (int)(cut ? size - tail : size), out,
              (long long)fold + 1, suffix);
-    return fm_model_save(model, path, NULL);
+    return true;
+}
+
+static fm_status check_paths(const cross_validation *v)
+{
+    char path[PATH_SIZE];
+    fm_status status = FM_OK;
+    for (int64_t i = 0; i < v->folds && status == FM_OK && fold_path(v, i, path); i++) {
+        status = fm_file_check_writable(v->invocation->context, path);
+    }
+    return status;
+}
+
+static fm_status save_fold(const cross_validation *v, fm_model *model, int64_t fold)
+{
+    char path[PATH_SIZE];
+    return fold_path(v, fold, path) ? fm_model_save(model, path, NULL) : FM_OK;
 }
 
 static void tell_fold(const cross_validation *v, const fm_model *model, int64_t fold,
@@ -193,7 +209,8 @@ static fm_status open_folds(cross_validation *v)
 fm_status train_folds(invocation *s)
 {
     cross_validation v = {.invocation = s, .folds = s->given->folds, .began = seconds_now()};
-    fm_status status = open_folds(&v);
+    fm_status status = check_paths(&v);
+    if (status == FM_OK) status = open_folds(&v);
     progress_catch_signals();
     for (int64_t i = 0; i < v.folds && status == FM_OK && !v.interrupted; i++) {
         status = train_fold(&v, i);

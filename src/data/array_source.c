@@ -1,5 +1,6 @@
 #include "data/array_source.h"
 #include "base/checked.h"
+#include "data/transform.h"
 
 #include <string.h>
 
@@ -7,6 +8,7 @@ typedef struct array_state {
     int field_count;
     const char *data[FM_MAX_DATA_FIELDS];
     size_t bytes[FM_MAX_DATA_FIELDS]; /* of one sample */
+    uint32_t *lines;                  /* of a file's rows, owned; NULL: they are none */
     bool owned;
 } array_state;
 
@@ -45,6 +47,7 @@ static void release_arrays(void *state, fm_context *context)
     for (int i = 0; arrays->owned && i < arrays->field_count; i++) {
         fm_release(context, (char *)(uintptr_t)arrays->data[i]);
     }
+    fm_release(context, arrays->lines);
     fm_release(context, arrays);
 }
 
@@ -55,9 +58,22 @@ static const fm_data_source array_source = {
     .release = release_arrays,
 };
 
-/* ---- Integer labels are classes ---- */
+fm_sample_place fm_dataset_place(const fm_dataset *dataset, int64_t i)
+{
+    const fm_dataset *root = dataset, *parent = dataset;
+    int64_t position = i;
+    while (parent) {
+        const fm_data_request one = {.first = position};
+        position = fm_dataset_position(parent, &one, 0);
+        root = parent->root ? parent->root : parent;
+        parent = fm_dataset_raw(root);
+    }
+    const array_state *arrays = root->source == &array_source ? root->state : NULL;
+    int64_t line = arrays && arrays->lines ? arrays->lines[position] : 0;
+    return (fm_sample_place){position, line};
+}
 
-enum { MAX_PLAIN_CLASS = 65535 };
+/* ---- Integer labels are classes ---- */
 
 /* max + 1, or 0 when these are not class numbers. */
 static int64_t count_classes(const void *labels, fm_dtype dtype, int64_t count)
@@ -65,7 +81,7 @@ static int64_t count_classes(const void *labels, fm_dtype dtype, int64_t count)
     int64_t classes = 0;
     for (int64_t i = 0; i < count; i++) {
         double label = fm_element(labels, dtype, (size_t)i);
-        if (label < 0 || label > MAX_PLAIN_CLASS) return 0;
+        if (label < 0 || label > FM_MOST_PLAIN_CLASS) return 0;
         if (label >= (double)classes) classes = (int64_t)label + 1;
     }
     return classes;
@@ -106,9 +122,19 @@ static fm_status create_from(fm_context *context, const fm_dataset_info *info, a
 fm_status fm_dataset_adopt_arrays(fm_context *context, const fm_dataset_info *info, void **data,
                                   fm_dataset **dataset)
 {
+    return fm_dataset_adopt_rows(context, info, data, NULL, dataset);
+}
+
+fm_status fm_dataset_adopt_rows(fm_context *context, const fm_dataset_info *info, void **data,
+                                uint32_t *lines, fm_dataset **dataset)
+{
     *dataset = NULL;
     array_state *state = fm_allocate_zeroed(context, sizeof *state);
-    if (state) *state = (array_state){.field_count = info->field_count, .owned = true};
+    if (state) {
+        *state = (array_state){.field_count = info->field_count, .lines = lines, .owned = true};
+    } else {
+        fm_release(context, lines);
+    }
     for (int i = 0; i < info->field_count; i++) {
         if (state) {
             state->data[i] = data[i];

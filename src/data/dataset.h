@@ -34,6 +34,13 @@ static inline int64_t fm_dataset_position(const fm_dataset *dataset, const fm_da
 /* All samples of a field of the root in one piece, or NULL when the source has none. */
 const void *fm_dataset_memory(const fm_dataset *dataset, int field);
 
+/* Where a sample lies in the set that was read from a file or made, and its line there, from 1; 0
+ * where that is unknown. */
+typedef struct fm_sample_place {
+    int64_t position, line;
+} fm_sample_place;
+fm_sample_place fm_dataset_place(const fm_dataset *dataset, int64_t i);
+
 fm_status fm_dataset_check_request(fm_context *context, const fm_dataset *dataset,
                                    const fm_data_request *request);
 

@@ -1,6 +1,6 @@
 /* What labels show: what the model does not know, classes that are rare, targets never seen. */
 #include "train/check_inside.h"
-#include "train/model.h"
+#include "train/label_range.h"
 
 /* ---- range ----------------------------------------------------------------------------------- */
 
@@ -10,36 +10,25 @@ static fm_status check_classes(fm_checking *c, const fm_check_part *part)
     return fm_check_add(
         c->record, FM_FINDING_ERROR, FM_CHECK_LABELS,
         "labels of the %s part outside of the %lld classes 0 to %lld: %lld (the first: "
-        "sample %lld has %g)\ngive the last layer more units, or mend the labels",
+        "sample %lld has %g)\n%s",
         part->name, (long long)c->class_count, (long long)c->class_count - 1,
-        (long long)part->outside, (long long)part->first_outside, part->outside_label);
+        (long long)part->outside, (long long)part->first_outside, part->outside_label,
+        fm_class_label_advice);
 }
 
-/* Losses that take labels from a range. */
 static fm_status check_range(fm_checking *c, const fm_check_part *part)
 {
-    static const struct {
-        int loss;
-        double low, high;
-        const char *advice;
-    } ranges[] = {
-        {FM_BINARY_CROSSENTROPY, 0, 1, "a column of 0 and 1, or target_kind: categorical"},
-        {FM_HINGE, -1, 1, "the classes are -1 and 1"},
-        {FM_CATEGORICAL_CROSSENTROPY, 0, 1, "target: one_hot"},
-    };
-    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
-        if (!c->input->model || c->input->model->options.loss != ranges[i].loss) continue;
-        for (int64_t k = 0; k < part->y_columns; k++) {
-            const fm_check_column *y = &part->y[k];
-            if (y->count == 0 || (y->minimum >= ranges[i].low && y->maximum <= ranges[i].high)) {
-                continue;
-            }
-            return fm_check_add(c->record, FM_FINDING_ERROR, FM_CHECK_LABELS,
-                                "labels of the %s part go from %g to %g; %s takes %g to %g\n%s",
-                                part->name, y->minimum, y->maximum,
-                                fm_loss_at(ranges[i].loss)->name, ranges[i].low, ranges[i].high,
-                                ranges[i].advice);
-        }
+    if (!c->input->model) return FM_OK;
+    const int loss = c->input->model->options.loss;
+    const fm_label_range *range = fm_label_range_of(loss);
+    for (int64_t k = 0; range && k < part->y_columns; k++) {
+        const fm_check_column *y = &part->y[k];
+        bool inside = fm_label_in_range(range, y->minimum) && fm_label_in_range(range, y->maximum);
+        if (y->count == 0 || inside) continue;
+        return fm_check_add(c->record, FM_FINDING_ERROR, FM_CHECK_LABELS,
+                            "labels of the %s part go from %g to %g; %s takes %g to %g\n%s",
+                            part->name, y->minimum, y->maximum, fm_loss_at(loss)->name, range->low,
+                            range->high, range->advice);
     }
     return FM_OK;
 }

@@ -1,5 +1,5 @@
 /* Passes over data without updates. */
-#include "train/model.h"
+#include "train/label_range.h"
 #include "base/fields.h"
 
 #include <math.h>
@@ -104,7 +104,8 @@ void fm_scores_make(const fm_model *model, double loss_sum, int64_t samples,
     }
 }
 
-static fm_status evaluate_batches(fm_model *model, fm_loader *loader, fm_scores *scores)
+static fm_status evaluate_batches(fm_model *model, fm_loader *loader, const fm_dataset *unseen,
+                                  fm_scores *scores)
 {
     double loss_sum = 0;
     int64_t samples = 0;
@@ -115,6 +116,8 @@ static fm_status evaluate_batches(fm_model *model, fm_loader *loader, fm_scores 
         fm_compiled *compiled;
         status = fm_loader_next(loader, &batch);
         if (status != FM_OK || batch.count == 0) break;
+        if (unseen) status = fm_labels_check(model, unseen, &batch);
+        if (status != FM_OK) break;
         const fm_program_form form = {FM_EVALUATE, batch.count, batch.length};
         status = fm_model_compiled(model, form, &compiled);
         if (status == FM_OK) status = fm_compiled_run(model, compiled, batch.x, batch.y, 0);
@@ -146,12 +149,13 @@ static void reset_metrics(fm_model *model)
     for (int i = 0; i < model->options.metric_count; i++) fm_metric_reset(model->metrics[i]);
 }
 
-fm_status fm_model_evaluate_loader(fm_model *model, fm_loader *loader, fm_scores *scores)
+fm_status fm_model_evaluate_loader(fm_model *model, fm_loader *loader, const fm_dataset *unseen,
+                                   fm_scores *scores)
 {
     reset_metrics(model);
     fm_status status = fm_model_swap_averages(model);
     if (status != FM_OK) return status;
-    return swap_back(model, evaluate_batches(model, loader, scores));
+    return swap_back(model, evaluate_batches(model, loader, unseen, scores));
 }
 
 fm_status fm_evaluate(fm_model *model, const fm_dataset *data, const fm_evaluate_options *options,
@@ -179,7 +183,7 @@ fm_status fm_evaluate(fm_model *model, const fm_dataset *data, const fm_evaluate
             .workers = fm_model_workers(model, data, complete.batch_size, complete.workers),
             .prefetch = complete.prefetch},
         &loader);
-    if (status == FM_OK) status = fm_model_evaluate_loader(model, loader, scores);
+    if (status == FM_OK) status = fm_model_evaluate_loader(model, loader, data, scores);
     fm_loader_destroy(loader);
     return status;
 }

@@ -6,6 +6,7 @@
 #include "run/program_trace.h"
 #include "train/fit_timeline.h"
 #include "train/health.h"
+#include "train/label_range.h"
 #include "train/privacy/private_training.h"
 
 #include <math.h>
@@ -146,8 +147,9 @@ static fm_status run_step(fm_fit_run *run, const fm_batch *batch)
     const fm_program_form form = {FM_TRAIN, batch->count, batch->length};
     fm_compiled *compiled = fm_model_find_compiled(model, form); /* open made it */
     double rate = next_rate(run);
-    fm_status status = FM_OK;
-    if (!run->options.ignore_nonfinite) {
+    fm_status status =
+        training->epoch == run->first_epoch ? fm_labels_check(model, run->train, batch) : FM_OK;
+    if (status == FM_OK && !run->options.ignore_nonfinite) {
         status = fm_guard_before(&run->guard, training->epoch, training->batch, rate);
     }
     if (status == FM_OK) status = measure_gradients(run, batch, compiled);
@@ -176,6 +178,8 @@ static fm_status run_pieces(fm_fit_run *run, double *loss_sum, int64_t *count)
     while (status == FM_OK) {
         status = fm_private_batches_next(&run->drawn, &piece);
         if (status != FM_OK || piece.count == 0) return status;
+        status = fm_labels_check(model, run->drawn.view, &piece);
+        if (status != FM_OK) return status;
         status =
             fm_private_add(model, piece.x, piece.y, piece.count, model->train_metrics, loss_sum);
         *count += piece.count;
@@ -280,7 +284,8 @@ static fm_status validate(fm_fit_run *run, fm_scores *scores)
         fm_status status = CALL_HOOKS(run, validation_begin);
         if (status != FM_OK) return status;
         double began = fm_span_begin(run->model->context);
-        status = fm_model_evaluate_loader(run->model, run->validation_loader, scores);
+        const fm_dataset *unseen = run->event.epoch == run->first_epoch ? run->validation : NULL;
+        status = fm_model_evaluate_loader(run->model, run->validation_loader, unseen, scores);
         fm_span_end(run->model->context, "validation", began);
         return status;
     }

@@ -29,6 +29,7 @@ typedef struct fm_fit_run {
     double started, epoch_started;
     double seconds_before;   /* of the epoch, spent before this fit */
     int64_t samples_before;  /* the same for samples */
+    int64_t first_epoch;     /* whose labels are looked at: later ones have the same */
     int64_t begun;           /* the epoch that the loader reads already, -1: none */
     uint64_t first_step;     /* the store's when this fit began */
     bool gradients_due;      /* at the next batch of whole's form */

@@ -3,6 +3,7 @@
 #include "train/health.h"
 #include "train/privacy/private_training.h"
 #include "base/fields.h"
+#include "base/file.h"
 #include "base/timeline.h"
 
 #include <string.h>
@@ -46,6 +47,39 @@ const fm_field fm_fit_fields[] = {
      offsetof(fm_fit_options, timeline), .type = FM_FIELD_STRING},
     {0},
 };
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+static fm_status check_writable(const fm_model *model, const char *path)
+{
+    return fm_file_check_writable(model->context, path);
+}
+
+/* An hour of training must not end with "permission denied", nor one file in another's place. */
+static fm_status check_files(const fm_fit_run *run)
+{
+    const fm_fit_options *options = &run->options;
+    const fm_checkpoint none = {0}, *saved = options->checkpoint ? options->checkpoint : &none;
+    const struct {
+        const char *what, *path;
+        fm_status (*check)(const fm_model *model, const char *path);
+    } files[] = {{"model", saved->path, fm_model_check_save},
+                 {"best model", saved->best, fm_model_check_save},
+                 {"timeline", options->timeline, check_writable},
+                 {"history", options->csv, check_writable}};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        if (!files[i].path) continue;
+        for (size_t k = 0; k < i; k++) {
+            if (!files[k].path || !fm_file_same(files[i].path, files[k].path)) continue;
+            return fm_fail(run->model->context, FM_ERROR_ARGUMENT,
+                           "%s: the %s would be written over the %s", files[i].path, files[i].what,
+                           files[k].what);
+        }
+        fm_status status = files[i].check(run->model, files[i].path);
+        if (status != FM_OK) return status;
+    }
+    return FM_OK;
+}
 
 /* ---- data ------------------------------------------------------------------------------------ */
 
@@ -399,6 +433,7 @@ fm_status fm_fit_run_open(fm_model *model, const fm_dataset *data, const fm_fit_
     if (run->options.tensorboard && run->options.gradients_every == 0 && !model->private) {
         run->options.gradients_every = FM_EACH_EPOCH;
     }
+    if (status == FM_OK) status = check_files(run);
     if (status == FM_OK) status = split_data(run, data);
     if (status == FM_OK) status = keep_rows(run);
     if (status == FM_OK) status = open_loaders(run);
@@ -412,6 +447,7 @@ fm_status fm_fit_run_open(fm_model *model, const fm_dataset *data, const fm_fit_
     if (status == FM_OK) status = open_callbacks(run);
     if (status != FM_OK) return status;
     run->guard = (fm_guard){.model = model, .loader = run->loader, .whole = run->whole};
+    run->first_epoch = model->training.epoch;
     open_event(run);
     warn_of_shuffling(run);
     return FM_OK;

@@ -126,6 +126,9 @@ fm_status fm_model_compiled(fm_model *model, fm_program_form form, fm_compiled *
 /* Those of all batches that the loader has, so that no step compiles. */
 fm_status fm_model_compile_forms(fm_model *model, fm_mode mode, const fm_loader *loader);
 
+/* Whether fm_model_save could write this file now. */
+fm_status fm_model_check_save(const fm_model *model, const char *path);
+
 /* It has samples, x and y. */
 fm_status fm_batch_check(const fm_model *model, const fm_batch *batch);
 /* Runs one batch; y and rate are read where the mode has them. */
@@ -154,8 +157,9 @@ fm_status fm_model_require_variables(fm_model *model);
 /* Averaged weights in the place of weights, and back, where the optimizer keeps them. */
 fm_status fm_model_swap_averages(fm_model *model);
 
-/* One pass of the loader. */
-fm_status fm_model_evaluate_loader(fm_model *model, fm_loader *loader, fm_scores *scores);
+/* One pass of the loader. unseen: its data, whose labels are looked at; NULL: they have been. */
+fm_status fm_model_evaluate_loader(fm_model *model, fm_loader *loader, const fm_dataset *unseen,
+                                   fm_scores *scores);
 /* loss_sum / samples and the metrics' results. */
 void fm_scores_make(const fm_model *model, double loss_sum, int64_t samples,
                     fm_metric *const *metrics, fm_scores *scores);

@@ -1,4 +1,6 @@
 #include "train/nonfinite.h"
+#include "base/element.h"
+#include "train/label_range.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -54,23 +56,11 @@ static int64_t bad_sample(const fm_model *model, const fm_batch *batch)
     return -1;
 }
 
-/* The first class label of a batch that the model has no class for, -1 without one. */
-static int64_t bad_label(const fm_model *model, const fm_batch *batch)
-{
-    if (fm_loss_at(model->options.loss)->label_kind != FM_LABEL_CLASS) return -1;
-    const int32_t *labels = batch->y;
-    int64_t count = batch->count * fm_shape_elements(model->label);
-    int64_t classes = model->output.dims[model->output.rank - 1];
-    for (int64_t i = 0; i < count; i++) {
-        if (labels[i] < 0 || labels[i] >= classes) return i;
-    }
-    return -1;
-}
-
 /* Says what is wrong with the batch's own numbers; false without a fault. */
 static bool blame_data(const fm_model *model, const fm_batch *batch, char words[WORDS])
 {
-    int64_t sample = bad_sample(model, batch), label = bad_label(model, batch);
+    int64_t sample = bad_sample(model, batch);
+    int64_t label = fm_label_outside(model, batch->y, batch->count);
     if (sample >= 0) {
         snprintf(words, WORDS,
                  "sample %lld of the batch (position %lld of the data set) holds "
@@ -79,11 +69,9 @@ static bool blame_data(const fm_model *model, const fm_batch *batch, char words[
     } else if (label >= 0) {
         sample = label / fm_shape_elements(model->label);
         snprintf(words, WORDS,
-                 "sample %lld of the batch (position %lld of the data set) has the label %d; "
-                 "classes go from 0 to %lld",
+                 "sample %lld of the batch (position %lld of the data set) has the label %g",
                  (long long)sample, (long long)batch->indices[sample],
-                 ((const int32_t *)batch->y)[label],
-                 (long long)model->output.dims[model->output.rank - 1] - 1);
+                 fm_element(batch->y, model->label_dtype, (size_t)label));
     }
     return sample >= 0;
 }

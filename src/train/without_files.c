@@ -18,6 +18,11 @@ fm_status fm_model_save(fm_model *model, const char *path, const fm_save_options
     return refuse(model->context, path);
 }
 
+fm_status fm_model_check_save(const fm_model *model, const char *path)
+{
+    return refuse(model->context, path);
+}
+
 fm_status fm_model_load(fm_model *model, const char *path, const fm_load_options *options)
 {
     (void)options;

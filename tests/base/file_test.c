@@ -145,6 +145,41 @@ static void abandoned_file_leaves_nothing(void **state)
     assert_int_equal(entries_of(f->folder), 1);
 }
 
+static void note_temporary(void *user, const char *path)
+{
+    snprintf(user, 512, "%s", path ? path : "none");
+}
+
+/* So that a program may remove it that is ended by a signal. */
+static void a_temporary_file_is_told(void **state)
+{
+    fixture *f = *state;
+    char told[512] = "";
+    fm_context *context;
+    const fm_context_options options = {.temporary = note_temporary, .temporary_user = told};
+    assert_ok(f->context, fm_context_create(&options, &context));
+    fm_file_writer writer;
+    for (int i = 0; i < 2; i++) {
+        const char *path = fixture_path(f, i ? "kept" : "abandoned");
+        assert_ok(context, fm_file_writer_open(context, path, &writer));
+        assert_true(fm_file_exists(told));
+        assert_non_null(strstr(told, ".tmp"));
+        if (i) {
+            assert_ok(context, fm_file_writer_commit(&writer));
+        } else {
+            fm_file_writer_abandon(&writer);
+        }
+        assert_string_equal(told, "none");
+    }
+    told[0] = '\0';
+    assert_ok(context, fm_file_check_writable(context, fixture_path(f, "kept")));
+    assert_string_equal(told, "none");
+    assert_content(context, fixture_path(f, "kept"), "");
+    assert_fails(context, FM_ERROR_IO, "is a folder", fm_file_check_writable(context, f->folder));
+    assert_int_equal(entries_of(f->folder), 1);
+    fm_context_destroy(context);
+}
+
 static void permissions_follow_the_umask(void **state)
 {
     fixture *f = *state;
@@ -380,6 +415,7 @@ int main(void)
         fixture_test(file_appears_at_commit),
         fixture_test(file_is_synced_before_it_is_renamed_and_the_folder_after),
         fixture_test(abandoned_file_leaves_nothing),
+        fixture_test(a_temporary_file_is_told),
         fixture_test(permissions_follow_the_umask),
         fixture_test(two_writers_of_one_name_do_not_mix),
         fixture_test(missing_folder_is_an_error),

@@ -1,5 +1,10 @@
 #include "support/training_problem.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "fathom/nn.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
 
 typedef struct trainer {
     fm_model *model;
@@ -635,6 +640,67 @@ static void options_out_of_range_are_refused(void **state)
     close_trainer(&t);
 }
 
+static fm_status fail_in_epoch(void *user, fm_event *event)
+{
+    (void)user;
+    (void)event;
+    fail_msg("an epoch began");
+    return FM_OK;
+}
+
+/* Each is refused before the first step: nothing is left behind, and what is there stays. */
+static void files_that_cannot_be_written_are_refused_first(void **state)
+{
+    fixture *f = *state;
+    static const char kept[] = "what was here before";
+    trainer t = open_trainer(f->context);
+    const char *good = fixture_file(f, "good", kept, sizeof kept);
+    const char *none = fixture_path(f, "none/file"), *made = fixture_path(f, "made");
+    const fm_checkpoint path = {.path = none}, best = {.best = none}, over = {.path = good},
+                        both = {.path = made, .best = made};
+    const fm_callback callback = {.name = "epochs", .epoch_begin = fail_in_epoch};
+    const struct {
+        fm_fit_options options;
+        fm_status status;
+        const char *words;
+    } cases[] = {
+        {{.csv = none}, FM_ERROR_NOT_FOUND, "none/file: cannot create: No such file or directory"},
+        {{.csv = good, .timeline = none}, FM_ERROR_NOT_FOUND, "none/file: cannot create"},
+        {{.csv = made, .timeline = f->folder}, FM_ERROR_IO, "is a folder, the name of a file was"},
+#ifdef FATHOM_HAVE_FILES
+        {{.csv = made, .checkpoint = &path}, FM_ERROR_NOT_FOUND, "none/file: cannot create"},
+        {{.csv = good, .checkpoint = &best}, FM_ERROR_NOT_FOUND, "none/file: cannot create"},
+        {{.csv = good, .checkpoint = &over},
+         FM_ERROR_ARGUMENT,
+         "good: the history would be written over the model"},
+        {{.checkpoint = &both},
+         FM_ERROR_ARGUMENT,
+         "made: the best model would be written over the model"},
+#endif
+        {{.csv = made, .timeline = made},
+         FM_ERROR_ARGUMENT,
+         "made: the history would be written over the timeline"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        fm_fit_options options = cases[i].options;
+        options.callbacks = &callback;
+        options.callback_count = 1;
+        assert_fails(f->context, cases[i].status, cases[i].words,
+                     fm_fit(t.model, t.data, &options));
+        assert_int_equal(fm_store_step(fm_model_store(t.model)), 0);
+    }
+    char *bytes;
+    size_t size;
+    assert_ok(f->context, fm_file_read(f->context, good, 100, &bytes, &size));
+    assert_int_equal(size, sizeof kept);
+    assert_memory_equal(bytes, kept, size);
+    fm_release(f->context, bytes);
+    assert_int_equal(remove(good), 0);
+    assert_int_equal(rmdir(f->folder), 0); /* it is empty */
+    assert_int_equal(mkdir(f->folder, 0700), 0);
+    close_trainer(&t);
+}
+
 static void no_samples_are_no_mistake(void **state)
 {
     fixture *f = *state;
@@ -716,6 +782,7 @@ int main(void)
         fixture_test(wrong_models_are_refused),
         fixture_test(data_that_does_not_fit_is_refused),
         fixture_test(options_out_of_range_are_refused),
+        fixture_test(files_that_cannot_be_written_are_refused_first),
         fixture_test(no_samples_are_no_mistake),
         fixture_test(averages_are_evaluated),
         fixture_test(averages_begin_with_the_first_update),

@@ -209,25 +209,58 @@ static void data_with_a_nan_is_named(void **state)
     close_trainer(&t);
 }
 
-/* Its loss is NaN, too, and no learning rate would help. */
+/* No learning rate would help: it is refused, and no step is made with it. */
 static void a_label_without_a_class_is_named(void **state)
 {
     fixture *f = *state;
     trainer t = open_trainer(f->context, adam);
     const float x[6][PROBLEM_INPUTS] = {{0}};
     int32_t y[6] = {0, 1, 2, 0, 1, 3};
+    fm_scores scores;
     fm_dataset *bad = six_samples(f->context, x, y);
-    const fm_fit_options options = {.batch_size = 2, .no_shuffle = true};
-    assert_fails(f->context, FM_ERROR_NONFINITE,
-                 "in batch 3 sample 1 of the batch (position 5 of the data set) has the label 3; "
-                 "classes go from 0 to 2; the variables are those of before that step",
-                 fm_fit(t.model, bad, &options));
-    assert_null(strstr(fm_error_message(f->context), "learning rate"));
+    const fm_fit_options options = {.batch_size = 2, .no_shuffle = true, .ignore_nonfinite = true};
+    static const char words[] =
+        "data set \"bad\", sample 5: sparse_categorical_crossentropy takes labels from 0 to 2, and "
+        "\"y\" is 3; give the last layer more units, or mend the labels";
+    assert_fails(f->context, FM_ERROR_ARGUMENT, words, fm_fit(t.model, bad, &options));
+    assert_int_equal(fm_store_step(fm_model_store(t.model)), 2);
+    assert_fails(f->context, FM_ERROR_ARGUMENT, words, fm_evaluate(t.model, bad, NULL, &scores));
+    assert_fails(f->context, FM_ERROR_ARGUMENT, words,
+                 fm_fit(t.model, t.data, &(fm_fit_options){.validation = bad}));
     y[5] = -1;
-    assert_fails(f->context, FM_ERROR_NONFINITE, "has the label -1; classes go from 0 to 2",
+    assert_fails(f->context, FM_ERROR_ARGUMENT, "takes labels from 0 to 2, and \"y\" is -1",
                  fm_fit(t.model, bad, &options));
     fm_dataset_destroy(bad);
     close_trainer(&t);
+}
+
+/* Any number will do for this loss; what is none is found behind the NaN. */
+static void a_label_that_is_no_number_is_named(void **state)
+{
+    fixture *f = *state;
+    fm_model *model;
+    fm_dataset *bad;
+    fm_model_options options = problem_options();
+    options.loss = FM_MEAN_SQUARED_ERROR;
+    options.metric_count = 0;
+    const float x[6][PROBLEM_INPUTS] = {{0}};
+    float y[6][PROBLEM_CLASSES] = {{0}};
+    y[4][1] = NAN;
+    const fm_dataset_info info = {.name = "bad",
+                                  .count = 6,
+                                  .field_count = 2,
+                                  .fields = {{"x", FM_F32, FM_SHAPE(PROBLEM_INPUTS), NULL},
+                                             {"y", FM_F32, FM_SHAPE(PROBLEM_CLASSES), NULL}}};
+    assert_ok(f->context, fm_model_create(f->context, &options, &model));
+    assert_ok(f->context,
+              fm_dataset_from_arrays(f->context, &info, (const void *const[]){x, y}, true, &bad));
+    assert_fails(f->context, FM_ERROR_NONFINITE,
+                 "in batch 3 sample 0 of the batch (position 4 of the data set) has the label nan; "
+                 "the variables are those of before that step",
+                 fm_fit(model, bad, &(fm_fit_options){.batch_size = 2, .no_shuffle = true}));
+    assert_null(strstr(fm_error_message(f->context), "learning rate"));
+    fm_dataset_destroy(bad);
+    fm_model_destroy(model);
 }
 
 typedef struct wrecker {
@@ -290,6 +323,7 @@ int main(void)
         fixture_test(the_rate_falls_on_a_plateau),
         fixture_test(data_with_a_nan_is_named),
         fixture_test(a_label_without_a_class_is_named),
+        fixture_test(a_label_that_is_no_number_is_named),
         fixture_test(the_first_layer_is_named_and_the_step_undone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

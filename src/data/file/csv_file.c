@@ -16,8 +16,6 @@
 enum { MOST_COLUMNS = 65536, LONGEST_LINE = 16 << 20 };
 #define FILE_LIMIT ((double)((int64_t)4 << 30))
 
-static const char *const kind_names[] = {"auto", "numeric", "categorical", NULL};
-
 const fm_field fm_csv_fields[] = {
     {"file", "path of the file", offsetof(fm_csv_options, file), .type = FM_FIELD_STRING,
      .required = true},
@@ -26,7 +24,7 @@ const fm_field fm_csv_fields[] = {
     {"target", "name or number of the target's column (default: the last), or none",
      offsetof(fm_csv_options, target), .type = FM_FIELD_STRING},
     {"target_kind", "categorical for classes that are numbers",
-     offsetof(fm_csv_options, target_kind), .type = FM_FIELD_ENUM, .choices = kind_names},
+     offsetof(fm_csv_options, target_kind), .type = FM_FIELD_ENUM, .choices = fm_column_kind_names},
     {"drop", "columns that are left out", offsetof(fm_csv_options, drop), .type = FM_FIELD_STRING},
     {"categorical", "columns whose numbers are categories", offsetof(fm_csv_options, categorical),
      .type = FM_FIELD_STRING},
@@ -53,6 +51,7 @@ typedef struct csv_values {
     double *x;        /* (rows, x columns) */
     double *y;        /* (rows, targets), or */
     int32_t *classes; /* (rows) for a categorical one */
+    uint32_t *lines;  /* (rows) where each begins */
 } csv_values;
 
 /* JSON and terminals want UTF-8: what is no such text is found here. */
@@ -119,6 +118,7 @@ static fm_status fill_rows(fm_csv_table *table, csv_values *values)
     for (int64_t row = 0; row < table->rows && status == FM_OK; row++) {
         status = fm_csv_next(&table->reader);
         if (status == FM_OK) status = fill_row(table, values, row);
+        if (status == FM_OK) values->lines[row] = (uint32_t)table->reader.cells[0].line;
     }
     return status;
 }
@@ -227,7 +227,8 @@ static fm_status allocate_values(fm_csv_table *table, csv_values *values)
     fm_context *context = table->context;
     size_t rows = (size_t)table->rows, targets = (size_t)table->y_count;
     values->x = fm_allocate_array(context, rows, (size_t)table->x_count * sizeof(double));
-    bool made = values->x;
+    values->lines = fm_allocate_array(context, rows, sizeof *values->lines);
+    bool made = values->x && values->lines;
     if (has_classes(table)) {
         values->classes = fm_allocate_array(context, rows, sizeof(int32_t));
         made = made && values->classes;
@@ -258,8 +259,9 @@ static fm_status make_dataset(fm_csv_table *table, csv_values *values, fm_datase
                     .shape = classes ? FM_SHAPE() : FM_SHAPE(table->y_count),
                     .columns = y}}};
     void *data[] = {values->x, classes ? (void *)values->classes : (void *)values->y};
+    uint32_t *lines = values->lines;
     *values = (csv_values){0};
-    return fm_dataset_adopt_arrays(table->context, &info, data, dataset);
+    return fm_dataset_adopt_rows(table->context, &info, data, lines, dataset);
 }
 
 static fm_status parse(fm_context *context, const char *name, const char *bytes, size_t size,
@@ -277,6 +279,7 @@ static fm_status parse(fm_context *context, const char *name, const char *bytes,
     fm_release(context, values.x);
     fm_release(context, values.y);
     fm_release(context, values.classes);
+    fm_release(context, values.lines);
     fm_csv_table_close(&table);
     return status;
 }

@@ -1,6 +1,6 @@
 #include "train/file/model_format.h"
 #include "train/health.h"
-#include "base/text.h"
+#include "base/file.h"
 #include "train/privacy/private_training.h"
 #include "ir/ir.h"
 
@@ -294,6 +294,11 @@ static fm_status write_content(content *c, const char *path, bool weights_only)
     if (status != FM_OK) return status;
     return fm_safetensors_write(c->model->context, path, c->notes, c->note_count, c->tensors,
                                 c->tensor_count);
+}
+
+fm_status fm_model_check_save(const fm_model *model, const char *path)
+{
+    return fm_file_check_writable(model->context, path);
 }
 
 fm_status fm_model_save(fm_model *model, const char *path, const fm_save_options *options)

@@ -1,7 +1,9 @@
 /* The section data: which set, how it is split and prepared. */
 #include "train/recipe/recipe_inside.h"
 #include "base/fields.h"
+#include "base/plain_numbers.h"
 #include "data/dataset.h"
+#include "train/label_range.h"
 #include "fathom/data_files.h"
 #include "fathom/model_file.h"
 #include "fathom/text_data.h"
@@ -172,6 +174,31 @@ static fm_status split_set(fm_recipe *recipe, const fm_split_options *options, f
     return FM_OK;
 }
 
+/* The numbers of classes that have names are no amounts: what a loss of any numbers would learn
+ * from them is their order in the alphabet. */
+static fm_status refuse_named_classes(const fm_recipe *recipe, const fm_dataset *train)
+{
+    const char *const *names, *end;
+    const int loss = recipe->settings.model.loss;
+    double number;
+    bool asked = recipe->settings.transform.target != FM_TARGET_AUTO;
+    bool amounts = target_for_loss(&recipe->settings.model) == FM_TARGET_VALUE;
+    int64_t classes = fm_dataset_classes(train, &names);
+    if (asked || !amounts || fm_label_range_of(loss) || classes < 1 || !names) return FM_OK;
+    if (fm_plain_number(names[0], &end, &number) && !*end) return FM_OK;
+    const fm_dataset_info *about = fm_dataset_about(train);
+    const char *column = about->fields[1].columns->name;
+    return fm_fail(recipe->context, FM_ERROR_ARGUMENT,
+                   "%s: \"%s\" holds classes (\"%.40s\"%s%.40s%s), and %s is for numbers; take "
+                   "sparse_categorical_crossentropy and an output for each class",
+                   about->name, column ? column : "y", names[0], classes > 1 ? ", \"" : "",
+                   classes > 1 ? names[1] : "",
+                   classes > 2   ? "\", ..."
+                   : classes > 1 ? "\""
+                                 : "",
+                   fm_loss_at(loss)->name);
+}
+
 static fm_status fit_transform(fm_recipe *recipe, const fm_dataset *train, const char *fitted,
                                fm_transform **transform)
 {
@@ -185,6 +212,8 @@ static fm_status fit_transform(fm_recipe *recipe, const fm_dataset *train, const
         options.target = target;
     }
     options.batch_size = recipe->settings.fit.batch_size;
+    fm_status status = refuse_named_classes(recipe, train);
+    if (status != FM_OK) return status;
     return fm_transform_fit(recipe->context, train, &options, transform);
 }
 
