@@ -477,6 +477,15 @@ bool arguments_parse(int count, char **words, arguments *given, FILE *errors)
     return check_positional(given, errors) && check_outputs(given, errors);
 }
 
+const char *arguments_output(const arguments *given, int i)
+{
+    for (const option *o = option_table; o->name; o++) {
+        const char *path = output_of(given, o);
+        if (path && i-- == 0) return path;
+    }
+    return NULL;
+}
+
 void arguments_release(arguments *given)
 {
     free(given->text);

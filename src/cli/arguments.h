@@ -91,6 +91,8 @@ const command *command_find(const char *name);
 
 /* Fills `given`; on a mistake prints it with a hint to `errors` and returns false. */
 bool arguments_parse(int count, char **words, arguments *given, FILE *errors);
+/* Files that it names for the command to write: the i-th, NULL behind the last. */
+const char *arguments_output(const arguments *given, int i);
 void arguments_release(arguments *given);
 
 #endif

@@ -40,7 +40,12 @@ static fm_status choose_method(embed_run *r)
     const char *word = r->invocation.given->method;
     r->method = embedding_methods;
     for (; word && r->method->name && strcmp(r->method->name, word) != 0; r->method++) continue;
-    if (r->method->name) return FM_OK;
+    const arguments *given = r->invocation.given;
+    const char *tsne = given->perplexity != 0 ? "perplexity" : given->steps ? "steps" : NULL;
+    if (r->method->name && (r->method->is_tsne || !tsne)) return FM_OK;
+    if (r->method->name) {
+        return fm_fail(r->invocation.context, FM_ERROR_ARGUMENT, "--%s is for --method tsne", tsne);
+    }
     const char *near = fm_nearest(word, next_method, embedding_methods);
     return fm_fail(r->invocation.context, FM_ERROR_ARGUMENT,
                    near ? "--method: there is no '%s'; did you mean '%s'?"

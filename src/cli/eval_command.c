@@ -109,12 +109,20 @@ static void print_json(const evaluation *e)
     json_print(object);
 }
 
+/* A part that was cut from the training data has their name. */
+static bool is_cut(const evaluation *e)
+{
+    const char *train = fm_dataset_about(e->data.raw_train)->name;
+    return strcmp(fm_dataset_about(e->set)->name, train) == 0;
+}
+
 static void print_text(const evaluation *e)
 {
-    char line[1024] = "", count[32], time[32];
+    char line[1024] = "", count[32], time[32], of[32] = "";
     show_scores(e->saved.model, &e->scores, "", line, sizeof line);
-    printf("%-10s%s\n%s samples of %s in %s\n", e->part, line,
-           show_count((double)e->scores.samples, count), fm_dataset_about(e->set)->name,
+    if (is_cut(e)) snprintf(of, sizeof of, "the %s part of ", e->part);
+    printf("%-10s%s\n%s samples of %s%s in %s\n", e->part, line,
+           show_count((double)e->scores.samples, count), of, fm_dataset_about(e->set)->name,
            show_seconds(e->seconds, time));
     forecast_error_print(&e->forecasts);
     enum { MOST_CLASSES = 20 }; /* wider ones do not fit a screen */

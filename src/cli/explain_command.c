@@ -124,6 +124,37 @@ static fm_status choose_methods(explanation_run *r)
     return FM_OK;
 }
 
+static bool has_method(const explanation_run *r, int method)
+{
+    for (int i = 0; i < r->count; i++) {
+        if (r->methods[i] == method) return true;
+    }
+    return false;
+}
+
+/* An option that no method asked for would heed is a slip. */
+static fm_status refuse_unheeded(const explanation_run *r)
+{
+    const arguments *given = r->invocation.given;
+    bool steps =
+        has_method(r, FM_EXPLAIN_INTEGRATED_GRADIENTS) || has_method(r, FM_EXPLAIN_SMOOTHGRAD);
+    const struct {
+        const char *name, *methods;
+        bool given, heeded;
+    } options[] = {
+        {"repeats", "permutation", given->repeats > 0, r->permutation},
+        {"steps", "integrated_gradients and smoothgrad", given->steps > 0, steps},
+        {"layer", "grad_cam", given->layer != NULL, has_method(r, FM_EXPLAIN_GRAD_CAM)},
+        {"class", "methods that explain an output", given->class_asked != NULL, r->count > 0},
+    };
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        if (!options[i].given || options[i].heeded) continue;
+        return fm_fail(r->invocation.context, FM_ERROR_ARGUMENT, "--%s is for %s", options[i].name,
+                       options[i].methods);
+    }
+    return FM_OK;
+}
+
 static const char *output_name(const output_meaning *m, int64_t i, char buffer[32])
 {
     return m->classes ? output_class_name(m, i, buffer) : output_value_name(m, i, buffer);
@@ -172,6 +203,7 @@ static fm_status understand(explanation_run *r)
     r->meaning = output_meaning_of(&r->saved);
     r->form = form_of(r);
     fm_status status = choose_methods(r);
+    if (status == FM_OK) status = refuse_unheeded(r);
     if (status != FM_OK || r->attention) return status;
     if (output.rank > 1) {
         return fm_fail(r->invocation.context, FM_ERROR_UNSUPPORTED,
@@ -453,6 +485,8 @@ static fm_status explain_one(explanation_run *r, const predict_input *input, int
     }
     if (status != FM_OK) return status;
     explained e = {.x = sample, .true_class = -1};
+    status = explain_written(&r->invocation, &r->saved, input->raw, i, arena, &e.written);
+    if (status != FM_OK) return status;
     name_sample(input, i, &e);
     describe(r, outputs, &e);
     if (labelled) e.true_class = output_true_class(&r->meaning, y, label);

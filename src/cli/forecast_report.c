@@ -1,4 +1,5 @@
 #include "cli/forecast_report.h"
+#include "cli/broken_outputs.h"
 #include "cli/json_lines.h"
 #include "cli/line_chart.h"
 #include "cli/predict_input.h"
@@ -158,6 +159,9 @@ static fm_status forecast(invocation *s, const saved_model *saved, const char *i
                                           (size_t)info->target_count * sizeof *forecasts);
     if (!forecasts) return fm_error_status(s->context);
     fm_status status = fm_forecast(saved->model, saved->transform, series, steps, forecasts);
+    for (int64_t i = 0; i < steps * info->target_count && status == FM_OK; i++) {
+        if (!isfinite(forecasts[i])) status = broken_outputs_fail(s, saved, NULL, 0, 0);
+    }
     if (status == FM_OK) status = write_forecasts(s, input, series, forecasts, steps);
     if (status == FM_OK && s->given->plot) status = plot_forecast(s, series, forecasts, steps);
     fm_release(s->context, forecasts);

@@ -99,6 +99,10 @@ static fm_status generate_texts(generation *g)
                                    .emit = show,
                                    .user = g};
     g->text = FM_TEXT(g->invocation.context);
+    if (given->out) {
+        return fm_fail(g->invocation.context, FM_ERROR_ARGUMENT,
+                       "--out is for pictures; this model's texts are printed on stdout");
+    }
     fm_status status = fm_generator_create(
         g->saved.model, fm_transform_vocabulary(g->saved.transform), given->context, &g->generator);
     int64_t count = given->count ? given->count : 1;

@@ -2,7 +2,9 @@
 #include "cli/exit_codes.h"
 #include "cli/json_lines.h"
 #include "cli/memory_check.h"
+#include "cli/unfinished_file.h"
 #include "base/context.h"
+#include "base/file.h"
 #include "fathom/data_files.h"
 
 #include <stdlib.h>
@@ -82,8 +84,11 @@ bool invocation_open(invocation *s, const arguments *given)
 {
     *s = (invocation){.given = given, .out = terminal_of(stdout), .err = terminal_of(stderr)};
     find_places(s);
-    fm_context_options options = {
-        .allocate = allocate, .log = print_log, .log_user = s, .threads = (int)given->threads};
+    fm_context_options options = {.allocate = allocate,
+                                  .log = print_log,
+                                  .log_user = s,
+                                  .temporary = unfinished_file_note,
+                                  .threads = (int)given->threads};
     if (fm_context_create(&options, &s->context) == FM_OK) return true;
     fprintf(stderr, "fathom: not enough memory to begin\n");
     return false;
@@ -161,6 +166,17 @@ fm_status invocation_open_recipe(invocation *s, fm_recipe **recipe)
     return fm_recipe_open(s->context, path, given->set.items, given->set.count, recipe);
 }
 
+/* What takes long must not end with "permission denied". */
+static fm_status check_outputs(invocation *s)
+{
+    const char *path;
+    fm_status status = FM_OK;
+    for (int i = 0; status == FM_OK && (path = arguments_output(s->given, i)); i++) {
+        status = fm_file_check_writable(s->context, path);
+    }
+    return status;
+}
+
 fm_status saved_model_open(invocation *s, const char *path, saved_model *saved)
 {
     *saved = (saved_model){0};
@@ -168,7 +184,8 @@ fm_status saved_model_open(invocation *s, const char *path, saved_model *saved)
         return fm_fail(s->context, FM_ERROR_ARGUMENT,
                        "%s: is a recipe; train it first: fathom train %s", path, path);
     }
-    fm_status status = fm_model_file_open(s->context, path, &saved->file);
+    fm_status status = check_outputs(s);
+    if (status == FM_OK) status = fm_model_file_open(s->context, path, &saved->file);
     if (status == FM_OK) status = read_notes(s, path, saved);
     if (status == FM_OK) {
         status = fm_recipe_create_model(saved->recipe, saved->transform, &saved->model);

@@ -32,7 +32,8 @@ enum { EVALUATION_BATCH = 256 };
 /* Seconds of a clock that only goes forward. */
 double seconds_now(void);
 
-/* A saved model with the recipe it was made from. Opens what `path` holds, compiles nothing. */
+/* A saved model with the recipe it was made from. Opens what `path` holds, compiles nothing. What
+ * the command line wants written is refused here where it cannot be. */
 typedef struct saved_model {
     fm_model_file *file;
     fm_recipe *recipe;

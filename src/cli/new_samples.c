@@ -58,6 +58,17 @@ static void print_rows(const drawn *d)
     }
 }
 
+/* An option that is for texts, or NULL. */
+static const char *option_of_texts(const arguments *given)
+{
+    return given->prompt       ? "prompt"
+           : given->length     ? "length"
+           : given->top_k      ? "top-k"
+           : given->top_p != 0 ? "top-p"
+           : given->context    ? "context"
+                               : NULL;
+}
+
 static fm_status draw(drawn *d, fm_arena *arena)
 {
     const arguments *given = d->s->given;
@@ -66,6 +77,11 @@ static fm_status draw(drawn *d, fm_arena *arena)
     fm_shape code;
     fm_status status = fm_latent_shape(model, &code);
     if (status != FM_OK) return status;
+    if (option_of_texts(given)) {
+        return fm_fail(d->s->context, FM_ERROR_ARGUMENT,
+                       "--%s is for models that go on with a text; this one draws new samples",
+                       option_of_texts(given));
+    }
     d->elements = fm_shape_elements(fm_model_output(model, NULL));
     float *codes =
         fm_arena_allocate(arena, (size_t)(d->count * fm_shape_elements(code)) * sizeof *codes);

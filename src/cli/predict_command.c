@@ -1,4 +1,5 @@
 /* fathom predict */
+#include "cli/broken_outputs.h"
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
 #include "cli/forecast_report.h"
@@ -47,6 +48,7 @@ static int longest_class_name(const prediction *p)
 
 typedef struct verdict {
     const float *outputs;
+    bool broken;    /* they are not finite, and mean nothing */
     int64_t *order; /* classes, the most probable first; top of them */
     int64_t top;
     const int32_t *places;     /* the class of each position, where outputs are shares of these */
@@ -158,6 +160,11 @@ static void print_json(const prediction *p, const predict_input *input, int64_t 
     json_t *object = json_pack("{s:s, s:o, s:I}", "event", "prediction", "input",
                                json_text(file ? file : input->name), "index", (json_int_t)number);
     add_text(p, input, sample, object);
+    if (v->broken) {
+        json_object_set_new(object, "finite", json_false());
+        json_print(object);
+        return;
+    }
     if (p->reconstructs) {
         add_reconstruction(p, v, object);
         json_print(object);
@@ -298,7 +305,10 @@ static void tell(const prediction *p, const predict_input *input, int64_t sample
         printf("%s %lld", input->name, (long long)number);
     }
     print_beginning(input, sample);
-    if (image && v->drawn) {
+    if (v->broken) {
+        printf("   %snot finite%s\n", terminal_red(&p->invocation.out),
+               terminal_plain(&p->invocation.out));
+    } else if (image && v->drawn) {
         print_values(p, v);
         reconstruction_print(&p->invocation.out, image, v->drawn);
     } else if (image) {
@@ -371,6 +381,7 @@ static fm_status tell_sample(const prediction *p, const predict_input *input, in
     int index;
     const fm_data_field *truth = truth_field(p, input, &index);
     verdict v = {.outputs = made->outputs + i * p->meaning.width, .order = made->order};
+    v.broken = is_broken(v.outputs, p->meaning.width);
     picture image, again;
     bool drawn = false;
     fm_status status = FM_OK;
@@ -420,7 +431,19 @@ static fm_status write_sheet(const prediction *p, const predict_input *input, co
     return status;
 }
 
-static fm_status predict_samples(const prediction *p, const predict_input *input)
+/* Once all of them are told. */
+static fm_status fail_broken(prediction *p, const predict_input *input, const float *outputs)
+{
+    int64_t first = -1, broken = 0;
+    for (int64_t i = 0; i < fm_dataset_about(input->prepared)->count; i++) {
+        if (!is_broken(outputs + i * p->meaning.width, p->meaning.width)) continue;
+        if (broken++ == 0) first = i;
+    }
+    if (broken == 0) return FM_OK;
+    return broken_outputs_fail(&p->invocation, &p->saved, input, first, broken);
+}
+
+static fm_status predict_samples(prediction *p, const predict_input *input)
 {
     fm_arena arena = {.context = p->invocation.context};
     results made = {0};
@@ -440,6 +463,7 @@ static fm_status predict_samples(const prediction *p, const predict_input *input
     for (int64_t i = 0; i < count && status == FM_OK; i++) {
         status = tell_sample(p, input, i, &made);
     }
+    if (status == FM_OK) status = fail_broken(p, input, made.outputs);
     fm_arena_release(&arena);
     return status;
 }

@@ -183,6 +183,8 @@ static void mistakes_are_told(void **state)
         {"m.safetensors -m pcaa", 3, "there is no 'pcaa'; did you mean 'pca'?"},
         {"m.safetensors -l dense_7", 5, "no layer 'dense_7'; the layers are input, reshape"},
         {"m.safetensors --features f.txt", 3, "--features f.txt: what shall it be?"},
+        {"m.safetensors -m pca --perplexity 5", 3, "--perplexity is for --method tsne"},
+        {"m.safetensors -m pca --steps 5", 3, "--steps is for --method tsne"},
         {"m.safetensors --perplexity 80", 3, "90 samples allow 1 to 29.6667"},
         {"m.safetensors --sample 0,1,2", 3, "tsne: 3 samples of 12 numbers were given"},
         {"m.safetensors x.png --sample 0", 3, "name a file or --sample, not both"},

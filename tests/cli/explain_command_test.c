@@ -144,6 +144,18 @@ static void texts_are_coloured_on_a_page(void **state)
     assert_non_null(strstr(r->out, ">love</span>"));
     assert_non_null(strstr(r->out, ">&amp;</span>"));
     assert_non_null(strstr(r->out, "<h3>occlusion</h3>"));
+    /* what is not known is shown as it was written: on the page, in the list and in colours */
+    static const program_case unknown[] = {
+        {"$FATHOM explain t.safetensors --text 'I love Zyzzyva <b>' -o p.html -q -m occlusion", 0,
+         "  [Zyzzyva?]\n"},
+        {"cat p.html", 0, ">love</span> <span class="},
+        {"cat p.html", 0, ">[Zyzzyva?]</span>"},
+        {"cat p.html", 0, ">[&lt;?]</span>"},
+        {"printf 'good\\tone of a film Zyzzyva that is longer than eight words\\n' >x.tsv; "
+         "$FATHOM explain t.safetensors x.tsv -q -m occlusion",
+         0, "  [Zyzzyva?]\n"},
+    };
+    check_program(f, "cd $HERE && ", unknown, sizeof unknown / sizeof unknown[0]);
 }
 
 static const char talk[] = "data: {set: grammar, vocabulary: characters, length: 24}\n"
@@ -179,6 +191,9 @@ static void attention_is_told_and_drawn(void **state)
         f, "cd $HERE && $FATHOM explain talk.safetensors --text 'the <fox' -m attention --json -q");
     json_t *object = json_loads(r->out, 0, NULL);
     assert_int_equal(json_integer_value(json_object_get(object, "count")), 8);
+    const json_t *tokens = json_object_get(object, "tokens");
+    assert_string_equal(json_string_value(json_array_get(tokens, 0)), "t");
+    assert_string_equal(json_string_value(json_array_get(tokens, 4)), "[<?]");
     json_t *map = json_array_get(json_object_get(object, "maps"), 0);
     assert_string_equal(json_string_value(json_object_get(map, "layer")),
                         "transformer_decoder/self_attention");
@@ -216,6 +231,11 @@ static void mistakes_are_told(void **state)
         {"images.safetensors --sample 0 -m lime", 3, "there is no 'lime'; methods are saliency"},
         {"images.safetensors --sample 0 -m permutation,saliency", 3,
          "permutation looks at a whole set"},
+        {"images.safetensors --sample 0 -m occlusion --layer dense", 3, "--layer is for grad_cam"},
+        {"images.safetensors --sample 0 -m saliency --steps 9", 3,
+         "--steps is for integrated_gradients and smoothgrad"},
+        {"table.safetensors --sample 0 --repeats 3", 3, "--repeats is for permutation"},
+        {"table.safetensors --class up", 3, "--class is for methods that explain an output"},
         {"images.safetensors --sample 0 --class 10", 3,
          "--class '10': the model has the 10 classes 0 to 9"},
         {"images.safetensors --sample 0 -m grad_cam --layer dense", 5,

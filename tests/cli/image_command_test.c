@@ -66,6 +66,19 @@ static void images_are_named_by_their_class(void **state)
     assert_non_null(strstr(r->err, "bad.png: broken PNG image: the file ends early"));
 }
 
+static void a_part_that_was_cut_is_told(void **state)
+{
+    fixture *f = *state;
+    static const program_case runs[] = {
+        {"$FATHOM train set.yaml -q -o m.safetensors", 0, "saved as"},
+        {"$FATHOM eval m.safetensors", 0, "\n1 samples of images test in "},
+        {"$FATHOM train set.yaml -q -o m.safetensors --set data.test_split=0.25", 0, "saved as"},
+        {"$FATHOM eval m.safetensors", 0, "\n6 samples of the test part of images train in "},
+    };
+    write_set(f);
+    check_program(f, "cd $HERE && ", runs, sizeof runs / sizeof runs[0]);
+}
+
 /* Names count by letters, not bytes; a picture in colours is drawn in grey. */
 static void names_and_pictures_stand_in_columns(void **state)
 {
@@ -183,6 +196,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         fixture_test(images_are_named_by_their_class),
+        fixture_test(a_part_that_was_cut_is_told),
         fixture_test(names_and_pictures_stand_in_columns),
         fixture_test(pixels_have_their_classes),
         fixture_test(a_broken_picture_is_found_by_check),

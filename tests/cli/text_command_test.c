@@ -55,6 +55,7 @@ static void a_text_goes_on(void **state)
     run_fails(f, "cd $HERE && $FATHOM generate g.safetensors --temperature warm",
               "--temperature takes a number, at least 0; received 'warm'");
     run_fails(f, "cd $HERE && $FATHOM generate g.safetensors --top-p 2", "top_p");
+    run_fails(f, "cd $HERE && $FATHOM generate g.safetensors --out x.png", "--out is for pictures");
     r = program_run(f, "cd $HERE && $FATHOM generate g.safetensors --prompt $(printf '\\377')");
     assert_string_equal(r->out, ""); /* not even the prompt */
     run_fails(f, "cd $HERE && $FATHOM train $OLDPWD/recipes/strokes-mlp.yaml -r g.safetensors",

@@ -273,6 +273,22 @@ static void after_an_interrupt_it_goes_on(void **state)
     json_decref(whole);
 }
 
+/* A model that takes long to write, stopped while it is written: the second signal comes then. */
+static void a_second_signal_leaves_no_temporary_file(void **state)
+{
+    fixture *f = *state;
+    const program_result *r = program_run(
+        f,
+        "$FATHOM train " SPIRALS "--set model.0.dense.units=1500 --set model.1.dense.units=1500 "
+        "--epochs 100000 -q --out $HERE/m.safetensors & CHILD=$!; "
+        "until [ -s $HERE/m.safetensors ]; do sleep 0.01; done; kill -TERM $CHILD; "
+        "while kill -STOP $CHILD; do ls $HERE/*.tmp >$HERE/seen 2>/dev/null && break; "
+        "kill -CONT $CHILD; sleep 0.001; done; kill -TERM $CHILD; kill -CONT $CHILD; wait $CHILD");
+    assert_int_equal(r->code, 128 + 15);
+    assert_string_equal(r->out, "");
+    program_run_well(f, "test -s $HERE/seen && ! ls $HERE/*.tmp && test -s $HERE/m.safetensors");
+}
+
 static void a_line_to_go_on_is_one_for_a_shell(void **state)
 {
     fixture *f = *state;
@@ -294,6 +310,10 @@ static void what_cannot_be_written_is_told(void **state)
     assert_int_equal(r->code, 6);
     assert_non_null(strstr(r->err, ": is a folder, the name of a file was expected"));
     assert_null(strstr(r->err, "epoch")); /* before the first, not behind the last */
+    r = program_run(f, "$FATHOM train " SPIRALS "--folds 2 --out $HERE/none/m.safetensors");
+    assert_int_equal(r->code, 5);
+    assert_non_null(strstr(r->err, "none/m.fold1.safetensors: cannot create"));
+    assert_null(strstr(r->err, "epoch"));
     r = program_run(f, "ulimit -f 1; $FATHOM train " SPIRALS "--out $HERE/m.safetensors");
     assert_int_equal(r->code, 6);
     assert_non_null(strstr(r->err, "m.safetensors: cannot write: File too large"));
@@ -324,10 +344,53 @@ static void what_is_read_or_written_too_is_not_lost(void **state)
          "t.csv, target: y}\\nmodel: [{dense: 1}]\\nloss: mse\\noptimizer: sgd\\n' >t.yaml; "
          "$FATHOM train t.yaml -o t.csv",
          3, "t.csv: the model would be written over its data"},
+        {"$FATHOM embed $HERE/m.safetensors -o $HERE/none/a.png", 5, "none/a.png: cannot create"},
+        {"$FATHOM embed $HERE/m.safetensors --features $HERE/none/a.csv -o $HERE/a.png", 5,
+         "none/a.csv: cannot create"},
+        {"ls $HERE | grep -c 'a[.]png'", 1, ""}, /* it did not begin */
         {"$FATHOM train --resume $HERE/m.safetensors -o $HERE/m.safetensors -q", 0, "saved as"},
         {"$FATHOM eval $HERE/m.safetensors", 0, "accuracy"},
     };
     check_program(f, "", runs, sizeof runs / sizeof runs[0]);
+}
+
+#define TRAIN_TABLE                                                                                \
+    "$FATHOM train t.yaml -q -o m.safetensors --set train.shuffle=false --set train.batch_size=1 "
+
+/* With file and line, wherever they come from: training, validation, the part for tests. */
+static void labels_without_a_meaning_are_refused(void **state)
+{
+    fixture *f = *state;
+    static const char table[] = "a,b,c\n1,2,0\n\n3,4,1\n\"5\",6,2\n7,8,1\n";
+    static const char words[] = "a,kind\n1,red\n2,blue\n3,green\n4,red\n";
+    static const char recipe[] = "data: {set: csv, file: t.csv, target: c}\n"
+                                 "model: [{dense: 1}]\n"
+                                 "loss: binary_crossentropy\n"
+                                 "optimizer: sgd\n";
+    static const program_case runs[] = {
+        {TRAIN_TABLE, 3,
+         "t.csv:5: binary_crossentropy takes labels from 0 to 1, and \"c\" is 2; take a column of "
+         "0 "
+         "and 1, or target_kind: categorical"},
+        {TRAIN_TABLE "--set data.validation_split=0.5", 3, "t.csv:5: binary_crossentropy takes"},
+        {TRAIN_TABLE "--set data.test_split=0.5", 3, "t.csv:5: binary_crossentropy takes"},
+        {TRAIN_TABLE "--set loss=hinge", 3, "t.csv:5: hinge takes labels from -1 to 1"},
+        {TRAIN_TABLE "--set loss=categorical_crossentropy", 3,
+         "t.csv:5: categorical_crossentropy takes labels from 0 to 1, and \"c\" is 2; take classes "
+         "(target_kind: categorical), or the shares"},
+        {TRAIN_TABLE "--set loss=kl_divergence", 3, "t.csv:5: kl_divergence takes labels"},
+        {TRAIN_TABLE "--set loss=mse", 0, "saved as"},
+        {TRAIN_TABLE "--set data.target_kind=categorical", 3, "t.csv:5: binary_crossentropy takes"},
+        {TRAIN_TABLE "--set data.file=w.csv --set data.target=kind --set loss=mse", 3,
+         "w.csv: \"kind\" holds classes (\"blue\", \"green\", ...), and mean_squared_error is for "
+         "numbers; take sparse_categorical_crossentropy and an output for each class"},
+        {TRAIN_TABLE "--set data.file=w.csv --set data.target=kind", 3,
+         "w.csv:2: binary_crossentropy takes labels from 0 to 1, and \"kind\" is class 2, \"red\""},
+    };
+    fixture_file(f, "t.csv", table, strlen(table));
+    fixture_file(f, "w.csv", words, strlen(words));
+    fixture_file(f, "t.yaml", recipe, strlen(recipe));
+    check_program(f, "cd $HERE && ", runs, sizeof runs / sizeof runs[0]);
 }
 
 /* One row of f32 as NumPy writes it (format version 1). */
@@ -382,6 +445,31 @@ static void predictions_name_classes(void **state)
     assert_non_null(strstr(r->err, "--sample '3-': numbers from 0 are wanted"));
     r = program_run(f, "$FATHOM predict $HERE/m.safetensors $HERE/photo.bmp");
     assert_non_null(strstr(r->err, "photo.bmp: what is it?"));
+}
+
+static void outputs_that_are_no_numbers_are_told(void **state)
+{
+    fixture *f = *state;
+    write_npy(f, "far.npy", (const float[]){INFINITY, INFINITY}, 2);
+    program_run_well(f, "$FATHOM train " SPIRALS "--epochs 1 -q --out $HERE/m.safetensors");
+    program_run_well(
+        f, "$FATHOM train " SPIRALS "--epochs 1 -q --set train.ignore_nonfinite=true "
+           "--set 'optimizer={sgd: {learning_rate: 1e38}}' --out $HERE/broken.safetensors");
+    static const program_case runs[] = {
+        {"$FATHOM predict m.safetensors far.npy", 9,
+         "far.npy: the model's outputs are not finite for 1 of 1 samples; the first, 0, holds a "
+         "NaN "
+         "or an infinity itself"},
+        {"$FATHOM predict broken.safetensors --sample 3-5", 9,
+         "broken.safetensors: its outputs are not finite, for its variable 'dense/kernel' holds a "
+         "NaN or an infinity; train it again"},
+    };
+    check_program(f, "cd $HERE && ", runs, sizeof runs / sizeof runs[0]);
+    const program_result *r = program_run(f, "$FATHOM predict $HERE/broken.safetensors -n 3,5");
+    assert_string_equal(r->out, "test 3   not finite\ntest 5   not finite\n");
+    r = program_run(f, "$FATHOM predict $HERE/broken.safetensors -n 3 --json");
+    assert_non_null(strstr(r->out, "\"index\":3,\"finite\":false}\n"));
+    assert_non_null(strstr(r->out, "\"exit_code\":9"));
 }
 
 static void a_table_is_learned_and_predicted(void **state)
@@ -627,10 +715,13 @@ int main(void)
         fixture_test(the_default_name_is_the_recipes),
         fixture_test(a_resumed_run_is_the_same_run),
         fixture_test(after_an_interrupt_it_goes_on),
+        fixture_test(a_second_signal_leaves_no_temporary_file),
         fixture_test(a_line_to_go_on_is_one_for_a_shell),
         fixture_test(what_cannot_be_written_is_told),
         fixture_test(what_is_read_or_written_too_is_not_lost),
         fixture_test(predictions_name_classes),
+        fixture_test(outputs_that_are_no_numbers_are_told),
+        fixture_test(labels_without_a_meaning_are_refused),
         fixture_test(a_table_is_learned_and_predicted),
         fixture_test(pictures_are_drawn),
         fixture_test(show_counts_what_training_takes),

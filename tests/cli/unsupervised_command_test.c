@@ -111,6 +111,9 @@ static void new_samples_are_drawn(void **state)
                         "--threads 1 && cmp generated.png same.png");
     program_run_well(f, "cd $HERE && $FATHOM generate v.safetensors --seed 4 --out other.png && "
                         "! cmp -s generated.png other.png");
+    r = program_run(f, "cd $HERE && $FATHOM generate v.safetensors --top-k 5 --out none.png");
+    assert_int_equal(r->code, 3);
+    assert_non_null(strstr(r->err, "--top-k is for models that go on with a text"));
     r = program_run_well(f, "cd $HERE && $FATHOM generate v.safetensors --count 3 --json");
     assert_non_null(strstr(r->out, "\"count\":3"));
 }
