@@ -6,7 +6,7 @@ static void use(fm_context *context, fm_array *array)
 {
     fm_array none = {0};
     fm_dataset *dataset;
-    (void)fm_dataset_from_xy(context, "input", "input", array, &none, &dataset);
+    (void)fm_dataset_from_xy(context, "input", "input", array, &none, FM_COLUMN_AUTO, &dataset);
     fm_dataset_destroy(dataset);
 }
 
