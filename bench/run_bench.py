@@ -393,7 +393,7 @@ def jobs_of(options, peer):
     """Unasked, all workloads that the peer has a script for."""
     workloads = options.workload or [name for name in TABLE if peer in WORKLOADS[name] or peer == "none"]
     for threads, precision, phase in itertools.product(options.threads, options.precision, options.phase):
-        batches = options.batch or (PREDICTED if phase == "predict" else [None])
+        batches = options.batch or {"predict": PREDICTED, "generate": [1]}.get(phase, [None])
         for batch, name in itertools.product(batches, workloads):
             yield Job(name, phase, batch, threads, precision, peer)
 
@@ -407,7 +407,8 @@ def parse():
     parser.add_argument("--phase", choices=["train", "predict", "generate"], nargs="+",
                         default=["train"])
     parser.add_argument("--batch", type=int, nargs="+",
-                        help="default: the workload's, for predict " + ", ".join(map(str, PREDICTED)))
+                        help="default: the workload's, for predict " + ", ".join(map(str, PREDICTED))
+                             + ", for generate 1")
     parser.add_argument("--threads", type=int, nargs="+", default=[PROCESSORS])
     parser.add_argument("--precision", choices=PEAKS, nargs="+", default=["float32"])
     parser.add_argument("--rounds", type=int, default=5)
