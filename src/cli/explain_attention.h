@@ -5,8 +5,7 @@
 #include "cli/explain_views.h"
 
 /* tokens: of a text, NULL for other samples; written: what those stand for that are unknown, or
- * NULL. Positions from `first` on, `count` of them, are no
- * padding: they alone are shown. */
+ * NULL. Positions from `first` on, `count` of them, are no padding: they alone are shown. */
 typedef struct attended {
     char title[256];
     const void *x; /* the prepared sample */

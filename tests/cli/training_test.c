@@ -369,9 +369,8 @@ static void labels_without_a_meaning_are_refused(void **state)
                                  "optimizer: sgd\n";
     static const program_case runs[] = {
         {TRAIN_TABLE, 3,
-         "t.csv:5: binary_crossentropy takes labels from 0 to 1, and \"c\" is 2; take a column of "
-         "0 "
-         "and 1, or target_kind: categorical"},
+         "t.csv:5: binary_crossentropy takes labels from 0 to 1, and \"c\" is 2; take a column "
+         "of 0 and 1, or target_kind: categorical"},
         {TRAIN_TABLE "--set data.validation_split=0.5", 3, "t.csv:5: binary_crossentropy takes"},
         {TRAIN_TABLE "--set data.test_split=0.5", 3, "t.csv:5: binary_crossentropy takes"},
         {TRAIN_TABLE "--set loss=hinge", 3, "t.csv:5: hinge takes labels from -1 to 1"},

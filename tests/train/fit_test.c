@@ -719,15 +719,22 @@ static void no_samples_are_no_mistake(void **state)
     close_trainer(&t);
 }
 
+static trainer open_averaged(fixture *f, int64_t accumulate_steps)
+{
+    trainer t = open_trainer(f->context);
+    fm_model_destroy(t.model);
+    fm_model_options options = problem_options();
+    options.optimizer.ema_momentum = 0.9;
+    options.optimizer.accumulate_steps = accumulate_steps;
+    assert_ok(f->context, fm_model_create(f->context, &options, &t.model));
+    return t;
+}
+
 /* Validation uses the averages, training goes on with the weights. */
 static void averages_are_evaluated(void **state)
 {
     fixture *f = *state;
-    trainer plain = open_trainer(f->context), averaged = open_trainer(f->context);
-    fm_model_destroy(averaged.model);
-    fm_model_options options = problem_options();
-    options.optimizer.ema_momentum = 0.9;
-    assert_ok(f->context, fm_model_create(f->context, &options, &averaged.model));
+    trainer plain = open_trainer(f->context), averaged = open_averaged(f, 0);
     fm_fit_options fit = {.epochs = 2, .validation = plain.test};
     assert_ok(f->context, fm_fit(plain.model, plain.data, &fit));
     assert_ok(f->context, fm_fit(averaged.model, averaged.data, &fit));
@@ -743,12 +750,8 @@ static void averages_are_evaluated(void **state)
 static void averages_begin_with_the_first_update(void **state)
 {
     fixture *f = *state;
-    trainer plain = open_trainer(f->context), averaged = open_trainer(f->context);
-    fm_model_destroy(averaged.model);
-    fm_model_options options = problem_options();
-    options.optimizer.ema_momentum = 0.9;
-    options.optimizer.accumulate_steps = 100; /* more than an epoch has */
-    assert_ok(f->context, fm_model_create(f->context, &options, &averaged.model));
+    trainer plain = open_trainer(f->context),
+            averaged = open_averaged(f, 100); /* an epoch has less */
     fm_scores scores;
     assert_ok(f->context, fm_evaluate(plain.model, plain.test, NULL, &scores));
     assert_ok(f->context,

@@ -2,10 +2,10 @@
  * the caches. gemm.h is the interface; a reader (gemm_share.h) knows what the operands are. */
 #include "backend/cpu/vector/copy_rows.h"
 #include "backend/cpu/vector/gemm_share.h"
+#include "backend/cpu/vector/streamed.h"
 
 #define DEPTH_BLOCK 256       /* words: a panel of B this deep stays in the first cache */
 #define KEPT_B      (1 << 16) /* words: all of B, in the second cache */
-#define STREAMED_C  (8 << 20) /* floats: no cache holds them until they are read */
 
 typedef struct gemm_reader reader;
 
@@ -244,7 +244,7 @@ static bool streams_c(const struct share *share, const struct strip *s)
                              g->c_row_stride % LINE == 0 &&
                              (uintptr_t)(g->c + s->column) % (LINE * sizeof *g->c) == 0;
     return g->c && g->c_layout == FM_GEMM_STRIDED && share->depth_blocks == 1 && whole_lines &&
-           g->rows >= STREAMED_C / g->columns;
+           g->rows >= STREAMED / g->columns;
 }
 
 static void stream_rows(float *to, ptrdiff_t to_row, const float *from, size_t rows, size_t vectors)

@@ -7,6 +7,7 @@
  * (Chan, Golub, LeVeque 1983, "Algorithms for computing the sample variance"), so nothing
  * cancels. */
 #include "backend/cpu/vector/kernels.h"
+#include "backend/cpu/vector/streamed.h"
 #include "base/memory.h"
 #include "op/fused_normalize.h"
 #include "op/op_table.h"
@@ -22,8 +23,7 @@ enum { BLOCK = 16, WIDE_COLUMNS = 512, WIDE_BLOCK = 8, WIDE_STREAMS = 4 };
 enum { MOST_PARTS = 32, V = VECTOR_LENGTH };
 enum { WIDE = VECTOR_LENGTH == 16 ? 4 : 2 }; /* vectors of a row at a time: what registers hold */
 
-#define NANOSECONDS 0.2       /* an element of a pass, roughly */
-#define LARGE       (4 << 20) /* elements that are written past the caches: a quarter faster */
+#define NANOSECONDS 0.2 /* an element of a pass, roughly */
 
 typedef struct geometry {
     int64_t outer, rows, columns;
@@ -480,7 +480,7 @@ static geometry measure(fm_shape x, int first, int end, int64_t sharing)
     const bool wide = g.columns >= WIDE_COLUMNS;
     g.block = wide ? WIDE_BLOCK : BLOCK;
     g.streams = wide ? WIDE_STREAMS : BLOCK;
-    g.large = fm_shape_elements(x) >= LARGE && g.columns % V == 0;
+    g.large = fm_shape_elements(x) >= STREAMED_BESIDE && g.columns % V == 0;
     const int64_t blocks = (g.rows + g.block - 1) / g.block;
     const int64_t most = g.outer < MOST_PARTS ? MOST_PARTS / g.outer : 1;
     const int64_t parts = blocks < most ? blocks : most;

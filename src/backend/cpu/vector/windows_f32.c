@@ -6,11 +6,10 @@
 #include "backend/cpu/vector/kernel_grad.h"
 #include "backend/cpu/vector/kernels.h"
 #include "backend/cpu/vector/packing.h"
+#include "backend/cpu/vector/streamed.h"
 #include "backend/cpu/vector/window_tile.h"
 
 #define MIN(x, y) ((x) < (y) ? (x) : (y))
-
-#define STREAMED (4 << 20) /* floats */
 
 #define TILE(rows, vectors)                                                                        \
     static void tile_##rows##x##vectors(const struct window_tile *t)                               \
@@ -328,9 +327,8 @@ static size_t scratch_floats(const fm_windows *windows, int threads)
            moments_scratch(windows);
 }
 
-/* As large as fused_normalize's results that are, where a residual is a third stream; without one
- * only what no cache can hold until it is read, which the statistics of a batch normalisation do at
- * once. In whole lines, of which a depthwise one writes each vector alone. */
+/* Without a residual, what the statistics of a batch normalisation do not read at once. In whole
+ * lines, of which a depthwise convolution writes each vector alone. */
 static bool is_streamed(const fm_windows *w)
 {
     const fm_window_plan *plan = w->plan;
@@ -340,7 +338,7 @@ static bool is_streamed(const fm_windows *w)
         plan->result_channels % LINE == 0 &&
         (depthwise ? VECTOR_LENGTH == LINE : plan->groups == 1 && PANEL_WIDTH % LINE == 0);
     return whole && !w->activation && !w->moments &&
-           floats >= (w->residual ? STREAMED : 2 * STREAMED) && (uintptr_t)w->result % 64 == 0;
+           floats >= (w->residual ? STREAMED_BESIDE : STREAMED) && (uintptr_t)w->result % 64 == 0;
 }
 
 /* Whether whole bands are shared out evenly: the last of an image may be lower than the others. */
